@@ -1,0 +1,64 @@
+"""Actors, and nothing else: mailbox, ref, actor, supervision, registry, timers, system, test kit. Knows no chat.
+
+Pure anyio: runs unchanged on asyncio and trio, in real and in virtual time.
+"""
+
+from chat_actors.kernel.actor import Actor, handles
+from chat_actors.kernel.context import Context
+from chat_actors.kernel.errors import (
+    ActorStopped,
+    AskFailed,
+    AskTimeout,
+    BadHandler,
+    ChildFailed,
+    KernelError,
+    MailboxFull,
+    NameTaken,
+    SystemFailed,
+    UnknownKind,
+)
+from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
+from chat_actors.kernel.messages import Cause, Request, StopReason, Terminated
+from chat_actors.kernel.ref import AnyRef, Ref
+from chat_actors.kernel.registry import Kind
+from chat_actors.kernel.supervision import Escalate, Restart, Resume, Stop, Supervision
+from chat_actors.kernel.system import ActorSystem, Node, Statistics
+from chat_actors.kernel.timers import Timer
+
+__all__ = [
+    "Actor",
+    "ActorEnded",
+    "ActorFailed",
+    "ActorRestarted",
+    "ActorStopped",
+    "ActorSystem",
+    "AnyRef",
+    "AskFailed",
+    "AskTimeout",
+    "BadHandler",
+    "Cause",
+    "ChildFailed",
+    "Context",
+    "DeadLetter",
+    "Escalate",
+    "EventBus",
+    "KernelError",
+    "Kind",
+    "MailboxFull",
+    "NameTaken",
+    "Node",
+    "Ref",
+    "Request",
+    "Restart",
+    "Resume",
+    "Statistics",
+    "Stop",
+    "StopReason",
+    "Supervision",
+    "SystemFailed",
+    "Terminated",
+    "Timer",
+    "Undelivered",
+    "UnknownKind",
+    "handles",
+]

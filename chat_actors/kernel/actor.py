@@ -1,0 +1,110 @@
+"""The base class of every actor, and how a handler is found for a message."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from chat_actors.kernel.context import Context
+from chat_actors.kernel.errors import BadHandler
+from chat_actors.kernel.messages import StopReason
+from chat_actors.kernel.supervision import Stop, Supervision
+
+Message = TypeVar("Message")
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def handles(method: Handler) -> Handler:
+    """Mark a method as the handler of the message type that its one argument is annotated with (a union: of each).
+
+    The method may be plain or `async`. What it returns is the answer, if the message was asked; told, it is dropped.
+    """
+    method.__dict__["handles_messages"] = True  # read back by handlers_of()
+    return method
+
+
+class Actor(Generic[Message]):
+    """State that only its own handlers touch, and a mailbox. `Message` is the union of what may be sent to it.
+
+    Handlers run one at a time, in the order of the mailbox. While one awaits, the others wait: what is slow belongs
+    into `context.pipe`.
+    """
+
+    mailbox_capacity: ClassVar[int] = 256
+    """How many messages may wait before `tell` refuses, `send_nowait` raises and `send` waits."""
+
+    supervision: ClassVar[Supervision] = Stop()
+    """What a crash of this actor means."""
+
+    stop_within: ClassVar[float] = 5.0
+    """Seconds that its children may take to end before they are cancelled, and then `on_stop` likewise."""
+
+    context: Context
+    """What the actor can do; set before `on_start`, and for good."""
+
+    async def on_start(self) -> None:
+        """Runs before the first message, and again in each new object after a restart. Raising here is a crash."""
+
+    async def on_batch(self, messages: Sequence[Message]) -> None:
+        """Override to take everything that is waiting at once, at most `mailbox_capacity` messages, in order.
+
+        Requests and notices (timers, ends of watched actors) still go to their own handlers, at their place in the
+        order: they split the batch. If it raises, the whole batch counts as crashed.
+        """
+        raise NotImplementedError
+
+    def on_unhandled(self, message: Any) -> bool:
+        """A message came that no handler takes. True: dealt with. False (as here): it becomes a dead letter."""
+        return False
+
+    def on_failure(self, message: Any, error: Exception) -> None:
+        """The last word of an object whose handler raised on `message`: tell whoever waits. Must not raise.
+
+        `message` is None if it was `on_start` that raised. Runs whatever the supervision then does.
+        """
+
+    async def on_stop(self, reason: StopReason) -> None:
+        """Runs once at the end, after the children have ended; shielded from cancellation for `stop_within` seconds.
+
+        Does not run when the object is replaced by a restart.
+        """
+
+
+class HandlerTable(typing.NamedTuple):
+    """Which method handles which message type, and whether the actor takes batches."""
+
+    methods: dict[type[Any], HandlerMethod]
+    takes_batches: bool
+
+
+class HandlerMethod(typing.NamedTuple):
+    """A handler, and whether what it returns has to be awaited."""
+
+    call: Callable[[Any, Any], Any]
+    is_async: bool
+
+
+@functools.cache
+def handlers_of(actor_class: type[Any]) -> HandlerTable:
+    """The handler table of a class. Raises `BadHandler` for a handler without a usable annotation."""
+    return HandlerTable(dict(_find_handlers(actor_class)), actor_class.on_batch is not Actor.on_batch)
+
+
+def _find_handlers(actor_class: type[Any]) -> typing.Iterator[tuple[type[Any], HandlerMethod]]:
+    for name, method in inspect.getmembers(actor_class, inspect.isfunction):
+        if not getattr(method, "handles_messages", False):
+            continue
+        label = f"{actor_class.__qualname__}.{name}"
+        parameters = [p for p in inspect.signature(method).parameters if p != "self"]
+        if len(parameters) != 1:
+            raise BadHandler(label, "it must take the message as its one argument")
+        hint = typing.get_type_hints(method).get(parameters[0])
+        union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+        for message_type in typing.get_args(hint) if union else (hint,):
+            if not isinstance(message_type, type):
+                raise BadHandler(label, f"annotate {parameters[0]!r} with a message class or a union of them")
+            yield message_type, HandlerMethod(method, inspect.iscoroutinefunction(method))

@@ -1,0 +1,239 @@
+"""One actor as the kernel sees it: its lives and its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from chat_actors.kernel.actor import Actor
+from chat_actors.kernel.context import Context
+from chat_actors.kernel.errors import ActorStopped
+from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, Undelivered
+from chat_actors.kernel.family import Family
+from chat_actors.kernel.loop import Crash, MessageLoop
+from chat_actors.kernel.mailbox import Mailbox
+from chat_actors.kernel.messages import (
+    Asked,
+    Cause,
+    ChildGaveUp,
+    Notice,
+    StopOrder,
+    StopReason,
+    SystemMessage,
+    Terminated,
+)
+from chat_actors.kernel.ref import AnyRef, Ref
+from chat_actors.kernel.supervision import CrashRecord, Escalate, Pause, Resume, Stop
+
+if TYPE_CHECKING:
+    from chat_actors.kernel.system import ActorSystem
+
+logger = logging.getLogger(__name__)
+
+
+class Cell:
+    """The actor object inside is replaced at a restart; the cell, its mailbox and its ref stay."""
+
+    def __init__(
+        self,
+        system: ActorSystem,
+        siblings: Family,
+        parent: Cell | None,
+        path: str,
+        factory: Callable[[], Actor[Any]],
+        on_closed: Callable[[], None] | None,
+    ) -> None:
+        self.system = system
+        self.path = path
+        self.actor = factory()
+        self.mailbox = Mailbox(path, self.actor.mailbox_capacity)
+        self.ref: AnyRef = Ref(path, self)
+        self.context = Context(self)
+        self.family = Family()
+        self.watchers: set[Cell] = set()
+        self.restarts = 0
+        self.is_busy = True
+        self._siblings = siblings
+        self._parent = parent
+        self._factory = factory
+        self._on_closed = on_closed
+        self._loop = MessageLoop(self)
+        self._crashes = CrashRecord()
+        self._scope = anyio.CancelScope()
+        self._stop_ordered = anyio.Event()
+        self._ended = anyio.Event()
+        self._reason: StopReason | None = None
+
+    # -- its lives ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Live until stopped or failed for good, then end: children, `on_stop`, the mailbox, watchers."""
+        reason = StopReason(Cause.KILLED)
+        try:
+            with self._scope:
+                reason = await self._live()
+                self.close()
+                await self._stop_children()
+                await self._say_goodbye(reason)
+        finally:
+            self._end(reason)
+
+    async def _live(self) -> StopReason:
+        starting = self._start
+        while True:
+            try:
+                await starting()
+                return await self._loop.run()
+            except Crash as crash:
+                error = crash.error
+                self._book(crash)
+                verdict = self._crashes.judge(self.actor.supervision, anyio.current_time())
+                match verdict:
+                    case Resume() if not crash.while_starting:
+                        starting = self._go_on
+                    case Pause(seconds=seconds):
+                        if await self._stop_ordered_within(seconds):
+                            return StopReason(Cause.FAILED, error)
+                        starting = self._restart
+                    case Stop() | Resume():
+                        return StopReason(Cause.FAILED, error)
+                    case Escalate():
+                        self._escalate(error)
+                        return StopReason(Cause.FAILED, error)
+
+    async def _start(self) -> None:
+        self.actor.context = self.context
+        try:
+            await self.actor.on_start()
+        except Exception as error:
+            raise Crash([], error, while_starting=True) from error
+
+    async def _go_on(self) -> None:
+        """The same object after a crash that its supervision resumes from."""
+
+    async def _restart(self) -> None:
+        self.context.forget_timers()
+        try:
+            self.actor = self._factory()
+        except Exception as error:
+            raise Crash([], error, while_starting=True) from error
+        await self._start()
+        self.restarts += 1
+        self.system.count_restart()
+        self.system.events.publish(ActorRestarted(self.path, self.restarts))
+
+    async def _stop_ordered_within(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._stop_ordered.wait()
+        return self._stop_ordered.is_set()
+
+    def _book(self, crash: Crash) -> None:
+        """The log, the actor's last word on each message, dead letters, the event."""
+        on = type(crash.messages[0]).__name__ if crash.messages else "no message"
+        logger.error("%s crashed on %s: %r", self.path, on, crash.error, exc_info=crash.error)
+        self.system.count_failure()
+        for message in crash.messages or [None]:
+            try:
+                self.actor.on_failure(message, crash.error)
+            except Exception:
+                logger.exception("%s raised in on_failure, which must not raise", self.path)
+            if message is not None:
+                self.dead_letter(message, Undelivered.CRASHED)
+        self.system.events.publish(ActorFailed(self.path, crash.error))
+
+    def _escalate(self, error: Exception) -> None:
+        if self._parent is None:
+            self.system.fail(self.path, error)
+        else:
+            self._parent.mailbox.put_system(ChildGaveUp(self.path, error))
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def request_stop(self, reason: StopReason | None = None) -> None:
+        """Queue a stop order behind what waits already; a second one changes nothing."""
+        if not self._stop_ordered.is_set():
+            self._stop_ordered.set()
+            self.mailbox.put_system(StopOrder(reason or StopReason(Cause.ASKED)))
+
+    def close(self) -> None:
+        """From here on senders get `ActorStopped`, and the name is free. What still waited becomes dead letters."""
+        if self.mailbox.is_closed:
+            return
+        left = [*self._loop.in_hand(), *self.mailbox.close()]
+        self._siblings.is_ending(self)
+        if self._on_closed is not None:
+            self._on_closed()
+        for item in left:
+            match item:
+                case Asked(request=request, reply=reply):
+                    reply.fail(ActorStopped(self.path))
+                    self.dead_letter(request, Undelivered.STOPPED)
+                case SystemMessage():
+                    pass
+                case _:
+                    self.dead_letter(item, Undelivered.STOPPED)
+
+    async def _stop_children(self) -> None:
+        children = self.family.everyone()
+        for child in reversed(children):
+            child.request_stop()
+        with anyio.move_on_after(self.actor.stop_within) as deadline:
+            for child in children:
+                await child.wait_ended()
+        if deadline.cancelled_caught:
+            for child in self.family.everyone():
+                logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
+                child.kill()
+                await child.wait_ended()
+
+    def kill(self) -> None:
+        """Cancel whatever the actor is doing. It ends without `on_stop`."""
+        self._scope.cancel()
+
+    async def _say_goodbye(self, reason: StopReason) -> None:
+        with anyio.move_on_after(self.actor.stop_within, shield=True):
+            try:
+                await self.actor.on_stop(reason)
+            except Exception as error:
+                self._book(Crash([], error))
+
+    def _end(self, reason: StopReason) -> None:
+        """The last step; does not await, so that a cancelled actor gets through it as well."""
+        self.close()
+        for child in self.family.everyone():  # only if this actor was killed
+            child.kill()
+        self._reason = reason
+        self.is_busy = False
+        self.context.release()
+        for watcher in self.watchers:
+            watcher.mailbox.put_system(Notice(Terminated(self.ref, reason)))
+        self.watchers.clear()
+        self._siblings.has_ended(self)
+        self.system.events.publish(ActorEnded(self.path, reason))
+        self._ended.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the actor's clean-up is done."""
+        await self._ended.wait()
+
+    def add_watcher(self, watcher: Cell) -> None:
+        """Tell `watcher` when this actor ends; at once if it has."""
+        if self._reason is not None:
+            watcher.mailbox.put_system(Notice(Terminated(self.ref, self._reason)))
+        else:
+            self.watchers.add(watcher)
+
+    def spawn_child(
+        self, name: str, factory: Callable[[], Actor[Any]], *, on_closed: Callable[[], None] | None = None
+    ) -> AnyRef:
+        """Start a child. Raises `NameTaken`, `ActorStopped` (this actor is ending), or what the factory raises."""
+        if self.mailbox.is_closed:
+            raise ActorStopped(self.path)
+        return self.system.start(self, f"{self.path}/{name}", factory, on_closed)
+
+    def dead_letter(self, message: Any, why: Undelivered) -> None:
+        """Count and publish a message that reached nobody."""
+        self.system.count_dead_letter(DeadLetter(self.path, message, why))

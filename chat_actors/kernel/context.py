@@ -1,0 +1,204 @@
+"""What an actor can do, and what it holds open: its children, the actors it watches, its timers, its slow work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import anyio
+
+from chat_actors.kernel.messages import Cause, Notice, StopReason, Terminated, Tick
+from chat_actors.kernel.timers import Timer
+
+if TYPE_CHECKING:
+    from chat_actors.kernel.actor import Actor
+    from chat_actors.kernel.cell import Cell
+    from chat_actors.kernel.events import EventBus
+    from chat_actors.kernel.ref import AnyRef, Ref
+    from chat_actors.kernel.registry import Kind
+
+Message = TypeVar("Message")
+Result = TypeVar("Result")
+Params = ParamSpec("Params")
+
+
+class Context:
+    """An actor's own view of the kernel. For the actor itself alone: hand out `self_ref`, never the context."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._spawned = 0
+        self._watched: set[AnyRef] = set()
+        self._timers: set[Timer] = set()
+        self._pipes: set[anyio.CancelScope] = set()
+
+    @property
+    def self_ref(self) -> AnyRef:
+        """The actor's own address; the same over restarts."""
+        return self._cell.ref
+
+    @property
+    def events(self) -> EventBus:
+        """The event bus of the system."""
+        return self._cell.system.events
+
+    @property
+    def children(self) -> Sequence[AnyRef]:
+        """The running children, oldest first. They outlive a restart of this actor."""
+        return [cell.ref for cell in self._cell.family]
+
+    # -- other actors ------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Ref[Message]:
+        """Start a child made by `factory(*args, **kwargs)`, under a name of the kernel's choice.
+
+        At once: messages sent to the ref before the child has started wait in its mailbox. What the factory raises is
+        raised here. The child ends with this actor at the latest. Raises `ActorStopped` if this actor is ending.
+        """
+        self._spawned += 1
+        name = f"{getattr(factory, '__name__', 'actor').lower()}-{self._spawned}"
+        return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
+
+    def spawn_named(
+        self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Ref[Message]:
+        """As `spawn`, under this name. Raises `NameTaken` as well."""
+        return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
+
+    def offer(self, kind: Kind[Message], make: Callable[[str], Callable[[], Actor[Message]]]) -> None:
+        """Become the parent of all actors of this kind.
+
+        `make(key)` is called once for each actor; what it returns is called for each of that actor's lives, so what it
+        closes over outlives a crash.
+        """
+        self._cell.system.registry.offer(kind, self._cell, make)
+
+    def get_or_spawn(self, kind: Kind[Message], key: str) -> Ref[Message]:
+        """The running actor of that kind and key, or a new one. Atomic: there are never two.
+
+        The actor may have ended by the time a message reaches it: a sender that gets `ActorStopped` asks again. Raises
+        `UnknownKind`, or `ActorStopped` if the parent of that kind is ending.
+        """
+        return self._cell.system.get_or_spawn(kind, key)
+
+    def watch(self, ref: AnyRef) -> None:
+        """Be told `Terminated(ref, reason)`, once, when that actor ends; at once if it already has.
+
+        Outlives a restart of this actor.
+        """
+        if ref not in self._watched:
+            self._watched.add(ref)
+            ref.add_watcher(self._cell)
+
+    def unwatch(self, ref: AnyRef) -> None:
+        """No longer be told, not even if the notice is already waiting."""
+        self._watched.discard(ref)
+        ref.remove_watcher(self._cell)
+
+    def take_notice(self, message: Any) -> bool:
+        """For the kernel: whether a notice is still wanted. The end of an actor no longer watched is not."""
+        if not isinstance(message, Terminated):
+            return True
+        if message.ref not in self._watched:
+            return False
+        self._watched.discard(message.ref)
+        return True
+
+    # -- time and slow work ------------------------------------------------------------------------------------------
+
+    def after(self, delay: float, message: Any) -> Timer:
+        """Tell this actor `message` in `delay` seconds, by the system lane. A restart or the end cancels it."""
+
+        def fire(timer: Timer) -> None:
+            self._timers.discard(timer)
+            self._cell.mailbox.put_system(Notice(message))
+
+        return self._keep(self._cell.system.timers.start(delay, fire))
+
+    def every(self, interval: float, message: Any) -> Timer:
+        """Tell this actor `message` every `interval` seconds; while one waits unhandled, none is added.
+
+        Cancelled when the actor restarts or ends.
+        """
+
+        def fire(timer: Timer) -> None:
+            if not timer.waiting:
+                timer.waiting = True
+                self._cell.mailbox.put_system(Tick(message, timer))
+
+        return self._keep(self._cell.system.timers.start(interval, fire, interval=interval))
+
+    def _keep(self, timer: Timer) -> Timer:
+        self._timers.add(timer)
+        return timer
+
+    def cancel_timer(self, timer: Timer) -> None:
+        """Forget a timer that is no longer wanted. Nothing happens if it has fired already."""
+        self._timers.discard(timer)
+        timer.cancel()
+
+    def pipe(
+        self,
+        work: Callable[[], Awaitable[Result]],
+        *,
+        into: Callable[[Result], Any],
+        failed: Callable[[Exception], Any],
+    ) -> None:
+        """Do slow work outside the mailbox; `into(result)` or `failed(error)` is then told to this actor.
+
+        One task for each call: bound by your own state how many are under way. Cancelled when the actor ends; it
+        outlives a restart.
+        """
+
+        async def run() -> None:
+            with anyio.CancelScope() as scope:
+                self._pipes.add(scope)
+                try:
+                    message = into(await work())
+                except Exception as error:
+                    message = failed(error)
+                finally:
+                    self._pipes.discard(scope)
+                self._cell.mailbox.put_system(Notice(message))
+
+        if not self._cell.mailbox.is_closed:
+            self._cell.system.start_task(run)
+
+    @property
+    def pipes_under_way(self) -> int:
+        """How many pieces of slow work have not come back yet."""
+        return len(self._pipes)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End this actor once it has handled what is queued now."""
+        self._cell.request_stop(StopReason(Cause.FINISHED))
+
+    def stop_if_idle(self) -> bool:
+        """End this actor at once if nothing at all waits for it, else do nothing and say False.
+
+        Atomic: whoever sends afterwards gets `ActorStopped` and can look the successor up, so nothing is lost between
+        "it is idle" and "it has stopped".
+        """
+        if len(self._cell.mailbox) > 0:
+            return False
+        self._cell.close()
+        return True
+
+    def forget_timers(self) -> None:
+        """For the kernel: the timers of a life end with it."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+    def release(self) -> None:
+        """For the kernel: let go of all that the actor held open."""
+        self.forget_timers()
+        for scope in list(self._pipes):
+            scope.cancel()
+        for ref in self._watched:
+            ref.remove_watcher(self._cell)
+        self._watched.clear()

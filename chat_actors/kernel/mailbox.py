@@ -1,0 +1,141 @@
+"""A bounded mailbox on one anyio memory object stream, with a system lane that never overflows."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import anyio
+
+from chat_actors.kernel.errors import ActorStopped, MailboxFull
+from chat_actors.kernel.messages import SystemMessage
+
+
+class _Waiter:
+    """A sender that waits for room: its message moves in as soon as a place is free, first come first served."""
+
+    __slots__ = ("item", "taken", "woken")
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+        self.taken = False
+        self.woken = anyio.Event()
+
+
+class Mailbox:
+    """Messages that wait for one actor, in the order in which they came.
+
+    Two lanes share one queue, so that order holds across them:
+
+    * the **user lane** holds at most `capacity` messages (a count, not bytes). Beyond that `put_nowait` raises
+      `MailboxFull` and `put` waits. A place is free again when the actor takes the message out, so besides the waiting
+      `capacity` there is only what the actor has in hand: one message, or one batch of at most `capacity`.
+    * the **system lane** is never refused. What bounds it is who may use it: the kernel, for one stop order for each
+      stopper, one notice for each watched actor's end, each timer that fires, each piped result.
+
+    The bound is kept here and not by the stream (which has none), since an anyio stream cannot let one kind of item
+    past its bound.
+    """
+
+    __slots__ = ("_capacity", "_closed", "_path", "_receive", "_send", "_system", "_used", "_waiters")
+
+    def __init__(self, path: str, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"a mailbox needs room for at least 1 message, not {capacity}")
+        self._path = path
+        self._capacity = capacity
+        self._used = 0
+        self._system = 0
+        self._closed = False
+        self._waiters: deque[_Waiter] = deque()
+        self._send, self._receive = anyio.create_memory_object_stream[Any](math.inf)
+
+    @property
+    def capacity(self) -> int:
+        """How many messages of the user lane may wait."""
+        return self._capacity
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def __len__(self) -> int:
+        """How many messages wait, both lanes and waiting senders together."""
+        return self._used + self._system + len(self._waiters)
+
+    def put_nowait(self, item: Any) -> None:
+        """Queue a user's message. Raises `MailboxFull` or `ActorStopped`; then nothing is queued."""
+        if self._closed:
+            raise ActorStopped(self._path)
+        if self._used >= self._capacity:
+            raise MailboxFull(self._path, self._capacity)
+        self._used += 1
+        self._send.send_nowait(item)
+
+    async def put(self, item: Any) -> None:
+        """Queue a user's message, waiting for room if there is none.
+
+        No checkpoint when there is room: a sender's hot path costs no turn of the event loop. Raises `ActorStopped`,
+        also when the actor ends while the sender waits. If the wait is cancelled, the message is either queued or not;
+        the canceller cannot tell.
+        """
+        if self._closed or self._used < self._capacity:
+            self.put_nowait(item)
+            return
+        waiter = _Waiter(item)
+        self._waiters.append(waiter)
+        try:
+            await waiter.woken.wait()
+        except BaseException:
+            if not waiter.woken.is_set():
+                self._waiters.remove(waiter)
+            raise
+        if not waiter.taken:
+            raise ActorStopped(self._path)
+
+    def put_system(self, item: SystemMessage) -> bool:
+        """Queue a message of the system lane. False if the mailbox is closed; it is never full."""
+        if self._closed:
+            return False
+        self._system += 1
+        self._send.send_nowait(item)
+        return True
+
+    def take_nowait(self) -> Any:
+        """The next message. Raises `anyio.WouldBlock` if none waits."""
+        return self._taken(self._receive.receive_nowait())
+
+    async def take(self) -> Any:
+        """The next message, waiting for one if need be. Always gives way to other tasks once."""
+        return self._taken(await self._receive.receive())
+
+    def _taken(self, item: Any) -> Any:
+        if isinstance(item, SystemMessage):
+            self._system -= 1
+            return item
+        self._used -= 1
+        while self._waiters and self._used < self._capacity:
+            waiter = self._waiters.popleft()
+            waiter.taken = True
+            self.put_nowait(waiter.item)
+            waiter.woken.set()
+        return item
+
+    def close(self) -> list[Any]:
+        """Refuse everything from now on; the messages that still waited are returned, oldest first."""
+        if self._closed:
+            return []
+        self._closed = True
+        self._used = self._system = 0
+        left: list[Any] = []
+        while True:
+            try:
+                left.append(self._receive.receive_nowait())
+            except anyio.WouldBlock:
+                break
+        self._send.close()
+        self._receive.close()
+        while self._waiters:
+            self._waiters.popleft().woken.set()
+        return left

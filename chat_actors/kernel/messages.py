@@ -1,0 +1,108 @@
+"""The messages that the kernel itself knows: requests, the end of a watched actor, and the kernel's own orders."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import anyio
+import msgspec
+
+if TYPE_CHECKING:
+    from chat_actors.kernel.ref import Ref
+    from chat_actors.kernel.timers import Timer
+
+Answer = TypeVar("Answer")
+
+
+class Request(Generic[Answer]):
+    """Base of a message that names the type of its answer: `class Roll(Request[Rolled], msgspec.Struct): ...`."""
+
+    __slots__ = ()
+
+
+class Cause(Enum):
+    """Why an actor ended."""
+
+    ASKED = "asked to stop"
+    FINISHED = "finished of its own accord"
+    FAILED = "failed for good"
+    KILLED = "did not stop within its deadline"
+
+
+class StopReason(msgspec.Struct, frozen=True):
+    """Why an actor ended, and with which exception if it failed."""
+
+    cause: Cause
+    error: Exception | None = None
+
+
+class Terminated(msgspec.Struct, frozen=True):
+    """Told once to whoever watches `ref` when that actor has ended. Comes by the system lane: never refused."""
+
+    ref: Ref[Any]
+    reason: StopReason
+
+
+class Reply(Generic[Answer]):
+    """The place where one answer arrives. The first `resolve` or `fail` counts; later ones are ignored."""
+
+    __slots__ = ("_arrived", "_error", "_value")
+
+    def __init__(self) -> None:
+        self._arrived = anyio.Event()
+        self._value: Answer | None = None
+        self._error: Exception | None = None
+
+    def resolve(self, value: Answer) -> None:
+        if not self._arrived.is_set():
+            self._value = value
+            self._arrived.set()
+
+    def fail(self, error: Exception) -> None:
+        if not self._arrived.is_set():
+            self._error = error
+            self._arrived.set()
+
+    async def wait(self) -> Answer:
+        """The answer. Raises the error that was put in its place."""
+        await self._arrived.wait()
+        if self._error is not None:
+            raise self._error
+        return cast("Answer", self._value)  # None is a fine answer to a Request[None]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A request on its way, with the place for its answer. Takes a user's place in the mailbox."""
+
+    request: Any
+    reply: Reply[Any]
+
+
+class SystemMessage(msgspec.Struct, frozen=True):
+    """Base of what travels by the system lane: the mailbox takes it however full it is."""
+
+
+class StopOrder(SystemMessage, frozen=True):
+    """End the actor when it comes to this message; what was queued before it is handled first."""
+
+    reason: StopReason
+
+
+class Notice(SystemMessage, frozen=True):
+    """A message for the actor's own handlers which must not be lost: a timer, a watched actor's end, a piped result."""
+
+    message: Any
+
+
+class Tick(Notice, frozen=True):
+    """The notice of a repeating timer, which does not fire again while this waits."""
+
+    timer: Timer
+
+
+class ChildGaveUp(SystemMessage, frozen=True):
+    """A child ended by failure and escalates it."""
+
+    path: str
+    error: Exception

@@ -1,0 +1,212 @@
+"""The actor system: the root of the tree, its tasks, its books, and its orderly end."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup, TaskStatus
+
+from chat_actors.kernel.actor import Actor
+from chat_actors.kernel.cell import Cell
+from chat_actors.kernel.errors import ActorStopped, NameTaken, SystemFailed
+from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
+from chat_actors.kernel.family import Family
+from chat_actors.kernel.ref import AnyRef, Ref
+from chat_actors.kernel.registry import Kind, Registry
+from chat_actors.kernel.timers import TimerQueue
+
+Message = TypeVar("Message")
+Params = ParamSpec("Params")
+
+logger = logging.getLogger(__name__)
+
+
+class Node(msgspec.Struct, frozen=True):
+    """One actor in `tree()`."""
+
+    path: str
+    actor: str
+    waiting: int
+    restarts: int
+    children: Sequence[Node]
+
+    def lines(self, indent: str = "") -> list[str]:
+        """The branch as text, one line for each actor."""
+        name = self.path.rpartition("/")[2]
+        extra = f" waiting={self.waiting}" if self.waiting else ""
+        extra += f" restarts={self.restarts}" if self.restarts else ""
+        return [f"{indent}{name} ({self.actor}){extra}"] + [
+            line for child in self.children for line in child.lines(indent + "  ")
+        ]
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """The books of a system. All but `actors`, `waiting`, `busy` and `timers` only ever grow."""
+
+    actors: int
+    waiting: int
+    busy: int
+    timers: int
+    failures: int
+    restarts: int
+    dead_letters: Mapping[Undelivered, int]
+    listener_failures: int
+
+
+class ActorSystem:
+    """Runs actors. It lives in a task of its own: `task_group.start_soon(system.run)`.
+
+    An actor that escalates at the top of the tree stops the whole system, and `run` raises `SystemFailed`: a server
+    whose core is gone ends instead of serving nothing.
+    """
+
+    def __init__(self, *, stop_within: float = 10.0) -> None:
+        """`stop_within`: seconds that the orderly end may take when the system fails by itself."""
+        self.events = EventBus()
+        self.registry = Registry()
+        self.timers = TimerQueue()
+        self.family = Family()
+        self._tasks: TaskGroup | None = None
+        self._stop_within = stop_within
+        self._stop_requested = anyio.Event()
+        self._ended = anyio.Event()
+        self._unfinished: tuple[str, ...] = ()
+        self._failure: SystemFailed | None = None
+        self._failures = 0
+        self._restarts = 0
+        self._dead_letters: Counter[Undelivered] = Counter()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Run until `stop` is called or a failure reaches the top (then: `SystemFailed`).
+
+        At the end the top actors stop one after the other, the youngest first, each after what its mailbox held and
+        after its own children. What has not ended within the deadline is cancelled.
+        """
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                tasks.start_soon(self.timers.run)
+                task_status.started()
+                await self._stop_requested.wait()
+                with anyio.move_on_after(self._stop_within):
+                    await self._stop_all()
+                self._unfinished = tuple(cell.path for cell in self.family.walk())
+                tasks.cancel_scope.cancel()
+        finally:
+            self._tasks = None
+            self._ended.set()
+        if self._unfinished:
+            logger.warning("cancelled at the deadline: %s", ", ".join(self._unfinished))
+        if self._failure is not None:
+            raise self._failure
+
+    async def _stop_all(self) -> None:
+        while everyone := self.family.everyone():
+            youngest = everyone[-1]
+            youngest.request_stop()
+            await youngest.wait_ended()
+
+    async def stop(self, *, within: float) -> Sequence[str]:
+        """End all actors in order, in at most `within` seconds, and wait for it.
+
+        Returns the paths of those that had to be cancelled at the deadline (empty: an orderly end).
+        """
+        self._stop_within = within
+        self._stop_requested.set()
+        await self._ended.wait()
+        return self._unfinished
+
+    async def wait_stopped(self) -> None:
+        """Wait until the system has ended."""
+        await self._ended.wait()
+
+    def fail(self, path: str, error: Exception) -> None:
+        """A failure has reached the top of the tree: begin the end."""
+        if self._failure is None:
+            self._failure = SystemFailed(path)
+            self._failure.__cause__ = error
+        self._stop_requested.set()
+
+    # -- actors ------------------------------------------------------------------------------------------------------
+
+    def spawn_named(
+        self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Ref[Message]:
+        """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, `ActorStopped` (not running)."""
+        return self.start(None, f"/{name}", lambda: factory(*args, **kwargs), None)
+
+    def get_or_spawn(self, kind: Kind[Message], key: str) -> Ref[Message]:
+        """See `Context.get_or_spawn`."""
+        return self.registry.get_or_spawn(kind, key)
+
+    def start(
+        self,
+        parent: Cell | None,
+        path: str,
+        factory: Callable[[], Actor[Any]],
+        on_closed: Callable[[], None] | None,
+    ) -> AnyRef:
+        """For the kernel: start an actor under `path`. Actors use their context."""
+        family = self.family if parent is None else parent.family
+        if path in family:
+            raise NameTaken(path)
+        if self._tasks is None:
+            raise ActorStopped(path)
+        cell = Cell(self, family, parent, path, factory, on_closed)
+        family.add(cell)
+        self._tasks.start_soon(cell.run, name=path)
+        return cell.ref
+
+    def start_task(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """For the kernel: run something beside the actors, until the system ends. Actors use `context.pipe`."""
+        if self._tasks is not None:
+            self._tasks.start_soon(work)
+
+    # -- the books ---------------------------------------------------------------------------------------------------
+
+    def count_failure(self) -> None:
+        self._failures += 1
+
+    def count_restart(self) -> None:
+        self._restarts += 1
+
+    def count_dead_letter(self, letter: DeadLetter) -> None:
+        self._dead_letters[letter.why] += 1
+        self.events.publish(letter)
+
+    def log_failure(self, path: str, message: object, error: Exception) -> None:
+        """One entry in the log for each crash, with the kind of message and never its content."""
+        on = "its start or end" if message is None else type(message).__name__
+        logger.error("%s crashed on %s: %r", path, on, error, exc_info=error)
+
+    def statistics(self) -> Statistics:
+        """The books as they are now. Walks all actors: for people and tests, not for a hot path."""
+        cells = list(self.family.walk())
+        return Statistics(
+            actors=len(cells),
+            waiting=sum(len(cell.mailbox) for cell in cells),
+            busy=sum(cell.is_busy for cell in cells),
+            timers=len(self.timers),
+            failures=self._failures,
+            restarts=self._restarts,
+            dead_letters=dict(self._dead_letters),
+            listener_failures=self.events.listener_failures,
+        )
+
+    def is_quiet(self) -> bool:
+        """Whether no message waits, no actor is at work and no piped work is under way."""
+        return not any(cell.is_busy or len(cell.mailbox) or cell.context.pipes_under_way for cell in self.family.walk())
+
+    def tree(self) -> Sequence[Node]:
+        """All actors that run now, as they depend on each other."""
+        return [_node(cell) for cell in self.family.everyone()]
+
+
+def _node(cell: Cell) -> Node:
+    children = [_node(child) for child in cell.family.everyone()]
+    return Node(cell.path, type(cell.actor).__name__, len(cell.mailbox), cell.restarts, children)

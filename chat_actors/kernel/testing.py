@@ -1,0 +1,125 @@
+"""A test kit: virtual clocks, a system for the length of a test, a probe actor, and waiting for quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import deque
+from types import TracebackType
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from chat_actors.kernel.actor import Actor
+from chat_actors.kernel.system import ActorSystem
+
+Expected = TypeVar("Expected")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Instead of waiting for a timeout, moves the clock on by it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jumped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0 if timeout is not None else None)
+        if not ready and timeout is not None and timeout > 0:
+            self.jumped += timeout
+        return ready
+
+
+class VirtualEventLoop(asyncio.SelectorEventLoop):
+    """An asyncio event loop on which time passes only when nothing else is left to do, and then at once.
+
+    It is for what runs in one thread without sockets: it would jump over the time that a worker thread needs.
+    """
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.jumped
+
+
+def virtual_asyncio() -> tuple[str, dict[str, Any]]:
+    """Backend and options for `anyio.run` (and anyio's pytest plugin): asyncio on virtual time."""
+    return "asyncio", {"loop_factory": VirtualEventLoop}
+
+
+def virtual_trio() -> tuple[str, dict[str, Any]]:
+    """Backend and options for `anyio.run`: trio on virtual time. A fresh clock for each call; needs trio installed."""
+    from trio.testing import MockClock  # for tests alone, so not among the requirements
+
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+class RunningSystem:
+    """`async with RunningSystem() as system:` runs an actor system for the length of the block and stops it then."""
+
+    def __init__(self, *, stop_within: float = 10.0) -> None:
+        self._stop_within = stop_within
+        self._tasks: TaskGroup | None = None
+        self._system: ActorSystem | None = None
+
+    async def __aenter__(self) -> ActorSystem:
+        self._system = ActorSystem()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        await self._tasks.start(self._system.run)
+        return self._system
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        if self._system is None or self._tasks is None:
+            return None
+        with anyio.CancelScope(shield=True):
+            await self._system.stop(within=self._stop_within)
+        return await self._tasks.__aexit__(kind, error, traceback)
+
+
+async def settle(system: ActorSystem) -> None:
+    """Wait until no message waits anywhere and no actor is at work. Timers that are not due yet do not count."""
+    quiet = 0
+    while quiet < 3:  # an actor that has just been woken looks idle for one turn
+        if system.is_quiet():
+            quiet += 1
+            await checkpoint()
+        else:
+            quiet = 0
+            # A sleep and not a checkpoint: a virtual clock moves on only when everybody waits.
+            await anyio.sleep(0.001)
+
+
+class Probe(Actor[Any]):
+    """Receives whatever it is sent and keeps it for the test, in order.
+
+    `probe = Probe()`, then `ref = system.spawn_named("probe", lambda: probe)`.
+    """
+
+    def __init__(self) -> None:
+        self.received: deque[Any] = deque()
+        self._arrival = anyio.Event()
+
+    def on_unhandled(self, message: Any) -> bool:
+        self.received.append(message)
+        self._arrival.set()
+        self._arrival = anyio.Event()
+        return True
+
+    async def expect(self, kind: type[Expected], *, within: float = 5.0) -> Expected:
+        """The next message, which must be a `kind`. Raises `AssertionError` if it is another, or if none comes."""
+        with anyio.move_on_after(within):
+            while not self.received:
+                await self._arrival.wait()
+        if not self.received:
+            raise AssertionError(f"no {kind.__name__} came within {within:g} s")
+        message = self.received.popleft()
+        if not isinstance(message, kind):
+            raise AssertionError(f"expected {kind.__name__}, got {message!r}")
+        return message
