@@ -1,0 +1,33 @@
+"""The actors of a chat: session, room, directory, gate and registrar; the outbox; the events. Pure anyio."""
+
+from chat_actors.chat import events
+from chat_actors.chat.chat import Chat, start_chat
+from chat_actors.chat.directory import CountRooms, Directory
+from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
+from chat_actors.chat.limits import Limits
+from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
+from chat_actors.chat.room import ROOMS, RoomActor, RoomState
+from chat_actors.chat.session import Frame, Peer, SessionActor
+
+__all__ = [
+    "ROOMS",
+    "Admit",
+    "Block",
+    "Chat",
+    "Closing",
+    "CountRooms",
+    "CountSessions",
+    "Directory",
+    "Drain",
+    "Frame",
+    "Gate",
+    "Limits",
+    "Outbox",
+    "Peer",
+    "QueueOutbox",
+    "RoomActor",
+    "RoomState",
+    "SessionActor",
+    "events",
+    "start_chat",
+]

@@ -1,0 +1,63 @@
+"""Who is in a room: connections, and the users behind them. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from chat_actors.chat.outbox import Outbox
+from chat_actors.kernel import AnyRef
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One connection of a user in a room."""
+
+    session: AnyRef
+    user_id: str
+    outbox: Outbox
+
+
+class Members:
+    """The connections in a room by their session. A user is in the room while at least one connection is."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[AnyRef, Member] = {}
+        self._connections: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many connections."""
+        return len(self._by_session)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._by_session.values())
+
+    def __contains__(self, session: AnyRef) -> bool:
+        return session in self._by_session
+
+    def get(self, session: AnyRef) -> Member | None:
+        return self._by_session.get(session)
+
+    def enter(self, member: Member) -> bool:
+        """Add a connection; whether it is the user's first. One that is here already is not."""
+        if member.session in self._by_session:
+            return False
+        self._by_session[member.session] = member
+        self._connections[member.user_id] += 1
+        return self._connections[member.user_id] == 1
+
+    def leave(self, session: AnyRef) -> str | None:
+        """Remove a connection; the user's id if it was their last, None if not, or if it was not here."""
+        member = self._by_session.pop(session, None)
+        if member is None:
+            return None
+        self._connections[member.user_id] -= 1
+        if self._connections[member.user_id]:
+            return None
+        del self._connections[member.user_id]
+        return member.user_id
+
+    def others(self, user_id: str) -> Iterator[Member]:
+        """The connections of everybody else."""
+        return (member for member in self._by_session.values() if member.user_id != user_id)

@@ -1,0 +1,92 @@
+"""The registrar: the one actor that knows the accounts."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import msgspec
+
+from chat_actors.chat import events
+from chat_actors.chat.limits import Limits
+from chat_actors.identity import AttemptLimit, KeyRefused, PublicKey, load_public_key, network_of, parse_public_key
+from chat_actors.kernel import Actor, Escalate, Request, Restart, StopReason, handles
+from chat_actors.protocol import (
+    INTERNAL_FAILURE,
+    INVALID_USER_ID,
+    TOO_MANY_REGISTRATIONS,
+    USER_EXISTS,
+    Refusal,
+    is_user_id,
+)
+from chat_actors.storage import Accounts, StorageError
+
+logger = logging.getLogger(__name__)
+
+
+class Register(Request["Refusal | None"], msgspec.Struct, frozen=True):
+    """Make an account. The answer is why not, or None: it exists now and survives a crash."""
+
+    user_id: str
+    public_key: str
+    address: str
+
+
+class FindKey(Request["PublicKey | Refusal | None"], msgspec.Struct, frozen=True):
+    """The key of a user; None if there is no such user; a refusal if it cannot be found out now."""
+
+    user_id: str
+
+
+class Registrar(Actor[Register | FindKey]):
+    """Registers users and finds their keys, one request after the other, so that the accounts need no lock.
+
+    A storage that fails is answered with a refusal and logged; the next request tries again.
+    """
+
+    mailbox_capacity = 1024
+    supervision = Restart(at_most=5, within=60.0, then=Escalate())
+
+    def __init__(self, accounts: Accounts, attempts: AttemptLimit) -> None:
+        self._accounts = accounts
+        self._attempts = attempts  # passed in, so that a crash does not wipe the slate
+
+    @classmethod
+    def attempts(cls, limits: Limits) -> AttemptLimit:
+        """The table of registration attempts for these limits."""
+        return AttemptLimit(limits.registrations, limits.registration_window)
+
+    @handles
+    async def register(self, request: Register) -> Refusal | None:
+        if not self._attempts.allow(network_of(request.address), anyio.current_time()):
+            return TOO_MANY_REGISTRATIONS
+        if not is_user_id(request.user_id):
+            return INVALID_USER_ID
+        try:
+            # "Taken" comes before what is wrong with the key, as the table of the protocol has it.
+            if await self._accounts.key_of(request.user_id) is not None:
+                return USER_EXISTS
+            key = parse_public_key(request.public_key)
+            if not await self._accounts.register(request.user_id, key.spki):
+                return USER_EXISTS
+        except KeyRefused as error:
+            return error.refusal
+        except StorageError as error:
+            logger.error("registration refused: %s", error)
+            return INTERNAL_FAILURE
+        self.context.events.publish(events.UserRegistered(request.user_id, request.address))
+        return None
+
+    @handles
+    async def find_key(self, request: FindKey) -> PublicKey | Refusal | None:
+        if not is_user_id(request.user_id):
+            return None
+        try:
+            spki = await self._accounts.key_of(request.user_id)
+        except StorageError as error:
+            logger.error("authentication refused: %s", error)
+            return INTERNAL_FAILURE
+        return None if spki is None else load_public_key(spki)
+
+    async def on_stop(self, reason: StopReason) -> None:
+        await self._accounts.aclose()

@@ -1,0 +1,162 @@
+"""The room actor: one order of messages for all its members."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import msgspec
+
+from chat_actors.chat import events
+from chat_actors.chat.members import Member, Members
+from chat_actors.chat.outbox import Block
+from chat_actors.kernel import Actor, AnyRef, Kind, Request, Restart, StopReason, Terminated, handles
+from chat_actors.protocol import format_timestamp, messages, refusals
+
+LINGER = 30.0
+"""Seconds between two looks at whether a room is empty that could not close when its last member left."""
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """Let a connection in. It is told `joined`; the others are told `user_joined` if the user was not here yet."""
+
+    member: Member
+
+
+class Leave(Request[None], msgspec.Struct, frozen=True):
+    """Let a connection go. Answered when it is out: it gets nothing from this room any more."""
+
+    session: AnyRef
+
+
+class Post(msgspec.Struct, frozen=True):
+    """Say something to everybody in the room."""
+
+    session: AnyRef
+    content: str
+
+
+class CloseIfEmpty(msgspec.Struct, frozen=True):
+    """A room's timer to itself."""
+
+
+class NotInRoom(msgspec.Struct, frozen=True):
+    """Told to a session by a room: it is not, or no longer, a member."""
+
+    room: AnyRef
+
+
+RoomMessage: TypeAlias = Enter | Leave | Post
+
+ROOMS: Kind[RoomMessage] = Kind("room")
+"""Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""
+
+
+class RoomState:
+    """What outlives a crash of the room's actor: its members stay in it, and its numbering goes on."""
+
+    __slots__ = ("is_open", "last_seq", "members")
+
+    def __init__(self, last_seq: int) -> None:
+        self.members = Members()
+        self.last_seq = last_seq
+        self.is_open = False
+
+
+class RoomActor(Actor[RoomMessage]):
+    """Gives every message its place in the room's one order and offers it to every member, the sender included.
+
+    Watches each member's session, so a connection that goes away, however rudely, leaves the room exactly once. Goes
+    away itself as soon as it is empty and nobody is on the way in.
+    """
+
+    mailbox_capacity = 1024
+    supervision = Restart(at_most=5, within=60.0, backoff=(0.05, 2.0))
+
+    def __init__(self, room_id: str, state: RoomState, now: Callable[[], datetime]) -> None:
+        self.room_id = room_id
+        self.state = state
+        self.members = state.members
+        self._now = now
+
+    async def on_start(self) -> None:
+        if not self.state.is_open:
+            self.state.is_open = True
+            self.context.events.publish(events.RoomOpened(self.room_id))
+        self.context.every(LINGER, CloseIfEmpty())
+
+    @handles
+    def enter(self, message: Enter) -> None:
+        member = message.member
+        self.context.watch(member.session)
+        is_first = self.members.enter(member)
+        member.outbox.offer(Block.of(messages.joined(member.user_id, self.room_id)))
+        if is_first:
+            self._offer(
+                self.members.others(member.user_id), Block.of(messages.user_joined(member.user_id, self.room_id))
+            )
+            self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
+
+    @handles
+    def leave(self, message: Leave) -> None:
+        self.context.unwatch(message.session)
+        self._remove(message.session)
+
+    @handles
+    def session_ended(self, message: Terminated) -> None:
+        self._remove(message.ref)
+
+    @handles
+    def post(self, message: Post) -> None:
+        member = self.members.get(message.session)
+        if member is None:
+            message.session.tell(NotInRoom(self.context.self_ref))
+            return
+        at = self._now()
+        self.state.last_seq += 1
+        posted = messages.ChatMessage(
+            user_id=member.user_id,
+            room_id=self.room_id,
+            content=message.content,
+            timestamp=format_timestamp(at),
+            seq=self.state.last_seq,
+        )
+        self._offer(self.members, Block.of(posted))
+        if self.context.events.has_listeners(events.MessagePosted):
+            self.context.events.publish(events.MessagePosted(member.user_id, self.room_id, posted.seq, at))
+
+    @handles
+    def close_if_empty(self, message: CloseIfEmpty) -> None:
+        self._close_if_empty()
+
+    def on_failure(self, message: Any, error: Exception) -> None:
+        match message:
+            case Enter(member=member) if member.session in self.members:
+                pass  # it crashed after letting them in, so they are in
+            case Enter(member=member):
+                member.session.tell(NotInRoom(self.context.self_ref))
+            case Post(session=session) if (member := self.members.get(session)) is not None:
+                member.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
+            case _:
+                pass
+
+    async def on_stop(self, reason: StopReason) -> None:
+        self.context.events.publish(events.RoomClosed(self.room_id))
+
+    def _remove(self, session: AnyRef) -> None:
+        user_id = self.members.leave(session)
+        if user_id is not None:
+            self._offer(self.members, Block.of(messages.user_left(user_id, self.room_id)))
+            self.context.events.publish(events.UserLeft(user_id, self.room_id))
+        self._close_if_empty()
+
+    def _close_if_empty(self) -> None:
+        if not len(self.members):
+            # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
+            self.context.stop_if_idle()
+
+    @staticmethod
+    def _offer(members: Iterable[Member], block: Block) -> None:
+        for member in members:
+            member.outbox.offer(block)

@@ -1,0 +1,22 @@
+"""Who somebody is: challenges, keys, signatures, and how often one may try. Pure; time and randomness are passed in."""
+
+from chat_actors.identity.challenges import CHALLENGE_BYTES, Challenge, issue
+from chat_actors.identity.keys import KeyRefused, PublicKey, load_public_key, parse_public_key
+from chat_actors.identity.rate_limits import AttemptLimit, TokenBucket, network_of
+from chat_actors.identity.signatures import SignatureUndecodable, sign, verify
+
+__all__ = [
+    "CHALLENGE_BYTES",
+    "AttemptLimit",
+    "Challenge",
+    "KeyRefused",
+    "PublicKey",
+    "SignatureUndecodable",
+    "TokenBucket",
+    "issue",
+    "load_public_key",
+    "network_of",
+    "parse_public_key",
+    "sign",
+    "verify",
+]

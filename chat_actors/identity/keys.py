@@ -1,0 +1,84 @@
+"""Public keys: which ones are taken, and in what form they are kept."""
+
+from __future__ import annotations
+
+import re
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
+
+from chat_actors.protocol.refusals import INVALID_PUBLIC_KEY, KEY_TOO_SHORT, Refusal
+
+MIN_BITS = 2048
+MAX_BITS = 8192
+MIN_EXPONENT = 65537
+MAX_EXPONENT = 2**32 - 1
+MAX_PEM_BYTES = 8192
+
+# Exactly one block, and nothing around it but white space: cryptography's own loader would skip leading text and
+# ignore a second block.
+_ONE_BLOCK = re.compile(r"\s*-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY)-----[A-Za-z0-9+/=\s]+-----END \1-----\s*", re.ASCII)
+
+
+class KeyRefused(Exception):
+    """The text is no public key that this server takes; `refusal` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+    def __str__(self) -> str:
+        return self.refusal.text
+
+
+class PublicKey:
+    """An RSA public key within the bounds of this server."""
+
+    __slots__ = ("rsa",)
+
+    def __init__(self, rsa: RSAPublicKey) -> None:
+        self.rsa = rsa
+
+    @property
+    def bits(self) -> int:
+        return self.rsa.key_size
+
+    @property
+    def spki(self) -> bytes:
+        """The key as canonical SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7), however it was sent."""
+        return self.rsa.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def parse_public_key(pem: str) -> PublicKey:
+    """The key in a PEM text: one block, SubjectPublicKeyInfo or PKCS#1, at most 8 KiB.
+
+    RSA of 2048 to 8192 bits with an odd exponent from 65537 and under 2**32, so that a verification stays under half a
+    millisecond: an unbounded exponent would cost 8 ms. Raises `KeyRefused`.
+    """
+    if len(pem) > MAX_PEM_BYTES or not _ONE_BLOCK.fullmatch(pem):
+        raise KeyRefused(INVALID_PUBLIC_KEY)
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise KeyRefused(INVALID_PUBLIC_KEY) from None
+    if not isinstance(key, RSAPublicKey):
+        raise KeyRefused(INVALID_PUBLIC_KEY)
+    if key.key_size < MIN_BITS:
+        raise KeyRefused(KEY_TOO_SHORT)
+    exponent = key.public_numbers().e
+    if key.key_size > MAX_BITS or not MIN_EXPONENT <= exponent <= MAX_EXPONENT or exponent % 2 == 0:
+        raise KeyRefused(INVALID_PUBLIC_KEY)
+    return PublicKey(key)
+
+
+def load_public_key(spki: bytes) -> PublicKey:
+    """A key that was stored as `PublicKey.spki`. Raises `ValueError` if the bytes are no RSA key."""
+    key = load_der_public_key(spki)
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("the stored key is no RSA key: the accounts file is damaged")
+    return PublicKey(key)

@@ -1,0 +1,38 @@
+"""The wire protocol: messages, codec, states, errors and close codes. Knows no event loop and no clock."""
+
+from chat_actors.protocol import messages, refusals
+from chat_actors.protocol.close_codes import CloseCode
+from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
+from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.messages import ServerMessage
+from chat_actors.protocol.names import is_room_id, is_user_id
+from chat_actors.protocol.refusals import ProtocolError, Refusal
+from chat_actors.protocol.states import RULES, State, refusal
+from chat_actors.protocol.timestamps import format_timestamp
+
+__all__ = [
+    "RULES",
+    "Authenticate",
+    "CloseCode",
+    "Command",
+    "GetChallenge",
+    "Join",
+    "Post",
+    "ProtocolError",
+    "Refusal",
+    "Register",
+    "ServerMessage",
+    "State",
+    "SwitchRoom",
+    "UnknownMessage",
+    "decode_command",
+    "decode_message",
+    "encode",
+    "encode_command",
+    "format_timestamp",
+    "is_room_id",
+    "is_user_id",
+    "messages",
+    "refusal",
+    "refusals",
+]

@@ -1,0 +1,34 @@
+"""The WebSocket close codes that this server uses (RFC 6455, section 7.4; 4000 and up are its own)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """Why a connection was closed, for the client to act on."""
+
+    NORMAL = 1000
+    """Asked for."""
+    PROTOCOL_ERROR = 1002
+    """A malformed frame."""
+    UNSUPPORTED_DATA = 1003
+    """A binary frame: commands are JSON in text frames."""
+    INVALID_DATA = 1007
+    """A text frame that is not UTF-8."""
+    POLICY_VIOLATION = 1008
+    """A rule was broken; the reason says which."""
+    TOO_BIG = 1009
+    """A message over `frame_bytes`."""
+    INTERNAL_ERROR = 1011
+    """The server failed in this session; reconnect."""
+    SERVICE_RESTART = 1012
+    """The server is stopping; the reason says when to come back."""
+    TRY_AGAIN_LATER = 1013
+    """Over capacity."""
+    NOT_AUTHENTICATED = 4001
+    """Not authenticated in time."""
+    ORIGIN_REFUSED = 4003
+    """Origin not allowed (as HTTP 403, before the upgrade)."""
+    TOO_SLOW = 4008
+    """The client did not read and its backlog overflowed; reconnect and catch up."""

@@ -1,0 +1,20 @@
+"""Which names users and rooms may have."""
+
+from __future__ import annotations
+
+import re
+
+_USER_ID = re.compile(r"[A-Za-z0-9_-]{3,32}", re.ASCII)
+_CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+ROOM_ID_CHARS = 128
+
+
+def is_user_id(text: str) -> bool:
+    """3 to 32 of `a-z A-Z 0-9 _ -`."""
+    return _USER_ID.fullmatch(text) is not None
+
+
+def is_room_id(text: str) -> bool:
+    """1 to 128 characters, none of them a control character, a line separator or half a surrogate pair."""
+    return 1 <= len(text) <= ROOM_ID_CHARS and _CONTROL_OR_SURROGATE.search(text) is None

@@ -1,0 +1,76 @@
+"""Everything that the server refuses, with the fixed text for people and a stable word for programs."""
+
+from __future__ import annotations
+
+import msgspec
+
+from chat_actors.protocol.messages import Error
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why something was not done."""
+
+    code: str
+    text: str
+
+    def as_error(self) -> Error:
+        """The message that tells the client."""
+        return Error(self.text, self.code)
+
+
+class ProtocolError(Exception):
+    """The peer sent what is no command."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+    def __str__(self) -> str:
+        return self.refusal.text
+
+
+# The frame itself.
+INVALID_JSON = Refusal("invalid_json", "Invalid JSON format")
+
+
+def unknown_type(shown: str) -> Refusal:
+    return Refusal("unknown_type", f"Unknown message type: {shown}")
+
+
+# Required fields.
+REGISTER_FIELDS = Refusal("missing_field", "userId and publicKey are required for register message")
+AUTHENTICATE_FIELDS = Refusal("missing_field", "userId and signature are required for authenticate message")
+JOIN_FIELDS = Refusal("missing_field", "userId is required for join message")
+CONTENT_REQUIRED = Refusal("missing_field", "content is required for chat_message")
+SWITCH_ROOM_FIELDS = Refusal("missing_field", "roomId is required for switch_room message")
+
+# Registration.
+TOO_MANY_REGISTRATIONS = Refusal("too_many_registrations", "Too many registration attempts. Please try again later.")
+INVALID_USER_ID = Refusal("invalid_user_id", "User ID must be 3-32 alphanumeric characters")
+USER_EXISTS = Refusal("user_exists", "User ID already exists")
+INVALID_PUBLIC_KEY = Refusal("invalid_public_key", "Invalid public key format")
+KEY_TOO_SHORT = Refusal("key_too_short", "Public key must be at least 2048 bits")
+
+# Authentication.
+USER_NOT_REGISTERED = Refusal("user_not_registered", "User not registered")
+NO_CHALLENGE = Refusal("no_challenge", "No challenge issued. Request a challenge first.")
+CHALLENGE_EXPIRED = Refusal("challenge_expired", "Challenge expired. Request a new challenge.")
+INVALID_SIGNATURE = Refusal("invalid_signature", "Invalid signature")
+AUTHENTICATION_FAILED = Refusal("authentication_failed", "Authentication failed")
+JOIN_UNAUTHENTICATED = Refusal("not_authenticated", "Authentication required before joining rooms")
+UNAUTHENTICATED = Refusal("not_authenticated", "Authentication required")
+
+# Rooms.
+USER_ID_MISMATCH = Refusal("user_id_mismatch", "User ID mismatch")
+NOT_IN_ROOM = Refusal("not_in_room", "Not connected to any room")
+
+# Beyond the fixed texts: what this server limits, and its own failures.
+INVALID_ROOM_ID = Refusal("invalid_room_id", "Room ID must be 1-128 characters without control characters")
+TOO_MANY_FRAMES = Refusal("too_many_messages", "Too many messages. Wait a moment and send again.")
+TOO_MANY_ROOMS = Refusal("too_many_rooms", "Too many room changes. Wait a minute and try again.")
+ROOM_FAILED = Refusal("room_failed", "The room failed on this message. It was not delivered; send it again.")
+ROOM_CLOSED = Refusal("room_closed", "The room was closed. Join it again.")
+INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
+
+
+def content_too_long(limit: int) -> Refusal:
+    return Refusal("content_too_long", f"content must be at most {limit} characters")

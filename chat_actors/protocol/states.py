@@ -1,0 +1,38 @@
+"""What a session may do in which state, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from chat_actors.protocol import refusals
+from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.refusals import Refusal
+
+
+class State(Enum):
+    """How far a session has come."""
+
+    CONNECTED = auto()
+    AUTHENTICATED = auto()
+    IN_ROOM = auto()
+
+
+RULES: Mapping[type[Command], Mapping[State, Refusal | None]] = {
+    GetChallenge: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Register: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Authenticate: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Join: {State.CONNECTED: refusals.JOIN_UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Post: {
+        State.CONNECTED: refusals.UNAUTHENTICATED,
+        State.AUTHENTICATED: refusals.NOT_IN_ROOM,
+        State.IN_ROOM: None,
+    },
+    SwitchRoom: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+}
+"""Command × state → why not, or None: allowed. Total over both."""
+
+
+def refusal(state: State, command: type[Command]) -> Refusal | None:
+    """Why this command is not allowed in this state, or None."""
+    return RULES[command][state]

@@ -1,0 +1,52 @@
+"""The versions of the SQLite file: one script for each step, each applied once and in order."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+MIGRATIONS: Sequence[str] = (
+    # 1: accounts
+    """
+    CREATE TABLE accounts (
+        user_id TEXT PRIMARY KEY COLLATE BINARY,
+        public_key BLOB NOT NULL,
+        created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+    ) WITHOUT ROWID, STRICT;
+    """,
+)
+
+
+class SchemaTooNew(Exception):
+    """The file was written by a later version of this program."""
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found = found
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"its schema is version {self.found}, and this program knows versions up to {self.known}"
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
+    """Bring the file to the newest version. Each step is one transaction with its version number.
+
+    Two processes may do it at once: the version is read again under the write lock of each step. Raises `SchemaTooNew`,
+    `sqlite3.Error`.
+    """
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > len(migrations):
+                raise SchemaTooNew(version, len(migrations))
+            if version < len(migrations):
+                for statement in filter(str.strip, migrations[version].split(";")):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {version + 1:d}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+        if version >= len(migrations) - 1:
+            return
