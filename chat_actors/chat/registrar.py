@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TypeAlias
 
 import anyio
 import msgspec
@@ -11,14 +12,7 @@ from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
 from chat_actors.identity import AttemptLimit, KeyRefused, PublicKey, load_public_key, network_of, parse_public_key
 from chat_actors.kernel import Actor, Escalate, Request, Restart, StopReason, handles
-from chat_actors.protocol import (
-    INTERNAL_FAILURE,
-    INVALID_USER_ID,
-    TOO_MANY_REGISTRATIONS,
-    USER_EXISTS,
-    Refusal,
-    is_user_id,
-)
+from chat_actors.protocol import Refusal, is_user_id, refusals
 from chat_actors.storage import Accounts, StorageError
 
 logger = logging.getLogger(__name__)
@@ -38,7 +32,10 @@ class FindKey(Request["PublicKey | Refusal | None"], msgspec.Struct, frozen=True
     user_id: str
 
 
-class Registrar(Actor[Register | FindKey]):
+RegistrarMessage: TypeAlias = Register | FindKey
+
+
+class Registrar(Actor[RegistrarMessage]):
     """Registers users and finds their keys, one request after the other, so that the accounts need no lock.
 
     A storage that fails is answered with a refusal and logged; the next request tries again.
@@ -59,21 +56,21 @@ class Registrar(Actor[Register | FindKey]):
     @handles
     async def register(self, request: Register) -> Refusal | None:
         if not self._attempts.allow(network_of(request.address), anyio.current_time()):
-            return TOO_MANY_REGISTRATIONS
+            return refusals.TOO_MANY_REGISTRATIONS
         if not is_user_id(request.user_id):
-            return INVALID_USER_ID
+            return refusals.INVALID_USER_ID
         try:
             # "Taken" comes before what is wrong with the key, as the table of the protocol has it.
             if await self._accounts.key_of(request.user_id) is not None:
-                return USER_EXISTS
+                return refusals.USER_EXISTS
             key = parse_public_key(request.public_key)
             if not await self._accounts.register(request.user_id, key.spki):
-                return USER_EXISTS
+                return refusals.USER_EXISTS
         except KeyRefused as error:
             return error.refusal
         except StorageError as error:
             logger.error("registration refused: %s", error)
-            return INTERNAL_FAILURE
+            return refusals.INTERNAL_FAILURE
         self.context.events.publish(events.UserRegistered(request.user_id, request.address))
         return None
 
@@ -85,7 +82,7 @@ class Registrar(Actor[Register | FindKey]):
             spki = await self._accounts.key_of(request.user_id)
         except StorageError as error:
             logger.error("authentication refused: %s", error)
-            return INTERNAL_FAILURE
+            return refusals.INTERNAL_FAILURE
         return None if spki is None else load_public_key(spki)
 
     async def on_stop(self, reason: StopReason) -> None:

@@ -30,6 +30,7 @@ from chat_actors.protocol import (
     State,
     SwitchRoom,
     decode_command,
+    is_room_id,
     messages,
     refusal,
     refusals,
@@ -104,7 +105,7 @@ class SessionActor(Actor[SessionMessage]):
     @handles
     async def frame(self, frame: Frame) -> None:
         if not self._frames.take(anyio.current_time()):
-            self._refuse(refusals.TOO_MANY_MESSAGES)
+            self._refuse(refusals.TOO_MANY_FRAMES)
             return
         try:
             command = decode_command(frame.text)
