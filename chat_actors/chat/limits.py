@@ -17,8 +17,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     challenge_seconds: float = 300.0
     """How long a challenge may be answered, in seconds."""
 
+    frame_bytes: int = 65_536
+    """The longest message that a client may send, in bytes of payload."""
+
     content_chars: int = 4000
-    """The longest message, in characters (Unicode code points)."""
+    """The longest content of a chat message, in characters (Unicode code points)."""
 
     messages_per_second: float = 20.0
     """Frames of any kind that one connection may send, a second, in the long run."""

@@ -93,9 +93,8 @@ class RoomActor(Actor[RoomMessage]):
         is_first = self.members.enter(member)
         member.outbox.offer(Block.of(messages.joined(member.user_id, self.room_id)))
         if is_first:
-            self._offer(
-                self.members.others(member.user_id), Block.of(messages.user_joined(member.user_id, self.room_id))
-            )
+            others = self.members.others(member.user_id)
+            self._offer(others, Block.of(messages.user_joined(member.user_id, self.room_id)))
             self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
 
     @handles
@@ -136,8 +135,8 @@ class RoomActor(Actor[RoomMessage]):
                 pass  # it crashed after letting them in, so they are in
             case Enter(member=member):
                 member.session.tell(NotInRoom(self.context.self_ref))
-            case Post(session=session) if (member := self.members.get(session)) is not None:
-                member.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
+            case Post(session=session) if (author := self.members.get(session)) is not None:
+                author.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
             case _:
                 pass
 

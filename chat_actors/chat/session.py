@@ -51,6 +51,7 @@ class AuthenticationOverdue(msgspec.Struct, frozen=True):
 
 
 SessionMessage: TypeAlias = Frame | NotInRoom
+SessionRef: TypeAlias = Ref[SessionMessage]
 
 
 class Peer(msgspec.Struct, frozen=True):

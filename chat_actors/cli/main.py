@@ -1,0 +1,112 @@
+"""`chat-actors`: the commands and their flags."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chat_actors import __version__
+from chat_actors.cli.chat import chat_in_lines
+from chat_actors.client import ConnectionLost, KeyFileError, Refused, generate_key, load_or_create_key, save_key
+from chat_actors.server.serve import CannotListen, serve
+from chat_actors.server.settings_sources import Loaded, SettingsError, describe, load_settings
+from chat_actors.server.transport import UntestedVersion
+from chat_actors.storage import StorageError
+
+BAD_SETTINGS = 2
+FAILED = 1
+
+
+@click.group()
+@click.version_option(__version__, prog_name="chat-actors")
+def main() -> None:
+    """A chat server whose users are key pairs, and a first client for it."""
+
+
+def _settings_flags(command: Any) -> Any:
+    for flag, help_text in (
+        ("--bind", "Where to listen: host:port, [ipv6]:port or unix:/path."),
+        ("--certfile", "TLS certificate chain (PEM)."),
+        ("--keyfile", "TLS private key (PEM)."),
+        ("--dir", "Folder of the accounts."),
+    ):
+        command = click.option(flag, help=help_text)(command)
+    return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
+
+
+def _load(config: Path | None, flags: dict[str, str | None]) -> Loaded:
+    sections = {"dir": "data"}
+    named: dict[str, object] = {f"{sections.get(name, 'server')}.{name}": value for name, value in flags.items()}
+    try:
+        return load_settings(config, os.environ, named)
+    except SettingsError as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(BAD_SETTINGS)
+
+
+@main.command("serve")
+@_settings_flags
+def serve_command(config: Path | None, **flags: str | None) -> None:
+    """Run the server until Ctrl+C."""
+    settings = _load(config, flags).settings
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("hypercorn").setLevel(logging.WARNING)
+
+    def announce(url: str) -> None:
+        accounts = Path(settings.data.dir).absolute()
+        program = click.get_current_context().find_root().command_path
+        click.echo(
+            f"chat-actors {__version__} is listening on {url}\n"
+            f"  accounts are kept in {accounts}\n"
+            f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}\n"
+            f"  to stop:  Ctrl+C"
+        )
+
+    try:
+        sys.exit(asyncio.run(serve(settings, announce)))
+    except (CannotListen, StorageError, UntestedVersion) as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(FAILED)
+
+
+@main.command("check-config")
+@_settings_flags
+def check_config(config: Path | None, **flags: str | None) -> None:
+    """Print the settings in force and where each came from."""
+    click.echo(describe(_load(config, flags)))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--bits", type=click.IntRange(2048, 8192), default=3072, show_default=True)
+def keygen(file: Path, bits: int) -> None:
+    """Make a private key in FILE, readable by you alone."""
+    try:
+        save_key(generate_key(bits), file)
+    except KeyFileError as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(FAILED)
+    click.echo(f"made {file}; whoever has it can speak in your name, so keep it to yourself")
+
+
+@main.command()
+@click.option("--as", "user_id", required=True, metavar="NAME", help="Your user id; registered on first use.")
+@click.option("--room", required=True, help="The room to enter.")
+@click.option("--url", default="ws://127.0.0.1:8080/ws", show_default=True)
+@click.option("--key", type=click.Path(path_type=Path), help="Your private key.  [default: a file of NAME's own]")
+def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
+    """Chat, line by line. An empty line is not sent; Ctrl+D leaves."""
+    path = key or Path(click.get_app_dir("chat-actors", force_posix=True)) / "keys" / f"{Path(user_id).name}.pem"
+    try:
+        asyncio.run(chat_in_lines(url, user_id, load_or_create_key(path), room))
+    except (ConnectionLost, KeyFileError, Refused) as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        pass

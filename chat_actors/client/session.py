@@ -1,0 +1,123 @@
+"""The client's side of the protocol without I/O: what to send next, and what has come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from chat_actors.client.keyfile import public_pem
+from chat_actors.identity import sign
+from chat_actors.protocol import (
+    Authenticate,
+    Command,
+    GetChallenge,
+    Join,
+    Post,
+    Register,
+    ServerMessage,
+    SwitchRoom,
+    UnknownMessage,
+    decode_message,
+    encode_command,
+    messages,
+    refusals,
+)
+
+
+class Refused(Exception):
+    """The server refused what this client needs to go on."""
+
+    def __init__(self, doing: str, text: str, code: str | None) -> None:
+        self.doing = doing
+        self.text = text
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"the server refused to {self.doing}: {self.text}"
+
+
+class Step(Enum):
+    """What the session is waiting for."""
+
+    CHALLENGE = auto()
+    AUTHENTICATION = auto()
+    REGISTRATION = auto()
+    READY = auto()
+
+
+class ClientSession:
+    """Logs a user in, registering them if the server does not know them yet, then sends and receives.
+
+    Sans I/O: give it each text that comes with `receive`, send all of `to_send`, and act on the messages it returns.
+    """
+
+    def __init__(self, user_id: str, key: RSAPrivateKey) -> None:
+        self.user_id = user_id
+        self.room_id: str | None = None
+        self._key = key
+        self._step = Step.CHALLENGE
+        self._outgoing: deque[str] = deque()
+        self._send(GetChallenge())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the user is logged in."""
+        return self._step is Step.READY
+
+    def to_send(self) -> Sequence[str]:
+        """The texts that are to be sent now, oldest first; each is returned once."""
+        texts = list(self._outgoing)
+        self._outgoing.clear()
+        return texts
+
+    def join(self, room_id: str) -> None:
+        """Enter a room, or switch to it."""
+        self._send(Join(self.user_id, room_id) if self.room_id is None else SwitchRoom(room_id))
+
+    def say(self, content: str) -> None:
+        """Post to the room."""
+        self._send(Post(content))
+
+    def receive(self, text: str | bytes) -> ServerMessage | None:
+        """Take what has come. Returns the message if it concerns the user: None for the steps of logging in.
+
+        Raises `Refused` if the login fails.
+        """
+        try:
+            message = decode_message(text)
+        except UnknownMessage:
+            return None  # from a newer server
+        match message:
+            case messages.Challenge() if self._step is Step.CHALLENGE:
+                self._step = Step.AUTHENTICATION
+                self._send(Authenticate(self.user_id, sign(self._key, message.challenge)))
+                return None
+            case messages.Registered() if self._step is Step.REGISTRATION:
+                self._step = Step.CHALLENGE
+                self._send(GetChallenge())
+                return None
+            case messages.Authenticated() if self._step is Step.AUTHENTICATION:
+                self._step = Step.READY
+                return message
+            case messages.Error() if self._step is not Step.READY:
+                self._on_refusal(message)
+                return None
+            case messages.Joined():
+                self.room_id = message.room_id
+                return message
+            case _:
+                return message
+
+    def _on_refusal(self, error: messages.Error) -> None:
+        if self._step is Step.AUTHENTICATION and error.message == refusals.USER_NOT_REGISTERED.text:
+            self._step = Step.REGISTRATION
+            self._send(Register(self.user_id, public_pem(self._key)))
+            return
+        doing = "register" if self._step is Step.REGISTRATION else "log in"
+        raise Refused(f"{doing} {self.user_id}", error.message, error.code)
+
+    def _send(self, command: Command) -> None:
+        self._outgoing.append(encode_command(command))

@@ -1,0 +1,24 @@
+"""The app for plain Hypercorn: `hypercorn 'chat_actors.server.asgi:app'`.
+
+Its settings come from the environment, and from the TOML file that `CHAT_ACTORS_CONFIG` names; of `[server]`, what
+concerns the listening (`bind`, `certfile`, `keyfile`) is Hypercorn's own business there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from chat_actors.server.app import create_app
+from chat_actors.server.settings_sources import SettingsError, load_settings
+
+
+def _end_process(error: BaseException) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+try:
+    app = create_app(load_settings(None, os.environ, {}).settings, on_failure=_end_process)
+except SettingsError as error:
+    sys.exit(f"chat-actors: {error}")

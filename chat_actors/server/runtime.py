@@ -1,0 +1,86 @@
+"""The running chat behind an app: its actor system in a task of its own, from the first connection to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+
+from chat_actors.chat import Chat, RoomActor, SessionActor, start_chat
+from chat_actors.chat.directory import RoomFactory
+from chat_actors.chat.gate import SessionFactory
+from chat_actors.kernel import ActorSystem
+from chat_actors.server.settings import Settings
+from chat_actors.storage import Accounts, SqliteAccounts
+
+logger = logging.getLogger(__name__)
+
+ACCOUNTS_FILE = "chat.db"
+
+
+class Runtime:
+    """Owns the actor system. A system that fails calls `on_failure` once: a server without it must not go on."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_failure: Callable[[BaseException], None],
+        accounts: Accounts | None = None,
+        room: RoomFactory = RoomActor,
+        session: SessionFactory = SessionActor,
+    ) -> None:
+        self.settings = settings
+        self.system = ActorSystem()
+        self._chat: Chat | None = None
+        self._accounts = accounts
+        self._room = room
+        self._session = session
+        self._on_failure = on_failure
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def chat(self) -> Chat:
+        """The actors to talk to, once started."""
+        if self._chat is None:
+            raise RuntimeError("the chat has not been started: the app must be served with its lifespan events")
+        return self._chat
+
+    async def start(self) -> None:
+        """Open the accounts and start the actors. Raises `StorageError`."""
+        if self._accounts is None:
+            self._accounts = await SqliteAccounts.open(Path(self.settings.data.dir) / ACCOUNTS_FILE)
+        started = anyio.Event()
+        self._task = asyncio.create_task(self._run(self._accounts, started), name="actor system")
+        await started.wait()
+
+    async def _run(self, accounts: Accounts, started: anyio.Event) -> None:
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.system.run)
+                self._chat = start_chat(
+                    self.system,
+                    accounts=accounts,
+                    limits=self.settings.limits,
+                    now=lambda: datetime.now(UTC),
+                    random_bytes=os.urandom,
+                    room=self._room,
+                    session=self._session,
+                )
+                started.set()
+        except Exception as error:
+            logger.critical("the actor system has failed, so the server stops", exc_info=error)
+            self._on_failure(error)
+        finally:
+            started.set()
+
+    async def stop(self, *, within: float) -> None:
+        """End sessions, rooms and storage, in this order. Doing it twice changes nothing."""
+        if self._task is not None:
+            await self.system.stop(within=within)
+            await self._task

@@ -1,0 +1,117 @@
+"""The settings: one typed, frozen record, what each value may be, and what this version does not do yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from chat_actors.chat import Limits
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[server]`: where it listens, and for whom."""
+
+    bind: str = "127.0.0.1:8080"
+    """`host:port` (port 0: any free one), `[::1]:port`, or `unix:/path`."""
+
+    certfile: str = ""
+    """PEM file of the TLS certificate chain; with `keyfile`, serves TLS."""
+
+    keyfile: str = ""
+    """PEM file of the certificate's private key."""
+
+    workers: int = 1
+    """Processes."""
+
+    trusted_proxies: int = 0
+    """How many reverse proxies in front of it add to `X-Forwarded-For`."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of web pages, besides its own, that may open a socket."""
+
+
+class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[data]`: what is kept, and where."""
+
+    dir: str = "chat-data"
+    """Folder of the accounts, made if missing."""
+
+    journal: Literal["sqlite", "memory", "off"] = "off"
+    """Where messages are kept."""
+
+    nats: str = ""
+    """URL of the NATS server of a cluster."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings. `[limits]` are those of the chat's actors."""
+
+    server: ServerSettings = ServerSettings()
+    data: DataSettings = DataSettings()
+    limits: Limits = Limits()
+
+
+SECTIONS: Mapping[str, type[msgspec.Struct]] = {"server": ServerSettings, "data": DataSettings, "limits": Limits}
+
+MIN_FRAME_BYTES = 12_288
+"""The least `frame_bytes`: a registration with a public key of 8 KiB, its line breaks escaped, must fit."""
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """`holds(value)`, or the value is bad: it `must` be something else."""
+
+    holds: Callable[[Any], bool]
+    must: str
+
+
+def _is_bind(value: str) -> bool:
+    if value.startswith("unix:"):
+        return len(value) > len("unix:")
+    host, _, port = value.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) < 65536
+
+
+def _is_file_or_empty(value: str) -> bool:
+    return not value or Path(value).is_file()
+
+
+_RULES: Mapping[str, _Rule] = {
+    "server.bind": _Rule(_is_bind, "be host:port, [ipv6]:port or unix:/path"),
+    "server.certfile": _Rule(_is_file_or_empty, "name a file that exists"),
+    "server.keyfile": _Rule(_is_file_or_empty, "name a file that exists"),
+    "server.trusted_proxies": _Rule(lambda value: value >= 0, "be 0 or more"),
+    "data.dir": _Rule(bool, "name a folder"),
+    "limits.frame_bytes": _Rule(
+        lambda value: value == 0 or value >= MIN_FRAME_BYTES, f"be 0 (no limit) or at least {MIN_FRAME_BYTES}"
+    ),
+    "limits.message_burst": _Rule(lambda value: value >= 1, "be at least 1"),
+}
+
+_NOT_YET: Mapping[str, _Rule] = {
+    "server.workers": _Rule(lambda value: value == 1, "be 1: several processes are not available in this version"),
+    "server.allowed_origins": _Rule(lambda value: not value, "be empty: it is not available in this version"),
+    "data.journal": _Rule(lambda value: value == "off", 'be "off": messages are not kept in this version'),
+    "data.nats": _Rule(lambda value: not value, "be empty: clusters are not available in this version"),
+}
+"""What this version accepts of settings that it has but does not carry out yet. A row goes when its feature comes."""
+
+
+def problem_with(key: str, value: Any) -> str | None:
+    """What is wrong with a value of the right type for `section.key`, as "must ...", or None."""
+    for rules in (_RULES, _NOT_YET):
+        rule = rules.get(key)
+        if rule is not None and not rule.holds(value):
+            return f"must {rule.must}"
+    if key.startswith("limits.") and value < 0:
+        return "must be 0 (no limit) or more"
+    return None
+
+
+def problem_between(settings: Settings) -> str | None:
+    """What is wrong with values that are fine one by one, or None."""
+    if bool(settings.server.certfile) != bool(settings.server.keyfile):
+        return "server.certfile and server.keyfile go together: give both or neither"
+    return None

@@ -1,0 +1,32 @@
+"""Puts our classes where Hypercorn looks its own up."""
+
+from __future__ import annotations
+
+import hypercorn.asyncio.run
+import hypercorn.protocol
+import hypercorn.protocol.h2
+import hypercorn.protocol.h11
+
+from chat_actors.server.transport.http2 import BoundedStreamBuffer, ChatH2Protocol
+from chat_actors.server.transport.tcp_server import ChatTCPServer
+from chat_actors.server.transport.versions import check_versions
+from chat_actors.server.transport.websocket_stream import ChatStream
+
+_REPLACED = (
+    (hypercorn.protocol.h11, "WSStream", ChatStream),
+    (hypercorn.protocol.h2, "WSStream", ChatStream),
+    (hypercorn.protocol.h2, "StreamBuffer", BoundedStreamBuffer),
+    (hypercorn.protocol, "H2Protocol", ChatH2Protocol),
+    (hypercorn.asyncio.run, "TCPServer", ChatTCPServer),
+)
+
+
+def install() -> None:
+    """Make Hypercorn use our classes, in this process, from its next connection on. Doing it twice changes nothing.
+
+    By name in its modules, since Hypercorn has no setting for them; that way it also holds when the app is run by plain
+    `hypercorn`. Raises `UntestedVersion`.
+    """
+    check_versions()
+    for module, name, replacement in _REPLACED:
+        setattr(module, name, replacement)

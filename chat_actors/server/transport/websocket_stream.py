@@ -1,0 +1,143 @@
+"""A WebSocket stream of Hypercorn that holds to RFC 6455 and to its bounds, for HTTP/1.1 and HTTP/2 alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypercorn.protocol.events import Body, Data, EndBody, Event, StreamClosed
+from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
+from hypercorn.typing import WebsocketAcceptEvent
+from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection, Message, Ping
+from wsproto.frame_protocol import CloseReason
+
+from chat_actors.server.transport.control import EXTENSION
+
+LINGER = 1.0
+"""Seconds that a client gets to read why it was closed, before the connection goes.
+
+Closing at once, with bytes of the client still unread, makes the kernel send a reset, and a reset may overtake the
+close frame.
+"""
+
+NORMAL, ABNORMAL = 1000, 1006
+
+
+class ChatStream(WSStream):
+    """Limits in bytes before buffering; 1002, 1007 and 1009 where the RFC has them; no compression; no lost ends."""
+
+    def __init__(self, app: Any, *args: Any) -> None:
+        super().__init__(app, *args)
+        self._frame_bytes = self.config.websocket_max_message_size
+        self._peer_code: int | None = None
+        self._failing = False
+
+        async def with_control(scope: Any, *rest: Any) -> None:
+            scope["extensions"][EXTENSION] = self
+            await app(scope, *rest)
+
+        self.app = with_control  # type: ignore[assignment]  # Hypercorn's type names the wrapper class, not the call
+
+    # -- what the app may do: see Control ----------------------------------------------------------------------------
+
+    def limit(self, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+
+    async def abort(self) -> None:
+        protocol: Any = self.send.__self__  # type: ignore[attr-defined]  # a bound method of H11Protocol or ChatH2Protocol
+        reset = getattr(protocol, "reset_websocket", None)
+        transport = protocol.send.__self__.writer.transport
+        if reset is None or transport.get_write_buffer_size() > 0:
+            transport.abort()
+        else:
+            await reset(self.stream_id)
+
+    # -- what comes in -----------------------------------------------------------------------------------------------
+
+    async def handle(self, event: Event) -> None:
+        if self.closed:
+            return
+        match event:
+            case StreamClosed():
+                await self._ended()
+            case Body() | Data() if not self.handshake.accepted:
+                # Data before the answer to the handshake: stock Hypercorn refuses it without telling the app.
+                await self._send_error_response(400)
+                await self.send(StreamClosed(stream_id=self.stream_id))
+            case EndBody():
+                # HTTP/2: the client has ended its half of the stream; with or without a Close, nothing more will come.
+                await self.send(StreamClosed(stream_id=self.stream_id))
+            case Body() | Data() if self.connection.state is ConnectionState.CLOSED:
+                pass
+            case _:
+                await super().handle(event)
+
+    async def _ended(self) -> None:
+        self.closed = True
+        if self.app_put is not None:
+            clean = self.state in {ASGIWebsocketState.HTTPCLOSED, ASGIWebsocketState.CLOSED}
+            code = self._peer_code or (NORMAL if clean else ABNORMAL)
+            await self.app_put({"type": "websocket.disconnect", "code": code})
+
+    async def _handle_events(self) -> None:
+        for event in self.connection.events():
+            match event:
+                case Message():
+                    await self._message(event)
+                case Ping():
+                    await self._send_wsproto_event(event.response())
+                case CloseConnection():
+                    await self._close(event)
+
+    async def _message(self, event: Message[Any]) -> None:
+        if self._failing or self.connection.state is not ConnectionState.OPEN:
+            return
+        size = len(event.data) if isinstance(event.data, bytes) or event.data.isascii() else len(event.data.encode())
+        length = self.buffer.length + size
+        if self._frame_bytes and length > self._frame_bytes:
+            await self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have at most {self._frame_bytes} bytes")
+            return
+        self.buffer.max_length = length + 1  # Hypercorn's own bound counts characters: ours has been checked
+        self.buffer.extend(event)
+        self.buffer.length = length
+        if event.message_finished:
+            message = self.buffer.to_message()
+            self.buffer.clear()
+            if self.app_put is not None:
+                await self.app_put(message)
+
+    async def _close(self, event: CloseConnection) -> None:
+        if self.connection.state is ConnectionState.OPEN:
+            # wsproto could not parse what came, and says with which code to close.
+            await self._fail(CloseReason(event.code), event.reason or "malformed frame")
+            return
+        if self._peer_code is None:
+            self._peer_code = int(event.code)
+        if self.connection.state is ConnectionState.REMOTE_CLOSING:
+            await self._send_wsproto_event(event.response())
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _fail(self, code: CloseReason, reason: str) -> None:
+        """Close because of what the client sent: say why, tell the app, throw away what still comes, then end."""
+        self._failing = True
+        self._peer_code = int(code)
+        self.buffer.clear()
+        self.state = ASGIWebsocketState.CLOSED
+        await self._send_wsproto_event(CloseConnection(code=code, reason=reason[:100]))
+        self.task_group.spawn(self._end_soon)
+        if self.app_put is not None:
+            await self.app_put({"type": "websocket.disconnect", "code": int(code)})
+
+    async def _end_soon(self) -> None:
+        await self.context.sleep(LINGER)
+        await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def app_send(self, message: Any) -> None:
+        if self._failing:
+            return  # the end is under way, and the app's own goodbye would cut it short
+        await super().app_send(message)
+
+    async def _accept(self, message: WebsocketAcceptEvent) -> None:
+        # No permessage-deflate: each receiver would compress for itself, and 58 kB can unfold to 118 MB.
+        self.handshake.extensions = None
+        await super()._accept(message)
