@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import AsyncioSingleTask
 
 CLOSE_WITHIN = 2.0
 """Seconds that a client gets to take what is in the socket's buffer before the connection is cut."""
 
 
+class IdleTimer(AsyncioSingleTask):
+    """The connection's idle timer, which is not started any more once the connection is being cancelled.
+
+    A stream that ends then wants it restarted, and the task group takes no more tasks; Hypercorn's own raises, and the
+    cancellation becomes an error of the app's.
+    """
+
+    async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        timeout = action()
+        try:
+            await super().restart(task_group, lambda: timeout)
+        except RuntimeError:
+            timeout.close()
+
+
 class ChatTCPServer(TCPServer):
-    """`writer.close()` waits for its buffer to empty, and a client that does not read keeps it waiting for ever."""
+    """Closes in bounded time, and can be cancelled while its streams end."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.idle_task = IdleTimer()
 
     async def _close(self) -> None:
+        # writer.close() waits for its buffer to empty, and a client that does not read keeps it waiting for ever.
         cut = self.loop.call_later(CLOSE_WITHIN, self.writer.transport.abort)
         try:
             await super()._close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from hypercorn.protocol.events import Body, Data, EndBody, Event, StreamClosed
@@ -31,6 +32,7 @@ class ChatStream(WSStream):
         self._frame_bytes = self.config.websocket_max_message_size
         self._peer_code: int | None = None
         self._failing = False
+        self._app_has_ended = False
 
         async def with_control(scope: Any, *rest: Any) -> None:
             scope["extensions"][EXTENSION] = self
@@ -77,7 +79,15 @@ class ChatStream(WSStream):
         if self.app_put is not None:
             clean = self.state in {ASGIWebsocketState.HTTPCLOSED, ASGIWebsocketState.CLOSED}
             code = self._peer_code or (NORMAL if clean else ABNORMAL)
-            await self.app_put({"type": "websocket.disconnect", "code": code})
+            await self._tell_app({"type": "websocket.disconnect", "code": code})
+
+    async def _tell_app(self, event: dict[str, Any]) -> None:
+        """Wait for room in the app's queue; that is what stops the reading of a socket whose app is busy.
+
+        An app that has ended empties no queue: whoever waited for it would wait for ever.
+        """
+        if self.app_put is not None and not self._app_has_ended:
+            await self.app_put(event)
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():
@@ -103,8 +113,7 @@ class ChatStream(WSStream):
         if event.message_finished:
             message = self.buffer.to_message()
             self.buffer.clear()
-            if self.app_put is not None:
-                await self.app_put(message)
+            await self._tell_app(message)
 
     async def _close(self, event: CloseConnection) -> None:
         if self.connection.state is ConnectionState.OPEN:
@@ -124,18 +133,28 @@ class ChatStream(WSStream):
         self.buffer.clear()
         self.state = ASGIWebsocketState.CLOSED
         await self._send_wsproto_event(CloseConnection(code=code, reason=reason[:100]))
+        if self.scope["http_version"] == "2":
+            await self.send(StreamClosed(stream_id=self.stream_id))  # the TCP connection stays, so no reset threatens
+            return
         self.task_group.spawn(self._end_soon)
-        if self.app_put is not None:
-            await self.app_put({"type": "websocket.disconnect", "code": int(code)})
+        await self._tell_app({"type": "websocket.disconnect", "code": int(code)})
 
     async def _end_soon(self) -> None:
         await self.context.sleep(LINGER)
         await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def app_send(self, message: Any) -> None:
+        if message is None:
+            self._app_has_ended = True
+            self._empty_app_queue()
         if self._failing:
             return  # the end is under way, and the app's own goodbye would cut it short
         await super().app_send(message)
+
+    def _empty_app_queue(self) -> None:
+        queue: asyncio.Queue[Any] = self.app_put.__self__  # type: ignore[union-attr]  # Hypercorn hands out queue.put
+        while not queue.empty():
+            queue.get_nowait()
 
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
         # No permessage-deflate: each receiver would compress for itself, and 58 kB can unfold to 118 MB.

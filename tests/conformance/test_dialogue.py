@@ -1,0 +1,180 @@
+"""The seed's whole dialogue, message for message, over a real Hypercorn on HTTP/1.1 and HTTP/2."""
+
+import base64
+import json
+import re
+import shutil
+
+import anyio
+import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from chat_actors.client import public_pem
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_whole_diagram_of_the_protocol(chat, keys):
+    alice, bob = await chat.client("/"), await chat.client("/ws")
+
+    assert await alice.register("alice", keys[0]) == {
+        "type": "registered",
+        "userId": "alice",
+        "message": "Registration successful",
+    }
+    challenge = await alice.ask(type="get_challenge")
+    assert list(challenge) == ["type", "challenge"]
+    assert len(base64.b64decode(challenge["challenge"], validate=True)) == 32
+    assert await alice.authenticate("alice", keys[0]) == {
+        "type": "authenticated",
+        "userId": "alice",
+        "message": "Authentication successful",
+    }
+    await bob.log_in("bob", keys[1])
+
+    assert await alice.ask(type="join", userId="alice", roomId="general") == {
+        "type": "joined",
+        "roomId": "general",
+        "userId": "alice",
+        "message": "Joined room: general",
+    }
+    assert (await bob.ask(type="join", userId="bob", roomId="general"))["type"] == "joined"
+    assert await alice.receive() == {
+        "type": "user_joined",
+        "userId": "bob",
+        "roomId": "general",
+        "message": "bob joined the room",
+    }
+
+    said = await bob.ask(type="chat_message", content="hello, Ünïcode 👋")
+    assert said == await alice.receive()
+    assert list(said) == ["type", "userId", "roomId", "content", "timestamp", "seq"]
+    assert (said["type"], said["userId"], said["roomId"]) == ("chat_message", "bob", "general")
+    assert said["content"] == "hello, Ünïcode 👋"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", said["timestamp"])
+
+    assert await bob.ask(type="switch_room", roomId="private") == {
+        "type": "joined",
+        "roomId": "private",
+        "userId": "bob",
+        "message": "Joined room: private",
+    }
+    assert await alice.receive() == {
+        "type": "user_left",
+        "userId": "bob",
+        "roomId": "general",
+        "message": "bob left the room",
+    }
+    assert (await alice.ask(type="switch_room", roomId="private"))["type"] == "joined"
+    assert (await bob.receive())["type"] == "user_joined"
+
+    await alice.peer.close()
+    assert await bob.receive() == {
+        "type": "user_left",
+        "userId": "alice",
+        "roomId": "private",
+        "message": "alice left the room",
+    }
+    await bob.hears_nothing()
+
+
+async def test_join_without_a_room_enters_the_room_of_ones_own_name(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0])
+    assert (await alice.ask(type="join", userId="alice"))["roomId"] == "alice"
+
+
+async def test_seq_is_strictly_increasing_within_a_room_even_after_it_has_gone_and_come_back(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    seen = [(await alice.ask(type="chat_message", content=str(n)))["seq"] for n in range(3)]
+    await alice.ask(type="switch_room", roomId="elsewhere")
+    await alice.ask(type="switch_room", roomId="general")
+    seen.append((await alice.ask(type="chat_message", content="again"))["seq"])
+    assert seen == sorted(set(seen))
+
+
+async def test_two_connections_of_one_user_are_one_member(chat, keys):
+    first = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    assert (await first.receive())["type"] == "user_joined"
+    second = await chat.client()
+    await second.authenticate("alice", keys[0])
+    assert (await second.ask(type="join", userId="alice", roomId="general"))["type"] == "joined"
+    await bob.hears_nothing()
+
+    await bob.send(type="chat_message", content="to both")
+    for client in (first, second, bob):
+        assert (await client.receive())["content"] == "to both"
+
+    await second.peer.close()
+    await bob.hears_nothing()
+    await first.peer.close()
+    assert (await bob.receive())["type"] == "user_left"
+
+
+@pytest.mark.parametrize("rude", ["abort", "half_close"])
+async def test_a_rude_disconnect_leads_to_exactly_one_user_left(chat, keys, rude):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    await alice.receive()
+    await getattr(alice.peer, rude)()
+    assert (await bob.receive())["type"] == "user_left"
+    await bob.hears_nothing()
+
+
+async def test_what_was_sent_just_before_a_close_is_still_handled(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    await alice.receive()
+    for n in range(40):
+        await alice.send(type="chat_message", content=str(n))
+    await alice.peer.send_frame(0x8, b"\x03\xe8")
+    assert [(await bob.receive())["content"] for _ in range(40)] == [str(n) for n in range(40)]
+    assert (await bob.receive())["type"] == "user_left"
+
+
+def _signatures(key, challenge):
+    raw = base64.b64decode(challenge)
+    for message in (raw, challenge.encode()):
+        yield key.sign(message, padding.PKCS1v15(), SHA256())
+        for salt in (padding.PSS.DIGEST_LENGTH, padding.PSS.MAX_LENGTH):
+            yield key.sign(message, padding.PSS(padding.MGF1(SHA256()), salt), SHA256())
+
+
+@pytest.mark.parametrize("form", range(6))
+async def test_every_accepted_form_of_signature_authenticates(chat, keys, form):
+    alice = await chat.client()
+    await alice.register("alice", keys[0])
+    signature = list(_signatures(keys[0], await alice.challenge()))[form]
+    text = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    assert (await alice.ask(type="authenticate", userId="alice", signature=text))["type"] == "authenticated"
+
+
+async def test_a_pkcs1_public_key_registers(chat, keys):
+    alice = await chat.client()
+    pem = keys[0].public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
+    assert (await alice.ask(type="register", userId="alice", publicKey=pem))["type"] == "registered"
+    assert (await alice.authenticate("alice", keys[0]))["type"] == "authenticated"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.parametrize("pss", [False, True])
+async def test_signatures_made_by_node_authenticate(chat, keys, pss):
+    alice = await chat.client()
+    await alice.register("alice", keys[0])
+    script = """
+    const crypto = require("crypto");
+    const { pem, challenge, pss } = JSON.parse(require("fs").readFileSync(0));
+    const key = pss ? { key: pem, padding: crypto.constants.RSA_PKCS1_PSS_PADDING } : pem;
+    console.log(crypto.sign("sha256", Buffer.from(challenge, "base64"), key).toString("base64"));
+    """
+    pem = keys[0].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    given = json.dumps({"pem": pem, "challenge": await alice.challenge(), "pss": pss})
+    made = await anyio.run_process(["node", "-e", script], input=given.encode())
+    answer = await alice.ask(type="authenticate", userId="alice", signature=made.stdout.decode().strip())
+    assert answer["type"] == "authenticated"
+
+
+async def test_public_pem_is_one_block(keys):
+    assert public_pem(keys[0]).count("BEGIN PUBLIC KEY") == 1

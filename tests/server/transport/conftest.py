@@ -1,0 +1,75 @@
+import asyncio
+
+import pytest
+from quart import Quart, websocket
+
+from chat_actors.server.transport import EXTENSION, ChatWebsocketConnection, PeerDisconnected, install
+from tests.wire.http1 import open_http1
+from tests.wire.http2 import open_http2
+from tests.wire.live_server import LiveServer
+
+FRAME_BYTES = 1000
+
+
+class Recorder:
+    """An app that keeps what its one handler is told, in order."""
+
+    def __init__(self):
+        self.told = asyncio.Queue()
+        self.may_read = asyncio.Event()
+        self.may_read.set()
+        self.alive = 0
+        self.socket = None
+        self.app = Quart(__name__)
+        self.app.asgi_websocket_class = ChatWebsocketConnection
+        self.app.websocket("/ws")(self.handle)
+
+    async def handle(self):
+        self.socket = socket = websocket._get_current_object()
+        socket.scope["extensions"][EXTENSION].limit(FRAME_BYTES)
+        self.alive += 1
+        try:
+            await socket.accept()
+            while True:
+                await self.may_read.wait()
+                message = await socket.receive()
+                self.told.put_nowait(message)
+                if message == "close me":
+                    await socket.close(4000, "as you wish")
+                    return
+                if message == "fail":
+                    raise ValueError("asked to fail")
+        except PeerDisconnected as gone:
+            self.told.put_nowait(gone.code)
+        except asyncio.CancelledError:
+            self.told.put_nowait("cancelled")
+            raise
+        finally:
+            self.alive -= 1
+
+    @property
+    def control(self):
+        return self.socket.scope["extensions"][EXTENSION]
+
+    async def next(self):
+        async with asyncio.timeout(10):
+            return await self.told.get()
+
+
+@pytest.fixture
+def recorder():
+    install()
+    return Recorder()
+
+
+@pytest.fixture
+async def server(recorder):
+    async with LiveServer(recorder.app) as server:
+        yield server
+
+
+@pytest.fixture(params=["http1", "http2"])
+async def peer(request, server):
+    peer = await (open_http1 if request.param == "http1" else open_http2)(server.port)
+    yield peer
+    await peer.aclose()

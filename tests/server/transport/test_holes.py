@@ -1,0 +1,184 @@
+"""The ways in which stock Hypercorn and Quart can be hurt from outside, each closed, over real sockets."""
+
+import asyncio
+
+import pytest
+
+from chat_actors.server.transport import ChatWebsocketConnection
+from tests.wire.http1 import open_http1
+from tests.wire.http2 import Http2Connection
+from tests.wire.live_server import LiveServer
+from tests.wire.peer import CLOSE, TEXT, frame_bytes
+
+pytestmark = pytest.mark.anyio
+
+
+async def _eventually(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - a look into the server's own buffers: nothing there sets an event
+            await asyncio.sleep(0.001)
+
+
+async def test_b1_a_handler_that_does_not_read_makes_the_server_stop_reading(peer, recorder):
+    recorder.may_read.clear()
+    flood = frame_bytes(TEXT, b"x" * 900)
+    sending = asyncio.create_task(_send_many(peer, flood, 50_000))
+    done, _ = await asyncio.wait({sending}, timeout=1.0)
+    assert not done, "45 MB went into a server whose handler reads nothing"
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+
+
+async def _send_many(peer, data, times):
+    for _ in range(times):
+        await peer.write(data)
+
+
+async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection():
+    from quart import Quart, websocket
+
+    from chat_actors.server.transport import PeerDisconnected, install
+
+    install()
+    app = Quart(__name__)
+    app.asgi_websocket_class = ChatWebsocketConnection
+    told = asyncio.Queue()
+
+    @app.websocket("/ws")
+    async def never_accepts():
+        try:
+            await websocket.receive()
+        except PeerDisconnected as gone:
+            told.put_nowait(gone.code)
+
+    async with LiveServer(app) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        await writer.drain()
+        writer.write(frame_bytes(TEXT, b"too early"))
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400")
+            assert await told.get() == 1006
+        writer.transport.abort()
+
+
+async def test_b4_abort_frees_a_client_that_never_reads(server, recorder):
+    peer = await open_http1(server.port)
+    peer._reading.cancel()  # from here on it reads nothing
+    await _eventually(lambda: recorder.socket is not None)
+    sending = asyncio.create_task(_send_for_ever(recorder.socket))
+    stream = recorder.control
+    transport = stream.send.__self__.send.__self__.writer.transport
+    await _eventually(lambda: transport.get_write_buffer_size() > 60_000)
+    await recorder.control.abort()
+    assert await recorder.next() == 1006
+    await _eventually(lambda: recorder.alive == 0)
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    await peer.aclose()
+
+
+async def _send_for_ever(socket):
+    while True:
+        await socket.send("x" * 50_000)
+
+
+async def test_b5_a_zero_window_bounds_what_is_buffered_for_a_stream(server, recorder):
+    connection = await Http2Connection.open(server.port)
+    connection._on_event = _without_acknowledging(connection, connection._on_event)
+    await connection.open_websocket()
+    await _eventually(lambda: recorder.socket is not None)
+    sent = 0
+
+    async def flood():
+        nonlocal sent
+        while True:
+            await recorder.socket.send("x" * 10_000)
+            sent += 10_000
+
+    sending = asyncio.create_task(flood())
+    stream = recorder.control
+    buffers = stream.send.__self__.stream_buffers
+    await _eventually(lambda: sent >= 65_535 and len(buffers[stream.stream_id].buffer) > 0)
+    stalled = sent
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert sent - stalled <= 65_536
+    assert len(buffers[stream.stream_id].buffer) <= 65_536
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    await connection.aclose()
+
+
+def _without_acknowledging(connection, on_event):
+    def handle(event):
+        if type(event).__name__ != "DataReceived":
+            on_event(event)
+
+    return handle
+
+
+async def test_b6_a_late_close_reply_leaves_the_sibling_streams_alive(server, recorder):
+    connection = await Http2Connection.open(server.port)
+    sibling, closing = await connection.open_websocket(), await connection.open_websocket()
+    await closing.send_text("close me")
+    assert (await closing.receive_close())[0] == 4000
+    await closing.wait_ended()
+    assert await recorder.next() == "close me"
+    connection.h2.send_data(closing.stream_id, frame_bytes(CLOSE, b"\x0f\xa0"))
+    await connection.flush()
+    await sibling.send_text("still here")
+    assert await recorder.next() == "still here"
+    assert not connection.is_closed
+    await connection.aclose()
+
+
+async def test_b7_no_handler_outlives_its_server(recorder):
+    async with LiveServer(recorder.app) as server:
+        peers = [await open_http1(server.port), await (await Http2Connection.open(server.port)).open_websocket()]
+        await _eventually(lambda: recorder.alive == 2)
+    assert recorder.alive == 0
+    for peer in peers:
+        await peer.aclose()
+
+
+async def test_an_end_of_the_stream_without_a_close_is_a_disconnect(peer, recorder):
+    await peer.half_close()
+    assert await recorder.next() == 1006
+
+
+async def test_an_aborted_stream_is_a_disconnect(peer, recorder):
+    await peer.abort()
+    assert await recorder.next() == 1006
+
+
+@pytest.mark.parametrize("protocol", [None, "chat"])
+async def test_a_connect_that_is_no_websocket_is_refused(server, recorder, protocol):
+    connection = await Http2Connection.open(server.port)
+    if protocol is None:
+        fields = [(":method", "CONNECT"), (":authority", "localhost:80")]
+        refused = await connection.request(fields)
+    else:
+        refused = await connection.open_websocket(protocol=protocol)
+    assert refused.status == 501
+    sibling = await connection.open_websocket()
+    await sibling.send_text("hello")
+    assert await recorder.next() == "hello"
+    await connection.aclose()
+
+
+async def test_aborting_one_stream_leaves_its_siblings_alive(server, recorder):
+    connection = await Http2Connection.open(server.port)
+    doomed = await connection.open_websocket()
+    await _eventually(lambda: recorder.socket is not None)
+    control = recorder.control
+    sibling = await connection.open_websocket()
+    await control.abort()
+    await doomed.wait_ended()
+    assert await recorder.next() == 1006
+    await sibling.send_text("hello")
+    assert await recorder.next() == "hello"
+    await connection.aclose()

@@ -1,0 +1,82 @@
+"""WebSockets over HTTP/1.1, and plain requests."""
+
+import asyncio
+import socket
+import struct
+
+from tests.wire.peer import WITHIN, Peer
+
+
+class Http1Peer(Peer):
+    def __init__(self, status, headers, reader, writer):
+        super().__init__(status, headers)
+        self._reader = reader
+        self._writer = writer
+        self._reading = asyncio.create_task(self._read())
+
+    async def _read(self):
+        try:
+            while data := await self._reader.read(65536):
+                self.feed(data)
+        except OSError:
+            pass
+        finally:
+            self.feed_end()
+
+    async def write(self, data):
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError:
+            pass  # the server has cut the connection, which the test sees as the end
+
+    async def abort(self):
+        """Vanish with a TCP reset."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+        await self.wait_ended()
+
+    async def half_close(self):
+        """End our side of the TCP connection without a Close."""
+        self._writer.write_eof()
+
+    async def aclose(self):
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        self._writer.transport.abort()
+
+
+async def _head(reader):
+    async with asyncio.timeout(WITHIN):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+    return int(head[0].split()[1]), headers
+
+
+async def open_http1(port, path="/ws", headers=(), tls=None):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+    lines = [
+        f"GET {path} HTTP/1.1",
+        "Host: localhost",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    status, answer = await _head(reader)
+    return Http1Peer(status, answer, reader, writer)
+
+
+async def get_http1(port, path="/", headers=()):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers)]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    try:
+        status, answer = await _head(reader)
+        async with asyncio.timeout(WITHIN):
+            return status, answer, await reader.readexactly(int(answer["content-length"]))
+    finally:
+        writer.transport.abort()

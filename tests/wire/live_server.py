@@ -1,0 +1,47 @@
+"""A real Hypercorn in the test's own event loop."""
+
+import asyncio
+import logging
+
+from hypercorn.asyncio.run import worker_serve
+from hypercorn.config import Config
+from hypercorn.utils import wrap_app
+
+STOP_WITHIN = 10.0
+
+
+class LiveServer:
+    """`async with LiveServer(app) as server:` serves an ASGI app on `server.port`, and asserts that it ends."""
+
+    def __init__(self, app, *, certfile=None, keyfile=None):
+        self.app = app
+        self._config = Config()
+        self._config.bind = ["127.0.0.1:0"]
+        self._config.certfile, self._config.keyfile = certfile, keyfile
+        self._config.errorlog = logging.getLogger("hypercorn")
+        self._config.graceful_timeout = 1.0
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self):
+        sockets = self._config.create_sockets()
+        self.port = (sockets.secure_sockets or sockets.insecure_sockets)[0].getsockname()[1]
+        listening = asyncio.Event()
+
+        async def until_stopped():
+            listening.set()
+            await self._stopping.wait()
+
+        self._serving = asyncio.create_task(
+            worker_serve(wrap_app(self.app, 0, "asgi"), self._config, sockets=sockets, shutdown_trigger=until_stopped)
+        )
+        waiting = asyncio.create_task(listening.wait())
+        await asyncio.wait({waiting, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._serving.done():
+            self._serving.result()
+        return self
+
+    async def __aexit__(self, *exc):
+        self._stopping.set()
+        async with asyncio.timeout(STOP_WITHIN):
+            await self._serving

@@ -1,0 +1,116 @@
+"""A raw WebSocket peer: sends any frame, right or wrong, and reads the server's frames. Knows no HTTP."""
+
+import asyncio
+import os
+import struct
+from dataclasses import dataclass
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+WITHIN = 10.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    opcode: int
+    payload: bytes
+
+
+def frame_bytes(opcode, payload=b"", *, fin=True, masked=True, rsv1=False):
+    head = bytes([(0x80 if fin else 0) | (0x40 if rsv1 else 0) | opcode])
+    mask_bit = 0x80 if masked else 0
+    size = len(payload)
+    if size < 126:
+        head += bytes([mask_bit | size])
+    elif size < 65536:
+        head += struct.pack("!BH", mask_bit | 126, size)
+    else:
+        head += struct.pack("!BQ", mask_bit | 127, size)
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+class Peer:
+    """One WebSocket. A transport feeds it with `feed`, and gives it `write`, `abort` and `half_close`."""
+
+    def __init__(self, status, headers):
+        self.status = status
+        self.headers = headers
+        self._buffer = bytearray()
+        self._frames = asyncio.Queue()
+        self._ended = asyncio.Event()
+
+    # -- what a transport calls --
+
+    def feed(self, data):
+        self._buffer += data
+        while (frame := self._next_frame()) is not None:
+            self._frames.put_nowait(frame)
+
+    def feed_end(self):
+        self._ended.set()
+        self._frames.put_nowait(None)
+
+    def _next_frame(self):
+        data = self._buffer
+        if len(data) < 2:
+            return None
+        assert data[0] & 0x70 == 0, "the server set a reserved bit"
+        assert data[1] & 0x80 == 0, "the server masked a frame"
+        size, start = data[1] & 0x7F, 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        if len(data) < start + size:
+            return None
+        frame = Frame(data[0] & 0x0F, bytes(data[start : start + size]))
+        del data[: start + size]
+        return frame
+
+    # -- what a test calls --
+
+    async def send_frame(self, opcode, payload=b"", **options):
+        await self.write(frame_bytes(opcode, payload, **options))
+
+    async def send_text(self, text):
+        await self.send_frame(TEXT, text.encode())
+
+    async def receive(self, within=WITHIN):
+        """The next frame, or None if the connection ended."""
+        async with asyncio.timeout(within):
+            return await self._frames.get()
+
+    async def receive_text(self, within=WITHIN):
+        frame = await self.receive(within)
+        assert frame is not None, "the connection ended"
+        assert frame.opcode == TEXT, f"expected a text frame, got {frame}"
+        return frame.payload.decode()
+
+    async def receive_close(self, within=WITHIN):
+        """The server's close code and reason; whatever comes before it is passed over."""
+        async with asyncio.timeout(within):
+            while True:
+                frame = await self._frames.get()
+                assert frame is not None, "the connection ended without a close frame"
+                if frame.opcode == CLOSE:
+                    return int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
+
+    async def wait_ended(self, within=WITHIN):
+        async with asyncio.timeout(within):
+            await self._ended.wait()
+
+    async def close(self, code=1000):
+        """The closing handshake, begun by this side."""
+        await self.send_frame(CLOSE, struct.pack("!H", code))
+        await self.wait_ended()
+
+    async def write(self, data):
+        raise NotImplementedError
+
+    async def abort(self):
+        raise NotImplementedError
+
+    async def half_close(self):
+        raise NotImplementedError
