@@ -49,6 +49,7 @@ class Cell:
         self.system = system
         self.path = path
         self.actor = factory()
+        self._loop = MessageLoop(self)
         self.mailbox = Mailbox(path, self.actor.mailbox_capacity)
         self.ref: AnyRef = Ref(path, self)
         self.context = Context(self)
@@ -60,7 +61,6 @@ class Cell:
         self._parent = parent
         self._factory = factory
         self._on_closed = on_closed
-        self._loop = MessageLoop(self)
         self._crashes = CrashRecord()
         self._scope = anyio.CancelScope()
         self._stop_ordered = anyio.Event()

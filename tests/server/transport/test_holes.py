@@ -6,7 +6,7 @@ import pytest
 
 from chat_actors.server.transport import ChatWebsocketConnection
 from tests.wire.http1 import open_http1
-from tests.wire.http2 import Http2Connection
+from tests.wire.http2 import Http2Connection, open_http2
 from tests.wire.live_server import LiveServer
 from tests.wire.peer import CLOSE, TEXT, frame_bytes
 
@@ -138,7 +138,7 @@ async def test_b6_a_late_close_reply_leaves_the_sibling_streams_alive(server, re
 
 async def test_b7_no_handler_outlives_its_server(recorder):
     async with LiveServer(recorder.app) as server:
-        peers = [await open_http1(server.port), await (await Http2Connection.open(server.port)).open_websocket()]
+        peers = [await open_http1(server.port), await open_http2(server.port)]
         await _eventually(lambda: recorder.alive == 2)
     assert recorder.alive == 0
     for peer in peers:
