@@ -83,6 +83,7 @@ class QueueOutbox:
             return False
         if self._bound and self._size and self._size + block.size > self._bound:
             self._blocks.clear()
+            self._size = 0
             self.close(CloseCode.TOO_SLOW, f"too slow: over {self._bound} bytes were waiting; reconnect and catch up")
             return False
         self._size += block.size

@@ -1,0 +1,101 @@
+"""A chat in memory, on virtual time: real actors, memory accounts, and clients without sockets."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from chat_actors.chat import Admit, Frame, Limits, Peer, QueueOutbox, RoomActor, SessionActor, start_chat
+from chat_actors.client import public_pem
+from chat_actors.identity import sign
+from chat_actors.kernel import handles
+from chat_actors.kernel.testing import settle
+from chat_actors.protocol import decode_message
+from chat_actors.storage import MemoryAccounts
+
+KEY = generate_private_key(65537, 2048)
+NO_LIMITS = Limits(
+    registrations=0,
+    messages_per_second=0,
+    rooms_per_minute=0,
+    connections=0,
+    connections_per_ip=0,
+    unauthenticated_seconds=0,
+)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Boom(msgspec.Struct, frozen=True):
+    """Makes an actor crash."""
+
+
+class FragileRoom(RoomActor):
+    @handles
+    def boom(self, message: Boom) -> None:
+        raise ValueError("the room was asked to crash")
+
+
+class FragileSession(SessionActor):
+    @handles
+    def boom(self, message: Boom) -> None:
+        raise ValueError("the session was asked to crash")
+
+
+class MemoryClient:
+    """A client of a chat in memory. What it has been sent is in `heard`, oldest first."""
+
+    def __init__(self, session, outbox):
+        self.session = session
+        self.outbox = outbox
+        self.heard = []
+
+    async def send(self, **command):
+        await self.session.send(Frame(msgspec.json.encode(command).decode()))
+
+    def hear(self):
+        """Move what waits in the outbox to `heard`, and return just that."""
+        texts = [text for block in self.outbox._blocks for text in block.texts]
+        self.outbox._blocks.clear()
+        self.outbox._size = 0
+        new = [decode_message(text) for text in texts]
+        self.heard += new
+        return new
+
+
+class MemoryChat:
+    """The whole chat on a running actor system."""
+
+    def __init__(self, system, limits=NO_LIMITS):
+        self.system = system
+        self.accounts = MemoryAccounts()
+        self.limits = limits
+        self.chat = start_chat(
+            system,
+            accounts=self.accounts,
+            limits=limits,
+            now=lambda: START + timedelta(seconds=anyio.current_time() % 1e6),
+            random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),
+            room=FragileRoom,
+            session=FragileSession,
+        )
+        self._random = itertools.count()
+
+    async def connect(self, address="192.0.2.1"):
+        outbox = QueueOutbox(self.limits.backlog_bytes)
+        session = await self.chat.gate.ask(Admit(Peer(address, outbox)), timeout=5)
+        return MemoryClient(session, outbox) if not hasattr(session, "code") else session
+
+    async def log_in(self, user_id, room=None):
+        client = await self.connect()
+        await client.send(type="register", userId=user_id, publicKey=public_pem(KEY))
+        await client.send(type="get_challenge")
+        await settle(self.system)
+        challenge = client.hear()[-1].challenge
+        await client.send(type="authenticate", userId=user_id, signature=sign(KEY, challenge))
+        if room is not None:
+            await client.send(type="join", userId=user_id, roomId=room)
+        await settle(self.system)
+        client.hear()
+        return client

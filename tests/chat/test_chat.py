@@ -1,0 +1,210 @@
+import anyio
+import msgspec
+import pytest
+
+from chat_actors.chat import CountRooms, CountSessions, Drain, Limits, events
+from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.protocol import CloseCode, messages
+from tests.chat.rig import NO_LIMITS, Boom, MemoryChat
+
+pytestmark = pytest.mark.anyio
+
+
+def room_of(client):
+    return next(iter(client.session._cell.actor._room for _ in [0]))
+
+
+async def test_a_crash_in_a_room_restarts_it_and_its_members_still_chat():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
+        alice.hear()
+        await alice.send(type="chat_message", content="before")
+        await settle(system)
+        room_of(alice).tell(Boom())
+        await alice.send(type="chat_message", content="after")
+        await settle(system)
+        for client in (alice, bob):
+            said = client.hear()
+            assert [message.content for message in said] == ["before", "after"]
+            assert said[0].seq < said[1].seq
+        assert system.statistics().restarts == 1
+
+
+async def test_a_crash_in_a_session_ends_that_session_alone():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
+        alice.hear()
+        bob.session.tell(Boom())
+        await settle(system)
+        assert bob.outbox.closing.code is CloseCode.INTERNAL_ERROR
+        assert alice.hear() == [messages.user_left("bob", "general")]
+        await alice.send(type="chat_message", content="still here")
+        await settle(system)
+        assert alice.hear()[0].content == "still here"
+        assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 1
+
+
+async def test_a_room_that_fails_for_good_tells_its_members_and_can_be_joined_anew():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice = await chat.log_in("alice", "general")
+        room = room_of(alice)
+        for _ in range(6):
+            room.tell(Boom())
+        await room.wait_stopped()
+        await settle(system)
+        assert [type(message) for message in alice.hear()] == [messages.Error]
+        await alice.send(type="join", userId="alice", roomId="general")
+        await alice.send(type="chat_message", content="again")
+        await settle(system)
+        assert [type(message) for message in alice.hear()] == [messages.Joined, messages.ChatMessage]
+
+
+async def test_an_empty_room_goes_away():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice = await chat.log_in("alice", "general")
+        assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 1
+        await alice.send(type="switch_room", roomId="other")
+        await settle(system)
+        assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 1
+        alice.session.stop()
+        await settle(system)
+        assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 0
+
+
+async def test_a_client_that_does_not_read_is_evicted_and_the_others_lose_nothing():
+    evicted = []
+    async with RunningSystem() as system:
+        system.events.listen(events.ClientEvicted, evicted.append)
+        chat = MemoryChat(system, msgspec.structs.replace(NO_LIMITS, backlog_bytes=5000))
+        alice, slow = await chat.log_in("alice", "general"), await chat.log_in("slow", "general")
+        for n in range(100):
+            await alice.send(type="chat_message", content=f"{n:>100}")
+            await settle(system)
+            alice.hear()
+        assert slow.outbox.closing.code is CloseCode.TOO_SLOW
+        assert slow.outbox.backlog == 0
+        said = [int(m.content) for m in alice.heard if isinstance(m, messages.ChatMessage)]
+        assert said == list(range(100))
+        slow.session.stop()
+        await settle(system)
+        assert [event.user_id for event in evicted] == ["slow"]
+
+
+async def test_who_does_not_authenticate_in_time_is_closed_with_4001():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
+        silent, alice = await chat.connect(), await chat.log_in("alice")
+        await anyio.sleep(299)
+        assert silent.outbox.closing is None
+        await anyio.sleep(2)
+        assert silent.outbox.closing.code is CloseCode.NOT_AUTHENTICATED
+        assert alice.outbox.closing is None
+
+
+async def test_connections_over_the_limits_are_turned_away_and_let_in_again_when_others_have_gone():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, Limits(connections_per_ip=2, connections=3))
+        first, _ = await chat.connect(), await chat.connect()
+        assert (await chat.connect()).code is CloseCode.POLICY_VIOLATION
+        await chat.connect("192.0.2.2")
+        assert (await chat.connect("192.0.2.3")).code is CloseCode.TRY_AGAIN_LATER
+        first.session.stop()
+        await settle(system)
+        assert not hasattr(await chat.connect(), "code")
+
+
+async def test_a_draining_gate_lets_nobody_in():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        chat.chat.gate.tell(Drain())
+        assert (await chat.connect()).code is CloseCode.SERVICE_RESTART
+
+
+async def test_a_challenge_expires_after_five_minutes():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice = await chat.log_in("alice")
+        await alice.send(type="get_challenge")
+        await anyio.sleep(301)
+        await alice.send(type="authenticate", userId="alice", signature="AAAA")
+        await settle(system)
+        assert alice.hear()[-1].message == "Challenge expired. Request a new challenge."
+
+
+async def test_registrations_are_allowed_again_after_fifteen_minutes():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, Limits(registrations=1, unauthenticated_seconds=0))
+        await chat.log_in("alice")
+        other = await chat.connect()
+        await other.send(type="register", userId="x", publicKey="")
+        await settle(system)
+        assert other.hear()[0].message.startswith("Too many registration attempts")
+        await anyio.sleep(901)
+        await other.send(type="register", userId="x", publicKey="")
+        await settle(system)
+        assert other.hear()[0].message == "User ID must be 3-32 alphanumeric characters"
+
+
+async def test_authenticating_as_somebody_else_leaves_the_room_first():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        await chat.log_in("carol")
+        bob, alice = await chat.log_in("bob", "general"), await chat.log_in("alice", "general")
+        bob.hear()
+        from chat_actors.identity import sign
+        from tests.chat.rig import KEY
+
+        await alice.send(type="get_challenge")
+        await settle(system)
+        challenge = alice.hear()[0].challenge
+        await alice.send(type="authenticate", userId="carol", signature=sign(KEY, challenge))
+        await alice.send(type="chat_message", content="x")
+        await settle(system)
+        assert bob.hear() == [messages.user_left("alice", "general")]
+        assert alice.hear()[-1].message == "Not connected to any room"
+
+
+async def test_every_event_of_a_visit_is_published_in_order():
+    seen = []
+    async with RunningSystem() as system:
+        for kind in (
+            events.SessionOpened,
+            events.UserRegistered,
+            events.UserAuthenticated,
+            events.RoomOpened,
+            events.UserJoined,
+            events.MessagePosted,
+            events.UserLeft,
+            events.RoomClosed,
+            events.SessionClosed,
+        ):
+            system.events.listen(kind, lambda event: seen.append(type(event).__name__))
+        chat = MemoryChat(system)
+        alice = await chat.log_in("alice", "general")
+        await alice.send(type="chat_message", content="hello")
+        await settle(system)
+        alice.session.stop()
+        await settle(system)
+    assert seen[:6] == [
+        "SessionOpened",
+        "UserRegistered",
+        "UserAuthenticated",
+        "RoomOpened",
+        "UserJoined",
+        "MessagePosted",
+    ]
+    assert sorted(seen[6:]) == ["RoomClosed", "SessionClosed", "UserLeft"]
+
+
+async def test_stopping_the_system_tells_every_client_and_closes_the_accounts():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice = await chat.log_in("alice", "general")
+        assert await system.stop(within=5) == ()
+        assert alice.outbox.closing.code is CloseCode.SERVICE_RESTART
+        with pytest.raises(Exception, match="closed"):
+            await chat.accounts.key_of("alice")

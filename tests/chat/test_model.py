@@ -1,0 +1,187 @@
+"""Many sessions with random commands, disconnects and crashes, against a simple model of what each must hear."""
+
+import asyncio
+import logging
+
+import anyio
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chat_actors.kernel.testing import RunningSystem, VirtualEventLoop, settle
+from chat_actors.protocol import messages
+from tests.chat.rig import Boom, MemoryChat
+from tests.chat.test_chat import room_of
+
+USERS = ("ann", "ben", "cyd")
+ROOMS = ("red", "blue")
+
+
+class ChatModel(RuleBasedStateMachine):
+    """The model: who is in which room by connection, and what each connection must have heard since the last step."""
+
+    @initialize()
+    def begin(self):
+        logging.getLogger("chat_actors.kernel").setLevel(logging.CRITICAL)
+        self.loop = VirtualEventLoop()
+        self.running = None
+        self.clients = {}  # name of the connection -> client
+        self.user = {}  # name -> user id
+        self.room = {}  # name -> room id or None
+        self.expected = {}  # name -> what it must hear
+        self.connected = 0
+        self.said = 0
+        self.last_seq = {}
+
+        async def start():
+            self.running = RunningSystem()
+            self.system = await self.running.__aenter__()
+            self.chat = MemoryChat(self.system)
+
+        self.stop_requested = asyncio.Event()
+        self.started = asyncio.Event()
+
+        async def main():
+            await start()
+            self.started.set()
+            await self.stop_requested.wait()
+            await self.running.__aexit__(None, None, None)
+
+        self.main = self.loop.create_task(main())
+        self.run(self.started.wait())
+
+    def run(self, coroutine):
+        return self.loop.run_until_complete(coroutine)
+
+    def teardown(self):
+        if hasattr(self, "main"):
+            self.stop_requested.set()
+            self.run(self.main)
+            self.loop.close()
+        logging.getLogger("chat_actors.kernel").setLevel(logging.NOTSET)
+
+    # -- the model --
+
+    def members(self, room):
+        return [name for name in self.clients if room is not None and self.room[name] == room]
+
+    def users_in(self, room):
+        return {self.user[name] for name in self.members(room)}
+
+    def leave(self, name):
+        room, self.room[name] = self.room[name], None
+        if room is not None and self.user[name] not in self.users_in(room):
+            for other in self.members(room):
+                self.expected[other].append(messages.user_left(self.user[name], room))
+
+    def enter(self, name, room):
+        is_new = self.user[name] not in self.users_in(room)
+        self.room[name] = room
+        self.expected[name].append(messages.joined(self.user[name], room))
+        if is_new:
+            for other in self.members(room):
+                if self.user[other] != self.user[name]:
+                    self.expected[other].append(messages.user_joined(self.user[name], room))
+
+    # -- the steps --
+
+    @rule(user=st.sampled_from(USERS))
+    @precondition(lambda self: len(self.clients) < 6)
+    def connect(self, user):
+        self.connected += 1
+        name = f"{user}-{self.connected}"
+        self.clients[name] = self.run(self.chat.log_in(user))
+        self.user[name], self.room[name], self.expected[name] = user, None, []
+
+    def pick(self, number):
+        return sorted(self.clients)[number % len(self.clients)]
+
+    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans())
+    @precondition(lambda self: self.clients)
+    def move(self, who, room, switch):
+        name = self.pick(who)
+        command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
+        self.run(self.clients[name].send(**command, roomId=room))
+        if self.room[name] == room:
+            self.expected[name].append(messages.joined(self.user[name], room))
+        else:
+            self.leave(name)
+            self.enter(name, room)
+
+    @rule(who=st.integers(0, 5), times=st.integers(1, 4))
+    @precondition(lambda self: self.clients)
+    def say(self, who, times):
+        name = self.pick(who)
+        for _ in range(times):
+            self.said += 1
+            self.run(self.clients[name].send(type="chat_message", content=str(self.said)))
+            if self.room[name] is None:
+                self.expected[name].append("Not connected to any room")
+            else:
+                for other in self.members(self.room[name]):
+                    self.expected[other].append((self.user[name], self.room[name], str(self.said)))
+
+    @rule(who=st.integers(0, 5))
+    @precondition(lambda self: self.clients)
+    def send_nonsense(self, who):
+        name = self.pick(who)
+        self.run(self.clients[name].send(type="nonsense"))
+        self.expected[name].append("Unknown message type: nonsense")
+
+    @rule(who=st.integers(0, 5), crash=st.booleans())
+    @precondition(lambda self: self.clients)
+    def vanish(self, who, crash):
+        name = self.pick(who)
+        client = self.clients[name]
+        if crash:
+            client.session.tell(Boom())
+        else:
+            client.session.stop()
+        self.leave(name)
+        for book in (self.clients, self.user, self.room, self.expected):
+            del book[name]
+
+    @rule(who=st.integers(0, 5))
+    @precondition(lambda self: any(self.room.values()))
+    def crash_a_room(self, who):
+        inside = sorted(name for name in self.clients if self.room[name] is not None)
+        room = room_of(self.clients[inside[who % len(inside)]])
+        room.tell(Boom())
+
+        # Beyond five crashes in a minute a room closes for good, which is a test of its own.
+        async def wait_a_minute():
+            await settle(self.system)
+            await anyio.sleep(61)
+
+        self.run(wait_a_minute())
+
+    @invariant()
+    def everybody_has_heard_what_the_model_says(self):
+        if not hasattr(self, "system"):
+            return
+        self.run(settle(self.system))
+        for name, client in self.clients.items():
+            assert [self.plain(name, message) for message in client.hear()] == self.expected[name], name
+            self.expected[name].clear()
+        open_rooms = {room for room in self.room.values() if room is not None}
+        tree = {node.path: node for node in self.system.tree()}
+        assert {node.path for node in tree["/rooms"].children} == {f"/rooms/room:{room}" for room in open_rooms}
+        assert len(tree["/sessions"].children) == len(self.clients)
+
+    def plain(self, name, message):
+        match message:
+            case messages.ChatMessage():
+                key = (name, message.room_id)
+                assert message.seq > self.last_seq.get(key, 0)
+                self.last_seq[key] = message.seq
+                return (message.user_id, message.room_id, message.content)
+            case messages.Error():
+                return message.message
+            case _:
+                return message
+
+
+TestChatModel = ChatModel.TestCase
+TestChatModel.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
