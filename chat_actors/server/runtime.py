@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 ACCOUNTS_FILE = "chat.db"
 
 
+async def open_accounts(settings: Settings) -> Accounts:
+    """The accounts in `data.dir`. Raises `StorageError`."""
+    return await SqliteAccounts.open(Path(settings.data.dir) / ACCOUNTS_FILE)
+
+
 class Runtime:
     """Owns the actor system. A system that fails calls `on_failure` once: a server without it must not go on."""
 
@@ -54,7 +59,7 @@ class Runtime:
     async def start(self) -> None:
         """Open the accounts and start the actors. Raises `StorageError`."""
         if self._accounts is None:
-            self._accounts = await SqliteAccounts.open(Path(self.settings.data.dir) / ACCOUNTS_FILE)
+            self._accounts = await open_accounts(self.settings)
         started = anyio.Event()
         self._task = asyncio.create_task(self._run(self._accounts, started), name="actor system")
         await started.wait()

@@ -13,7 +13,7 @@ from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from chat_actors.server.app import create_app
-from chat_actors.server.runtime import Runtime
+from chat_actors.server.runtime import Runtime, open_accounts
 from chat_actors.server.settings import Settings
 
 STOP_WITHIN = 10.0
@@ -46,13 +46,14 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         failures.append(error)
         stopping.set()
 
-    app = create_app(settings, on_failure=fail)
-    runtime: Runtime = app.extensions["chat_actors"]
     config = _hypercorn_config(settings)
     try:
         sockets = config.create_sockets()
     except OSError as error:
         raise CannotListen(settings.server.bind, error) from error
+    # Opened here and not in the app's startup: Hypercorn would wrap what goes wrong into an error of its own.
+    app = create_app(settings, on_failure=fail, accounts=await open_accounts(settings))
+    runtime: Runtime = app.extensions["chat_actors"]
     listening = (sockets.secure_sockets or sockets.insecure_sockets)[0]
 
     def on_signal() -> None:

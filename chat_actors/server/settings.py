@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +106,7 @@ def problem_with(key: str, value: Any) -> str | None:
         rule = rules.get(key)
         if rule is not None and not rule.holds(value):
             return f"must {rule.must}"
-    if key.startswith("limits.") and value < 0:
+    if key.startswith("limits.") and not 0 <= value < math.inf:
         return "must be 0 (no limit) or more"
     return None
 

@@ -1,0 +1,211 @@
+"""The commands as a user runs them: real processes, real sockets, real files."""
+
+import asyncio
+import re
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat_actors.client import connect, generate_key
+from chat_actors.protocol import messages
+from tests.wire.certificate import client_context, write_certificate
+from tests.wire.http2 import Http2Connection
+
+pytestmark = pytest.mark.anyio
+PROGRAM = [sys.executable, "-c", "from chat_actors.cli.main import main; main(prog_name='chat-actors')"]
+
+
+class Process:
+    """A command under way. `read_until(text)` gives what it printed up to and with a line that has `text`."""
+
+    def __init__(self, process):
+        self.process = process
+
+    @classmethod
+    async def start(cls, *arguments, program=PROGRAM, env=None, cwd=None):
+        import os
+
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *program,
+                *map(str, arguments),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                cwd=cwd,
+            )
+        )
+
+    async def read_until(self, text):
+        printed = ""
+        async with asyncio.timeout(20):
+            while text not in printed:
+                line = (await self.process.stdout.readline()).decode()
+                assert line, f"it ended without {text!r}: {printed}"
+                printed += line
+        return printed
+
+    async def type(self, line):
+        self.process.stdin.write(line.encode() + b"\n")
+        await self.process.stdin.drain()
+
+    async def finish(self):
+        """Close its input and wait for its end; the exit code and what it printed."""
+        async with asyncio.timeout(20):
+            output, _ = await self.process.communicate()
+        return self.process.returncode, output.decode()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc):
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.finish()
+
+
+async def serve(tmp_path, *arguments):
+    server = await Process.start("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", *arguments)
+    url = re.search(r"https?://[\d.:]+", await server.read_until("to stop"))[0]
+    return server, url
+
+
+async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
+    server, url = await serve(tmp_path)
+    env = {"HOME": str(tmp_path / "home")}
+    async with server, await Process.start("chat", "--as", "alice", "--room", "lobby", "--url", url, env=env) as alice:
+        await alice.read_until("you are in lobby")
+        async with await Process.start("chat", "--as", "bob", "--room", "lobby", "--url", url, env=env) as bob:
+            await bob.read_until("you are in lobby")
+            await alice.read_until("bob joined the room")
+            await bob.type("hello from bob")
+            await alice.read_until("bob: hello from bob")
+            assert (await bob.finish())[0] == 0
+        await alice.read_until("bob left the room")
+        (key,) = (tmp_path / "home").rglob("alice.pem")
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_server_in_order_and_accounts_survive_a_restart(tmp_path, stop):
+    key = generate_key(2048)
+    server, url = await serve(tmp_path)
+    async with server, connect(url, "alice", key) as chat:
+        await chat.join("lobby")
+        server.process.send_signal(stop)
+        with pytest.raises(Exception, match="stopping"):
+            async for _ in chat:
+                pass
+        assert (await server.finish())[0] == 0
+    server, url = await serve(tmp_path)
+    async with server, connect(url, "alice", key) as chat:
+        await chat.join("lobby")
+        assert type(await chat.receive()) is messages.Joined
+
+
+async def test_tls_offers_http1_and_http2_by_alpn(tmp_path):
+    certfile, keyfile = write_certificate(tmp_path)
+    server, url = await serve(tmp_path, "--certfile", certfile, "--keyfile", keyfile)
+    async with server:
+        assert url.startswith("https://")
+        key = generate_key(2048)
+        async with connect(url, "alice", key, tls=client_context(certfile, "http/1.1")) as chat:
+            await chat.join("lobby")
+            assert type(await chat.receive()) is messages.Joined
+        connection = await Http2Connection.open(int(url.rpartition(":")[2]), client_context(certfile, "h2"))
+        peer = await connection.open_websocket()
+        assert peer.status == 200
+        await peer.send_text('{"type": "get_challenge"}')
+        assert '"challenge"' in await peer.receive_text()
+        await connection.aclose()
+
+
+async def test_plain_hypercorn_serves_the_app(tmp_path):
+    hypercorn = [sys.executable, "-m", "hypercorn", "chat_actors.server.asgi:app", "--bind", "127.0.0.1:0"]
+    env = {"CHAT_ACTORS_DATA__DIR": str(tmp_path / "data")}
+    async with await Process.start(program=hypercorn, env=env) as server:
+        url = re.search(r"http://[\d.:]+", await server.read_until("Running on"))[0]
+        async with connect(url, "alice", generate_key(2048)) as chat:
+            await chat.join("lobby")
+            assert type(await chat.receive()) is messages.Joined
+        server.process.send_signal(signal.SIGTERM)
+        assert (await server.finish())[0] == 0
+
+
+async def test_an_address_in_use_is_one_clear_line(tmp_path):
+    server, url = await serve(tmp_path)
+    async with server:
+        second = await Process.start("serve", "--bind", url.removeprefix("http://"), "--dir", tmp_path / "data")
+        code, output = await second.finish()
+    assert code == 1
+    assert output.splitlines()[-1].endswith("Address already in use; choose another with --bind")
+
+
+async def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path):
+    (tmp_path / "data").write_text("")
+    code, output = await (await Process.start("serve", "--dir", tmp_path / "data", "--bind", "127.0.0.1:0")).finish()
+    assert code == 1
+    assert output.splitlines()[-1].startswith("chat-actors: cannot open the accounts in")
+
+
+async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_path):
+    config = tmp_path / "chat.toml"
+    config.write_text("[limits]\nconnections = 7\n")
+    code, output = await (await Process.start("check-config", "--config", config, "--bind", "127.0.0.1:9")).finish()
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in output.splitlines()}
+    assert rows["limits.connections"] == ["7", str(config)]
+    assert rows["server.bind"] == ['"127.0.0.1:9"', "--bind"]
+    assert rows["limits.frame_bytes"] == ["65536", "default"]
+
+
+@pytest.mark.parametrize("command", ["check-config", "serve"])
+async def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path, command):
+    process = await Process.start(command, env={"CHAT_ACTORS_DATA__JOURNAL": "sqlite"})
+    code, output = await process.finish()
+    assert code == 2
+    (line,) = output.splitlines()
+    assert line.startswith("chat-actors: CHAT_ACTORS_DATA__JOURNAL: data.journal: must be")
+
+
+async def test_keygen_makes_a_key_for_its_owner_alone_and_never_overwrites_one(tmp_path):
+    path = tmp_path / "my.pem"
+    assert (await (await Process.start("keygen", path)).finish())[0] == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    before = path.read_bytes()
+    code, output = await (await Process.start("keygen", path)).finish()
+    assert code == 1
+    assert "there is a file already" in output
+    assert path.read_bytes() == before
+
+
+async def test_chatting_with_a_server_that_is_not_there_is_one_clear_line(tmp_path):
+    process = await Process.start(
+        "chat", "--as", "alice", "--room", "x", "--url", "ws://127.0.0.1:9", env={"HOME": str(tmp_path)}
+    )
+    code, output = await process.finish()
+    assert code == 1
+    assert "is the server up?" in output
+    assert len(output.splitlines()) == 1
+
+
+async def test_chatting_under_a_name_that_is_taken_says_so(tmp_path):
+    server, url = await serve(tmp_path)
+    async with server:
+        async with connect(url, "alice", generate_key(2048)):
+            pass
+        arguments = ("chat", "--as", "alice", "--room", "x", "--url", url)
+        code, output = await (await Process.start(*arguments, env={"HOME": str(tmp_path)})).finish()
+    assert code == 1
+    assert "the server refused to log in alice: Invalid signature" in output
+
+
+def test_the_readmes_test_command_is_what_ci_runs_first():
+    root = Path(__file__).parents[2]
+    commands = re.findall(r"```sh\n(.*?)\n```", (root / "README.md").read_text(), re.DOTALL)
+    ci = [line for line in (root / ".ci/run").read_text().splitlines() if line.startswith("python3")]
+    assert ci[0] == commands[-1]

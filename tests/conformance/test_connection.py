@@ -1,0 +1,73 @@
+"""What cannot be answered is closed with the right code; the server goes on."""
+
+import json
+
+import pytest
+
+from chat_actors.chat import Limits
+from tests.wire.http1 import get_http1
+from tests.wire.http2 import get_http2
+from tests.wire.peer import BINARY, TEXT
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def limits():
+    return Limits(registrations=0, frame_bytes=20_000, connections_per_ip=3)
+
+
+@pytest.mark.parametrize("payload", [b"", b'{"type": "get_challenge"}'])
+async def test_a_binary_frame_is_closed_with_1003(chat, payload):
+    client = await chat.client()
+    await client.peer.send_frame(BINARY, payload)
+    assert (await client.peer.receive_close())[0] == 1003
+
+
+async def test_an_over_long_message_is_closed_with_1009(chat):
+    client = await chat.client()
+    await client.peer.send_text("x" * 20_001)
+    assert (await client.peer.receive_close())[0] == 1009
+
+
+async def test_broken_utf8_is_closed_with_1007(chat):
+    client = await chat.client()
+    await client.peer.send_frame(TEXT, b"\xff")
+    assert (await client.peer.receive_close())[0] == 1007
+
+
+async def test_others_do_not_notice_when_a_client_is_closed_for_what_it_sent(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    await alice.receive()
+    await bob.peer.send_frame(TEXT, b"\xff")
+    assert (await alice.receive())["type"] == "user_left"
+    assert (await alice.ask(type="chat_message", content="still here"))["content"] == "still here"
+
+
+async def test_too_many_connections_from_one_address_are_closed_with_1008(chat):
+    for _ in range(3):
+        await (await chat.client()).hears_nothing()
+    assert (await (await chat.client()).peer.receive_close())[0] == 1008
+
+
+async def test_the_status_counts_clients_and_rooms(chat, keys, protocol):
+    await (await chat.client()).log_in("alice", keys[0], "general")
+    get = get_http1 if protocol == "http1" else get_http2
+    status, headers, body = await get(chat.server.port)
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert json.loads(body) == {"status": "ok", "clients": 1, "rooms": 1}
+
+
+async def test_a_browser_gets_a_page(chat, protocol):
+    get = get_http1 if protocol == "http1" else get_http2
+    status, headers, body = await get(chat.server.port, headers=[("Accept", "text/html,*/*;q=0.8")])
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    assert b"<!doctype html>" in body
+
+
+async def test_health_is_ok_while_the_actors_run(chat, protocol):
+    get = get_http1 if protocol == "http1" else get_http2
+    status, _, body = await get(chat.server.port, "/healthz")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})

@@ -1,0 +1,113 @@
+import base64
+import os
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from chat_actors.identity import (
+    Challenge,
+    KeyRefused,
+    SignatureUndecodable,
+    issue,
+    load_public_key,
+    parse_public_key,
+    sign,
+    verify,
+)
+from chat_actors.protocol import refusals
+
+CHALLENGE = Challenge(bytes(range(32)), 100.0)
+
+
+@pytest.fixture(scope="module")
+def private():
+    return generate_private_key(65537, 2048)
+
+
+def pem_of(public, form=PublicFormat.SubjectPublicKeyInfo):
+    return public.public_bytes(Encoding.PEM, form).decode()
+
+
+def test_a_challenge_is_32_bytes_from_the_source_given():
+    challenge = issue(os.urandom, 5.0)
+    assert len(base64.b64decode(challenge.text)) == 32
+    assert challenge != issue(os.urandom, 5.0)
+
+
+def test_a_challenge_expires_after_its_lifetime_and_never_if_that_is_zero():
+    assert not CHALLENGE.is_expired(400.0, 300.0)
+    assert CHALLENGE.is_expired(400.1, 300.0)
+    assert not CHALLENGE.is_expired(1e9, 0)
+
+
+def test_both_pem_forms_give_the_same_canonical_key(private):
+    forms = [pem_of(private.public_key(), form) for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1)]
+    spki = {parse_public_key(pem).spki for pem in forms} | {parse_public_key(f"\n {forms[0]}\r\n").spki}
+    assert len(spki) == 1
+    assert load_public_key(spki.pop()).bits == 2048
+
+
+def refused(pem):
+    with pytest.raises(KeyRefused) as caught:
+        parse_public_key(pem)
+    return caught.value.refusal
+
+
+def test_what_is_not_exactly_one_public_key_is_refused(private):
+    pem = pem_of(private.public_key())
+    secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    for text in ("", "junk", pem + pem, "junk\n" + pem, pem + "junk", secret, pem[:-40], pem + "\n" * 9000):
+        assert refused(text) == refusals.INVALID_PUBLIC_KEY
+
+
+def test_keys_that_are_not_rsa_are_refused():
+    assert refused(pem_of(Ed25519PrivateKey.generate().public_key())) == refusals.INVALID_PUBLIC_KEY
+
+
+def test_short_keys_are_refused_as_short():
+    assert refused(pem_of(generate_private_key(65537, 1024).public_key())) == refusals.KEY_TOO_SHORT
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(8200, 65537), (2048, 3), (2048, 2**32 + 1)])
+def test_keys_that_would_be_slow_or_weak_are_refused(bits, exponent):
+    public = RSAPublicNumbers(exponent, (1 << bits) - 159).public_key()
+    assert refused(pem_of(public)) == refusals.INVALID_PUBLIC_KEY
+
+
+def test_a_key_of_8192_bits_is_taken():
+    public = RSAPublicNumbers(65537, (1 << 8192) - 159).public_key()
+    assert parse_public_key(pem_of(public)).bits == 8192
+
+
+def test_a_clients_own_signature_is_accepted(private):
+    key = parse_public_key(pem_of(private.public_key()))
+    assert verify(key, CHALLENGE, sign(private, CHALLENGE.text))
+
+
+def test_a_signature_of_another_challenge_or_digest_or_key_is_wrong(private):
+    key = parse_public_key(pem_of(private.public_key()))
+    other = Challenge(bytes(32), 0.0)
+    assert not verify(key, other, sign(private, CHALLENGE.text))
+    weak = private.sign(CHALLENGE.value, padding.PKCS1v15(), SHA1())
+    assert not verify(key, CHALLENGE, base64.b64encode(weak).decode())
+    assert not verify(key, CHALLENGE, base64.b64encode(b"x" * 256).decode())
+    assert not verify(key, CHALLENGE, base64.b64encode(b"x" * 10).decode())
+
+
+def test_base64_in_either_alphabet_padded_or_not(private):
+    key = parse_public_key(pem_of(private.public_key()))
+    raw = private.sign(CHALLENGE.value, padding.PKCS1v15(), SHA256())
+    for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
+        text = encoded.decode()
+        assert verify(key, CHALLENGE, text)
+        assert verify(key, CHALLENGE, text.rstrip("="))
+
+
+@pytest.mark.parametrize("text", ["", "=", "a", "!!!!", "AAAA\n", "AA=A", "AAAA====", "é" * 8, "A" * 5000])
+def test_what_is_no_base64_cannot_be_decoded(private, text):
+    with pytest.raises(SignatureUndecodable):
+        verify(parse_public_key(pem_of(private.public_key())), CHALLENGE, text)

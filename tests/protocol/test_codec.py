@@ -1,0 +1,162 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_actors.protocol import (
+    RULES,
+    Authenticate,
+    CloseCode,
+    Command,
+    GetChallenge,
+    Join,
+    Post,
+    ProtocolError,
+    Register,
+    State,
+    SwitchRoom,
+    UnknownMessage,
+    decode_command,
+    decode_message,
+    encode,
+    encode_command,
+    format_timestamp,
+    is_room_id,
+    is_user_id,
+    messages,
+    refusals,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+COMMANDS = st.one_of(
+    st.just(GetChallenge()),
+    st.builds(Register, TEXT, TEXT),
+    st.builds(Authenticate, TEXT, TEXT),
+    st.builds(Join, TEXT, st.none() | TEXT),
+    st.builds(Post, TEXT),
+    st.builds(SwitchRoom, TEXT),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=10,
+)
+
+
+@given(COMMANDS)
+def test_every_command_survives_its_way_over_the_wire(command):
+    assert decode_command(encode_command(command)) == command
+
+
+@given(st.text() | st.binary() | st.text(st.characters()))
+def test_whatever_comes_is_a_command_or_a_protocol_error(data):
+    try:
+        decode_command(data)
+    except ProtocolError:
+        pass
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "userId", "publicKey", "signature", "roomId", "content"]),
+        st.sampled_from(["register", "authenticate", "join", "chat_message", "switch_room", "get_challenge"]) | JSON,
+    )
+)
+def test_whatever_object_comes_is_a_command_or_a_protocol_error(fields):
+    try:
+        decode_command(json.dumps(fields))
+    except ProtocolError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "[]",
+        "nul",
+        '{"type": "get_challenge"} x',
+        '{"type": "get_challenge", "n": NaN}',
+        '{"type": "chat_message", "content": "\\ud800"}',
+        '{"type": "chat_message", "content": "\ud800"}',
+        '{"\\udfff": 1, "type": "get_challenge"}',
+        '{"type": "get_challenge", "x": ' + "[" * 5000 + "]" * 5000 + "}",
+        b'{"type": "chat_message", "content": "\xff"}',
+    ],
+)
+def test_broken_json_is_called_that(data):
+    with pytest.raises(ProtocolError) as caught:
+        decode_command(data)
+    assert caught.value.refusal == refusals.INVALID_JSON
+
+
+@pytest.mark.parametrize("room", ['"roomId": null', '"roomId": 7', '"x": 1'])
+def test_a_join_without_a_usable_room_has_none(room):
+    assert decode_command(f'{{"type": "join", "userId": "alice", {room}}}') == Join("alice", None)
+
+
+def test_fields_that_no_one_knows_are_ignored():
+    assert decode_command('{"type": "chat_message", "content": "x", "mood": [1, {"a": null}]}') == Post("x")
+
+
+def test_a_client_skips_a_message_that_it_does_not_know():
+    with pytest.raises(UnknownMessage):
+        decode_message('{"type": "from_the_future"}')
+
+
+def test_a_client_ignores_fields_that_it_does_not_know():
+    text = '{"type": "error", "message": "no", "since": 7}'
+    assert decode_message(text) == messages.Error("no")
+
+
+@given(TEXT)
+def test_what_the_server_sends_is_one_line_of_json(content):
+    message = messages.ChatMessage("alice", "general", content, "2026-01-01T00:00:00.000Z", 1)
+    text = encode(message)
+    assert "\n" not in text
+    assert list(json.loads(text)) == ["type", "userId", "roomId", "content", "timestamp", "seq"]
+    assert decode_message(text) == message
+
+
+def test_the_rules_say_something_about_every_command_in_every_state():
+    assert set(RULES) == set(Command.__args__)
+    assert all(set(rules) == set(State) for rules in RULES.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("abc", True),
+        ("A-z_9", True),
+        ("a" * 32, True),
+        ("ab", False),
+        ("a" * 33, False),
+        ("abc\n", False),
+        ("äbc", False),
+    ],
+)
+def test_user_ids(text, is_one):
+    assert is_user_id(text) is is_one
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [("x", True), ("Ünï 👋", True), ("", False), ("a\tb", False), ("x" * 129, False), ("\ud800", False)],
+)
+def test_room_ids(text, is_one):
+    assert is_room_id(text) is is_one
+
+
+def test_timestamps_are_utc_with_milliseconds():
+    at = datetime(2026, 1, 31, 13, 0, 0, 5999, tzinfo=timezone(timedelta(hours=1)))
+    assert format_timestamp(at) == "2026-01-31T12:00:00.005Z"
+    assert format_timestamp(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000Z"
+
+
+def test_close_codes_are_those_of_the_protocol():
+    assert {int(code) for code in CloseCode} == {
+        *(1000, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013),
+        *(4001, 4003, 4008),
+    }

@@ -1,0 +1,93 @@
+import pytest
+
+from chat_actors.server.settings import SECTIONS, Settings
+from chat_actors.server.settings_sources import SettingsError, describe, load_settings
+
+
+def test_without_sources_the_defaults_are_in_force():
+    loaded = load_settings(None, {}, {})
+    assert loaded.settings == Settings()
+    assert set(loaded.origins.values()) == {"default"}
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+    config = tmp_path / "chat.toml"
+    config.write_text('[server]\nbind = "127.0.0.1:1"\n[limits]\nconnections = 1\nregistrations = 1\n')
+    environ = {"CHAT_ACTORS_SERVER__BIND": "127.0.0.1:2", "CHAT_ACTORS_LIMITS__CONNECTIONS": "2", "HOME": "/"}
+    loaded = load_settings(config, environ, {"server.bind": "127.0.0.1:3", "data.dir": None})
+    assert loaded.settings.server.bind == "127.0.0.1:3"
+    assert (loaded.settings.limits.connections, loaded.settings.limits.registrations) == (2, 1)
+    assert loaded.origins["server.bind"] == "--bind"
+    assert loaded.origins["limits.connections"] == "CHAT_ACTORS_LIMITS__CONNECTIONS"
+    assert loaded.origins["limits.registrations"] == str(config)
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path):
+    config = tmp_path / "chat.toml"
+    config.write_text("[limits]\nconnections = 7\n")
+    assert load_settings(None, {"CHAT_ACTORS_CONFIG": str(config)}, {}).settings.limits.connections == 7
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        ({"CHAT_ACTORS_LIMITS__CONECTIONS": "1"}, "is not a setting, did you mean limits.connections?"),
+        ({"CHAT_ACTORS_NONSENSE": "1"}, "is not a setting"),
+        ({"CHAT_ACTORS_LIMITS__CONNECTIONS": "many"}, "must be a whole number, not 'many'"),
+        ({"CHAT_ACTORS_LIMITS__CONNECTIONS": "-1"}, "must be 0 (no limit) or more"),
+        ({"CHAT_ACTORS_LIMITS__FRAME_BYTES": "100"}, "must be 0 (no limit) or at least 12288"),
+        ({"CHAT_ACTORS_LIMITS__CHALLENGE_SECONDS": "nan"}, "must be"),
+        ({"CHAT_ACTORS_SERVER__BIND": "nowhere"}, "must be host:port"),
+        ({"CHAT_ACTORS_SERVER__CERTFILE": "/no/such/file"}, "must name a file that exists"),
+        ({"CHAT_ACTORS_SERVER__WORKERS": "2"}, "not available in this version"),
+        ({"CHAT_ACTORS_SERVER__ALLOWED_ORIGINS": "https://a.example"}, "not available in this version"),
+        ({"CHAT_ACTORS_DATA__JOURNAL": "sqlite"}, "messages are not kept in this version"),
+        ({"CHAT_ACTORS_DATA__JOURNAL": "paper"}, "must be one of"),
+        ({"CHAT_ACTORS_DATA__NATS": "nats://x"}, "not available in this version"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_the_source_and_the_key(environ, text):
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, environ, {})
+    line = str(caught.value)
+    assert text in line
+    assert next(iter(environ)) in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("[limits", "is not valid TOML"),
+        ("bind = 1", "is no section"),
+        ("[server]\nbind = 1", "must be a text, not 1"),
+        ("[limits]\nconnections = '1'", "must be a whole number"),
+        ("[other]\nkey = 1", "is not a setting"),
+    ],
+)
+def test_a_file_that_is_wrong(tmp_path, content, text):
+    config = tmp_path / "chat.toml"
+    config.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config, {}, {})
+    assert text in str(caught.value)
+    assert str(config) in str(caught.value)
+
+
+def test_a_file_that_is_missing(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(tmp_path / "none.toml", {}, {})
+
+
+def test_a_certificate_without_its_key(tmp_path):
+    cert = tmp_path / "cert.pem"
+    cert.write_text("")
+    with pytest.raises(SettingsError, match="go together"):
+        load_settings(None, {}, {"server.certfile": str(cert)})
+
+
+def test_the_description_shows_every_key_with_its_value_and_origin():
+    lines = describe(load_settings(None, {"CHAT_ACTORS_LIMITS__CONNECTIONS": "9"}, {})).splitlines()
+    assert len(lines) == sum(len(struct.__struct_fields__) for struct in SECTIONS.values())
+    row = next(line for line in lines if line.startswith("limits.connections "))
+    assert row.split() == ["limits.connections", "9", "CHAT_ACTORS_LIMITS__CONNECTIONS"]
