@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 
+import anyio.to_thread
 import click
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -40,12 +42,19 @@ async def _print_all(client: ChatClient) -> None:
 
 
 async def _send_lines(client: ChatClient) -> None:
-    lines: asyncio.StreamReader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    while raw := await lines.readline():
-        if text := raw.decode(errors="replace").strip():
-            await client.say(text)
+    # os.read in a thread: it works for a terminal, a pipe and a file alike, and unlike sys.stdin leaves no lock held
+    # if the program ends while it waits.
+    rest = b""
+    while data := await anyio.to_thread.run_sync(os.read, sys.stdin.fileno(), 65536, abandon_on_cancel=True):
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            await _send_line(client, line)
+    await _send_line(client, rest)
+
+
+async def _send_line(client: ChatClient, line: bytes) -> None:
+    if text := line.decode(errors="replace").strip():
+        await client.say(text)
 
 
 def render(message: ServerMessage) -> str | None:

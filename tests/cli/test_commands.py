@@ -56,7 +56,7 @@ class Process:
     async def finish(self):
         """Close its input and wait for its end; the exit code and what it printed."""
         async with asyncio.timeout(20):
-            output, _ = await self.process.communicate()
+            output, _ = await self.process.communicate(b"")
         return self.process.returncode, output.decode()
 
     async def __aenter__(self):
