@@ -82,7 +82,7 @@ class ActorFailed(msgspec.Struct, frozen=True):
 
 
 class ActorRestarted(msgspec.Struct, frozen=True):
-    """A crashed actor is back under the same ref, for the `restarts`th time."""
+    """A crashed actor is back under the same ref; `restarts` counts how often that has happened."""
 
     path: str
     restarts: int
