@@ -37,12 +37,18 @@ def _settings_flags(command: Any) -> Any:
         ("--dir", "Folder of the accounts."),
     ):
         command = click.option(flag, help=help_text)(command)
+    command = click.option(
+        "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
+    )(command)
     return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
 
 
-def _load(config: Path | None, flags: dict[str, str | None]) -> Loaded:
+def _load(config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]) -> Loaded:
     sections = {"dir": "data"}
     named: dict[str, object] = {f"{sections.get(name, 'server')}.{name}": value for name, value in flags.items()}
+    for assignment in assignments:
+        key, _, value = assignment.partition("=")
+        named[key] = value
     try:
         return load_settings(config, os.environ, named)
     except SettingsError as error:
@@ -52,21 +58,19 @@ def _load(config: Path | None, flags: dict[str, str | None]) -> Loaded:
 
 @main.command("serve")
 @_settings_flags
-def serve_command(config: Path | None, **flags: str | None) -> None:
+def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
     """Run the server until Ctrl+C."""
-    settings = _load(config, flags).settings
+    settings = _load(config, assignments, flags).settings
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
 
     def announce(url: str) -> None:
         accounts = Path(settings.data.dir).absolute()
         program = click.get_current_context().find_root().command_path
-        click.echo(
-            f"chat-actors {__version__} is listening on {url}\n"
-            f"  accounts are kept in {accounts}\n"
-            f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}\n"
-            f"  to stop:  Ctrl+C"
-        )
+        click.echo(f"chat-actors {__version__} is listening on {url}\n  accounts are kept in {accounts}")
+        if url.startswith("http"):  # the client has no way to a Unix socket
+            click.echo(f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}")
+        click.echo("  to stop:  Ctrl+C")
 
     try:
         sys.exit(asyncio.run(serve(settings, announce)))
@@ -77,9 +81,9 @@ def serve_command(config: Path | None, **flags: str | None) -> None:
 
 @main.command("check-config")
 @_settings_flags
-def check_config(config: Path | None, **flags: str | None) -> None:
+def check_config(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
     """Print the settings in force and where each came from."""
-    click.echo(describe(_load(config, flags)))
+    click.echo(describe(_load(config, assignments, flags)))
 
 
 @main.command()

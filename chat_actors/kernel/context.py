@@ -58,7 +58,8 @@ class Context:
         raised here. The child ends with this actor at the latest. Raises `ActorStopped` if this actor is ending.
         """
         self._spawned += 1
-        name = f"{getattr(factory, '__name__', 'actor').lower()}-{self._spawned}"
+        kind = getattr(factory, "__name__", "actor").lower().removesuffix("actor") or "actor"
+        name = f"{kind}-{self._spawned}"
         return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
 
     def spawn_named(

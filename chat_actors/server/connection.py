@@ -46,7 +46,7 @@ class Connection(msgspec.Struct, frozen=True):
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read, socket, outbox, admitted, tasks.cancel_scope)
-                tasks.start_soon(self._write_until_closed, socket, outbox, control, tasks.cancel_scope)
+                tasks.start_soon(self._write_until_closed, socket, outbox, control, admitted.path, tasks.cancel_scope)
         finally:
             admitted.stop()
 
@@ -77,7 +77,8 @@ class Connection(msgspec.Struct, frozen=True):
                 else:
                     await self._pass_on(data, outbox, session)
         except PeerDisconnected as gone:
-            logger.info("%s: the client at %s has gone (%d)", session.path, self.address, gone.code)
+            if outbox.closing is None:  # otherwise its closing has been logged
+                logger.info("%s: the client at %s has gone (%d)", session.path, self.address, gone.code)
             connection.cancel()
 
     async def _pass_on(self, text: str, outbox: QueueOutbox, session: SessionRef) -> None:
@@ -87,13 +88,13 @@ class Connection(msgspec.Struct, frozen=True):
             outbox.close(CloseCode.INTERNAL_ERROR, "the session has ended; reconnect")
 
     async def _write_until_closed(
-        self, socket: Websocket, outbox: QueueOutbox, control: Control | None, connection: anyio.CancelScope
+        self, socket: Websocket, outbox: QueueOutbox, control: Control | None, path: str, connection: anyio.CancelScope
     ) -> None:
         written = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, socket, outbox, written)
             closing = await outbox.wait_closed()
-            logger.info("closing the client at %s: %d %s", self.address, closing.code, closing.reason)
+            logger.info("%s: closing the client at %s (%d %s)", path, self.address, closing.code, closing.reason)
             with anyio.move_on_after(GOODBYE_WITHIN):
                 await written.wait()
             tasks.cancel_scope.cancel()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from chat_actors.chat import Chat, RoomActor, SessionActor, start_chat
+from chat_actors.chat import Chat, Drain, RoomActor, SessionActor, start_chat
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import ActorSystem
@@ -87,5 +87,7 @@ class Runtime:
     async def stop(self, *, within: float) -> None:
         """End sessions, rooms and storage, in this order. Doing it twice changes nothing."""
         if self._task is not None:
+            if self._chat is not None:
+                self._chat.gate.tell(Drain())
             await self.system.stop(within=within)
             await self._task

@@ -155,11 +155,13 @@ async def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path):
 async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text("[limits]\nconnections = 7\n")
-    code, output = await (await Process.start("check-config", "--config", config, "--bind", "127.0.0.1:9")).finish()
+    arguments = ("--config", config, "--bind", "127.0.0.1:9", "--set", "limits.registrations=9")
+    code, output = await (await Process.start("check-config", *arguments)).finish()
     assert code == 0
     rows = {line.split()[0]: line.split()[1:] for line in output.splitlines()}
     assert rows["limits.connections"] == ["7", str(config)]
     assert rows["server.bind"] == ['"127.0.0.1:9"', "--bind"]
+    assert rows["limits.registrations"] == ["9", "--registrations"]
     assert rows["limits.frame_bytes"] == ["65536", "default"]
 
 

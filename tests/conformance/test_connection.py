@@ -1,6 +1,7 @@
 """What cannot be answered is closed with the right code; the server goes on."""
 
 import json
+import logging
 
 import pytest
 
@@ -71,3 +72,20 @@ async def test_health_is_ok_while_the_actors_run(chat, protocol):
     get = get_http1 if protocol == "http1" else get_http2
     status, _, body = await get(chat.server.port, "/healthz")
     assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("opcode", "payload", "code"), [(BINARY, b"x", 1003), (TEXT, b"\xff", 1007), (TEXT, b"x" * 20_001, 1009)]
+)
+async def test_a_client_that_is_closed_leaves_one_line_in_the_log(chat, caplog, opcode, payload, code):
+    caplog.set_level(logging.INFO)
+    client = await chat.client()
+    await client.hears_nothing()
+    await client.peer.send_frame(opcode, payload)
+    await client.peer.receive_close()
+    await client.peer.half_close()
+    await client.peer.wait_ended()
+    await (await chat.client()).hears_nothing()
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("chat_actors")]
+    assert f"({code}" in line
+    assert "127.0.0.1" in line

@@ -1,0 +1,69 @@
+"""Crashes injected into actors, as clients see them over real sockets."""
+
+import logging
+
+import pytest
+
+from chat_actors.chat import Limits, RoomActor, SessionActor
+from chat_actors.chat.room import Post
+from chat_actors.chat.session import Frame
+from chat_actors.kernel import handles
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import Settings
+from chat_actors.storage import MemoryAccounts
+from tests.conformance.conftest import Chat, fail_test
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+
+
+class FragileRoom(RoomActor):
+    @handles
+    def post(self, message: Post) -> None:
+        if message.content == "boom":
+            raise ValueError("the room was asked to crash")
+        super().post(message)
+
+
+class FragileSession(SessionActor):
+    @handles
+    async def frame(self, frame: Frame) -> None:
+        if "session boom" in frame.text:
+            raise ValueError("the session was asked to crash")
+        await super().frame(frame)
+
+
+@pytest.fixture
+async def chat(protocol, caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors.kernel")
+    settings = Settings(limits=Limits(registrations=0))
+    app = create_app(
+        settings, on_failure=fail_test, accounts=MemoryAccounts(), room=FragileRoom, session=FragileSession
+    )
+    async with LiveServer(app) as server:
+        chat = Chat(protocol, server)
+        try:
+            yield chat
+        finally:
+            await chat.aclose()
+
+
+async def test_a_room_that_crashes_comes_back_and_its_members_still_chat(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    await alice.receive()
+    text = await alice.error(type="chat_message", content="boom")
+    assert text == "The room failed on this message. It was not delivered; send it again."
+    await alice.send(type="chat_message", content="after")
+    assert (await bob.receive())["content"] == "after"
+    assert (await alice.receive())["content"] == "after"
+
+
+async def test_a_session_that_crashes_is_closed_with_1011_and_the_others_go_on(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    bob = await (await chat.client()).log_in("bob", keys[1], "general")
+    await alice.receive()
+    await bob.peer.send_text("session boom")
+    assert (await bob.peer.receive_close())[0] == 1011
+    assert (await alice.receive())["type"] == "user_left"
+    assert (await alice.ask(type="chat_message", content="still here"))["content"] == "still here"
