@@ -70,6 +70,8 @@ class Gate(Actor[GateMessage]):
     def admit(self, request: Admit) -> Ref[SessionMessage] | Closing:
         state, limits = self._state, self._limits
         network = network_of(request.peer.address)
+        if request.peer.outbox.closing is not None:
+            return request.peer.outbox.closing  # it has waited too long and gone
         if state.draining:
             return Closing(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
         if limits.connections and len(state.networks) >= limits.connections:

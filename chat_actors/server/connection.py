@@ -38,12 +38,13 @@ class Connection(msgspec.Struct, frozen=True):
             control.limit(self.limits.frame_bytes)
         outbox = QueueOutbox(self.limits.backlog_bytes)
         admitted = await self._admit(outbox)
-        await socket.accept()
         if isinstance(admitted, Closing):
             outbox.close(admitted.code, admitted.reason)
+            await socket.accept()
             await self._write(socket, outbox, anyio.Event())
             return
         try:
+            await socket.accept()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._read, socket, outbox, admitted, tasks.cancel_scope)
                 tasks.start_soon(self._write_until_closed, socket, outbox, control, admitted.path, tasks.cancel_scope)
@@ -52,7 +53,10 @@ class Connection(msgspec.Struct, frozen=True):
 
     async def _admit(self, outbox: QueueOutbox) -> SessionRef | Closing:
         try:
-            return await self.chat.gate.ask(Admit(Peer(self.address, outbox)), timeout=ADMIT_WITHIN)
+            # Shielded: a session that is opened while nobody waits for its ref any more would stay for ever.
+            with anyio.CancelScope(shield=True):
+                return await self.chat.gate.ask(Admit(Peer(self.address, outbox)), timeout=ADMIT_WITHIN)
+            raise AssertionError("nothing cancels this scope")
         except ActorStopped:
             return Closing(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
         except (AskFailed, AskTimeout):

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def limits():
-    return Limits(registrations=0, frame_bytes=20_000, connections_per_ip=3)
+    return Limits(
+        registrations=0, frame_bytes=20_000, connections_per_ip=3, messages_per_second=0, backlog_bytes=200_000
+    )
 
 
 @pytest.mark.parametrize("payload", [b"", b'{"type": "get_challenge"}'])
@@ -89,3 +91,17 @@ async def test_a_client_that_is_closed_leaves_one_line_in_the_log(chat, caplog, 
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("chat_actors")]
     assert f"({code}" in line
     assert "127.0.0.1" in line
+
+
+async def test_a_client_that_never_reads_is_evicted_and_the_others_miss_nothing(chat, keys, protocol):
+    alice = await (await chat.client()).log_in("alice", keys[0], "general")
+    slow = await (await chat.client()).log_in("slow", keys[1], "general")
+    assert (await alice.receive())["type"] == "user_joined"
+    slow.peer.stop_reading()
+    for n in range(5000):
+        said = await alice.ask(type="chat_message", content=f"{n:>4000}")
+        if said["type"] == "user_left":
+            break
+        assert int(said["content"]) == n
+    assert said["userId"] == "slow"
+    assert int((await alice.receive())["content"]) == n

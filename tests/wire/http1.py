@@ -37,6 +37,11 @@ class Http1Peer(Peer):
         self._writer.transport.abort()
         await self.wait_ended()
 
+    def stop_reading(self):
+        """Take nothing from the socket any more."""
+        self._reading.cancel()
+        self._writer.transport.pause_reading()
+
     async def half_close(self):
         """End our side of the TCP connection without a Close."""
         self._writer.write_eof()

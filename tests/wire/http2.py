@@ -28,6 +28,10 @@ class Http2Peer(Peer):
         await self.connection.flush()
         self.feed_end()
 
+    def stop_reading(self):
+        """Take nothing from the socket any more."""
+        self.connection.stop_reading()
+
     async def half_close(self):
         """END_STREAM without a Close."""
         try:
@@ -98,6 +102,10 @@ class Http2Connection:
                 peer.feed_end()
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
                 self._window.set()
+
+    def stop_reading(self):
+        self._reading.cancel()
+        self._writer.transport.pause_reading()
 
     async def send_data(self, stream_id, data):
         while data and not self.is_closed:
