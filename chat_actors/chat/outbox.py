@@ -98,19 +98,18 @@ class QueueOutbox:
             self._closed.set()
 
     async def take(self) -> Sequence[str] | Closing:
-        """All texts that wait, oldest first; once there are none, how to close. For the one writer.
+        """The texts of the oldest block that waits; once there is none, how to close. For the one writer.
 
-        The texts no longer count as backlog: the socket's own buffer has its own bound.
+        What it holds no longer counts as backlog: that is one block, and the socket's own buffer has its own bound.
         """
         while not self._blocks:
             if self._closing is not None:
                 return self._closing
             self._news = anyio.Event()
             await self._news.wait()
-        texts = [text for block in self._blocks for text in block.texts]
-        self._blocks.clear()
-        self._size = 0
-        return texts
+        block = self._blocks.popleft()
+        self._size -= block.size
+        return block.texts
 
     async def wait_closed(self) -> Closing:
         """Wait until somebody has closed it (which says nothing about the socket yet)."""

@@ -135,6 +135,8 @@ class RoomActor(Actor[RoomMessage]):
                 pass  # it crashed after letting them in, so they are in
             case Enter(member=member):
                 member.session.tell(NotInRoom(self.context.self_ref))
+            case Leave(session=gone) | Terminated(ref=gone):
+                self._say_left(gone)  # nobody will tell the next life of it
             case Post(session=session) if (author := self.members.get(session)) is not None:
                 author.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
             case _:
@@ -144,11 +146,14 @@ class RoomActor(Actor[RoomMessage]):
         self.context.events.publish(events.RoomClosed(self.room_id))
 
     def _remove(self, session: AnyRef) -> None:
+        self._say_left(session)
+        self._close_if_empty()
+
+    def _say_left(self, session: AnyRef) -> None:
         user_id = self.members.leave(session)
         if user_id is not None:
             self._offer(self.members, Block.of(messages.user_left(user_id, self.room_id)))
             self.context.events.publish(events.UserLeft(user_id, self.room_id))
-        self._close_if_empty()
 
     def _close_if_empty(self) -> None:
         if not len(self.members):

@@ -37,7 +37,10 @@ from chat_actors.protocol import (
 )
 
 ASK_TIMEOUT = 10.0
-"""Seconds that a session waits for the registrar or a room before it says that the server is busy."""
+"""Seconds that a session waits for the registrar before it says that the server is busy, or for a room to let it go.
+
+A room that does not answer in time crashes the session: nobody could say any more which room it is in.
+"""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -222,6 +225,8 @@ class SessionActor(Actor[SessionMessage]):
                 await room.send(Enter(member))
             except ActorStopped:
                 continue  # it went away, being empty, just before: the next one is new
+            if room is not self._room:
+                self._forget_room()  # one of the same id, which failed for good while this join was on its way
             self._room, self._room_id = room, room_id
             self.context.watch(room)
             return None
@@ -244,13 +249,14 @@ class SessionActor(Actor[SessionMessage]):
 
     @handles
     def room_ended(self, message: Terminated) -> None:
-        self._forget_room()
-        self._refuse(refusals.ROOM_CLOSED)
+        if message.ref is self._room:
+            self._forget_room()
+            self._refuse(refusals.ROOM_CLOSED)
 
     @handles
-    def not_in_room(self, message: NotInRoom) -> None:
+    async def not_in_room(self, message: NotInRoom) -> None:
         if message.room is self._room:
-            self._forget_room()
+            await self._leave()  # and not just forget: a later join may have gone through meanwhile
             self._refuse(refusals.ROOM_CLOSED)
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -260,6 +266,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._user_id is None:
             limit = self._limits.unauthenticated_seconds
             self._outbox.close(CloseCode.NOT_AUTHENTICATED, f"not authenticated within {limit:g} s")
+            self.context.stop()
 
     async def on_stop(self, reason: StopReason) -> None:
         match reason.cause:

@@ -158,6 +158,10 @@ class Cell:
             self._stop_ordered.set()
             self.mailbox.put_system(StopOrder(reason or StopReason(Cause.ASKED)))
 
+    def is_idle(self) -> bool:
+        """Whether nothing waits for the actor, neither in its mailbox nor behind the batch in hand."""
+        return not len(self.mailbox) and not self._loop.in_hand()
+
     def close(self) -> None:
         """From here on senders get `ActorStopped`, and the name is free. What still waited becomes dead letters."""
         if self.mailbox.is_closed:

@@ -184,7 +184,7 @@ class Context:
         Atomic: whoever sends afterwards gets `ActorStopped` and can look the successor up, so nothing is lost between
         "it is idle" and "it has stopped".
         """
-        if len(self._cell.mailbox) > 0:
+        if not self._cell.is_idle():
             return False
         self._cell.close()
         return True

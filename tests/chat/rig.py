@@ -67,7 +67,7 @@ class MemoryClient:
 class MemoryChat:
     """The whole chat on a running actor system."""
 
-    def __init__(self, system, limits=NO_LIMITS):
+    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom):
         self.system = system
         self.accounts = MemoryAccounts()
         self.limits = limits
@@ -77,7 +77,7 @@ class MemoryChat:
             limits=limits,
             now=lambda: START + timedelta(seconds=anyio.current_time() % 1e6),
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),
-            room=FragileRoom,
+            room=room,
             session=FragileSession,
         )
         self._random = itertools.count()

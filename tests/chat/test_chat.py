@@ -2,10 +2,11 @@ import anyio
 import msgspec
 import pytest
 
-from chat_actors.chat import CountRooms, CountSessions, Drain, Limits, events
+from chat_actors.chat import ROOMS, CountRooms, CountSessions, Drain, Limits, events
+from chat_actors.kernel import Terminated, handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import NO_LIMITS, Boom, MemoryChat
+from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat
 
 pytestmark = pytest.mark.anyio
 
@@ -208,3 +209,46 @@ async def test_stopping_the_system_tells_every_client_and_closes_the_accounts():
         assert alice.outbox.closing.code is CloseCode.SERVICE_RESTART
         with pytest.raises(Exception, match="closed"):
             await chat.accounts.key_of("alice")
+
+
+async def test_a_join_that_waited_while_its_room_failed_for_good_is_in_the_new_room_alone():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob")
+        alice.hear()
+        for _ in range(6):
+            room_of(alice).tell(Boom())
+        await room_of(alice).wait_stopped()
+        # Before the session has come to the end of its old room: the join is in its mailbox first.
+        room = system.get_or_spawn(ROOMS, "red")
+        actor = alice.session._cell.actor
+        await actor._enter("red")
+        await settle(system)
+        assert room_of(alice) is room
+        await alice.send(type="switch_room", roomId="blue")
+        await settle(system)
+        await bob.send(type="join", userId="bob", roomId="red")
+        await bob.send(type="chat_message", content="in red")
+        await settle(system)
+        assert all(message.room_id == "blue" for message in alice.hear()[-1:])
+        assert not any(isinstance(message, messages.ChatMessage) for message in alice.heard)
+
+
+async def test_a_room_that_crashes_on_a_members_end_still_says_that_they_left():
+    has_crashed = []
+
+    class CrashesOnce(FragileRoom):
+        @handles
+        def session_ended(self, message: Terminated) -> None:
+            if not has_crashed:
+                has_crashed.append(True)
+                raise ValueError("crashed on the end of a session")
+            super().session_ended(message)
+
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, room=CrashesOnce)
+        alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob", "red")
+        alice.hear()
+        bob.session.stop()
+        await settle(system)
+        assert alice.hear() == [messages.user_left("bob", "red")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -27,12 +28,22 @@ class IdleTimer(AsyncioSingleTask):
             timeout.close()
 
 
+def _keep_alive(connection: Any) -> None:
+    """Have the kernel probe a silent peer, so that one that has vanished without a word is gone after two minutes."""
+    if connection.family in {socket.AF_INET, socket.AF_INET6}:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, option):  # not every platform has all three
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 class ChatTCPServer(TCPServer):
     """Closes in bounded time, and can be cancelled while its streams end."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.idle_task = IdleTimer()
+        _keep_alive(self.writer.get_extra_info("socket"))
 
     async def _close(self) -> None:
         # writer.close() waits for its buffer to empty, and a client that does not read keeps it waiting for ever.

@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 from hypercorn.protocol.events import Body, Data, EndBody, Event, StreamClosed
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import WebsocketAcceptEvent
 from wsproto.connection import ConnectionState
-from wsproto.events import CloseConnection, Message, Ping
+from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
 from chat_actors.server.transport.control import EXTENSION
@@ -20,6 +21,12 @@ LINGER = 1.0
 Closing at once, with bytes of the client still unread, makes the kernel send a reset, and a reset may overtake the
 close frame.
 """
+
+RESET_WITHIN = 0.5
+"""Seconds for a reset of one stream to get out before the TCP connection itself counts as stalled."""
+
+CONTROL_FRAME_BYTES = 256
+"""More than any control frame takes (RFC 6455, section 5.5: 125 bytes of payload)."""
 
 NORMAL, ABNORMAL = 1000, 1006
 
@@ -49,10 +56,28 @@ class ChatStream(WSStream):
         protocol: Any = self.send.__self__  # type: ignore[attr-defined]  # a bound method of H11Protocol or ChatH2Protocol
         reset = getattr(protocol, "reset_websocket", None)
         transport = protocol.send.__self__.writer.transport
-        if reset is None or transport.get_write_buffer_size() > 0:
+        if reset is None:
             transport.abort()
-        else:
-            await reset(self.stream_id)
+            return
+        try:
+            async with asyncio.timeout(RESET_WITHIN):
+                await reset(self.stream_id)
+        except TimeoutError:
+            transport.abort()  # nothing gets out at all, so its sibling streams are dead as well
+
+    def _is_stalled(self) -> bool:
+        """Whether an answer from the reading loop would have to wait for room in an HTTP/2 stream's buffer.
+
+        It must not: only a frame that this same loop reads can make that room.
+        """
+        buffers = getattr(self.send.__self__, "stream_buffers", {})  # type: ignore[attr-defined]  # as in abort()
+        buffer = buffers.get(self.stream_id)
+        return buffer is not None and len(buffer.buffer) >= BUFFER_HIGH_WATER - CONTROL_FRAME_BYTES
+
+    async def _answer(self, event: Pong | CloseConnection) -> None:
+        """Answer what came, unless the stream is stalled: the client learns nothing from it then anyhow."""
+        if not self._is_stalled():
+            await self._send_wsproto_event(event)
 
     # -- what comes in -----------------------------------------------------------------------------------------------
 
@@ -95,7 +120,7 @@ class ChatStream(WSStream):
                 case Message():
                     await self._message(event)
                 case Ping():
-                    await self._send_wsproto_event(event.response())
+                    await self._answer(event.response())
                 case CloseConnection():
                     await self._close(event)
 
@@ -123,7 +148,7 @@ class ChatStream(WSStream):
         if self._peer_code is None:
             self._peer_code = int(event.code)
         if self.connection.state is ConnectionState.REMOTE_CLOSING:
-            await self._send_wsproto_event(event.response())
+            await self._answer(event.response())
         await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _fail(self, code: CloseReason, reason: str) -> None:
@@ -132,7 +157,7 @@ class ChatStream(WSStream):
         self._peer_code = int(code)
         self.buffer.clear()
         self.state = ASGIWebsocketState.CLOSED
-        await self._send_wsproto_event(CloseConnection(code=code, reason=reason[:100]))
+        await self._answer(CloseConnection(code=code, reason=reason[:100]))
         if self.scope["http_version"] == "2":
             await self.send(StreamClosed(stream_id=self.stream_id))  # the TCP connection stays, so no reset threatens
             return

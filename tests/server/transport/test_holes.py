@@ -8,7 +8,7 @@ from chat_actors.server.transport import ChatWebsocketConnection
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import Http2Connection, open_http2
 from tests.wire.live_server import LiveServer
-from tests.wire.peer import CLOSE, TEXT, frame_bytes
+from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
 
@@ -181,4 +181,24 @@ async def test_aborting_one_stream_leaves_its_siblings_alive(server, recorder):
     assert await recorder.next() == 1006
     await sibling.send_text("hello")
     assert await recorder.next() == "hello"
+    await connection.aclose()
+
+
+async def test_a_ping_on_a_stalled_stream_does_not_stall_its_connection(server, recorder):
+    connection = await Http2Connection.open(server.port)
+    on_event = connection._on_event
+    connection._on_event = _without_acknowledging(connection, on_event)
+    stalled = await connection.open_websocket()
+    await _eventually(lambda: recorder.socket is not None)
+    control, sending = recorder.control, asyncio.create_task(_send_for_ever(recorder.socket))
+    await _eventually(control._is_stalled)
+    await stalled.send_frame(PING, b"are you there")
+    await stalled.send_frame(CLOSE, b"\x03\xe8")
+    connection._on_event = on_event
+    sibling = await connection.open_websocket()
+    await sibling.send_text("hello")
+    assert await recorder.next() == 1000
+    assert await recorder.next() == "hello"
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
     await connection.aclose()
