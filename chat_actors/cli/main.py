@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from chat_actors.storage import StorageError
 
 BAD_SETTINGS = 2
 FAILED = 1
+PROGRAM = "chat-actors"
 
 
 @click.group()
@@ -56,6 +58,14 @@ def _load(config: Path | None, assignments: tuple[str, ...], flags: dict[str, st
         sys.exit(BAD_SETTINGS)
 
 
+def _program(started_as: str) -> str:
+    """What to type to run this program again: the path it was started by, unless its name alone finds it."""
+    name = Path(started_as).name
+    if name != PROGRAM or shutil.which(PROGRAM) == started_as:
+        return PROGRAM
+    return started_as
+
+
 @main.command("serve")
 @_settings_flags
 def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
@@ -66,7 +76,7 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: st
 
     def announce(url: str) -> None:
         accounts = Path(settings.data.dir).absolute()
-        program = click.get_current_context().find_root().command_path
+        program = _program(sys.argv[0])
         click.echo(f"chat-actors {__version__} is listening on {url}\n  accounts are kept in {accounts}")
         if url.startswith("http"):  # the client has no way to a Unix socket
             click.echo(f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}")
