@@ -16,6 +16,7 @@ from chat_actors.kernel.errors import (
     NameTaken,
     SystemFailed,
     UnknownKind,
+    WorkCancelled,
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.messages import Cause, Request, StopReason, Terminated
@@ -60,5 +61,6 @@ __all__ = [
     "Timer",
     "Undelivered",
     "UnknownKind",
+    "WorkCancelled",
     "handles",
 ]

@@ -22,6 +22,7 @@ def handles(method: Handler) -> Handler:
     """Mark a method as the handler of the message type that its one argument is annotated with (a union: of each).
 
     The method may be plain or `async`. What it returns is the answer, if the message was asked; told, it is dropped.
+    It handles exactly these classes, not their subclasses, and no class has two handlers: `BadHandler` otherwise.
     """
     method.__dict__["handles_messages"] = True  # read back by handlers_of()
     return method
@@ -52,8 +53,8 @@ class Actor(Generic[Message]):
     async def on_batch(self, messages: Sequence[Message]) -> None:
         """Override to take everything that is waiting at once, at most `mailbox_capacity` messages, in order.
 
-        Requests and notices (timers, ends of watched actors) still go to their own handlers, at their place in the
-        order: they split the batch. If it raises, the whole batch counts as crashed.
+        What is asked, and notices (timers, ends of watched actors, piped results) still go to their own handlers, at
+        their place in the order: they split the batch. If it raises, the whole batch counts as crashed.
         """
         raise NotImplementedError
 
@@ -70,7 +71,8 @@ class Actor(Generic[Message]):
     async def on_stop(self, reason: StopReason) -> None:
         """Runs once at the end, after the children have ended; shielded from cancellation for `stop_within` seconds.
 
-        Does not run when the object is replaced by a restart.
+        Then it is cut short, with a warning in the log. Does not run when the object is replaced by a restart, nor when
+        the actor was cancelled at a deadline. Raising here is logged and published as a crash, and changes nothing.
         """
 
 
@@ -90,8 +92,14 @@ class HandlerMethod(typing.NamedTuple):
 
 @functools.cache
 def handlers_of(actor_class: type[Any]) -> HandlerTable:
-    """The handler table of a class. Raises `BadHandler` for a handler without a usable annotation."""
-    return HandlerTable(dict(_find_handlers(actor_class)), actor_class.on_batch is not Actor.on_batch)
+    """The handler table of a class. Raises `BadHandler` for a second handler of a type, or an annotation of no use."""
+    methods: dict[type[Any], HandlerMethod] = {}
+    for message_type, method in _find_handlers(actor_class):
+        if message_type in methods:
+            other = methods[message_type].call.__qualname__
+            raise BadHandler(method.call.__qualname__, f"{other} is already the handler of {message_type.__name__}")
+        methods[message_type] = method
+    return HandlerTable(methods, actor_class.on_batch is not Actor.on_batch)
 
 
 def _find_handlers(actor_class: type[Any]) -> typing.Iterator[tuple[type[Any], HandlerMethod]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import anyio
 
 from chat_actors.kernel.actor import Actor
+from chat_actors.kernel.cancellation import is_cancelled
 from chat_actors.kernel.context import Context
-from chat_actors.kernel.errors import ActorStopped
+from chat_actors.kernel.errors import ActorStopped, ChildFailed
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, Undelivered
 from chat_actors.kernel.family import Family
 from chat_actors.kernel.loop import Crash, MessageLoop
@@ -18,7 +19,7 @@ from chat_actors.kernel.mailbox import Mailbox
 from chat_actors.kernel.messages import (
     Asked,
     Cause,
-    ChildGaveUp,
+    Failure,
     Notice,
     StopOrder,
     StopReason,
@@ -78,6 +79,11 @@ class Cell:
                 self.close()
                 await self._stop_children()
                 await self._say_goodbye(reason)
+        except anyio.get_cancelled_exc_class():
+            if is_cancelled():
+                raise
+            # Let through, it would cancel all other actors.
+            logger.error("%s ends: it was cancelled, and not by the kernel", self.path)
         finally:
             self._end(reason)
 
@@ -90,6 +96,8 @@ class Cell:
             except Crash as crash:
                 error = crash.error
                 self._book(crash)
+                if self.mailbox.is_closed:  # it had ended itself by stop_if_idle() before it crashed
+                    return StopReason(Cause.FAILED, error)
                 verdict = self._crashes.judge(self.actor.supervision, anyio.current_time())
                 match verdict:
                     case Resume() if not crash.while_starting:
@@ -103,6 +111,8 @@ class Cell:
                     case Escalate():
                         self._escalate(error)
                         return StopReason(Cause.FAILED, error)
+                    case _:
+                        assert_never(verdict)
 
     async def _start(self) -> None:
         self.actor.context = self.context
@@ -148,7 +158,9 @@ class Cell:
         if self._parent is None:
             self.system.fail(self.path, error)
         else:
-            self._parent.mailbox.put_system(ChildGaveUp(self.path, error))
+            failure = ChildFailed(self.path)
+            failure.__cause__ = error
+            self._parent.mailbox.put_system(Failure(failure))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -184,25 +196,29 @@ class Cell:
         children = self.family.everyone()
         for child in reversed(children):
             child.request_stop()
-        with anyio.move_on_after(self.actor.stop_within) as deadline:
+        with anyio.move_on_after(self.actor.stop_within):
             for child in children:
                 await child.wait_ended()
-        if deadline.cancelled_caught:
-            for child in self.family.everyone():
-                logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
-                child.kill()
-                await child.wait_ended()
+        self.system.book_cancelled(self.family.walk())
+        late = self.family.everyone()
+        for child in late:
+            logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
+            child.kill()
+        for child in late:
+            await child.wait_ended()
 
     def kill(self) -> None:
         """Cancel whatever the actor is doing. It ends without `on_stop`."""
         self._scope.cancel()
 
     async def _say_goodbye(self, reason: StopReason) -> None:
-        with anyio.move_on_after(self.actor.stop_within, shield=True):
+        with anyio.move_on_after(self.actor.stop_within, shield=True) as deadline:
             try:
                 await self.actor.on_stop(reason)
             except Exception as error:
                 self._book(Crash([], error))
+        if deadline.cancelled_caught:
+            logger.warning("the on_stop of %s took over %g s and was cut short", self.path, self.actor.stop_within)
 
     def _end(self, reason: StopReason) -> None:
         """The last step; does not await, so that a cancelled actor gets through it as well."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
 
-from chat_actors.kernel.messages import Cause, Notice, StopReason, Terminated, Tick
+from chat_actors.kernel.cancellation import is_cancelled
+from chat_actors.kernel.errors import WorkCancelled
+from chat_actors.kernel.messages import Cause, Failure, Notice, StopReason, SystemMessage, Terminated, Tick
 from chat_actors.kernel.timers import Timer
 
 if TYPE_CHECKING:
@@ -87,9 +89,9 @@ class Context:
     def watch(self, ref: AnyRef) -> None:
         """Be told `Terminated(ref, reason)`, once, when that actor ends; at once if it already has.
 
-        Outlives a restart of this actor.
+        Outlives a restart of this actor. Nothing happens once this actor is ending.
         """
-        if ref not in self._watched:
+        if ref not in self._watched and not self._cell.mailbox.is_closed:
             self._watched.add(ref)
             ref.add_watcher(self._cell)
 
@@ -98,46 +100,50 @@ class Context:
         self._watched.discard(ref)
         ref.remove_watcher(self._cell)
 
-    def take_notice(self, message: Any) -> bool:
-        """For the kernel: whether a notice is still wanted. The end of an actor no longer watched is not."""
-        if not isinstance(message, Terminated):
-            return True
-        if message.ref not in self._watched:
-            return False
-        self._watched.discard(message.ref)
-        return True
+    def take_notice(self, notice: Notice) -> bool:
+        """For the kernel: whether a notice is still wanted. Not so a cancelled timer, or an actor no longer watched."""
+        match notice:
+            case Tick(timer=timer):
+                timer.waiting = False
+                if timer.interval is None:
+                    self._timers.discard(timer)
+                return not timer.cancelled
+            case Notice(message=Terminated(ref=ref)):
+                is_watched = ref in self._watched
+                self._watched.discard(ref)
+                return is_watched
+            case _:
+                return True
 
     # -- time and slow work ------------------------------------------------------------------------------------------
 
     def after(self, delay: float, message: Any) -> Timer:
         """Tell this actor `message` in `delay` seconds, by the system lane. A restart or the end cancels it."""
-
-        def fire(timer: Timer) -> None:
-            self._timers.discard(timer)
-            self._cell.mailbox.put_system(Notice(message))
-
-        return self._keep(self._cell.system.timers.start(delay, fire))
+        return self._start_timer(delay, message, None)
 
     def every(self, interval: float, message: Any) -> Timer:
         """Tell this actor `message` every `interval` seconds; while one waits unhandled, none is added.
 
-        Cancelled when the actor restarts or ends.
+        Cancelled when the actor restarts or ends. Raises `ValueError` for an interval under 1 ms.
         """
+        return self._start_timer(interval, message, interval)
 
+    def _start_timer(self, delay: float, message: Any, interval: float | None) -> Timer:
         def fire(timer: Timer) -> None:
             if not timer.waiting:
                 timer.waiting = True
                 self._cell.mailbox.put_system(Tick(message, timer))
 
-        return self._keep(self._cell.system.timers.start(interval, fire, interval=interval))
-
-    def _keep(self, timer: Timer) -> Timer:
-        self._timers.add(timer)
+        on_cancel = self._timers.discard
+        timer = self._cell.system.timers.start(delay, fire, interval=interval, on_cancel=on_cancel)
+        if self._cell.mailbox.is_closed:
+            timer.cancel()  # the actor is past the end that would have cancelled it
+        else:
+            self._timers.add(timer)
         return timer
 
     def cancel_timer(self, timer: Timer) -> None:
-        """Forget a timer that is no longer wanted. Nothing happens if it has fired already."""
-        self._timers.discard(timer)
+        """Forget a timer that is no longer wanted: its message does not come, not even one that waits already."""
         timer.cancel()
 
     def pipe(
@@ -150,22 +156,41 @@ class Context:
         """Do slow work outside the mailbox; `into(result)` or `failed(error)` is then told to this actor.
 
         One task for each call: bound by your own state how many are under way. Cancelled when the actor ends; it
-        outlives a restart.
+        outlives a restart. What `into` raises goes to `failed`; what `failed` raises is a crash of this actor. Work
+        that something else has cancelled failed with `WorkCancelled`.
         """
+        if self._cell.mailbox.is_closed:
+            return
+        scope = anyio.CancelScope()
+        self._pipes.add(scope)
 
         async def run() -> None:
-            with anyio.CancelScope() as scope:
-                self._pipes.add(scope)
+            outcome: SystemMessage
+            with scope:
                 try:
-                    message = into(await work())
+                    outcome = Notice(await self._outcome(work, into, failed))
                 except Exception as error:
-                    message = failed(error)
+                    outcome = Failure(error)
                 finally:
                     self._pipes.discard(scope)
-                self._cell.mailbox.put_system(Notice(message))
+                self._cell.mailbox.put_system(outcome)
 
-        if not self._cell.mailbox.is_closed:
-            self._cell.system.start_task(run)
+        self._cell.system.start_task(run)
+
+    async def _outcome(
+        self,
+        work: Callable[[], Awaitable[Result]],
+        into: Callable[[Result], Any],
+        failed: Callable[[Exception], Any],
+    ) -> Any:
+        try:
+            return into(await work())
+        except Exception as error:
+            return failed(error)
+        except anyio.get_cancelled_exc_class():
+            if is_cancelled():
+                raise
+            return failed(WorkCancelled(self._cell.path))
 
     @property
     def pipes_under_way(self) -> int:
@@ -179,8 +204,9 @@ class Context:
         self._cell.request_stop(StopReason(Cause.FINISHED))
 
     def stop_if_idle(self) -> bool:
-        """End this actor at once if nothing at all waits for it, else do nothing and say False.
+        """End this actor at once if no message waits for it and no sender, else do nothing and say False.
 
+        Timers, and slow work under way, do not hold it and are cancelled: if they matter, look at `pipes_under_way`.
         Atomic: whoever sends afterwards gets `ActorStopped` and can look the successor up, so nothing is lost between
         "it is idle" and "it has stopped".
         """
@@ -191,9 +217,8 @@ class Context:
 
     def forget_timers(self) -> None:
         """For the kernel: the timers of a life end with it."""
-        for timer in self._timers:
+        for timer in list(self._timers):
             timer.cancel()
-        self._timers.clear()
 
     def release(self) -> None:
         """For the kernel: let go of all that the actor held open."""

@@ -19,7 +19,10 @@ class MailboxFull(KernelError):
 
 
 class ActorStopped(KernelError):
-    """The actor has ended, or ended before it came to this message. Nothing of the message was handled."""
+    """The actor has ended, or ended before it came to this message.
+
+    Nothing of the message was handled, unless the actor was cancelled in the middle of it (at a deadline).
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -69,6 +72,16 @@ class SystemFailed(KernelError):
 
     def __str__(self) -> str:
         return f"the actor system has stopped, because {self.path} failed for good: {self.__cause__!r}"
+
+
+class WorkCancelled(KernelError):
+    """Work given to `Context.pipe` was cancelled, and not by the kernel: on asyncio, a future that it awaited was."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"slow work of {self.path} was cancelled by something that it awaited, not by its actor's end"
 
 
 class NameTaken(KernelError):

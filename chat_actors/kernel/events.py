@@ -64,6 +64,7 @@ class Undelivered(Enum):
     STOPPED = "the actor had stopped"
     UNHANDLED = "the actor has no handler for it"
     CRASHED = "the actor crashed on it"
+    CANCELLED = "the actor was cancelled in the middle of it"
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

@@ -9,17 +9,16 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from chat_actors.kernel.actor import handlers_of
-from chat_actors.kernel.errors import ActorStopped, AskFailed, ChildFailed
+from chat_actors.kernel.errors import ActorStopped, AskFailed
 from chat_actors.kernel.events import Undelivered
 from chat_actors.kernel.messages import (
     Asked,
     Cause,
-    ChildGaveUp,
+    Failure,
     Notice,
     StopOrder,
     StopReason,
     SystemMessage,
-    Tick,
 )
 
 if TYPE_CHECKING:
@@ -70,8 +69,12 @@ class MessageLoop:
                 except anyio.WouldBlock:
                     self._cell.is_busy = False
                     turns = 0
-                    item = await self._cell.mailbox.take()
-                    self._cell.is_busy = True
+                    try:
+                        item = await self._cell.mailbox.take()
+                    except ActorStopped:  # slow work of its own has called stop_if_idle()
+                        break
+                    finally:
+                        self._cell.is_busy = True
             if self._takes_batches and not isinstance(item, SystemMessage | Asked):
                 await self._handle_batch(item)
             elif (reason := await self._handle_item(item)) is not None:
@@ -83,14 +86,10 @@ class MessageLoop:
             case StopOrder(reason=reason):
                 return reason
             case Notice(message=message):
-                if isinstance(item, Tick):
-                    item.timer.waiting = False
-                if self._cell.context.take_notice(message):
+                if self._cell.context.take_notice(item):
                     await self._handle(message)
-            case ChildGaveUp(path=path, error=error):
-                failure = ChildFailed(path)
-                failure.__cause__ = error
-                raise Crash([], failure)
+            case Failure(error=error):
+                raise Crash([], error)
             case Asked():
                 await self._answer(item)
             case _:
@@ -99,15 +98,18 @@ class MessageLoop:
 
     async def _handle(self, message: Any) -> Any:
         handler = self._handlers.get(type(message))
-        if handler is None:
-            if not self._cell.actor.on_unhandled(message):
-                self._cell.dead_letter(message, Undelivered.UNHANDLED)
-            return None
         try:
+            if handler is None:
+                if not self._cell.actor.on_unhandled(message):
+                    self._cell.dead_letter(message, Undelivered.UNHANDLED)
+                return None
             answer = handler.call(self._cell.actor, message)
             return await answer if handler.is_async else answer
         except Exception as error:
             raise Crash([message], error) from error
+        except BaseException:
+            self._cell.dead_letter(message, Undelivered.CANCELLED)
+            raise
 
     async def _answer(self, asked: Asked) -> None:
         request, path = asked.request, self._cell.path
@@ -140,6 +142,10 @@ class MessageLoop:
             await self._cell.actor.on_batch(batch)
         except Exception as error:
             raise Crash(batch, error) from error
+        except BaseException:
+            for message in batch:
+                self._cell.dead_letter(message, Undelivered.CANCELLED)
+            raise
 
 
 def _ask_failed(path: str, request: object, error: Exception) -> AskFailed:

@@ -31,8 +31,10 @@ class Mailbox:
     * the **user lane** holds at most `capacity` messages (a count, not bytes). Beyond that `put_nowait` raises
       `MailboxFull` and `put` waits. A place is free again when the actor takes the message out, so besides the waiting
       `capacity` there is only what the actor has in hand: one message, or one batch of at most `capacity`.
-    * the **system lane** is never refused. What bounds it is who may use it: the kernel, for one stop order for each
-      stopper, one notice for each watched actor's end, each timer that fires, each piped result.
+    * the **system lane** is never refused. What bounds it is who may use it: the kernel, for one stop order, and one
+      message for each watched actor's end, each timer, each piped result and each child that escalates.
+
+    A sender that waits in `put` holds one message outside that bound; the number of tasks that send bounds those.
 
     The bound is kept here and not by the stream (which has none), since an anyio stream cannot let one kind of item
     past its bound.
@@ -107,8 +109,15 @@ class Mailbox:
         return self._taken(self._receive.receive_nowait())
 
     async def take(self) -> Any:
-        """The next message, waiting for one if need be. Always gives way to other tasks once."""
-        return self._taken(await self._receive.receive())
+        """The next message, waiting for one if need be. Always gives way to other tasks once.
+
+        Raises `ActorStopped` if the mailbox is closed meanwhile.
+        """
+        try:
+            item = await self._receive.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            raise ActorStopped(self._path) from None
+        return self._taken(item)
 
     def _taken(self, item: Any) -> Any:
         if isinstance(item, SystemMessage):

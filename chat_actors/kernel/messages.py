@@ -27,7 +27,7 @@ class Cause(Enum):
     ASKED = "asked to stop"
     FINISHED = "finished of its own accord"
     FAILED = "failed for good"
-    KILLED = "did not stop within its deadline"
+    KILLED = "was cancelled, since it did not stop within its deadline or something that it awaited was"
 
 
 class StopReason(msgspec.Struct, frozen=True):
@@ -96,13 +96,12 @@ class Notice(SystemMessage, frozen=True):
 
 
 class Tick(Notice, frozen=True):
-    """The notice of a repeating timer, which does not fire again while this waits."""
+    """The notice of a timer. A repeating one does not fire again while this waits."""
 
     timer: Timer
 
 
-class ChildGaveUp(SystemMessage, frozen=True):
-    """A child ended by failure and escalates it."""
+class Failure(SystemMessage, frozen=True):
+    """Something that the actor answers for has failed. Raised within the actor, so that its supervision decides."""
 
-    path: str
     error: Exception

@@ -82,7 +82,10 @@ class Ref(Generic[Message]):
         raise AskTimeout(self.path, request, timeout)
 
     def stop(self) -> None:
-        """Ask the actor to end once it has handled what is queued now. Never blocks, never fails."""
+        """Ask the actor to end once it has handled what is queued now. Never blocks, never fails.
+
+        If it crashes before that it does not restart any more, and what is queued becomes dead letters.
+        """
         self._cell.request_stop()
 
     async def wait_stopped(self) -> None:

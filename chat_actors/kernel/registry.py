@@ -67,6 +67,6 @@ class Registry:
         return ref
 
     def running(self, kind: Kind[Any]) -> Mapping[str, AnyRef]:
-        """The actors of that kind that run now, by key."""
+        """The actors of that kind that run now, by key: a live view, which changes as they come and go."""
         offer = self._offers.get(kind.name)
         return {} if offer is None else offer.running

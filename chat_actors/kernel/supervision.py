@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
+
+MOST_DOUBLINGS = 62
+"""Of a pause: beyond any clock, and short of what a float can hold."""
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -62,6 +65,9 @@ class CrashRecord:
                 self._times = (*(time for time in self._times if now - time < within), now)
                 if len(self._times) > at_most:
                     return then
-                return Pause(min(longest, shortest * 2.0 ** (len(self._times) - 1)))
+                doublings = min(len(self._times) - 1, MOST_DOUBLINGS)
+                return Pause(min(longest, shortest * 2.0**doublings))
             case Stop() | Resume() | Escalate():
                 return supervision
+            case _:
+                assert_never(supervision)

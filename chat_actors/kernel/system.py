@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import anyio
@@ -75,7 +75,7 @@ class ActorSystem:
         self._stop_within = stop_within
         self._stop_requested = anyio.Event()
         self._ended = anyio.Event()
-        self._unfinished: tuple[str, ...] = ()
+        self._unfinished: dict[str, None] = {}
         self._failure: SystemFailed | None = None
         self._failures = 0
         self._restarts = 0
@@ -95,7 +95,7 @@ class ActorSystem:
                 await self._stop_requested.wait()
                 with anyio.move_on_after(self._stop_within):
                     await self._stop_all()
-                self._unfinished = tuple(cell.path for cell in self.family.walk())
+                self.book_cancelled(self.family.walk())
                 tasks.cancel_scope.cancel()
         finally:
             self._tasks = None
@@ -114,12 +114,15 @@ class ActorSystem:
     async def stop(self, *, within: float) -> Sequence[str]:
         """End all actors in order, in at most `within` seconds, and wait for it.
 
-        Returns the paths of those that had to be cancelled at the deadline (empty: an orderly end).
+        An `on_stop` that has begun by then may still use up its actor's own `stop_within`. Returns the paths of those
+        that had to be cancelled, at this deadline or at their parent's (empty: an orderly end). A second call waits for
+        the first. A system that does not run yet will end as soon as it does, and there is nothing to wait for.
         """
         self._stop_within = within
         self._stop_requested.set()
-        await self._ended.wait()
-        return self._unfinished
+        if self._tasks is not None:
+            await self._ended.wait()
+        return tuple(self._unfinished)
 
     async def wait_stopped(self) -> None:
         """Wait until the system has ended."""
@@ -179,10 +182,10 @@ class ActorSystem:
         self._dead_letters[letter.why] += 1
         self.events.publish(letter)
 
-    def log_failure(self, path: str, message: object, error: Exception) -> None:
-        """One entry in the log for each crash, with the kind of message and never its content."""
-        on = "its start or end" if message is None else type(message).__name__
-        logger.error("%s crashed on %s: %r", path, on, error, exc_info=error)
+    def book_cancelled(self, cells: Iterable[Cell]) -> None:
+        """For the kernel: these did not stop in time. Kept for the report of `stop`, while that is under way."""
+        if self._stop_requested.is_set():
+            self._unfinished |= dict.fromkeys(cell.path for cell in cells)
 
     def statistics(self) -> Statistics:
         """The books as they are now. Walks all actors: for people and tests, not for a hot path."""

@@ -7,24 +7,39 @@ from collections.abc import Callable
 
 import anyio
 
+SHORTEST_INTERVAL = 0.001
+"""Seconds between two firings of a repeating timer, at least: an interval of 0 would fire for ever within one turn."""
+
 
 class Timer:
     """A message that is due later. `cancel()` it if it is no longer wanted; a second `cancel()` does nothing."""
 
-    __slots__ = ("_queue", "cancelled", "due", "fire", "interval", "waiting")
+    __slots__ = ("_on_cancel", "_queue", "cancelled", "due", "fire", "interval", "pending", "waiting")
 
-    def __init__(self, queue: TimerQueue, due: float, interval: float | None, fire: Callable[[Timer], None]) -> None:
+    def __init__(
+        self,
+        queue: TimerQueue,
+        due: float,
+        interval: float | None,
+        fire: Callable[[Timer], None],
+        on_cancel: Callable[[Timer], None],
+    ) -> None:
         self._queue = queue
+        self._on_cancel = on_cancel
         self.due = due
         self.interval = interval
         self.fire = fire
         self.cancelled = False
+        self.pending = False  # whether the queue holds it
         self.waiting = False  # whether the last notice still lies in the mailbox
 
     def cancel(self) -> None:
+        """Its message does not come any more, not even one that waits in the mailbox already."""
         if not self.cancelled:
             self.cancelled = True
-            self._queue.forget_one()
+            self._on_cancel(self)
+            if self.pending:
+                self._queue.forget_one()
 
 
 class TimerQueue:
@@ -32,7 +47,7 @@ class TimerQueue:
 
     A task for each timer would cost some 2 kB for each idle connection that has one pending. A cancelled timer is left
     in the heap until it is due or until more than half of the heap is cancelled, so the heap holds at most twice the
-    live timers.
+    live timers. How many live ones there are is up to whoever starts them; there is no limit here.
     """
 
     def __init__(self) -> None:
@@ -45,13 +60,27 @@ class TimerQueue:
         """How many timers are pending."""
         return len(self._heap) - self._cancelled
 
-    def start(self, delay: float, fire: Callable[[Timer], None], *, interval: float | None = None) -> Timer:
-        """Call `fire(timer)` in `delay` seconds, then every `interval` seconds (if given) until it is cancelled."""
-        timer = Timer(self, anyio.current_time() + max(0.0, delay), interval, fire)
+    def start(
+        self,
+        delay: float,
+        fire: Callable[[Timer], None],
+        *,
+        interval: float | None = None,
+        on_cancel: Callable[[Timer], None] = lambda timer: None,
+    ) -> Timer:
+        """Call `fire(timer)` in `delay` seconds, then every `interval` seconds (if given) until it is cancelled.
+
+        Raises `ValueError` for an interval under `SHORTEST_INTERVAL`. `on_cancel(timer)` is called once if it is
+        cancelled.
+        """
+        if interval is not None and not interval >= SHORTEST_INTERVAL:
+            raise ValueError(f"a timer cannot repeat every {interval:g} s; the shortest is {SHORTEST_INTERVAL:g} s")
+        timer = Timer(self, anyio.current_time() + max(0.0, delay), interval, fire, on_cancel)
         self._push(timer)
         return timer
 
     def _push(self, timer: Timer) -> None:
+        timer.pending = True
         self._started += 1
         heapq.heappush(self._heap, (timer.due, self._started, timer))
         if self._heap[0][2] is timer:
@@ -60,6 +89,9 @@ class TimerQueue:
     def forget_one(self) -> None:
         """A pending timer was cancelled."""
         self._cancelled += 1
+        self._compact()
+
+    def _compact(self) -> None:
         if self._cancelled > len(self._heap) // 2:
             self._heap = [entry for entry in self._heap if not entry[2].cancelled]
             heapq.heapify(self._heap)
@@ -79,14 +111,13 @@ class TimerQueue:
     def _fire_due(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
             timer = heapq.heappop(self._heap)[2]
+            timer.pending = False
             if timer.cancelled:
                 self._cancelled -= 1
                 continue
-            if timer.interval is None:
-                # Fired is as good as cancelled: a late cancel() must not count a timer that has left the heap.
-                timer.cancelled = True
-            timer.fire(timer)
-            if timer.interval is not None and not timer.cancelled:
+            if timer.interval is not None:
                 # From now on and not from when it was due: after a stall it does not fire in a burst.
                 timer.due = now + timer.interval
                 self._push(timer)
+            timer.fire(timer)
+        self._compact()

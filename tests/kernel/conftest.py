@@ -3,8 +3,11 @@ import logging
 import msgspec
 import pytest
 
-from chat_actors.kernel import Actor, Request, Restart, handles
-from chat_actors.kernel.testing import virtual_asyncio, virtual_trio
+from chat_actors.kernel import Actor, Kind, Request, Restart, handles
+from chat_actors.kernel.testing import Probe, settle, virtual_asyncio, virtual_trio
+
+ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", [virtual_asyncio()], ids=["asyncio"])
+"""For what only asyncio has: cancellation that comes from no scope."""
 
 
 @pytest.fixture(params=[virtual_asyncio, virtual_trio], ids=["asyncio", "trio"])
@@ -30,12 +33,15 @@ class Fail(Request[None], msgspec.Struct, frozen=True):
     pass
 
 
+class Ping(msgspec.Struct, frozen=True):
+    n: int = 0
+
+
 class Counter(Actor[Get | Add | Fail]):
     supervision = Restart(at_most=2, within=60.0, backoff=(0.1, 1.0))
 
     def __init__(self, start=0):
         self.count = start
-        self.starts = []
 
     async def on_start(self):
         if self.count == -1:
@@ -52,3 +58,35 @@ class Counter(Actor[Get | Add | Fail]):
     @handles
     async def fail(self, message: Fail) -> None:
         raise ValueError("asked to fail")
+
+
+class Rooms(Actor[Get]):
+    """Offers one kind of actor, and notes for which keys it made one."""
+
+    kind = Kind("room")
+
+    def __init__(self, made, room=Counter):
+        self.made = made
+        self.room = room
+
+    async def on_start(self):
+        self.context.offer(self.kind, self.make)
+
+    def make(self, key):
+        self.made.append(key)
+        return self.room
+
+
+async def start_probe(system, name="probe"):
+    """A probe that has started, so that the test may use its context."""
+    probe = Probe()
+    system.spawn_named(name, lambda: probe)
+    await settle(system)
+    return probe
+
+
+def collect(system, kind):
+    """All events of that kind from now on, in a list that grows."""
+    heard = []
+    system.events.listen(kind, heard.append)
+    return heard

@@ -1,11 +1,13 @@
 import anyio
+import anyio.lowlevel
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_actors.kernel import ActorStopped, MailboxFull
 from chat_actors.kernel.mailbox import Mailbox
 from chat_actors.kernel.messages import Notice
+from chat_actors.kernel.testing import virtual_asyncio, virtual_trio
 
 pytestmark = pytest.mark.anyio
 
@@ -78,28 +80,190 @@ async def test_closing_returns_what_waited_and_refuses_waiting_and_later_senders
     assert mailbox.close() == []
 
 
-@given(st.integers(1, 4), st.lists(st.sampled_from(["put", "system", "take"]), max_size=60))
-def test_it_behaves_like_a_list_with_a_bound_on_the_user_lane(capacity, steps):
-    async def run():
-        mailbox, model = Mailbox("/a", capacity), []
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_a_mailbox_without_room_for_a_message_is_refused(capacity):
+    with pytest.raises(ValueError, match="at least 1"):
+        Mailbox("/a", capacity)
+
+
+async def test_taking_from_the_system_lane_makes_no_room_for_waiting_senders():
+    mailbox = Mailbox("/a", 1)
+    mailbox.put_system(Notice("system"))
+    mailbox.put_nowait("user")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(mailbox.put, "waiting")
+        await anyio.wait_all_tasks_blocked()
+        assert len(mailbox) == 3
+        mailbox.take_nowait()
+        with pytest.raises(MailboxFull):
+            mailbox.put_nowait("barger")
+        assert [mailbox.take_nowait(), mailbox.take_nowait()] == ["user", "waiting"]
+    mailbox.close()
+
+
+async def test_putting_costs_no_turn_of_the_event_loop_if_there_is_room():
+    mailbox = Mailbox("/a", 1)
+    others = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.lowlevel.checkpoint)
+        tasks.start_soon(lambda: _append(others))
+        await mailbox.put(1)
+        assert others == []
+    mailbox.close()
+
+
+async def _append(others):
+    others.append(1)
+
+
+async def test_a_sender_that_was_let_in_and_cancelled_in_the_same_turn_is_in_the_mailbox_once():
+    mailbox = Mailbox("/a", 1)
+    mailbox.put_nowait(0)
+    scope = anyio.CancelScope()
+
+    async def send():
+        with scope:
+            await mailbox.put(1)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send)
+        await anyio.wait_all_tasks_blocked()
+        assert mailbox.take_nowait() == 0
+        scope.cancel()
+    assert mailbox.take_nowait() == 1
+    assert len(mailbox) == 0
+    mailbox.close()
+
+
+async def test_a_taker_that_waits_is_told_when_the_mailbox_closes():
+    mailbox = Mailbox("/a", 1)
+    told = []
+
+    async def take():
+        with pytest.raises(ActorStopped):
+            await mailbox.take()
+        told.append(True)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take)
+        await anyio.wait_all_tasks_blocked()
+        mailbox.close()
+    assert told == [True]
+
+
+class Model:
+    """What a mailbox is: a list, a bound on the user's part of it, and a line of senders before the door."""
+
+    def __init__(self, capacity):
+        self.capacity = capacity
+        self.queue = []
+        self.line = []  # numbers of waiting senders
+        self.cancelled = set()  # those of them that were cancelled and have not noticed yet
+        self.outcomes = {}
+        self.is_closed = False
+
+    @property
+    def has_room(self):
+        return sum(not isinstance(item, Notice) for item in self.queue) < self.capacity
+
+    def take(self):
+        item = self.queue.pop(0)
+        while self.line and self.has_room:
+            sender = self.line.pop(0)
+            self.queue.append(sender)
+            self.outcomes[sender] = "cancelled" if sender in self.cancelled else "queued"
+        return item
+
+    def settle(self):
+        for sender in self.cancelled.intersection(self.line):
+            self.line.remove(sender)
+            self.outcomes[sender] = "cancelled"
+
+    def close(self):
+        for sender in self.line:
+            self.outcomes[sender] = "cancelled" if sender in self.cancelled else "stopped"
+        self.line = []
+        self.is_closed = True
+        left, self.queue = self.queue, []
+        return left
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.sampled_from(["put_nowait", "put", "put", "put_system", "take", "take", "settle"]),
+        st.tuples(st.just("cancel"), st.integers(0, 5)),
+        st.sampled_from(["close"] + ["take"] * 9),
+    ),
+    max_size=40,
+)
+
+
+@pytest.mark.parametrize("backend", [virtual_asyncio, virtual_trio])
+@given(capacity=st.integers(1, 3), steps=STEPS)
+@settings(deadline=None)
+def test_a_mailbox_agrees_with_a_list_and_a_line_of_senders(backend, capacity, steps):
+    name, options = backend()
+    anyio.run(_run_against_the_model, capacity, steps, backend=name, backend_options=options)
+
+
+async def _run_against_the_model(capacity, steps):
+    mailbox, model = Mailbox("/a", capacity), Model(capacity)
+    scopes, outcomes = {}, {}
+
+    async def send(n):
+        with scopes[n]:
+            try:
+                await mailbox.put(n)
+                outcomes[n] = "queued"
+            except ActorStopped:
+                outcomes[n] = "stopped"
+            return
+        outcomes[n] = "cancelled"
+
+    async def settle():
+        model.settle()
+        await anyio.wait_all_tasks_blocked()
+
+    async with anyio.create_task_group() as tasks:
         for n, step in enumerate(steps):
-            users = sum(not isinstance(item, Notice) for item in model)
             match step:
-                case "put" if users < capacity:
-                    mailbox.put_nowait(n)
-                    model.append(n)
-                case "put":
+                case "put_nowait" if model.is_closed:
+                    with pytest.raises(ActorStopped):
+                        mailbox.put_nowait(n)
+                case "put_nowait" if not model.has_room:
                     with pytest.raises(MailboxFull):
                         mailbox.put_nowait(n)
-                case "system":
-                    mailbox.put_system(Notice(n))
-                    model.append(Notice(n))
-                case "take" if model:
-                    assert mailbox.take_nowait() == model.pop(0)
-                case "take":
+                case "put_nowait":
+                    mailbox.put_nowait(n)
+                    model.queue.append(n)
+                case "put":
+                    scopes[n] = anyio.CancelScope()
+                    tasks.start_soon(send, n)
+                    await settle()
+                    if model.is_closed:
+                        model.outcomes[n] = "stopped"
+                    elif model.has_room:
+                        model.queue.append(n)
+                        model.outcomes[n] = "queued"
+                    else:
+                        model.line.append(n)
+                case "put_system":
+                    assert mailbox.put_system(Notice(n)) is not model.is_closed
+                    if not model.is_closed:
+                        model.queue.append(Notice(n))
+                case "take" if model.queue:
+                    assert mailbox.take_nowait() == model.take()
+                case "take" if not model.is_closed:
                     with pytest.raises(anyio.WouldBlock):
                         mailbox.take_nowait()
-            assert len(mailbox) == len(model)
-        assert mailbox.close() == model
-
-    anyio.run(run)
+                case ("cancel", which) if which < len(model.line):
+                    model.cancelled.add(model.line[which])
+                    scopes[model.line[which]].cancel()
+                case "settle":
+                    await settle()
+                case "close":
+                    assert mailbox.close() == model.close()
+            assert len(mailbox) == len(model.queue) + len(model.line)
+        await settle()
+        assert mailbox.close() == model.close()
+    assert outcomes == model.outcomes

@@ -1,26 +1,28 @@
+from itertools import accumulate
+
 import anyio
+import anyio.lowlevel
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chat_actors.kernel import (
     Actor,
     ActorFailed,
     ActorRestarted,
-    ActorStopped,
-    ActorSystem,
     Cause,
-    ChildFailed,
+    DeadLetter,
     Escalate,
     Restart,
     Resume,
     Stop,
-    SystemFailed,
     Terminated,
     Undelivered,
     handles,
 )
 from chat_actors.kernel.supervision import CrashRecord, Pause
 from chat_actors.kernel.testing import Probe, RunningSystem, settle
-from tests.kernel.conftest import Add, Counter, Fail, Get
+from tests.kernel.conftest import Add, Counter, Fail, Get, collect, start_probe
 
 pytestmark = pytest.mark.anyio
 
@@ -79,81 +81,6 @@ async def test_an_actor_that_cannot_start_ends_after_its_restarts():
         assert len(failed) == 3
 
 
-async def test_children_and_watches_outlive_a_restart_of_their_parent():
-    class Parent(Counter):
-        def __init__(self, told):
-            super().__init__()
-            self.told = told
-
-        @handles
-        def add(self, message: Add) -> None:
-            self.context.watch(self.context.spawn_named("child", Counter))
-
-        @handles
-        def ended(self, message: Terminated) -> None:
-            self.told.append(message.ref.path)
-
-    told = []
-    async with RunningSystem() as system:
-        parent = system.spawn_named("parent", Parent, told)
-        parent.tell(Add())
-        parent.tell(Fail())
-        await settle(system)
-        (node,) = system.tree()
-        assert [child.path for child in node.children] == ["/parent/child"]
-        assert node.restarts == 1
-
-
-async def test_an_escalated_crash_becomes_the_parents():
-    class Fragile(Counter):
-        supervision = Escalate()
-
-    class Parent(Counter):
-        @handles
-        def add(self, message: Add) -> None:
-            self.context.spawn(Fragile).tell(Fail())
-
-    failed = []
-    async with RunningSystem() as system:
-        system.events.listen(ActorFailed, failed.append)
-        parent = system.spawn_named("parent", Parent)
-        parent.tell(Add())
-        await settle(system)
-        assert isinstance(failed[-1].error, ChildFailed)
-        assert failed[-1].path == "/parent"
-        assert not parent.is_stopped
-
-
-async def test_a_crash_that_reaches_the_top_ends_the_system_in_order_with_the_error():
-    class Fragile(Counter):
-        supervision = Escalate()
-
-    system = ActorSystem()
-    other = []
-
-    async def main():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch)
-            await system.run()
-
-    async def watch():
-        while True:
-            try:
-                fragile = system.spawn_named("fragile", Fragile)
-                other.append(system.spawn_named("other", Counter))
-                break
-            except ActorStopped:
-                await anyio.sleep(0.01)
-        fragile.tell(Fail())
-
-    with pytest.raises(BaseExceptionGroup) as caught:
-        await main()
-    failure = caught.value.exceptions[0]
-    assert isinstance(failure, SystemFailed)
-    assert failure.path == "/fragile"
-    assert other[0].is_stopped
-
-
 async def test_a_stop_during_a_restarts_pause_takes_effect_at_once():
     class Patient(Counter):
         supervision = Restart(backoff=(1000.0, 1000.0))
@@ -166,56 +93,6 @@ async def test_a_stop_during_a_restarts_pause_takes_effect_at_once():
         patient.stop()
         await patient.wait_stopped()
         assert anyio.current_time() - began < 10
-
-
-async def test_the_system_stops_the_youngest_first_and_children_before_parents():
-    order = []
-
-    class Named(Actor[Add]):
-        def __init__(self, name):
-            self.name = name
-
-        async def on_start(self):
-            if self.name == "second":
-                self.context.spawn_named("child", Named, "child")
-
-        async def on_stop(self, reason):
-            order.append(self.name)
-
-    async with RunningSystem() as system:
-        system.spawn_named("first", Named, "first")
-        system.spawn_named("second", Named, "second")
-        await settle(system)
-    assert order == ["child", "second", "first"]
-
-
-async def test_what_does_not_stop_by_the_deadline_is_cancelled_and_reported():
-    class Stuck(Actor[Add]):
-        @handles
-        async def add(self, message: Add) -> None:
-            await anyio.sleep_forever()
-
-    async with RunningSystem() as system:
-        stuck = system.spawn_named("stuck", Stuck)
-        stuck.tell(Add())
-        await anyio.sleep(0.1)
-        assert await system.stop(within=3) == ("/stuck",)
-        assert stuck.is_stopped
-
-
-async def test_a_goodbye_that_takes_too_long_is_cut():
-    class Chatty(Counter):
-        stop_within = 2.0
-
-        async def on_stop(self, reason):
-            await anyio.sleep_forever()
-
-    async with RunningSystem() as system:
-        chatty = system.spawn_named("chatty", Chatty)
-        began = anyio.current_time()
-        chatty.stop()
-        await chatty.wait_stopped()
-        assert anyio.current_time() - began == pytest.approx(2.0, abs=0.5)
 
 
 async def test_what_the_constructor_was_given_outlives_a_crash():
@@ -242,3 +119,172 @@ async def test_what_the_constructor_was_given_outlives_a_crash():
         for message in (Add(), Fail(), Add()):
             ledger.tell(message)
         assert await ledger.ask(Get(), timeout=5) == 2
+
+
+def test_thousands_of_forgiven_crashes_do_not_overflow_the_pause():
+    record, policy = CrashRecord(), Restart(at_most=1200, within=1e9, backoff=(0.1, 5.0))
+    pauses = [record.judge(policy, now) for now in range(1200)]
+    assert pauses[-1] == Pause(5.0)
+    assert record.judge(policy, 1200) == Stop()
+
+
+def test_the_record_forgets_crashes_outside_the_window():
+    record, policy = CrashRecord(), Restart(at_most=1, within=10)
+    for now in range(0, 1000, 10):
+        assert record.judge(policy, now) == Pause(0.1)
+    assert len(record._times) == 1
+
+
+@pytest.mark.parametrize("policy", [Stop(), Resume(), Escalate()])
+def test_the_other_policies_are_their_own_verdict(policy):
+    assert CrashRecord().judge(policy, 0) == policy
+
+
+@given(
+    st.integers(0, 5),
+    st.floats(0.1, 100),
+    st.lists(st.floats(0, 50), max_size=30),
+)
+def test_a_crash_is_forgiven_exactly_if_no_more_than_the_limit_lie_within_the_window(at_most, within, gaps):
+    record, policy = CrashRecord(), Restart(at_most=at_most, within=within, then=Escalate())
+    times = list(accumulate(gaps))
+    for n, now in enumerate(times):
+        recent = sum(now - time < within for time in times[: n + 1])
+        assert (record.judge(policy, now) == Escalate()) is (recent > at_most)
+
+
+async def test_the_pauses_between_restarts_are_those_of_the_policy():
+    class Patient(Counter):
+        supervision = Restart(at_most=4, within=1000.0, backoff=(1.0, 5.0))
+
+    async with RunningSystem() as system:
+        restarted_at = []
+        system.events.listen(ActorRestarted, lambda event: restarted_at.append(anyio.current_time()))
+        began = anyio.current_time()
+        patient = system.spawn_named("patient", Patient)
+        for _ in range(5):
+            patient.tell(Fail())
+        await patient.wait_stopped()
+        assert [at - began for at in restarted_at] == pytest.approx([1, 3, 7, 12], abs=0.05)
+
+
+async def test_a_restart_keeps_children_and_watches_and_what_waits_in_the_mailbox():
+    class Parent(Counter):
+        def __init__(self, told):
+            super().__init__()
+            self.told = told
+
+        @handles
+        def add(self, message: Add) -> None:
+            self.context.watch(self.context.spawn_named("child", Counter))
+
+        @handles
+        def get(self, message: Get) -> int:
+            return len(self.context.children)
+
+        @handles
+        def ended(self, message: Terminated) -> None:
+            self.told.append(message.ref.path)
+
+    told = []
+    async with RunningSystem() as system:
+        parent = system.spawn_named("parent", Parent, told)
+        parent.tell(Add())
+        parent.tell(Fail())
+        assert await parent.ask(Get(), timeout=5) == 1
+        (node,) = system.tree()
+        assert node.restarts == 1
+        child = system.family.everyone()[0].family.everyone()[0].ref
+        child.stop()
+        await child.wait_stopped()
+        await settle(system)
+        assert told == ["/parent/child"]
+
+
+async def test_a_restart_ends_the_timers_of_the_life_that_crashed_also_those_that_have_just_fired():
+    handled = []
+
+    class Timed(Counter):
+        async def on_start(self):
+            self.context.after(1, Add(1))
+            self.context.every(1, Add(2))
+
+        @handles
+        async def add(self, message: Add) -> None:
+            handled.append(message.amount)
+
+        @handles
+        async def fail(self, message: Fail) -> None:
+            await anyio.sleep(1.5)
+            raise ValueError
+
+    async with RunningSystem() as system:
+        timed = system.spawn_named("timed", Timed)
+        timed.tell(Fail())
+        await anyio.sleep(1.7)
+        assert handled == []
+        assert system.statistics().restarts == 1
+        await anyio.sleep(1.1)
+        assert handled == [1, 2]
+
+
+async def test_piped_work_outlives_a_restart():
+    async def work():
+        await anyio.sleep(10)
+        return 5
+
+    class Piping(Counter):
+        @handles
+        async def fail(self, message: Fail) -> None:
+            self.context.pipe(work, into=Add, failed=Add)
+            raise ValueError
+
+    async with RunningSystem() as system:
+        piping = system.spawn_named("piping", Piping)
+        piping.tell(Fail())
+        await anyio.sleep(11)
+        assert await piping.ask(Get(), timeout=1) == 5
+
+
+async def test_a_factory_that_raises_at_a_restart_counts_as_a_crash_and_the_next_restart_may_succeed():
+    made = []
+
+    def make():
+        made.append(1)
+        if len(made) in (2, 3):
+            raise OSError("not yet")
+        return Tough(len(made))
+
+    class Tough(Counter):
+        supervision = Restart(at_most=3, backoff=(1.0, 1.0))
+
+    async with RunningSystem() as system:
+        failed = collect(system, ActorFailed)
+        counter = system.spawn_named("counter", make)
+        counter.tell(Fail())
+        assert await counter.ask(Get(), timeout=60) == 4
+        assert [type(event.error) for event in failed] == [ValueError, OSError, OSError]
+        assert system.statistics().restarts == 1
+
+
+async def test_resume_cannot_resume_what_never_started():
+    class Broken(Counter):
+        supervision = Resume()
+
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        broken = system.spawn_named("broken", Broken, -1)
+        probe.context.watch(broken)
+        assert (await probe.expect(Terminated)).reason.cause is Cause.FAILED
+
+
+async def test_an_actor_that_was_told_to_stop_is_not_restarted_and_leaves_what_waits_as_dead_letters():
+    async with RunningSystem() as system:
+        letters = collect(system, DeadLetter)
+        counter = system.spawn_named("counter", Counter)
+        for message in (Fail(), Add(1)):
+            counter.tell(message)
+        counter.stop()
+        await counter.wait_stopped()
+        assert [letter.why for letter in letters] == [Undelivered.CRASHED, Undelivered.STOPPED]
+        assert system.statistics().restarts == 0

@@ -1,0 +1,152 @@
+import asyncio
+import gc
+import weakref
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from chat_actors.kernel import (
+    ActorStopped,
+    Cause,
+    DeadLetter,
+    Stop,
+    Terminated,
+    Undelivered,
+    handles,
+)
+from chat_actors.kernel.testing import RunningSystem, settle
+from tests.kernel.conftest import ON_ASYNCIO, Add, Counter, Fail, Get, collect, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_factory_that_raises_does_so_where_the_actor_is_spawned_and_leaves_nothing_behind():
+    def broken():
+        raise OSError("no such thing")
+
+    async with RunningSystem() as system:
+        with pytest.raises(OSError, match="no such thing"):
+            system.spawn_named("broken", broken)
+        assert system.tree() == []
+        system.spawn_named("broken", Counter)
+
+
+async def test_what_is_sent_before_the_actor_has_started_waits_for_it():
+    class Late(Counter):
+        async def on_start(self):
+            await anyio.sleep(10)
+
+    async with RunningSystem(stop_within=60) as system:
+        late = system.spawn_named("late", Late)
+        late.tell(Add(3))
+        assert await late.ask(Get(), timeout=60) == 3
+
+
+async def test_last_words_that_raise_change_nothing():
+    class Clumsy(Counter):
+        def on_failure(self, message, error):
+            raise RuntimeError("oops")
+
+    async with RunningSystem() as system:
+        letters = collect(system, DeadLetter)
+        clumsy = system.spawn_named("clumsy", Clumsy, 2)
+        clumsy.tell(Fail())
+        assert await clumsy.ask(Get(), timeout=5) == 2
+        assert letters == [DeadLetter("/clumsy", Fail(), Undelivered.CRASHED)]
+
+
+async def test_an_actor_that_crashes_at_its_start_says_its_last_word_on_no_message():
+    last_words = []
+
+    class Broken(Counter):
+        supervision = Stop()
+
+        def on_failure(self, message, error):
+            last_words.append((message, str(error)))
+
+    async with RunningSystem() as system:
+        broken = system.spawn_named("broken", Broken, -1)
+        await broken.wait_stopped()
+        assert last_words == [(None, "cannot start at -1")]
+
+
+async def test_an_actor_that_crashes_after_it_has_ended_itself_does_not_start_again():
+    starts = []
+
+    class Rash(Counter):
+        async def on_start(self):
+            starts.append(1)
+
+        @handles
+        def add(self, message: Add) -> None:
+            assert self.context.stop_if_idle()
+            raise ValueError
+
+    async with RunningSystem() as system:
+        rash = system.spawn_named("rash", Rash)
+        rash.tell(Add())
+        await rash.wait_stopped()
+        assert starts == [1]
+        assert system.statistics().restarts == 0
+
+
+async def _await_a_cancelled_future():
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    await future
+
+
+@ON_ASYNCIO
+async def test_a_handler_that_awaits_a_cancelled_future_ends_its_own_actor_and_no_other():
+    class Unlucky(Counter):
+        @handles
+        async def get(self, message: Get) -> int:
+            await _await_a_cancelled_future()
+            return 0
+
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        unlucky = system.spawn_named("unlucky", Unlucky)
+        probe.context.watch(unlucky)
+        with pytest.raises(ActorStopped):
+            await unlucky.ask(Get(), timeout=5)
+        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        await anyio.sleep(1)
+        assert not probe.context.self_ref.is_stopped
+
+
+@ON_ASYNCIO
+async def test_a_native_cancellation_of_an_actors_task_ends_that_actor_and_no_other():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        hit = system.spawn_named("hit", Counter)
+        probe.context.watch(hit)
+        await settle(system)
+        next(task for task in asyncio.all_tasks() if task.get_name() == "/hit").cancel()
+        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        await anyio.sleep(1)
+        assert not probe.context.self_ref.is_stopped
+
+
+async def test_an_ended_actor_is_forgotten():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        objects = []
+
+        def make():
+            actor = Counter()
+            objects.append(weakref.ref(actor))
+            return actor
+
+        for n in range(20):
+            ref = system.spawn_named(f"n{n}", make)
+            probe.context.watch(ref)
+            ref.stop()
+        await settle(system)
+        probe.received.clear()
+        del ref
+        gc.collect()
+        assert [gone() for gone in objects] == [None] * 20
+        assert len(system.family.everyone()) == 1
+        assert len(probe.context._watched) == 0

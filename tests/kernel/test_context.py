@@ -1,0 +1,145 @@
+import anyio
+import anyio.lowlevel
+import msgspec
+import pytest
+
+from chat_actors.kernel import ActorStopped, Cause, NameTaken, Terminated, handles
+from chat_actors.kernel.testing import Probe, RunningSystem
+from tests.kernel.conftest import Add, Counter, Fail, Get, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+class Done(msgspec.Struct, frozen=True):
+    what: object
+
+
+async def test_children_get_names_of_their_own_and_are_listed_oldest_first():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        refs = [probe.context.spawn(Counter), probe.context.spawn(Probe), probe.context.spawn_named("third", Counter)]
+        assert probe.context.children == refs
+        assert [ref.path for ref in refs] == ["/probe/counter-1", "/probe/probe-2", "/probe/third"]
+        with pytest.raises(NameTaken, match="/probe/third"):
+            probe.context.spawn_named("third", Counter)
+
+
+async def test_an_actor_that_stops_itself_first_handles_what_waits():
+    class Leaving(Counter):
+        @handles
+        def fail(self, message: Fail) -> None:
+            self.context.stop()
+
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        actor = Leaving()
+        ref = system.spawn_named("leaving", lambda: actor)
+        probe.context.watch(ref)
+        for message in (Fail(), Add(5)):
+            ref.tell(message)
+        assert (await probe.expect(Terminated)).reason.cause is Cause.FINISHED
+        assert actor.count == 5
+
+
+class Closing(Counter):
+    """Tries to end itself with each addition, and notes whether it could."""
+
+    mailbox_capacity = 1
+
+    def __init__(self):
+        super().__init__()
+        self.tries = []
+
+    @handles
+    async def add(self, message: Add) -> None:
+        self.count += 1
+        await anyio.sleep(1)
+        self.tries.append(self.context.stop_if_idle())
+
+
+async def test_an_actor_for_which_a_message_or_a_sender_waits_is_not_idle():
+    async with RunningSystem(stop_within=60) as system:
+        actor = Closing()
+        ref = system.spawn_named("closing", lambda: actor)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(ref.send, Add())
+        await ref.wait_stopped()
+        assert actor.tries == [False, False, True]
+        assert actor.count == 3
+
+
+async def test_what_ended_a_batch_holds_an_actor_that_would_stop():
+    class Batching(Closing):
+        mailbox_capacity = 10
+
+        async def on_batch(self, messages):
+            await self.add(messages[0])
+
+    async with RunningSystem() as system:
+        actor = Batching()
+        ref = system.spawn_named("batching", lambda: actor)
+        ref.tell(Add())
+        assert await ref.ask(Get(), timeout=5) == 1
+        assert actor.tries == [False]
+        assert not ref.is_stopped
+
+
+async def test_a_context_used_after_the_end_does_no_harm_and_keeps_nothing():
+    ran = []
+
+    async def work():
+        ran.append(1)
+
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        other = system.spawn_named("other", Counter)
+        context = probe.context
+        context.self_ref.stop()
+        await context.self_ref.wait_stopped()
+        context.after(1, Add())
+        context.every(1, Add())
+        context.watch(other)
+        context.pipe(work, into=Done, failed=Done)
+        context.stop()
+        assert context.stop_if_idle()
+        with pytest.raises(ActorStopped):
+            context.spawn(Counter)
+        await anyio.sleep(5)
+        assert len(system.timers) == 0
+        assert not any(cell.watchers for cell in system.family.everyone())
+        assert ran == []
+
+
+async def test_a_timer_that_is_cancelled_while_its_message_waits_does_not_come():
+    class Slow(Counter):
+        async def on_start(self):
+            self.once = self.context.after(1, Add(1))
+            self.often = self.context.every(1, Add(2))
+
+        @handles
+        async def get(self, message: Get) -> int:
+            await anyio.sleep(2)
+            waiting = self.context.self_ref.waiting
+            self.context.cancel_timer(self.once)
+            self.often.cancel()
+            return waiting
+
+    async with RunningSystem() as system:
+        actor = Slow()
+        slow = system.spawn_named("slow", lambda: actor)
+        assert await slow.ask(Get(), timeout=5) == 2
+        await anyio.sleep(5)
+        assert actor.count == 0
+
+
+async def test_an_actor_keeps_no_timer_that_has_fired_or_was_cancelled():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        for _ in range(50):
+            probe.context.after(1, Done(1))
+            probe.context.after(100, Done(2)).cancel()
+            probe.context.cancel_timer(probe.context.every(100, Done(3)))
+        await anyio.sleep(2)
+        assert list(probe.received) == [Done(1)] * 50
+        assert len(probe.context._timers) == 0

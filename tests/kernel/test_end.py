@@ -1,0 +1,230 @@
+import anyio
+import anyio.lowlevel
+import pytest
+
+from chat_actors.kernel import (
+    Actor,
+    ActorEnded,
+    ActorFailed,
+    ActorStopped,
+    Cause,
+    DeadLetter,
+    NameTaken,
+    Terminated,
+    Undelivered,
+)
+from chat_actors.kernel.testing import Probe, RunningSystem, settle
+from tests.kernel.conftest import Add, Counter, Get, collect, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_queued_before_a_stop_is_handled_and_what_comes_after_is_a_dead_letter():
+    async with RunningSystem() as system:
+        actor = Counter()
+        counter = system.spawn_named("counter", lambda: actor)
+        counter.tell(Add(1))
+        counter.stop()
+        counter.tell(Add(10))
+        await counter.wait_stopped()
+        assert actor.count == 1
+        assert not counter.tell(Add(100))
+        assert system.statistics().dead_letters == {Undelivered.STOPPED: 2}
+
+
+async def test_a_goodbye_that_takes_too_long_is_cut():
+    class Chatty(Counter):
+        stop_within = 2.0
+
+        async def on_stop(self, reason):
+            await anyio.sleep_forever()
+
+    async with RunningSystem() as system:
+        chatty = system.spawn_named("chatty", Chatty)
+        began = anyio.current_time()
+        chatty.stop()
+        await chatty.wait_stopped()
+        assert anyio.current_time() - began == pytest.approx(2.0, abs=0.5)
+
+
+class Named(Actor[Add]):
+    """Spawns a branch of children and notes the order of ends."""
+
+    def __init__(self, name, order, children=()):
+        self.name = name
+        self.order = order
+        self.wanted = children
+
+    async def on_start(self):
+        for name, children in self.wanted:
+            self.context.spawn_named(name, Named, name, self.order, children)
+
+    async def on_stop(self, reason):
+        self.order.append((self.name, reason.cause))
+
+
+class Stuck(Actor[Add]):
+    """Hangs for ever in its start."""
+
+    async def on_start(self):
+        await anyio.sleep_forever()
+
+
+async def test_children_end_before_their_parents_and_all_hear_why():
+    order = []
+    async with RunningSystem() as system:
+        top = system.spawn_named("top", Named, "top", order, [("a", [("a1", [])]), ("b", [])])
+        await settle(system)
+        top.stop()
+        await top.wait_stopped()
+        names = [name for name, _ in order]
+        assert names.index("a1") < names.index("a") < names.index("top")
+        assert names.index("b") < names.index("top") == 3
+        assert {cause for _, cause in order} == {Cause.ASKED}
+
+
+async def test_a_child_that_does_not_end_in_time_is_cancelled_and_its_parent_says_goodbye_all_the_same(caplog):
+    class Parent(Named):
+        stop_within = 2.0
+
+        async def on_start(self):
+            self.context.spawn_named("stuck", Stuck)
+
+    order = []
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        parent = system.spawn_named("parent", Parent, "parent", order)
+        await anyio.sleep(1)
+        stuck = next(iter(system.family.everyone()[1].family)).ref
+        probe.context.watch(stuck)
+        caplog.set_level("WARNING", "chat_actors.kernel")
+        parent.stop()
+        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        await parent.wait_stopped()
+        assert order == [("parent", Cause.ASKED)]
+        assert "/parent/stuck did not stop within 2 s and is cancelled" in caplog.text
+
+
+async def test_the_children_of_a_cancelled_actor_are_cancelled_with_it():
+    class Deaf(Counter):
+        async def on_start(self):
+            self.context.spawn_named("grandchild", Counter)
+            await anyio.sleep_forever()
+
+    class Parent(Counter):
+        stop_within = 1.0
+
+        async def on_start(self):
+            self.context.spawn_named("deaf", Deaf)
+
+    async with RunningSystem() as system:
+        ended = collect(system, ActorEnded)
+        parent = system.spawn_named("parent", Parent)
+        await anyio.sleep(1)
+        parent.stop()
+        await parent.wait_stopped()
+        await anyio.sleep(0.1)
+        assert {(event.path, event.reason.cause) for event in ended} == {
+            ("/parent", Cause.ASKED),
+            ("/parent/deaf", Cause.KILLED),
+            ("/parent/deaf/grandchild", Cause.KILLED),
+        }
+
+
+async def test_a_goodbye_is_shielded_from_the_deadline_of_the_system():
+    said = []
+
+    class Polite(Counter):
+        async def on_stop(self, reason):
+            await anyio.sleep(3)
+            said.append(reason.cause)
+
+    async with RunningSystem() as system:
+        system.spawn_named("polite", Polite)
+        await settle(system)
+        assert await system.stop(within=1) == ("/polite",)
+        assert said == [Cause.ASKED]
+
+
+async def test_a_goodbye_that_is_cut_is_in_the_log(caplog):
+    class Chatty(Counter):
+        stop_within = 2.0
+
+        async def on_stop(self, reason):
+            await anyio.sleep_forever()
+
+    async with RunningSystem() as system:
+        caplog.set_level("WARNING", "chat_actors.kernel")
+        chatty = system.spawn_named("chatty", Chatty)
+        chatty.stop()
+        await chatty.wait_stopped()
+        assert "the on_stop of /chatty took over 2 s and was cut short" in caplog.text
+
+
+async def test_a_goodbye_that_raises_is_booked_and_the_end_goes_on():
+    class Bitter(Counter):
+        async def on_stop(self, reason):
+            raise ValueError("and another thing")
+
+    async with RunningSystem() as system:
+        failed = collect(system, ActorFailed)
+        probe = await start_probe(system)
+        bitter = system.spawn_named("bitter", Bitter)
+        probe.context.watch(bitter)
+        bitter.stop()
+        assert (await probe.expect(Terminated)).reason.cause is Cause.ASKED
+        assert [str(event.error) for event in failed] == ["and another thing"]
+
+
+async def test_a_name_is_free_as_soon_as_its_actor_takes_no_more_messages():
+    class Slow(Counter):
+        async def on_stop(self, reason):
+            await anyio.sleep(2)
+
+    async with RunningSystem() as system:
+        first = system.spawn_named("one", Slow)
+        await settle(system)
+        first.stop()
+        await anyio.sleep(1)
+        second = system.spawn_named("one", Counter, 7)
+        assert [node.path for node in system.tree()] == ["/one", "/one"]
+        assert await second.ask(Get(), timeout=1) == 7
+        await first.wait_stopped()
+        assert not second.is_stopped
+        with pytest.raises(NameTaken):
+            system.spawn_named("one", Counter)
+
+
+async def test_two_orders_to_stop_are_one():
+    order = []
+    async with RunningSystem() as system:
+        named = system.spawn_named("named", Named, "named", order)
+        named.stop()
+        named.stop()
+        assert named.waiting == 1
+        await named.wait_stopped()
+        assert len(order) == 1
+
+
+async def test_an_ending_actor_takes_no_message_and_no_child_while_its_children_still_end():
+    class Slow(Counter):
+        async def on_stop(self, reason):
+            await anyio.sleep(2)
+
+    class Parent(Probe):
+        async def on_start(self):
+            self.context.spawn_named("slow", Slow)
+
+    async with RunningSystem() as system:
+        letters = collect(system, DeadLetter)
+        parent = Parent()
+        ref = system.spawn_named("parent", lambda: parent)
+        await settle(system)
+        ref.stop()
+        await anyio.sleep(1)
+        assert ref.is_stopped
+        assert not ref.tell(Add())
+        with pytest.raises(ActorStopped):
+            parent.context.spawn_named("another", Counter)
+        assert letters == [DeadLetter("/parent", Add(), Undelivered.STOPPED)]
+        assert [node.path for node in system.tree()] == ["/parent"]

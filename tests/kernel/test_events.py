@@ -1,0 +1,113 @@
+import pytest
+
+from chat_actors.kernel import ActorEnded, ActorFailed, ActorRestarted, Cause, DeadLetter, EventBus, StopReason
+from chat_actors.kernel.testing import RunningSystem, settle
+from tests.kernel.conftest import Counter, Fail, Get, Ping, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+def test_every_listener_hears_an_event_although_another_one_fails(caplog):
+    bus, heard = EventBus(), []
+    bus.listen(Ping, heard.append)
+    bus.listen(Ping, lambda event: 1 / 0)
+    bus.listen(Ping, heard.append)
+    bus.publish(Ping(7))
+    assert heard == [Ping(7), Ping(7)]
+    assert bus.listener_failures == 1
+
+
+def test_a_lambda_that_nobody_keeps_still_listens_until_it_is_told_to_stop():
+    bus, heard = EventBus(), []
+    assert not bus.has_listeners(Ping)
+    forget = bus.listen(Ping, lambda event: heard.append(event.n))
+    assert bus.has_listeners(Ping)
+    bus.publish(Ping(1))
+    forget()
+    assert not bus.has_listeners(Ping)
+    bus.publish(Ping(2))
+    assert heard == [1]
+
+
+class Louder(Ping, frozen=True):
+    pass
+
+
+def test_listening_to_a_class_hears_exactly_that_class():
+    bus, heard = EventBus(), []
+    bus.listen(Ping, heard.append)
+    bus.publish(Louder(1))
+    bus.publish(Ping(2))
+    assert heard == [Ping(2)]
+
+
+def test_a_listener_may_stop_listening_while_it_is_told():
+    bus, heard = EventBus(), []
+
+    def once(event):
+        heard.append(event)
+        forget()
+
+    forget = bus.listen(Ping, once)
+    bus.publish(Ping(1))
+    bus.publish(Ping(2))
+    assert heard == [Ping(1)]
+    assert bus.listener_failures == 0
+
+
+def test_one_listener_registered_twice_hears_twice_and_each_registration_ends_alone():
+    bus, heard = EventBus(), []
+    forget = bus.listen(Ping, heard.append)
+    bus.listen(Ping, heard.append)
+    bus.publish(Ping(1))
+    forget()
+    forget()
+    bus.publish(Ping(2))
+    assert heard == [Ping(1), Ping(1), Ping(2)]
+
+
+def test_a_bus_keeps_nothing_of_what_was_published_nor_of_those_who_stopped_listening():
+    bus = EventBus()
+    for n in range(100):
+        forget = bus.listen(Ping, lambda event: None)
+        bus.publish(Ping(n))
+        forget()
+    (signal,) = bus._signals.values()
+    assert len(signal.receivers) == 0
+    assert sum(map(len, signal._by_sender.values())) + len(signal._by_receiver) == 0
+    assert len(signal._by_sender) <= 1
+
+
+async def test_a_listener_that_raises_is_not_felt_by_the_actor_that_it_listens_to():
+    async with RunningSystem() as system:
+        system.events.listen(ActorFailed, lambda event: 1 / 0)
+        counter = system.spawn_named("counter", Counter, 4)
+        counter.tell(Fail())
+        assert await counter.ask(Get(), timeout=5) == 4
+        assert system.statistics().listener_failures == 1
+
+
+async def test_a_listener_may_tell_actors_also_about_dead_letters():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        counter.stop()
+        await counter.wait_stopped()
+        system.events.listen(DeadLetter, lambda letter: probe.context.self_ref.tell(letter.message))
+        counter.tell(Ping(5))
+        assert await probe.expect(Ping) == Ping(5)
+
+
+async def test_the_life_of_an_actor_is_on_the_bus():
+    heard = []
+    async with RunningSystem() as system:
+        for kind in (ActorFailed, ActorRestarted, ActorEnded):
+            system.events.listen(kind, heard.append)
+        counter = system.spawn_named("counter", Counter)
+        counter.tell(Fail())
+        await settle(system)
+        counter.stop()
+        await counter.wait_stopped()
+    assert [type(event) for event in heard] == [ActorFailed, ActorRestarted, ActorEnded]
+    assert {event.path for event in heard} == {"/counter"}
+    assert heard[-1].reason == StopReason(Cause.ASKED)

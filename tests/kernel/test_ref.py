@@ -1,0 +1,267 @@
+import anyio
+import anyio.lowlevel
+import pytest
+
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    AskFailed,
+    AskTimeout,
+    DeadLetter,
+    MailboxFull,
+    Stop,
+    Undelivered,
+    handles,
+)
+from chat_actors.kernel.testing import Probe, RunningSystem, settle
+from tests.kernel.conftest import Add, Counter, Fail, Get, collect
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_messages_are_handled_in_the_order_sent_and_a_request_is_answered():
+    async with RunningSystem() as system:
+        counter = system.spawn_named("counter", Counter, start=5)
+        assert counter.tell(Add(2))
+        await counter.send(Add(3))
+        counter.send_nowait(Add(4))
+        assert await counter.ask(Get(), timeout=1) == 14
+
+
+async def test_a_full_mailbox_refuses_tell_and_counts_a_dead_letter():
+    class Tiny(Counter):
+        mailbox_capacity = 1
+
+    letters = []
+    async with RunningSystem() as system:
+        system.events.listen(DeadLetter, letters.append)
+        tiny = system.spawn_named("tiny", Tiny)
+        assert tiny.tell(Add())
+        assert not tiny.tell(Add(7))
+        with pytest.raises(MailboxFull):
+            tiny.send_nowait(Add())
+        assert letters == [DeadLetter("/tiny", Add(7), Undelivered.FULL)]
+        assert system.statistics().dead_letters == {Undelivered.FULL: 1}
+        await tiny.send(Add())
+        assert await tiny.ask(Get(), timeout=1) == 2
+
+
+async def test_an_ask_that_crashes_the_actor_fails_with_the_actors_own_error():
+    async with RunningSystem() as system:
+        counter = system.spawn_named("counter", Counter)
+        with pytest.raises(AskFailed) as caught:
+            await counter.ask(Fail(), timeout=1)
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
+async def test_an_ask_without_a_handler_fails_at_once_and_harms_nobody():
+    class Deaf(Actor[Get]):
+        pass
+
+    async with RunningSystem() as system:
+        deaf = system.spawn_named("deaf", Deaf)
+        with pytest.raises(AskFailed):
+            await deaf.ask(Get(), timeout=1)
+        assert not deaf.is_stopped
+
+
+async def test_an_ask_that_is_not_answered_in_time_says_so():
+    class Slow(Actor[Get]):
+        @handles
+        async def get(self, message: Get) -> int:
+            await anyio.sleep(100)
+            return 1
+
+    async with RunningSystem(stop_within=1) as system:
+        slow = system.spawn_named("slow", Slow)
+        with pytest.raises(AskTimeout):
+            await slow.ask(Get(), timeout=5)
+
+
+async def test_an_ask_still_in_the_mailbox_fails_when_the_actor_ends():
+    async with RunningSystem() as system:
+        counter = system.spawn_named("counter", Counter)
+        counter.stop()
+        with pytest.raises(ActorStopped):
+            await counter.ask(Get(), timeout=1)
+
+
+class Slow(Counter):
+    """Takes 10 s for each addition, and has room for one message."""
+
+    mailbox_capacity = 1
+
+    @handles
+    async def add(self, message: Add) -> None:
+        await anyio.sleep(10)
+        self.count += message.amount
+
+
+async def _busy(system):
+    """A slow actor at work on its first message, its mailbox full with the second."""
+    slow = system.spawn_named("slow", Slow)
+    slow.tell(Add())
+    await anyio.sleep(1)
+    slow.tell(Add())
+    return slow
+
+
+async def test_a_send_waits_for_room_and_then_goes_on():
+    async with RunningSystem(stop_within=60) as system:
+        slow = await _busy(system)
+        began = anyio.current_time()
+        await slow.send(Add())
+        assert anyio.current_time() - began == pytest.approx(9, abs=0.1)
+        assert await slow.ask(Get(), timeout=60) == 3
+
+
+async def test_a_send_that_waits_fails_when_the_actor_ends():
+    async with RunningSystem(stop_within=60) as system:
+        slow = await _busy(system)
+        slow.stop()
+        failures = []
+
+        async def send():
+            try:
+                await slow.send(Add(100))
+                await slow.send(Add(100))
+            except ActorStopped as error:
+                failures.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+        assert failures == ["/slow has stopped; look the actor up again to reach its successor"]
+
+
+async def test_an_ask_that_waits_for_room_fails_when_the_mailbox_closes():
+    async with RunningSystem() as system:
+        slow = await _busy(system)
+        failures = []
+
+        async def ask():
+            try:
+                await slow.ask(Get(), timeout=1000)
+            except ActorStopped:
+                failures.append(anyio.current_time())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            await system.stop(within=2)
+        assert len(failures) == 1
+
+
+async def test_an_ask_gives_up_in_time_also_while_it_waits_for_room_and_then_nothing_was_queued():
+    async with RunningSystem(stop_within=60) as system:
+        slow = await _busy(system)
+        began = anyio.current_time()
+        with pytest.raises(AskTimeout, match=r"/slow did not answer Get within 3 s"):
+            await slow.ask(Get(), timeout=3)
+        assert anyio.current_time() - began == pytest.approx(3, abs=0.1)
+        assert slow.waiting == 1
+
+
+async def test_a_request_whose_asker_gave_up_is_handled_all_the_same():
+    class Late(Counter):
+        @handles
+        async def get(self, message: Get) -> int:
+            await anyio.sleep(0.1)
+            self.count += 1
+            return self.count
+
+    async with RunningSystem() as system:
+        late = Late()
+        ref = system.spawn_named("late", lambda: late)
+        with anyio.move_on_after(0.02):
+            await ref.ask(Get(), timeout=1000)
+        with pytest.raises(AskTimeout):
+            await ref.ask(Get(), timeout=0.03)
+        await settle(system)
+        assert late.count == 2
+
+
+async def test_an_ask_in_the_middle_of_which_the_actor_is_cancelled_fails():
+    class Stuck(Counter):
+        @handles
+        async def get(self, message: Get) -> int:
+            await anyio.sleep_forever()
+            return 1
+
+    async with RunningSystem() as system:
+        stuck = system.spawn_named("stuck", Stuck)
+        failures = []
+
+        async def ask():
+            try:
+                await stuck.ask(Get(), timeout=1000)
+            except ActorStopped as error:
+                failures.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await anyio.wait_all_tasks_blocked()
+            assert await system.stop(within=1) == ("/stuck",)
+        assert len(failures) == 1
+
+
+async def test_asks_that_wait_behind_a_final_crash_fail():
+    class Fragile(Counter):
+        supervision = Stop()
+
+    async with RunningSystem() as system:
+        fragile = system.spawn_named("fragile", Fragile)
+        fragile.tell(Fail())
+        with pytest.raises(ActorStopped):
+            await fragile.ask(Get(), timeout=1000)
+
+
+async def test_an_ask_waits_out_a_restart():
+    async with RunningSystem() as system:
+        counter = system.spawn_named("counter", Counter, 3)
+        counter.tell(Fail())
+        assert await counter.ask(Get(), timeout=10) == 3
+
+
+async def test_an_ask_whose_answer_is_none_is_answered():
+    class Quiet(Counter):
+        @handles
+        def fail(self, message: Fail) -> None:
+            pass
+
+    async with RunningSystem() as system:
+        assert await system.spawn_named("quiet", Quiet).ask(Fail(), timeout=1) is None
+
+
+async def test_messages_of_one_sender_keep_their_order_whichever_way_they_are_sent():
+    class Tiny(Probe):
+        mailbox_capacity = 2
+
+    async with RunningSystem() as system:
+        tiny = Tiny()
+        ref = system.spawn_named("tiny", lambda: tiny)
+        for n in range(0, 30, 3):
+            await ref.send(n)
+            await ref.send(n + 1)
+            await settle(system)
+            assert ref.tell(n + 2)
+        await settle(system)
+        assert list(tiny.received) == list(range(30))
+
+
+async def test_everybody_gets_an_error_from_an_actor_that_has_ended():
+    async with RunningSystem() as system:
+        counter = system.spawn_named("counter", Counter)
+        assert not counter.is_stopped
+        counter.stop()
+        await counter.wait_stopped()
+        letters = collect(system, DeadLetter)
+        assert counter.is_stopped
+        assert not counter.tell(Add())
+        with pytest.raises(ActorStopped):
+            counter.send_nowait(Add())
+        with pytest.raises(ActorStopped):
+            await counter.send(Add())
+        with pytest.raises(ActorStopped):
+            await counter.ask(Get(), timeout=1)
+        counter.stop()
+        assert letters == [DeadLetter("/counter", Add(), Undelivered.STOPPED)]

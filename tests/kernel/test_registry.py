@@ -1,0 +1,181 @@
+from typing import ClassVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from chat_actors.kernel import ActorStopped, Kind, Restart, UnknownKind, handles
+from chat_actors.kernel.testing import RunningSystem, settle
+from tests.kernel.conftest import Add, Counter, Fail, Rooms
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_get_or_spawn_never_makes_two_of_one_key():
+    made = []
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Rooms, made)
+        await settle(system)
+        refs = {system.get_or_spawn(Rooms.kind, "a") for _ in range(10)}
+        assert len(refs) == 1
+        assert made == ["a"]
+
+
+async def test_a_kind_that_nobody_offers_is_a_clear_error():
+    async with RunningSystem() as system:
+        with pytest.raises(UnknownKind, match="nowhere"):
+            system.get_or_spawn(Kind("nowhere"), "x")
+
+
+class Lonely(Counter):
+    """Ends itself as soon as nothing waits."""
+
+    handled: ClassVar[list] = []
+
+    @handles
+    def add(self, message: Add) -> None:
+        self.handled.append(message.amount)
+        self.context.stop_if_idle()
+
+
+async def _send_through(system, n):
+    """As a sender must: an actor that has ended is looked up again."""
+    while True:
+        room = system.get_or_spawn(Rooms.kind, "a")
+        try:
+            await room.send(Add(n))
+        except ActorStopped:
+            continue
+        return room
+
+
+async def test_an_idle_actor_that_stops_itself_loses_no_message_that_is_on_its_way():
+    made = []
+    Lonely.handled.clear()
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Rooms, made, Lonely)
+        await settle(system)
+        for burst in ([1], [2, 3, 4], [5], [6, 7, 8, 9]):
+            for n in burst:
+                room = await _send_through(system, n)
+            await settle(system)
+            assert room.is_stopped
+        assert Lonely.handled == list(range(1, 10))
+        assert made == ["a"] * 4
+        assert system.statistics().dead_letters == {}
+
+
+async def test_many_senders_at_once_lose_nothing_to_an_actor_that_keeps_ending_itself():
+    class Tiny(Lonely):
+        mailbox_capacity = 1
+
+        @handles
+        async def add(self, message: Add) -> None:
+            await anyio.lowlevel.checkpoint()
+            self.handled.append(message.amount)
+            self.context.stop_if_idle()
+
+    async def sender(first):
+        for n in range(first, first + 20):
+            await _send_through(system, n)
+            if n % 3 == 0:
+                await anyio.sleep(0.01)
+
+    made = []
+    Lonely.handled.clear()
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Rooms, made, Tiny)
+        await settle(system)
+        async with anyio.create_task_group() as tasks:
+            for first in range(0, 100, 20):
+                tasks.start_soon(sender, first)
+        await settle(system)
+        assert sorted(Lonely.handled) == list(range(100))
+        assert len(made) > 1
+        assert system.statistics().dead_letters == {}
+        assert system.registry.running(Rooms.kind) == {}
+
+
+async def test_a_successor_may_run_while_the_actor_before_it_still_says_goodbye():
+    class Slow(Counter):
+        async def on_stop(self, reason):
+            await anyio.sleep(2)
+
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Rooms, [], Slow)
+        await settle(system)
+        first = system.get_or_spawn(Rooms.kind, "a")
+        await settle(system)
+        first.stop()
+        await anyio.sleep(1)
+        second = system.get_or_spawn(Rooms.kind, "a")
+        assert second is not first
+        await first.wait_stopped()
+        assert system.get_or_spawn(Rooms.kind, "a") is second
+
+
+@pytest.mark.parametrize("fault", ["make", "factory"])
+async def test_an_actor_that_cannot_be_made_leaves_no_entry(fault):
+    class Faulty(Rooms):
+        def make(self, key):
+            if fault == "make":
+                raise OSError("no room")
+            return self.factory
+
+        def factory(self):
+            raise OSError("no room")
+
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Faulty, [])
+        await settle(system)
+        with pytest.raises(OSError, match="no room"):
+            system.get_or_spawn(Rooms.kind, "a")
+        assert system.registry.running(Rooms.kind) == {}
+
+
+async def test_the_actors_of_a_kind_are_known_by_key_while_they_run_and_no_longer():
+    async with RunningSystem() as system:
+        rooms = system.spawn_named("rooms", Rooms, [])
+        assert system.registry.running(Rooms.kind) == {}
+        await settle(system)
+        refs = {key: system.get_or_spawn(Rooms.kind, key) for key in "abc"}
+        assert system.registry.running(Rooms.kind) == refs
+        refs["a"].stop()
+        await settle(system)
+        assert set(system.registry.running(Rooms.kind)) == {"b", "c"}
+        rooms.stop()
+        await rooms.wait_stopped()
+        assert system.registry.running(Rooms.kind) == {}
+        with pytest.raises(ActorStopped):
+            system.get_or_spawn(Rooms.kind, "d")
+
+
+async def test_a_parent_that_restarts_keeps_its_running_actors_under_their_keys():
+    class Fragile(Rooms):
+        supervision = Restart()
+
+        @handles
+        def fail(self, message: Fail) -> None:
+            raise ValueError
+
+    async with RunningSystem() as system:
+        rooms = system.spawn_named("rooms", Fragile, [])
+        await settle(system)
+        room = system.get_or_spawn(Rooms.kind, "a")
+        rooms.tell(Fail())
+        await settle(system)
+        assert system.statistics().restarts == 1
+        assert system.get_or_spawn(Rooms.kind, "a") is room
+
+
+async def test_a_successor_of_the_parent_takes_the_kind_over():
+    async with RunningSystem() as system:
+        rooms = system.spawn_named("rooms", Rooms, [])
+        await settle(system)
+        rooms.stop()
+        await rooms.wait_stopped()
+        made = []
+        system.spawn_named("rooms", Rooms, made)
+        await settle(system)
+        assert system.get_or_spawn(Rooms.kind, "a").path == "/rooms/room:a"
+        assert made == ["a"]

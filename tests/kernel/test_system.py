@@ -1,0 +1,230 @@
+import anyio
+import anyio.lowlevel
+import pytest
+
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    ActorSystem,
+    Cause,
+    Escalate,
+    NameTaken,
+    Statistics,
+    SystemFailed,
+    Undelivered,
+    handles,
+)
+from chat_actors.kernel.testing import RunningSystem, settle
+from tests.kernel.conftest import Add, Counter, Fail, Rooms, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_two_actors_of_one_name_are_refused():
+    async with RunningSystem() as system:
+        system.spawn_named("one", Counter)
+        with pytest.raises(NameTaken, match="/one"):
+            system.spawn_named("one", Counter)
+
+
+async def test_what_does_not_stop_by_the_deadline_is_cancelled_and_reported():
+    class Stuck(Actor[Add]):
+        @handles
+        async def add(self, message: Add) -> None:
+            await anyio.sleep_forever()
+
+    async with RunningSystem() as system:
+        stuck = system.spawn_named("stuck", Stuck)
+        stuck.tell(Add())
+        await anyio.sleep(0.1)
+        assert await system.stop(within=3) == ("/stuck",)
+        assert stuck.is_stopped
+
+
+class Stuck(Actor[Add]):
+    async def on_start(self):
+        await anyio.sleep_forever()
+
+
+async def test_the_system_stops_the_youngest_first_and_children_before_parents():
+    order = []
+
+    class Named(Actor[Add]):
+        def __init__(self, name):
+            self.name = name
+
+        async def on_start(self):
+            if self.name == "second":
+                self.context.spawn_named("child", Named, "child")
+
+        async def on_stop(self, reason):
+            order.append(f"{self.name} begins")
+            await anyio.sleep(1)
+            order.append(f"{self.name} ends")
+
+    async with RunningSystem() as system:
+        system.spawn_named("first", Named, "first")
+        system.spawn_named("second", Named, "second")
+        await settle(system)
+        assert await system.stop(within=60) == ()
+    assert order == [f"{name} {what}" for name in ("child", "second", "first") for what in ("begins", "ends")]
+
+
+async def test_what_waits_in_the_mailboxes_is_handled_before_the_end():
+    async with RunningSystem() as system:
+        actor = Counter()
+        counter = system.spawn_named("counter", lambda: actor)
+        for _ in range(100):
+            counter.tell(Add())
+        assert await system.stop(within=5) == ()
+        assert actor.count == 100
+
+
+async def test_the_end_takes_no_longer_than_its_deadline():
+    async with RunningSystem() as system:
+        system.spawn_named("stuck", Stuck)
+        await anyio.sleep(1)
+        began = anyio.current_time()
+        await system.stop(within=3)
+        assert anyio.current_time() - began == pytest.approx(3, abs=0.1)
+
+
+async def test_a_child_that_its_parent_had_to_cancel_is_reported_as_well():
+    class Parent(Actor[Add]):
+        stop_within = 1.0
+
+        async def on_start(self):
+            self.context.spawn_named("stuck", Stuck)
+
+    async with RunningSystem() as system:
+        system.spawn_named("parent", Parent)
+        await anyio.sleep(1)
+        assert await system.stop(within=5) == ("/parent/stuck",)
+
+
+async def test_what_was_cancelled_before_the_stop_is_not_reported():
+    class Parent(Actor[Add]):
+        stop_within = 1.0
+
+        async def on_start(self):
+            self.context.spawn_named("stuck", Stuck)
+
+    async with RunningSystem() as system:
+        parent = system.spawn_named("parent", Parent)
+        parent.stop()
+        await parent.wait_stopped()
+        assert await system.stop(within=5) == ()
+
+
+async def test_everybody_who_stops_a_system_waits_for_the_same_end():
+    async with RunningSystem() as system:
+        system.spawn_named("stuck", Stuck)
+        reports = []
+
+        async def stop(within):
+            reports.append(await system.stop(within=within))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop, 2)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(stop, 1000)
+        assert reports == [("/stuck",)] * 2
+        await system.wait_stopped()
+
+
+async def test_a_system_that_never_ran_stops_at_once():
+    system = ActorSystem()
+    with anyio.fail_after(1):
+        assert await system.stop(within=100) == ()
+        await system.run()
+
+
+async def test_a_system_that_does_not_run_starts_no_actor():
+    system = ActorSystem()
+    with pytest.raises(ActorStopped):
+        system.spawn_named("early", Counter)
+    async with RunningSystem() as system:
+        pass
+    with pytest.raises(ActorStopped):
+        system.spawn_named("late", Counter)
+
+
+async def test_a_crash_that_reaches_the_top_ends_the_others_in_order_and_is_raised():
+    class Fragile(Counter):
+        supervision = Escalate()
+
+    said = []
+
+    class Other(Counter):
+        async def on_stop(self, reason):
+            said.append(reason.cause)
+
+    async def main():
+        async with RunningSystem() as system:
+            system.spawn_named("other", Other)
+            system.spawn_named("fragile", Fragile).tell(Fail())
+            await anyio.sleep_forever()
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await main()
+    (failure,) = caught.value.exceptions
+    assert isinstance(failure, SystemFailed)
+    assert str(failure) == (
+        "the actor system has stopped, because /fragile failed for good: ValueError('asked to fail')"
+    )
+    assert isinstance(failure.__cause__, ValueError)
+    assert said == [Cause.ASKED]
+
+
+async def test_a_system_that_is_cancelled_takes_all_its_actors_along():
+    said = []
+
+    class Chatty(Counter):
+        async def on_stop(self, reason):
+            said.append(reason)
+
+    system = ActorSystem()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(system.run)
+        chatty = system.spawn_named("chatty", Chatty)
+        await settle(system)
+        tasks.cancel_scope.cancel()
+    assert chatty.is_stopped
+    assert said == []
+    await system.wait_stopped()
+
+
+async def test_the_tree_shows_actors_under_their_parents_with_what_waits_and_their_restarts():
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Rooms, [])
+        await settle(system)
+        room = system.get_or_spawn(Rooms.kind, "a")
+        room.tell(Fail())
+        await settle(system)
+        room.tell(Add())
+        lines = [line for node in system.tree() for line in node.lines()]
+        assert lines == ["rooms (Rooms)", "  room:a (Counter) waiting=1 restarts=1"]
+
+
+async def test_the_books_count_what_has_happened():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        probe.context.after(1000, Add())
+        counter = system.spawn_named("counter", Counter)
+        counter.tell("what?")
+        counter.tell(Fail())
+        await settle(system)
+        stuck = system.spawn_named("stuck", Stuck)
+        stuck.tell(Add())
+        await anyio.sleep(0.1)
+        assert system.statistics() == Statistics(
+            actors=3,
+            waiting=1,
+            busy=1,
+            timers=1,
+            failures=1,
+            restarts=1,
+            dead_letters={Undelivered.UNHANDLED: 1, Undelivered.CRASHED: 1},
+            listener_failures=0,
+        )
+        await system.stop(within=0)

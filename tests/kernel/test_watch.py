@@ -1,0 +1,135 @@
+import gc
+import weakref
+
+import pytest
+
+from chat_actors.kernel import Actor, Cause, Terminated, handles
+from chat_actors.kernel.testing import Probe, RunningSystem, settle
+from tests.kernel.conftest import Counter, Get, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_watcher_is_told_once_also_when_the_actor_had_already_ended():
+    async with RunningSystem() as system:
+        probe = Probe()
+        system.spawn_named("probe", lambda: probe)
+        early = system.spawn_named("early", Counter)
+        late = system.spawn_named("late", Counter)
+        await settle(system)
+        probe.context.watch(early)
+        early.stop()
+        late.stop()
+        await late.wait_stopped()
+        probe.context.watch(late)
+        assert {(await probe.expect(Terminated)).ref for _ in range(2)} == {early, late}
+        await settle(system)
+        assert not probe.received
+
+
+async def test_after_unwatch_nothing_comes_even_if_the_notice_is_waiting():
+    class Fickle(Actor[Get]):
+        def __init__(self, other):
+            self.other = other
+            self.told = 0
+
+        @handles
+        async def get(self, message: Get) -> int:
+            self.context.watch(self.other)
+            self.other.stop()
+            await self.other.wait_stopped()
+            waiting = self.context.self_ref.waiting
+            self.context.unwatch(self.other)
+            return waiting
+
+        @handles
+        def ended(self, message: Terminated) -> None:
+            self.told += 1
+
+    async with RunningSystem() as system:
+        fickle = Fickle(system.spawn_named("counter", Counter))
+        ref = system.spawn_named("fickle", lambda: fickle)
+        assert await ref.ask(Get(), timeout=5) == 1
+        await settle(system)
+        assert fickle.told == 0
+
+
+async def test_a_stopped_actor_says_why():
+    async with RunningSystem() as system:
+        probe = Probe()
+        system.spawn_named("probe", lambda: probe)
+        counter = system.spawn_named("counter", Counter)
+        await settle(system)
+        probe.context.watch(counter)
+        counter.stop()
+        assert (await probe.expect(Terminated)).reason.cause is Cause.ASKED
+
+
+async def test_a_watch_that_is_repeated_tells_once():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        for _ in range(3):
+            probe.context.watch(counter)
+        counter.stop()
+        await settle(system)
+        assert [message.ref for message in probe.received] == [counter]
+
+
+async def test_a_watch_that_was_given_up_and_taken_up_again_while_the_notice_waited_tells_once():
+    class Fickle(Probe):
+        @handles
+        async def get(self, message: Get) -> int:
+            self.context.watch(counter)
+            counter.stop()
+            await counter.wait_stopped()
+            self.context.unwatch(counter)
+            self.context.watch(counter)
+            return self.context.self_ref.waiting
+
+    async with RunningSystem() as system:
+        fickle = Fickle()
+        ref = system.spawn_named("fickle", lambda: fickle)
+        counter = system.spawn_named("counter", Counter)
+        assert await ref.ask(Get(), timeout=5) == 2
+        await settle(system)
+        assert [message.ref for message in fickle.received] == [counter]
+
+
+async def test_a_watcher_that_ends_first_is_forgotten_by_whom_it_watched():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        probe.context.watch(counter)
+        probe.context.self_ref.stop()
+        await probe.context.self_ref.wait_stopped()
+        (cell,) = system.family.everyone()
+        assert not cell.watchers
+
+
+async def test_every_watcher_is_told_with_the_reason():
+    async with RunningSystem() as system:
+        probes = [await start_probe(system, f"p{n}") for n in range(3)]
+        counter = system.spawn_named("counter", Counter, -1)
+        for probe in probes:
+            probe.context.watch(counter)
+        for probe in probes:
+            reason = (await probe.expect(Terminated)).reason
+            assert (reason.cause, str(reason.error)) == (Cause.FAILED, "cannot start at -1")
+
+
+async def test_the_ref_of_an_ended_actor_keeps_none_of_its_watchers():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        probe.context.watch(counter)
+        watcher = probe.context.self_ref
+        counter.stop()
+        await counter.wait_stopped()
+        watcher.stop()
+        await watcher.wait_stopped()
+        gone = weakref.ref(probe)
+        del probe, watcher
+        gc.collect()
+        assert gone() is None
+        assert counter.is_stopped
