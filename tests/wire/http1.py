@@ -59,8 +59,22 @@ async def _head(reader):
     return int(head[0].split()[1]), headers
 
 
-async def open_http1(port, path="/ws", headers=(), tls=None):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+async def _connect(port, tls, receive_buffer):
+    """`receive_buffer` is the kernel's in bytes: a small one makes a client that does not read felt at once."""
+    sock = socket.socket()
+    if receive_buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname="localhost" if tls else None)
+
+
+async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None):
+    reader, writer = await _connect(port, tls, receive_buffer)
     lines = [
         f"GET {path} HTTP/1.1",
         "Host: localhost",

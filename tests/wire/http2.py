@@ -6,6 +6,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.settings
 
 from tests.wire.peer import WITHIN, Peer
 
@@ -57,8 +58,13 @@ class Http2Connection:
         self._window = asyncio.Event()
 
     @classmethod
-    async def open(cls, port, tls=None):
-        self = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
+    async def open(cls, port, tls=None, initial_window=None):
+        """`initial_window` is that of each stream in bytes; with 0 the server may send no data at all."""
+        host = {"ssl": tls, "server_hostname": "localhost"} if tls else {}
+        self = cls(*await asyncio.open_connection("127.0.0.1", port, **host))
+        if initial_window is not None:
+            window = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
+            self.h2.local_settings = h2.settings.Settings(client=True, initial_values={window: initial_window})
         self.h2.initiate_connection()
         await self.flush()
         self._reading = asyncio.create_task(self._read())
@@ -101,7 +107,19 @@ class Http2Connection:
                 peer.answered.set()
                 peer.feed_end()
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
-                self._window.set()
+                self._open_windows()
+
+    def _open_windows(self):
+        # A new event each time: of several who wait, none may clear it for another.
+        self._window.set()
+        self._window = asyncio.Event()
+
+    def pause_reading(self):
+        """Read nothing more of the whole connection: TCP stalls."""
+        self._writer.transport.pause_reading()
+
+    def resume_reading(self):
+        self._writer.transport.resume_reading()
 
     def stop_reading(self):
         self._reading.cancel()
@@ -115,7 +133,6 @@ class Http2Connection:
                 data = data[size:]
                 await self.flush()
             else:
-                self._window.clear()
                 async with asyncio.timeout(WITHIN):
                     await self._window.wait()
 

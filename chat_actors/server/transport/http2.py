@@ -1,82 +1,195 @@
-"""Hypercorn's HTTP/2 with the holes closed that one client, or one stream, could hurt others through."""
+"""Hypercorn's HTTP/2 as a carrier of WebSockets: what one stream does, or fails to, stays in that stream."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import h2.errors
 import h2.events
 import h2.exceptions
-from hypercorn.protocol.h2 import BUFFER_LOW_WATER, H2Protocol, StreamBuffer
-from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.protocol.events import Body
+from hypercorn.protocol.h2 import H2Protocol
+from priority.priority import MissingStreamError
 
+from chat_actors.server.transport.carrier import LINGER
+from chat_actors.server.transport.stream_buffer import BoundedStreamBuffer, Signal
+from chat_actors.server.transport.tcp_server import server_of
+from chat_actors.server.transport.websocket_stream import ChatStream
 
-class BoundedStreamBuffer(StreamBuffer):
-    """Lets a waiting writer go on only when the buffer has really emptied.
-
-    Hypercorn looks at how little was taken out: with a zero window nothing is, and every writer is let through.
-    """
-
-    async def pop(self, max_length: int) -> bytes:
-        length = min(len(self.buffer), max_length)
-        data = bytes(self.buffer[:length])
-        del self.buffer[:length]
-        if len(self.buffer) < BUFFER_LOW_WATER:
-            await self._paused.set()
-        if not self.buffer:
-            await self._is_empty.set()
-        return data
+WINDOW_STEP = 16384
+"""Bytes after which a window is opened again: a quarter of the window that streams begin with, so none runs dry."""
 
 
 class ChatH2Protocol(H2Protocol):
-    """Late frames for a stream that is gone stay harmless; a CONNECT that is no WebSocket is refused; streams end."""
+    """Implements `Carrier`. Refuses a CONNECT that is no WebSocket; late frames for a gone stream are harmless."""
+
+    stops_reading = False
+    has_data: Signal
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.has_data = Signal()
+        self._taken = 0  # bytes off the connection's window that are not given back yet
+        self._held: dict[int, int] = {}  # the same for each stream
+        self._lingering: dict[int, asyncio.TimerHandle] = {}
+
+    # -- what a stream asks for: see Carrier ---------------------------------------------------------------------------
+
+    def write(self, stream_id: int, data: bytes) -> None:
+        if (buffer := self._buffer(stream_id)) is not None:
+            buffer.append(data)
+            self._wake_sender(stream_id)
+
+    def backlog(self, stream_id: int) -> int:
+        buffer = self._buffer(stream_id)
+        return 0 if buffer is None else len(buffer.buffer)
+
+    def consumed(self, stream_id: int) -> None:
+        if self._held.get(stream_id, 0) >= WINDOW_STEP:
+            self._open_window(self._held.pop(stream_id), stream_id)
+            self._write_out()
+
+    def finish(self, stream_id: int, *, peer_is_done: bool) -> None:
+        if (buffer := self._buffer(stream_id)) is not None:
+            buffer.set_complete()
+            self._wake_sender(stream_id)
+        self._reset_in_time(stream_id)
+
+    def abort(self, stream_id: int) -> None:
+        self._reset(stream_id, h2.errors.ErrorCodes.CANCEL)
+
+    def _buffer(self, stream_id: int) -> BoundedStreamBuffer | None:
+        return cast("BoundedStreamBuffer | None", self.stream_buffers.get(stream_id))
+
+    def _wake_sender(self, stream_id: int) -> None:
+        try:
+            self.priority.unblock(stream_id)
+        except MissingStreamError:
+            return  # all is sent, and the stream's end too
+        self.has_data.notify()
+
+    def _reset_in_time(self, stream_id: int) -> None:
+        if stream_id not in self._lingering and not self.closed and not self._has_ended(stream_id):
+            loop = asyncio.get_running_loop()
+            self._lingering[stream_id] = loop.call_later(LINGER, self._reset_late, stream_id)
+
+    def _reset_late(self, stream_id: int) -> None:
+        del self._lingering[stream_id]
+        # No window to send the rest, or its client does not end its own half: either keeps the stream open for ever.
+        self._reset(stream_id, h2.errors.ErrorCodes.NO_ERROR)
+
+    def _reset(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
+        if not self._has_ended(stream_id):
+            self.connection.reset_stream(stream_id, code)
+            self._write_out()
+        if (buffer := self._buffer(stream_id)) is not None:
+            buffer.discard()
+            self._wake_sender(stream_id)
+
+    def _has_ended(self, stream_id: int) -> bool:
+        stream = self.connection.streams.get(stream_id)
+        return stream is None or bool(stream.closed)
+
+    def _open_window(self, size: int, stream_id: int | None = None) -> None:
+        try:
+            self.connection.increment_flow_control_window(size, stream_id)
+        except h2.exceptions.ProtocolError:
+            pass  # the stream, or the connection, is so gone that there is no window to give back
+
+    # -- Hypercorn's side ----------------------------------------------------------------------------------------------
+
+    def _write_out(self) -> None:
+        if data := self.connection.data_to_send():
+            server_of(self.send).write(data)
+
+    async def _flush(self) -> None:
+        # Written at once and only then waited for, so that frames leave in the order in which h2 made them.
+        self._write_out()
+        await self.send(RawData(data=b""))
+
+    async def handle(self, event: Event) -> None:
+        await super().handle(event)
+        if isinstance(event, Closed):
+            for timer in self._lingering.values():
+                timer.cancel()
+            self._lingering.clear()
+            for buffer in self.stream_buffers.values():
+                cast("BoundedStreamBuffer", buffer).discard()
 
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         for event in events:
-            match event:
-                case h2.events.DataReceived() if event.stream_id not in self.streams:
-                    # Say, the client's Close after ours. Hypercorn would raise, and every stream would end.
-                    self._acknowledge(event)
-                case h2.events.RequestReceived() if _is_plain_connect(event):
-                    await self._refuse(event.stream_id)
-                case _:
-                    await super()._handle_events([event])
+            try:
+                await self._handle_event(event)
+            except Exception:
+                stream_id: int | None = getattr(event, "stream_id", None)
+                if not stream_id:
+                    raise
+                await self.config.log.exception("HTTP/2 stream %d has failed and is reset", stream_id)
+                self._reset(stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
+                await self._close_stream(stream_id)
         await self._flush()
 
-    def _acknowledge(self, event: h2.events.DataReceived) -> None:
-        try:
-            self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        except h2.exceptions.ProtocolError:
-            pass  # the stream is so gone that there is no window to give back
+    async def _handle_event(self, event: h2.events.Event) -> None:
+        match event:
+            case h2.events.DataReceived():
+                await self._handle_data(event)
+            case h2.events.RequestReceived() if _is_plain_connect(event):
+                self._refuse(event.stream_id, b"501")
+            case h2.events.RequestReceived() if not _path_is_ascii(event):
+                self._refuse(event.stream_id, b"400")
+            case h2.events.StreamReset() if (buffer := self._buffer(event.stream_id)) is not None:
+                buffer.discard()
+                await super()._handle_events([event])
+            case _:
+                await super()._handle_events([event])
 
-    async def _refuse(self, stream_id: int) -> None:
+    async def _handle_data(self, event: h2.events.DataReceived) -> None:
+        stream_id = event.stream_id
+        stream = self.streams.get(stream_id)
+        if stream is not None and not isinstance(stream, ChatStream):
+            await super()._handle_events([event])
+            return
+        # The connection's window is given back at once, or a stream whose app is slow would hold up its siblings.
+        self._taken += event.flow_controlled_length
+        if self._taken >= WINDOW_STEP:
+            self._open_window(self._taken)
+            self._taken = 0
+        if stream is not None:
+            self._held[stream_id] = self._held.get(stream_id, 0) + event.flow_controlled_length
+            await stream.handle(Body(stream_id=stream_id, data=event.data))
+            if not stream.is_paused:
+                self.consumed(stream_id)
+        # With no stream this is, say, the client's Close after ours: Hypercorn would raise, and every stream would end.
+
+    def _refuse(self, stream_id: int, status: bytes) -> None:
         # 501 (RFC 9110, section 15.6.2): CONNECT without a protocol asks for a tunnel (RFC 9113, section 8.5), and
         # with one other than "websocket" for something that this server does not speak (RFC 8441, section 4).
-        self.connection.send_headers(stream_id, [(":status", "501"), ("content-length", "0")], end_stream=True)
+        # 400: a path is ASCII (RFC 3986, section 2); Hypercorn raises, and every stream would end.
+        self.connection.send_headers(stream_id, [(b":status", status), (b"content-length", b"0")], end_stream=True)
+        self._reset_in_time(stream_id)
 
     async def _close_stream(self, stream_id: int) -> None:
         stream = self.streams.get(stream_id)
         await super()._close_stream(stream_id)
-        buffer = self.stream_buffers.get(stream_id)
-        if isinstance(stream, WSStream) and buffer is not None:
+        self._held.pop(stream_id, None)
+        if isinstance(stream, ChatStream):
             # Hypercorn leaves our half of the stream open for ever: end it behind what still waits.
-            buffer.set_complete()
-            self.priority.unblock(stream_id)
-            await self.has_data.set()
+            self.finish(stream_id, peer_is_done=False)
 
-    async def reset_websocket(self, stream_id: int) -> None:
-        """Drop one stream now, with what waits for it."""
-        try:
-            self.connection.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
-        except h2.exceptions.ProtocolError:
-            pass  # it has ended already
-        buffer = self.stream_buffers.get(stream_id)
-        if buffer is not None:
-            await buffer.close()
-        await self._close_stream(stream_id)
-        await self._flush()
+    async def _send_data(self, stream_id: int) -> None:
+        if stream_id in self.stream_buffers:
+            await super()._send_data(stream_id)
+        else:
+            self.priority.remove_stream(stream_id)
 
 
 def _is_plain_connect(event: h2.events.RequestReceived) -> bool:
     headers: dict[Any, Any] = dict(event.headers or [])
     return headers.get(b":method") == b"CONNECT" and headers.get(b":protocol") != b"websocket"
+
+
+def _path_is_ascii(event: h2.events.RequestReceived) -> bool:
+    headers: dict[Any, Any] = dict(event.headers or [])
+    return bool(headers.get(b":path", b"").isascii())

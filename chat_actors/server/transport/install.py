@@ -7,7 +7,9 @@ import hypercorn.protocol
 import hypercorn.protocol.h2
 import hypercorn.protocol.h11
 
-from chat_actors.server.transport.http2 import BoundedStreamBuffer, ChatH2Protocol
+from chat_actors.server.transport.http1 import ChatH11Protocol
+from chat_actors.server.transport.http2 import ChatH2Protocol
+from chat_actors.server.transport.stream_buffer import BoundedStreamBuffer
 from chat_actors.server.transport.tcp_server import ChatTCPServer
 from chat_actors.server.transport.versions import check_versions
 from chat_actors.server.transport.websocket_stream import ChatStream
@@ -16,6 +18,7 @@ _REPLACED = (
     (hypercorn.protocol.h11, "WSStream", ChatStream),
     (hypercorn.protocol.h2, "WSStream", ChatStream),
     (hypercorn.protocol.h2, "StreamBuffer", BoundedStreamBuffer),
+    (hypercorn.protocol, "H11Protocol", ChatH11Protocol),
     (hypercorn.protocol, "H2Protocol", ChatH2Protocol),
     (hypercorn.asyncio.run, "TCPServer", ChatTCPServer),
 )

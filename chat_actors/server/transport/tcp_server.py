@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import AsyncioSingleTask
+from hypercorn.events import Closed, Event, RawData, Updated
 
-CLOSE_WITHIN = 2.0
-"""Seconds that a client gets to take what is in the socket's buffer before the connection is cut."""
+from chat_actors.server.transport.carrier import LINGER
 
 
 class IdleTimer(AsyncioSingleTask):
@@ -38,17 +40,87 @@ def _keep_alive(connection: Any) -> None:
 
 
 class ChatTCPServer(TCPServer):
-    """Closes in bounded time, and can be cancelled while its streams end."""
+    """Writes in the order of the calls, closes in bounded time, and can be cancelled while its streams end."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.idle_task = IdleTimer()
+        self._cut: asyncio.TimerHandle | None = None
+        self._client_is_done = False
         _keep_alive(self.writer.get_extra_info("socket"))
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        except asyncio.CancelledError:
+            # This is how Hypercorn ends a connection at shutdown, and all is cleaned up by now. The task is nobody's
+            # to await; asyncio asks a cancelled one for its exception, and logs that as an error of its own.
+            pass
+        except Exception:
+            await self.config.log.exception("a connection has failed; its client has to reconnect")
+        finally:
+            if self._cut is not None:
+                self._cut.cancel()
+
+    def write(self, data: bytes) -> None:
+        """Hand bytes to the socket without waiting. What comes after its end is dropped."""
+        if not self.writer.transport.is_closing():
+            try:
+                self.writer.write(data)
+            except RuntimeError:
+                pass  # after write_eof()
+
+    def finish(self, *, peer_is_done: bool) -> None:
+        """Close if the client is done too; else end our half, where the socket has halves, and wait for it to be."""
+        if peer_is_done:
+            self.writer.close()
+        elif self.writer.can_write_eof() and not self.writer.transport.is_closing():
+            try:
+                self.writer.write_eof()
+            except OSError:
+                pass  # the client was first
+        self._cut_in_time()
+
+    def abort(self) -> None:
+        self.writer.transport.abort()
+
+    async def protocol_send(self, event: Event) -> None:
+        # Hypercorn takes a lock before it writes. Without it, what was sent first is written first, also between
+        # those who wait here for the socket and those who do not wait.
+        if isinstance(event, Updated) and self._client_is_done:
+            return
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        self.write(event.data)
+        try:
+            await self.writer.drain()
+        except (OSError, RuntimeError):
+            await self.protocol.handle(Closed())
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # Hypercorn waits for its idle timer, five seconds, before it closes a socket whose client has gone.
+        self._client_is_done = True
+        await self.idle_task.stop()
 
     async def _close(self) -> None:
         # writer.close() waits for its buffer to empty, and a client that does not read keeps it waiting for ever.
-        cut = self.loop.call_later(CLOSE_WITHIN, self.writer.transport.abort)
+        self._cut_in_time()
         try:
             await super()._close()
-        finally:
-            cut.cancel()
+        except OSError:
+            pass  # how the connection was lost does not matter to its end
+
+    async def _initiate_server_close(self) -> None:
+        self._cut_in_time()
+        await super()._initiate_server_close()
+
+    def _cut_in_time(self) -> None:
+        if self._cut is None:
+            self._cut = self.loop.call_later(LINGER, self.abort)
+
+
+def server_of(send: Callable[[Event], Any]) -> ChatTCPServer:
+    """The connection behind what Hypercorn gives a protocol to send with: that is a method of its."""
+    return cast("ChatTCPServer", cast("MethodType", send).__self__)

@@ -191,7 +191,7 @@ async def test_a_ping_on_a_stalled_stream_does_not_stall_its_connection(server, 
     stalled = await connection.open_websocket()
     await _eventually(lambda: recorder.socket is not None)
     control, sending = recorder.control, asyncio.create_task(_send_for_ever(recorder.socket))
-    await _eventually(control._is_stalled)
+    await _eventually(lambda: control.backlog() >= 32_768)
     await stalled.send_frame(PING, b"are you there")
     await stalled.send_frame(CLOSE, b"\x03\xe8")
     connection._on_event = on_event

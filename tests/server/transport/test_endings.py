@@ -1,0 +1,274 @@
+"""How a connection ends: for the client, for the handler, and for the descriptors and tasks of the server."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypercorn.middleware import ProxyFixMiddleware
+from quart import websocket
+
+from chat_actors.server.transport import PeerDisconnected, install
+from tests.server.transport.apps import Sockets, app_of, eventually
+from tests.wire.certificate import client_context, write_certificate
+from tests.wire.http1 import open_http1
+from tests.wire.http2 import Http2Connection, open_http2
+from tests.wire.live_server import LiveServer
+from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
+
+pytestmark = pytest.mark.anyio
+
+both = pytest.mark.parametrize("connect", [open_http1, open_http2], ids=["http1", "http2"])
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def errors(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+
+
+@both
+async def test_what_came_before_a_close_is_handed_out_first(connect):
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        peer = await connect(server.port, "/ws?mode=slow")
+        await peer.write(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(100)) + frame_bytes(CLOSE, b"\x0f\xa1"))
+        await eventually(lambda: sockets.controls["slow"].is_paused)
+        sockets.release.set()
+        assert [await sockets.next() for _ in range(101)] == [*(str(n) for n in range(100)), 4001]
+        assert sockets.controls["slow"].peer_close_code == 4001
+        await peer.aclose()
+
+
+async def test_http2_messages_that_waited_survive_the_end_of_the_connection():
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        peer = await open_http2(server.port, "/ws?mode=slow")
+        await peer.write(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(100)) + frame_bytes(CLOSE, b"\x0f\xa1"))
+        await peer.aclose()
+        await eventually(lambda: "slow" in sockets.controls and sockets.controls["slow"].closed)
+        sockets.release.set()
+        assert [await sockets.next() for _ in range(101)] == [*(str(n) for n in range(100)), 4001]
+
+
+@both
+async def test_a_failing_handler_closes_with_1011_and_is_logged_once(connect, caplog):
+    async with LiveServer(Sockets().app) as server:
+        peer = await connect(server.port)
+        await peer.send_text("raise")
+        assert (await peer.receive_close())[0] == 1011
+        await peer.aclose()
+    assert errors(caplog) == ["Exception on websocket /ws"]
+
+
+@both
+@pytest.mark.parametrize("in_a_group", [False, True])
+async def test_a_disconnect_that_leaves_the_handler_is_no_error(connect, in_a_group, caplog):
+    ended = asyncio.Event()
+
+    async def handler():
+        try:
+            if in_a_group:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(websocket.receive())
+            await websocket.receive()
+        finally:
+            ended.set()
+
+    async with LiveServer(app_of(handler)) as server:
+        peer = await connect(server.port)
+        await peer.close(1000)
+        await asyncio.wait_for(ended.wait(), 10)
+        await peer.aclose()
+    assert errors(caplog) == []
+
+
+@both
+async def test_closing_after_the_client_has_gone_does_nothing(connect, caplog):
+    ended = asyncio.Event()
+
+    async def handler():
+        try:
+            await websocket.receive()
+        except PeerDisconnected:
+            await websocket.close(1000)
+            await websocket.close(1000)
+            ended.set()
+
+    async with LiveServer(app_of(handler)) as server:
+        peer = await connect(server.port)
+        await peer.close(1000)
+        await asyncio.wait_for(ended.wait(), 10)
+        await peer.aclose()
+    assert errors(caplog) == []
+
+
+@both
+async def test_a_handler_that_returns_with_messages_unread_ends_its_connection(connect):
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        peer = await connect(server.port, "/ws?mode=idle")
+        sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x" * 1000) * 60))
+        await eventually(lambda: sockets.controls["idle"].is_paused)
+        sockets.release.set()
+        assert (await peer.receive_close())[0] == 1000
+        await asyncio.wait_for(sending, 10)
+        await peer.wait_ended()
+        await peer.aclose()
+
+
+@both
+async def test_b4_abort_lets_the_blocked_reader_of_a_connection_go(connect):
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        before = descriptors()
+        peer = await connect(server.port, "/ws?mode=idle")
+        sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x" * 60_000) * 100))
+        await eventually(lambda: sockets.controls["idle"].is_paused)
+        await sockets.controls["idle"].abort()
+        await peer.wait_ended()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        sockets.release.set()
+        await eventually(lambda: sockets.alive == 0)
+        await peer.aclose()
+        await eventually(lambda: descriptors() == before)
+
+
+@both
+async def test_abort_works_under_tls(connect, tmp_path):
+    sockets = Sockets()
+    certfile, keyfile = write_certificate(tmp_path)
+    async with LiveServer(sockets.app, certfile=str(certfile), keyfile=str(keyfile)) as server:
+        tls = client_context(certfile, "h2" if connect is open_http2 else "http/1.1")
+        peer = await connect(server.port, tls=tls)
+        await peer.send_text("hello")
+        assert await peer.receive_text() == "hello"
+        await sockets.controls["echo"].abort()
+        await peer.wait_ended()
+        assert [await sockets.next(), await sockets.next()] == ["hello", 1006]
+        await peer.aclose()
+
+
+@both
+async def test_b7_a_connection_that_crashes_ends_its_handler(connect, monkeypatch, caplog):
+    ended = asyncio.Queue()
+    sockets = Sockets()
+
+    async def watched(scope, receive, send):
+        try:
+            await sockets.app(scope, receive, send)
+        except asyncio.CancelledError:
+            ended.put_nowait("cancelled")
+            raise
+
+    async def crash(event):
+        raise RuntimeError("injected")
+
+    async with LiveServer(watched) as server:
+        peer = await connect(server.port)
+        await eventually(lambda: sockets.alive == 1)
+        monkeypatch.setattr(sockets.protocol("echo"), "handle", crash)
+        await peer.send_text("x")
+        async with asyncio.timeout(10):
+            assert await ended.get() == "cancelled"
+        assert sockets.alive == 0
+        await peer.wait_ended()
+        await peer.aclose()
+    assert errors(caplog) == ["a connection has failed; its client has to reconnect"]
+
+
+async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_http1():
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        peer = await open_http1(server.port, "/ws?mode=flood", receive_buffer=4096)
+        peer.stop_reading()
+        await eventually(lambda: sockets.transport("flood").get_write_buffer_size() > 0)
+    assert sockets.alive == 0
+    await peer.aclose()
+
+
+async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_http2():
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        connection = await Http2Connection.open(server.port, initial_window=0)
+        await connection.open_websocket("/ws?mode=flood")
+        await eventually(lambda: sockets.controls["flood"].backlog() > 32_768)
+    assert sockets.alive == 0
+    await connection.aclose()
+
+
+async def test_the_end_of_the_server_is_said_with_1001_over_http1():
+    async with LiveServer(Sockets().app) as server:
+        peer = await open_http1(server.port)
+        await peer.send_text("hello")
+        await peer.receive_text()
+    assert (await peer.receive_close())[0] == 1001
+    await peer.aclose()
+
+
+@both
+async def test_pings_end_with_their_connection(connect):
+    sockets = Sockets()
+    server = LiveServer(sockets.app)
+    server._config.websocket_ping_interval = 600.0
+    async with server:
+        peer = await connect(server.port)
+        assert (await peer.receive()).opcode == PING
+        pinging = sockets.controls["echo"]._pinging
+        await peer.close(1000)
+        await peer.aclose()
+        await asyncio.wait([pinging], timeout=10)
+        assert pinging.cancelled()
+
+
+async def test_a_handshake_that_is_refused_ends_its_connection():
+    async with LiveServer(Sockets().app) as server:
+        peer = await open_http1(server.port, headers=[("Sec-WebSocket-Version", "8")])
+        assert peer.status == 400
+        await peer.wait_ended()
+        await peer.aclose()
+
+
+@both
+async def test_before_websocket_refuses_with_a_status_before_the_upgrade(connect):
+    app = Sockets().app
+
+    @app.before_websocket
+    async def refuse():
+        return "not here", 403
+
+    async with LiveServer(app) as server:
+        peer = await connect(server.port)
+        assert peer.status == 403
+        await peer.wait_ended()
+        await peer.aclose()
+
+
+@both
+async def test_an_app_of_another_framework_works_on_the_same_server(connect):
+    install()
+
+    async def plain(scope, receive, send):
+        assert scope["type"] == "websocket"
+        assert (await receive())["type"] == "websocket.connect"
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": event["text"]})
+        assert event == {"type": "websocket.disconnect", "code": 4001}
+
+    async def with_lifespan(scope, receive, send):
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+        else:
+            await plain(scope, receive, send)
+
+    async with LiveServer(ProxyFixMiddleware(with_lifespan)) as server:
+        peer = await connect(server.port)
+        await peer.send_text("hello")
+        assert await peer.receive_text() == "hello"
+        await peer.close(4001)
+        await peer.aclose()
