@@ -19,6 +19,7 @@ from chat_actors.kernel.errors import (
     WorkCancelled,
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
+from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import Cause, Request, StopReason, Terminated
 from chat_actors.kernel.ref import AnyRef, Ref
 from chat_actors.kernel.registry import Kind
@@ -43,6 +44,7 @@ __all__ = [
     "DeadLetter",
     "Escalate",
     "EventBus",
+    "Hosted",
     "KernelError",
     "Kind",
     "MailboxFull",

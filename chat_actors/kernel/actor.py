@@ -6,7 +6,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from chat_actors.kernel.context import Context
@@ -50,11 +50,18 @@ class Actor(Generic[Message]):
     async def on_start(self) -> None:
         """Runs before the first message, and again in each new object after a restart. Raising here is a crash."""
 
-    async def on_batch(self, messages: Sequence[Message]) -> None:
-        """Override to take everything that is waiting at once, at most `mailbox_capacity` messages, in order.
+    def on_turn_end(self) -> None:
+        """Override to act once on all that the handlers have collected: nothing waits any more, or the turn is up.
 
-        What is asked, and notices (timers, ends of watched actors, piped results) still go to their own handlers, at
-        their place in the order: they split the batch. If it raises, the whole batch counts as crashed.
+        A turn is what was waiting, at most 64 messages (`TURN`). Each message is still handled by itself, so a crash
+        is about one message and not about a batch. Must not wait. Raising here is a crash with no message in hand.
+        """
+
+    def on_delivery(self, message: Message) -> None:
+        """Override to take what comes by `Ref.deliver_nowait`: in the sender's own turn, without the mailbox.
+
+        Called only while nothing waits for the actor and it has nothing in hand, so no two messages interleave and
+        order holds. Must not wait: what takes longer it tells itself. Raising here is a crash on that message.
         """
         raise NotImplementedError
 
@@ -77,10 +84,10 @@ class Actor(Generic[Message]):
 
 
 class HandlerTable(typing.NamedTuple):
-    """Which method handles which message type, and whether the actor takes batches."""
+    """Which method handles which message type, and whether the actor wants to know when a turn ends."""
 
     methods: dict[type[Any], HandlerMethod]
-    takes_batches: bool
+    ends_turns: bool
 
 
 class HandlerMethod(typing.NamedTuple):
@@ -99,7 +106,7 @@ def handlers_of(actor_class: type[Any]) -> HandlerTable:
             other = methods[message_type].call.__qualname__
             raise BadHandler(method.call.__qualname__, f"{other} is already the handler of {message_type.__name__}")
         methods[message_type] = method
-    return HandlerTable(methods, actor_class.on_batch is not Actor.on_batch)
+    return HandlerTable(methods, actor_class.on_turn_end is not Actor.on_turn_end)
 
 
 def _find_handlers(actor_class: type[Any]) -> typing.Iterator[tuple[type[Any], HandlerMethod]]:

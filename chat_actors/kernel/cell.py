@@ -46,6 +46,8 @@ class Cell:
         path: str,
         factory: Callable[[], Actor[Any]],
         on_closed: Callable[[], None] | None,
+        *,
+        has_host: bool,
     ) -> None:
         self.system = system
         self.path = path
@@ -62,6 +64,7 @@ class Cell:
         self._parent = parent
         self._factory = factory
         self._on_closed = on_closed
+        self._has_host = has_host  # whether a task runs it, or will
         self._crashes = CrashRecord()
         self._scope = anyio.CancelScope()
         self._stop_ordered = anyio.Event()
@@ -71,6 +74,22 @@ class Cell:
     # -- its lives ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        """In a task of the kernel's: live, then end."""
+        try:
+            await self._live_and_end()
+        except anyio.get_cancelled_exc_class():
+            if is_cancelled():
+                raise
+            # Let through, it would cancel all other actors.
+            logger.error("%s ends: it was cancelled, and not by the kernel", self.path)
+
+    async def run_hosted(self) -> None:
+        """In somebody else's task: live, then end. A cancellation of that task is its own affair."""
+        self._has_host = True
+        if self._reason is None:
+            await self._live_and_end()
+
+    async def _live_and_end(self) -> None:
         """Live until stopped or failed for good, then end: children, `on_stop`, the mailbox, watchers."""
         reason = StopReason(Cause.KILLED)
         try:
@@ -79,11 +98,6 @@ class Cell:
                 self.close()
                 await self._stop_children()
                 await self._say_goodbye(reason)
-        except anyio.get_cancelled_exc_class():
-            if is_cancelled():
-                raise
-            # Let through, it would cancel all other actors.
-            logger.error("%s ends: it was cancelled, and not by the kernel", self.path)
         finally:
             self._end(reason)
 
@@ -95,7 +109,7 @@ class Cell:
                 return await self._loop.run()
             except Crash as crash:
                 error = crash.error
-                self._book(crash)
+                self.book(crash)
                 if self.mailbox.is_closed:  # it had ended itself by stop_if_idle() before it crashed
                     return StopReason(Cause.FAILED, error)
                 verdict = self._crashes.judge(self.actor.supervision, anyio.current_time())
@@ -140,7 +154,7 @@ class Cell:
             await self._stop_ordered.wait()
         return self._stop_ordered.is_set()
 
-    def _book(self, crash: Crash) -> None:
+    def book(self, crash: Crash) -> None:
         """The log, the actor's last word on each message, dead letters, the event."""
         on = type(crash.messages[0]).__name__ if crash.messages else "no message"
         logger.error("%s crashed on %s: %r", self.path, on, crash.error, exc_info=crash.error)
@@ -164,21 +178,32 @@ class Cell:
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
+    def deliver_nowait(self, message: Any) -> bool:
+        """See `Ref.deliver_nowait`."""
+        if self.is_busy or len(self.mailbox) or self.mailbox.is_closed:
+            return False
+        try:
+            self.actor.on_delivery(message)
+        except Exception as error:
+            self.mailbox.put_system(Failure(error, (message,)))
+        return True
+
     def request_stop(self, reason: StopReason | None = None) -> None:
         """Queue a stop order behind what waits already; a second one changes nothing."""
-        if not self._stop_ordered.is_set():
-            self._stop_ordered.set()
-            self.mailbox.put_system(StopOrder(reason or StopReason(Cause.ASKED)))
-
-    def is_idle(self) -> bool:
-        """Whether nothing waits for the actor, neither in its mailbox nor behind the batch in hand."""
-        return not len(self.mailbox) and not self._loop.in_hand()
+        if self._stop_ordered.is_set():
+            return
+        self._stop_ordered.set()
+        reason = reason or StopReason(Cause.ASKED)
+        if self._has_host:
+            self.mailbox.put_system(StopOrder(reason))
+        else:  # nobody would ever take it out
+            self._end(reason)
 
     def close(self) -> None:
         """From here on senders get `ActorStopped`, and the name is free. What still waited becomes dead letters."""
         if self.mailbox.is_closed:
             return
-        left = [*self._loop.in_hand(), *self.mailbox.close()]
+        left = self.mailbox.close()
         self._siblings.is_ending(self)
         if self._on_closed is not None:
             self._on_closed()
@@ -209,19 +234,24 @@ class Cell:
 
     def kill(self) -> None:
         """Cancel whatever the actor is doing. It ends without `on_stop`."""
-        self._scope.cancel()
+        if self._has_host:
+            self._scope.cancel()
+        else:
+            self._end(StopReason(Cause.KILLED))
 
     async def _say_goodbye(self, reason: StopReason) -> None:
         with anyio.move_on_after(self.actor.stop_within, shield=True) as deadline:
             try:
                 await self.actor.on_stop(reason)
             except Exception as error:
-                self._book(Crash([], error))
+                self.book(Crash([], error))
         if deadline.cancelled_caught:
             logger.warning("the on_stop of %s took over %g s and was cut short", self.path, self.actor.stop_within)
 
     def _end(self, reason: StopReason) -> None:
         """The last step; does not await, so that a cancelled actor gets through it as well."""
+        if self._reason is not None:
+            return
         self.close()
         for child in self.family.everyone():  # only if this actor was killed
             child.kill()
@@ -250,9 +280,18 @@ class Cell:
         self, name: str, factory: Callable[[], Actor[Any]], *, on_closed: Callable[[], None] | None = None
     ) -> AnyRef:
         """Start a child. Raises `NameTaken`, `ActorStopped` (this actor is ending), or what the factory raises."""
+        return self._make_child(name, factory, on_closed, is_hosted=False).ref
+
+    def spawn_hosted_child(self, name: str, factory: Callable[[], Actor[Any]]) -> Cell:
+        """Make a child whose life is in the hands of whoever calls its `run_hosted`. Raises as `spawn_child`."""
+        return self._make_child(name, factory, None, is_hosted=True)
+
+    def _make_child(
+        self, name: str, factory: Callable[[], Actor[Any]], on_closed: Callable[[], None] | None, *, is_hosted: bool
+    ) -> Cell:
         if self.mailbox.is_closed:
             raise ActorStopped(self.path)
-        return self.system.start(self, f"{self.path}/{name}", factory, on_closed)
+        return self.system.start(self, f"{self.path}/{name}", factory, on_closed, is_hosted=is_hosted)
 
     def dead_letter(self, message: Any, why: Undelivered) -> None:
         """Count and publish a message that reached nobody."""

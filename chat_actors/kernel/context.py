@@ -9,6 +9,7 @@ import anyio
 
 from chat_actors.kernel.cancellation import is_cancelled
 from chat_actors.kernel.errors import WorkCancelled
+from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import Cause, Failure, Notice, StopReason, SystemMessage, Terminated, Tick
 from chat_actors.kernel.timers import Timer
 
@@ -59,16 +60,29 @@ class Context:
         At once: messages sent to the ref before the child has started wait in its mailbox. What the factory raises is
         raised here. The child ends with this actor at the latest. Raises `ActorStopped` if this actor is ending.
         """
+        return self._cell.spawn_child(self._child_name(factory), lambda: factory(*args, **kwargs))
+
+    def _child_name(self, factory: Callable[..., Any]) -> str:
         self._spawned += 1
         kind = getattr(factory, "__name__", "actor").lower().removesuffix("actor") or "actor"
-        name = f"{kind}-{self._spawned}"
-        return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
+        return f"{kind}-{self._spawned}"
 
     def spawn_named(
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
         """As `spawn`, under this name. Raises `NameTaken` as well."""
         return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
+
+    def spawn_hosted(
+        self, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+    ) -> Hosted[Message]:
+        """As `spawn`, but the child lives in the task of whoever awaits its `run()`: it needs no task of its own.
+
+        For an actor that serves one connection, in whose task it can live. Until it runs, messages wait; if it is
+        stopped before, it ends without having lived: neither `on_start` nor `on_stop` is called.
+        """
+        cell = self._cell.spawn_hosted_child(self._child_name(factory), lambda: factory(*args, **kwargs))
+        return Hosted(cell)
 
     def offer(self, kind: Kind[Message], make: Callable[[str], Callable[[], Actor[Message]]]) -> None:
         """Become the parent of all actors of this kind.
@@ -210,7 +224,7 @@ class Context:
         Atomic: whoever sends afterwards gets `ActorStopped` and can look the successor up, so nothing is lost between
         "it is idle" and "it has stopped".
         """
-        if not self._cell.is_idle():
+        if len(self._cell.mailbox):
             return False
         self._cell.close()
         return True

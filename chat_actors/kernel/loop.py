@@ -18,14 +18,13 @@ from chat_actors.kernel.messages import (
     Notice,
     StopOrder,
     StopReason,
-    SystemMessage,
 )
 
 if TYPE_CHECKING:
     from chat_actors.kernel.cell import Cell
 
-TURNS_IN_A_ROW = 64
-"""Messages (or batches) that a busy actor handles before it gives way to the others."""
+TURN = 64
+"""Messages that a busy actor handles before it gives way to the others."""
 
 
 class Crash(Exception):
@@ -40,46 +39,55 @@ class Crash(Exception):
 class MessageLoop:
     """The loop of one actor. It is entered again after each crash that the actor survives."""
 
-    __slots__ = ("_cell", "_following", "_handlers", "_takes_batches")
+    __slots__ = ("_cell", "_ends_turns", "_handlers")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         actor_class: Any = type(cell.actor)
-        self._handlers, self._takes_batches = handlers_of(actor_class)
-        # What ended a batch: it is handled next, also when the actor crashes on the batch.
-        self._following: SystemMessage | Asked | None = None
-
-    def in_hand(self) -> Sequence[SystemMessage | Asked]:
-        """What was taken out of the mailbox and not handled yet."""
-        return [] if self._following is None else [self._following]
+        self._handlers, self._ends_turns = handlers_of(actor_class)
 
     async def run(self) -> StopReason:
         """Handle messages until a stop order comes, or the actor stops itself. Raises `Crash`."""
-        turns = 0
-        while not self._cell.mailbox.is_closed:  # it is once the actor has ended itself by stop_if_idle()
-            turns += 1
-            if turns == TURNS_IN_A_ROW:
-                turns = 0
+        cell = self._cell
+        mailbox = cell.mailbox
+        handled = 0
+        item: Any = None
+        while not mailbox.is_closed:  # it is once the actor has ended itself by stop_if_idle()
+            if handled == TURN:
+                handled = 0
+                self._end_turn()
                 await checkpoint()
-            item: Any = self._following
-            self._following = None
-            if item is None:
+            handled += 1
+            try:
+                item = mailbox.take_nowait()
+            except anyio.WouldBlock:
+                item = None  # while it waits it must not keep the last message alive, and what that refers to
+                handled = 0
+                cell.is_busy = False
                 try:
-                    item = self._cell.mailbox.take_nowait()
-                except anyio.WouldBlock:
-                    self._cell.is_busy = False
-                    turns = 0
-                    try:
-                        item = await self._cell.mailbox.take()
-                    except ActorStopped:  # slow work of its own has called stop_if_idle()
-                        break
-                    finally:
-                        self._cell.is_busy = True
-            if self._takes_batches and not isinstance(item, SystemMessage | Asked):
-                await self._handle_batch(item)
-            elif (reason := await self._handle_item(item)) is not None:
+                    self._end_turn()
+                    item = await mailbox.take()
+                except ActorStopped:  # stop_if_idle() at the turn's end, or by slow work of its own
+                    break
+                finally:
+                    cell.is_busy = True
+            if (reason := await self._handle_item(item)) is not None:
+                self._end_last_turn()
                 return reason
         return StopReason(Cause.FINISHED)
+
+    def _end_turn(self) -> None:
+        if self._ends_turns:
+            try:
+                self._cell.actor.on_turn_end()
+            except Exception as error:
+                raise Crash([], error) from error
+
+    def _end_last_turn(self) -> None:
+        try:
+            self._end_turn()
+        except Crash as crash:
+            self._cell.book(crash)  # it ends anyhow: there is nothing to decide
 
     async def _handle_item(self, item: Any) -> StopReason | None:
         match item:
@@ -88,8 +96,8 @@ class MessageLoop:
             case Notice(message=message):
                 if self._cell.context.take_notice(item):
                     await self._handle(message)
-            case Failure(error=error):
-                raise Crash([], error)
+            case Failure(error=error, messages=messages):
+                raise Crash(messages, error)
             case Asked():
                 await self._answer(item)
             case _:
@@ -124,27 +132,6 @@ class MessageLoop:
             raise
         except BaseException:
             asked.reply.fail(ActorStopped(path))  # cancelled in the middle of it
-            raise
-
-    async def _handle_batch(self, first: Any) -> None:
-        """Hand over all that waits, up to the next request or system message."""
-        batch = [first]
-        while self._following is None and len(batch) < self._cell.mailbox.capacity:
-            try:
-                item = self._cell.mailbox.take_nowait()
-            except anyio.WouldBlock:
-                break
-            if isinstance(item, SystemMessage | Asked):
-                self._following = item
-            else:
-                batch.append(item)
-        try:
-            await self._cell.actor.on_batch(batch)
-        except Exception as error:
-            raise Crash(batch, error) from error
-        except BaseException:
-            for message in batch:
-                self._cell.dead_letter(message, Undelivered.CANCELLED)
             raise
 
 

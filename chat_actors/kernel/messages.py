@@ -105,3 +105,5 @@ class Failure(SystemMessage, frozen=True):
     """Something that the actor answers for has failed. Raised within the actor, so that its supervision decides."""
 
     error: Exception
+    messages: tuple[Any, ...] = ()
+    """What it had in hand."""

@@ -62,6 +62,14 @@ class Ref(Generic[Message]):
         """Queue the message at once, or raise `MailboxFull` or `ActorStopped`. The message stays the caller's then."""
         self._mailbox.put_nowait(message)
 
+    def deliver_nowait(self, message: Message) -> bool:
+        """Have the actor's `on_delivery` take the message now, in the caller's own turn of the event loop.
+
+        False, and nothing has happened, unless the actor waits with an empty mailbox: so order holds, and nothing
+        interleaves. For who has a message for an actor every few microseconds; it saves the mailbox and a task switch.
+        """
+        return self._cell.deliver_nowait(message)
+
     async def send(self, message: Message) -> None:
         """Queue the message, waiting for room if the mailbox is full (no checkpoint if it is not).
 

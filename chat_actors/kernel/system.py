@@ -16,7 +16,7 @@ from chat_actors.kernel.cell import Cell
 from chat_actors.kernel.errors import ActorStopped, NameTaken, SystemFailed
 from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.family import Family
-from chat_actors.kernel.ref import AnyRef, Ref
+from chat_actors.kernel.ref import Ref
 from chat_actors.kernel.registry import Kind, Registry
 from chat_actors.kernel.timers import TimerQueue
 
@@ -141,7 +141,7 @@ class ActorSystem:
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
         """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, `ActorStopped` (not running)."""
-        return self.start(None, f"/{name}", lambda: factory(*args, **kwargs), None)
+        return self.start(None, f"/{name}", lambda: factory(*args, **kwargs), None).ref
 
     def get_or_spawn(self, kind: Kind[Message], key: str) -> Ref[Message]:
         """See `Context.get_or_spawn`."""
@@ -153,17 +153,20 @@ class ActorSystem:
         path: str,
         factory: Callable[[], Actor[Any]],
         on_closed: Callable[[], None] | None,
-    ) -> AnyRef:
-        """For the kernel: start an actor under `path`. Actors use their context."""
+        *,
+        is_hosted: bool = False,
+    ) -> Cell:
+        """For the kernel: start an actor under `path`, or make one that is hosted. Actors use their context."""
         family = self.family if parent is None else parent.family
         if path in family:
             raise NameTaken(path)
         if self._tasks is None:
             raise ActorStopped(path)
-        cell = Cell(self, family, parent, path, factory, on_closed)
+        cell = Cell(self, family, parent, path, factory, on_closed, has_host=not is_hosted)
         family.add(cell)
-        self._tasks.start_soon(cell.run, name=path)
-        return cell.ref
+        if not is_hosted:
+            self._tasks.start_soon(cell.run, name=path)
+        return cell
 
     def start_task(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """For the kernel: run something beside the actors, until the system ends. Actors use `context.pipe`."""

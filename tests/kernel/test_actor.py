@@ -37,12 +37,12 @@ def test_a_plain_handler_and_an_async_one_are_told_apart():
     assert (methods[Add].is_async, methods[Get].is_async) == (False, True)
 
 
-def test_only_an_actor_with_its_own_on_batch_takes_batches():
-    class Batching(Counter):
-        async def on_batch(self, messages): ...
+def test_only_an_actor_with_its_own_on_turn_end_is_told_of_turns():
+    class Collecting(Counter):
+        def on_turn_end(self): ...
 
-    assert handlers_of(Batching).takes_batches
-    assert not handlers_of(Counter).takes_batches
+    assert handlers_of(Collecting).ends_turns
+    assert not handlers_of(Counter).ends_turns
 
 
 def test_two_handlers_of_one_type_are_refused():

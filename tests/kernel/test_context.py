@@ -69,22 +69,6 @@ async def test_an_actor_for_which_a_message_or_a_sender_waits_is_not_idle():
         assert actor.count == 3
 
 
-async def test_what_ended_a_batch_holds_an_actor_that_would_stop():
-    class Batching(Closing):
-        mailbox_capacity = 10
-
-        async def on_batch(self, messages):
-            await self.add(messages[0])
-
-    async with RunningSystem() as system:
-        actor = Batching()
-        ref = system.spawn_named("batching", lambda: actor)
-        ref.tell(Add())
-        assert await ref.ask(Get(), timeout=5) == 1
-        assert actor.tries == [False]
-        assert not ref.is_stopped
-
-
 async def test_a_context_used_after_the_end_does_no_harm_and_keeps_nothing():
     ran = []
 
