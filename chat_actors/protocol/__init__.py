@@ -4,6 +4,7 @@ from chat_actors.protocol import messages, refusals
 from chat_actors.protocol.close_codes import CloseCode
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
 from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.frames import WHOLE_TEXT, text_frame
 from chat_actors.protocol.messages import ServerMessage
 from chat_actors.protocol.names import is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
@@ -12,6 +13,7 @@ from chat_actors.protocol.timestamps import format_timestamp
 
 __all__ = [
     "RULES",
+    "WHOLE_TEXT",
     "Authenticate",
     "CloseCode",
     "Command",
@@ -35,4 +37,5 @@ __all__ = [
     "messages",
     "refusal",
     "refusals",
+    "text_frame",
 ]

@@ -12,7 +12,7 @@ from quart import Websocket
 from chat_actors.chat import Admit, Chat, Closing, Frame, Limits, Peer, QueueOutbox, SessionRef
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout
 from chat_actors.protocol import CloseCode
-from chat_actors.server.transport import EXTENSION, Control, PeerDisconnected
+from chat_actors.server.transport import EXTENSION, Bounds, Control, PeerDisconnected
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Connection(msgspec.Struct, frozen=True):
         extensions: dict[str, Any] = socket.scope.get("extensions") or {}
         control: Control | None = extensions.get(EXTENSION)
         if control is not None:
-            control.limit(self.limits.frame_bytes)
+            control.limit(Bounds(frame_bytes=self.limits.frame_bytes))
         outbox = QueueOutbox(self.limits.backlog_bytes)
         admitted = await self._admit(outbox)
         if isinstance(admitted, Closing):

@@ -1,28 +1,98 @@
-"""Hypercorn's HTTP/1.1 as the carrier of a WebSocket: its one stream is the connection."""
+"""HTTP/1.1 as the carrier of a WebSocket: once it is asked for, the connection is that WebSocket's alone.
+
+From then on the bytes come from asyncio's transport by callback, and the one task that the connection has, Hypercorn's
+own, runs the app. Hypercorn's way (a stream reader that wakes a task, which fills a queue that wakes another task) cost
+30 µs more for each message, and 6 kB more for each idle client.
+"""
 
 from __future__ import annotations
 
-from hypercorn.protocol.h11 import H11Protocol
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
-from chat_actors.server.transport.tcp_server import server_of
+from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
+
+from chat_actors.server.transport.carrier import Sink
+from chat_actors.server.transport.tcp_server import ChatTCPServer, server_of
+from chat_actors.server.transport.websocket_stream import ChatStream
 
 
 class ChatH11Protocol(H11Protocol):
-    """Implements `Carrier`."""
+    """Makes the carrier for its WebSocket."""
 
-    stops_reading = True
+    def carrier_of(self, stream: ChatStream) -> Http1Carrier:
+        return Http1Carrier(server_of(self.send), self, stream)
 
-    def write(self, stream_id: int, data: bytes) -> None:
-        server_of(self.send).write(data)
 
-    def backlog(self, stream_id: int) -> int:
-        return server_of(self.send).writer.transport.get_write_buffer_size()
+class Http1Carrier(asyncio.Protocol):
+    """Implements `Carrier`. Takes the place of asyncio's stream protocol, which goes on with what concerns writing."""
 
-    def consumed(self, stream_id: int) -> None:
-        """TCP's own window does it: the connection is read again."""
+    __slots__ = ("_before", "_is_bound", "_protocol", "_server", "_stream", "_transport", "outlives_its_app")
 
-    def finish(self, stream_id: int, *, peer_is_done: bool) -> None:
-        server_of(self.send).finish(peer_is_done=peer_is_done)
+    def __init__(self, server: ChatTCPServer, protocol: H11Protocol, stream: ChatStream) -> None:
+        self.outlives_its_app = True
+        self._server = server
+        self._protocol = protocol
+        self._stream: Sink = stream
+        self._transport = cast("asyncio.Transport", server.writer.transport)
+        self._before = cast("asyncio.Protocol", self._transport.get_protocol())
+        self._is_bound = False
+        self._transport.set_protocol(self)
+        self.resume()  # the stream protocol may have paused it, and will not resume it any more
 
-    def abort(self, stream_id: int) -> None:
-        server_of(self.send).abort()
+    # -- Carrier -------------------------------------------------------------------------------------------------------
+
+    def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._server.go_on_with(run)
+
+    def forget_request(self) -> None:
+        cast("H11WSConnection", self._protocol.connection).h11_connection = cast("Any", None)
+
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        return self._transport.write
+
+    def backlog(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def bound(self, backlog_bytes: int) -> None:
+        if backlog_bytes:
+            # The transport then tells by itself: no look at its buffer is needed at each write.
+            self._is_bound = True
+            self._transport.set_write_buffer_limits(high=backlog_bytes)
+
+    def pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def finish(self, *, peer_is_done: bool) -> None:
+        self._server.finish(peer_is_done=peer_is_done)
+
+    def abort(self) -> None:
+        self._server.abort()
+
+    # -- asyncio's protocol --------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        self._stream.received(data)
+
+    def eof_received(self) -> bool:
+        self._stream.peer_ended()
+        return False  # the transport closes itself, after what waits to be sent
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._before.connection_lost(exc)
+        self._stream.lost()
+
+    def pause_writing(self) -> None:
+        self._before.pause_writing()
+        if self._is_bound:
+            self._stream.overflowed()
+
+    def resume_writing(self) -> None:
+        self._before.resume_writing()

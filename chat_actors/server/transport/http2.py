@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import h2.errors
@@ -23,9 +24,8 @@ WINDOW_STEP = 16384
 
 
 class ChatH2Protocol(H2Protocol):
-    """Implements `Carrier`. Refuses a CONNECT that is no WebSocket; late frames for a gone stream are harmless."""
+    """Refuses a CONNECT that is no WebSocket; late frames for a stream that is gone are harmless."""
 
-    stops_reading = False
     has_data: Signal
 
     def __init__(self, *args: Any) -> None:
@@ -35,12 +35,18 @@ class ChatH2Protocol(H2Protocol):
         self._held: dict[int, int] = {}  # the same for each stream
         self._lingering: dict[int, asyncio.TimerHandle] = {}
 
-    # -- what a stream asks for: see Carrier ---------------------------------------------------------------------------
+    def carrier_of(self, stream: ChatStream) -> Http2Carrier:
+        return Http2Carrier(self, stream)
 
-    def write(self, stream_id: int, data: bytes) -> None:
-        if (buffer := self._buffer(stream_id)) is not None:
-            buffer.append(data)
-            self._wake_sender(stream_id)
+    # -- what a carrier asks for ---------------------------------------------------------------------------------------
+
+    def write(self, stream_id: int, data: bytes) -> int:
+        """Send behind what was sent before. Returns how many bytes wait in that stream now."""
+        if (buffer := self._buffer(stream_id)) is None:
+            return 0
+        buffer.append(data)
+        self._wake_sender(stream_id)
+        return len(buffer.buffer)
 
     def backlog(self, stream_id: int) -> int:
         buffer = self._buffer(stream_id)
@@ -51,7 +57,7 @@ class ChatH2Protocol(H2Protocol):
             self._open_window(self._held.pop(stream_id), stream_id)
             self._write_out()
 
-    def finish(self, stream_id: int, *, peer_is_done: bool) -> None:
+    def finish(self, stream_id: int) -> None:
         if (buffer := self._buffer(stream_id)) is not None:
             buffer.set_complete()
             self._wake_sender(stream_id)
@@ -159,8 +165,6 @@ class ChatH2Protocol(H2Protocol):
         if stream is not None:
             self._held[stream_id] = self._held.get(stream_id, 0) + event.flow_controlled_length
             await stream.handle(Body(stream_id=stream_id, data=event.data))
-            if not stream.is_paused:
-                self.consumed(stream_id)
         # With no stream this is, say, the client's Close after ours: Hypercorn would raise, and every stream would end.
 
     def _refuse(self, stream_id: int, status: bytes) -> None:
@@ -176,13 +180,54 @@ class ChatH2Protocol(H2Protocol):
         self._held.pop(stream_id, None)
         if isinstance(stream, ChatStream):
             # Hypercorn leaves our half of the stream open for ever: end it behind what still waits.
-            self.finish(stream_id, peer_is_done=False)
+            self.finish(stream_id)
 
     async def _send_data(self, stream_id: int) -> None:
         if stream_id in self.stream_buffers:
             await super()._send_data(stream_id)
         else:
             self.priority.remove_stream(stream_id)
+
+
+class Http2Carrier:
+    """Implements `Carrier`: one stream, with a buffer and a window of its own."""
+
+    __slots__ = ("_bound", "_protocol", "_stream", "_stream_id", "outlives_its_app")
+
+    def __init__(self, protocol: ChatH2Protocol, stream: ChatStream) -> None:
+        self.outlives_its_app = False  # a stream ends by itself: the TCP connection stays, so no reset threatens
+        self._protocol = protocol
+        self._stream = stream
+        self._stream_id = stream.stream_id
+        self._bound = 0
+
+    def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._protocol.task_group.spawn(run)
+
+    def forget_request(self) -> None:
+        """h2 keeps none."""
+
+    def write(self, data: bytes) -> None:
+        if self._protocol.write(self._stream_id, data) > self._bound > 0:
+            self._stream.overflowed()
+
+    def backlog(self) -> int:
+        return self._protocol.backlog(self._stream_id)
+
+    def bound(self, backlog_bytes: int) -> None:
+        self._bound = backlog_bytes
+
+    def pause(self) -> None:
+        """The window is not opened again while nothing is taken."""
+
+    def resume(self) -> None:
+        self._protocol.consumed(self._stream_id)
+
+    def finish(self, *, peer_is_done: bool) -> None:
+        self._protocol.finish(self._stream_id)
+
+    def abort(self) -> None:
+        self._protocol.abort(self._stream_id)
 
 
 def _is_plain_connect(event: h2.events.RequestReceived) -> bool:

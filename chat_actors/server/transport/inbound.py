@@ -1,4 +1,4 @@
-"""The messages between a stream, which takes them off the socket, and its app, which asks for them."""
+"""The messages between an endpoint, which takes them off the socket, and an ASGI app, which asks for them."""
 
 from __future__ import annotations
 
@@ -8,41 +8,44 @@ from typing import Any
 
 
 class Inbound:
-    """A queue for one writer and one reader, bounded by messages. Its end needs no room, so it is never waited for.
+    """A `Receiver` for an app that has not taken over: a queue for one writer and one reader, bounded by messages.
 
-    The writer looks at `is_full` before it puts; on overflow it does not parse on, and so stops reading its socket.
+    Takes nothing before the app has asked for the first time. On overflow it refuses, and so the socket is not read.
+    Its end needs no room, so it is never waited for.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._messages: deque[Any] = deque()
+        self._messages: deque[Any] = deque([{"type": "websocket.connect"}])
         self._end_code: int | None = None
-        self._is_abandoned = False
+        self._is_asked = False
         self._news = asyncio.Event()
-        self._room = asyncio.Event()
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._messages) >= self._capacity
+    def text(self, text: str) -> bool:
+        return self._put({"type": "websocket.receive", "bytes": None, "text": text})
 
-    def put(self, message: Any) -> None:
-        """For the reader, unless there is none any more."""
-        if not self._is_abandoned:
-            self._messages.append(message)
-            self._news.set()
+    def binary(self, data: bytes) -> bool:
+        return self._put({"type": "websocket.receive", "bytes": data, "text": None})
 
-    def end(self, code: int) -> None:
-        """No more will come: behind what waits the reader gets a disconnect with this code. The first end counts."""
+    def _put(self, message: Any) -> bool:
+        if not self._is_asked or len(self._messages) >= self._capacity:
+            return False
+        self._messages.append(message)
+        self._news.set()
+        return True
+
+    def overflowed(self) -> None:
+        """Cannot be: only who has taken over is held to a bound."""
+
+    def ended(self, code: int) -> None:
+        """Behind what waits the reader gets a disconnect with this code. The first end counts."""
         if self._end_code is None:
             self._end_code = code
             self._news.set()
-            self._room.set()
 
-    def abandon(self) -> None:
-        """The reader has gone: drop what waits, and all that comes."""
-        self._is_abandoned = True
-        self._messages.clear()
-        self._room.set()
+    def ask(self) -> None:
+        """The app wants a message: from now on there is room."""
+        self._is_asked = True
 
     async def get(self) -> Any:
         """The next ASGI event. After the end it is a disconnect, however often one asks."""
@@ -51,11 +54,4 @@ class Inbound:
                 return {"type": "websocket.disconnect", "code": self._end_code}
             self._news.clear()
             await self._news.wait()
-        self._room.set()
         return self._messages.popleft()
-
-    async def wait_for_reader(self) -> None:
-        """Wait until something has been taken since the last wait, or nothing will be."""
-        await self._room.wait()
-        if self._end_code is None and not self._is_abandoned:
-            self._room.clear()

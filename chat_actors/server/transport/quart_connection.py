@@ -10,6 +10,8 @@ from quart import Response, Websocket
 from quart.asgi import ASGIWebsocketConnection
 from quart.typing import ResponseTypes
 
+from chat_actors.server.transport.control import EXTENSION, Control
+
 NORMAL, ABNORMAL, INTERNAL_ERROR = 1000, 1006, 1011
 
 
@@ -26,7 +28,7 @@ class PeerDisconnected(Exception):
 class _Inbound:
     """Stands where Quart has an unbounded queue: takes from the server when the handler asks, and no sooner.
 
-    The bound is then Hypercorn's own queue of 10 messages, and behind it the socket.
+    The bound is then the server's own queue, and behind it the socket.
     """
 
     def __init__(self, receive: ASGIReceiveCallable) -> None:
@@ -61,6 +63,10 @@ class ChatWebsocketConnection(ASGIWebsocketConnection):
     async def handle_websocket(self, websocket: Websocket, send: ASGISendCallable) -> None:
         """Run the handler; then refuse if it has not accepted, or close: 1011 after an exception, else 1000."""
         response, has_failed = await self._dispatch(websocket)
+        extensions: dict[str, Any] = self.scope.get("extensions") or {}
+        control: Control | None = extensions.get(EXTENSION)
+        if control is not None and control.is_taken_over and not has_failed:
+            return  # it goes on, without Quart
         if self._accepted:
             if not self._closed and not self._inbound.has_ended:
                 await self.close_connection(send, INTERNAL_ERROR if has_failed else NORMAL, "")

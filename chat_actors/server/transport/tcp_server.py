@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from types import MethodType
 from typing import Any, cast
 
-from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import AsyncioSingleTask
 from hypercorn.events import Closed, Event, RawData, Updated
 
@@ -47,6 +47,7 @@ class ChatTCPServer(TCPServer):
         self.idle_task = IdleTimer()
         self._cut: asyncio.TimerHandle | None = None
         self._client_is_done = False
+        self._successor: Callable[[], Coroutine[Any, Any, None]] | None = None
         _keep_alive(self.writer.get_extra_info("socket"))
 
     async def run(self) -> None:
@@ -98,8 +99,21 @@ class ChatTCPServer(TCPServer):
         except (OSError, RuntimeError):
             await self.protocol.handle(Closed())
 
+    def go_on_with(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """The connection has become something else, which reads by itself: run that instead of reading."""
+        self._successor = run
+
     async def _read_data(self) -> None:
-        await super()._read_data()
+        while self._successor is None and not self.reader.at_eof():
+            try:
+                data = await asyncio.wait_for(self.reader.read(MAX_RECV), self.config.read_timeout)
+            except OSError:  # and so TimeoutError, and what TLS raises
+                break
+            await self.protocol.handle(RawData(data))
+        if self._successor is not None:
+            run, self._successor = self._successor, None
+            await run()
+        await self.protocol.handle(Closed())
         # Hypercorn waits for its idle timer, five seconds, before it closes a socket whose client has gone.
         self._client_is_done = True
         await self.idle_task.stop()

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from quart import Quart, websocket
 
-from chat_actors.server.transport import EXTENSION, ChatWebsocketConnection, PeerDisconnected, install
+from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, PeerDisconnected, install
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import open_http2
 from tests.wire.live_server import LiveServer
@@ -26,7 +26,7 @@ class Recorder:
 
     async def handle(self):
         self.socket = socket = websocket._get_current_object()
-        socket.scope["extensions"][EXTENSION].limit(FRAME_BYTES)
+        socket.scope["extensions"][EXTENSION].limit(Bounds(frame_bytes=FRAME_BYTES))
         self.alive += 1
         try:
             await socket.accept()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chat_actors.server.transport.websocket_stream import CONTROL_BACKLOG
+from chat_actors.server.transport.endpoint import CONTROL_BACKLOG
 from tests.server.transport.apps import Sockets, eventually
 from tests.wire.http2 import Http2Connection
 from tests.wire.live_server import LiveServer
@@ -34,7 +34,9 @@ async def test_b1_a_handler_that_does_not_read_stalls_its_own_stream_alone(live,
     connection = await Http2Connection.open(live.port)
     idle, sibling = await connection.open_websocket("/ws?mode=idle"), await connection.open_websocket("/ws")
     sending = asyncio.create_task(idle.write(frame_bytes(TEXT, b"x" * 1000) * 200))
-    await eventually(lambda: sockets.controls["idle"].is_paused and connection.h2.local_flow_control_window(1) == 0)
+    await eventually(
+        lambda: sockets.controls["idle"].endpoint.is_paused and connection.h2.local_flow_control_window(1) == 0
+    )
     await assert_echoes(sibling)
     assert not sending.done(), "200 kB went into a stream whose handler reads nothing"
     sending.cancel()
@@ -46,7 +48,9 @@ async def test_what_stalled_flows_again_when_the_handler_reads(live, sockets):
     connection = await Http2Connection.open(live.port)
     slow = await connection.open_websocket("/ws?mode=slow")
     sending = asyncio.create_task(slow.write(b"".join(frame_bytes(TEXT, b"%04d" % n * 250) for n in range(200))))
-    await eventually(lambda: sockets.controls["slow"].is_paused and connection.h2.local_flow_control_window(1) == 0)
+    await eventually(
+        lambda: sockets.controls["slow"].endpoint.is_paused and connection.h2.local_flow_control_window(1) == 0
+    )
     sockets.release.set()
     for n in range(200):
         assert await slow.receive_text() == f"{n:04d}" * 250
@@ -93,10 +97,10 @@ async def test_a_failure_in_one_stream_resets_it_and_its_siblings_live(live, soc
     failing, sibling = await connection.open_websocket("/ws?mode=failing"), await connection.open_websocket("/ws")
     await eventually(lambda: sockets.alive == 2)
 
-    def fail():
+    def fail(text):
         raise AssertionError("injected")
 
-    monkeypatch.setattr(sockets.controls["failing"], "_parse", fail)
+    monkeypatch.setattr(sockets.controls["failing"]._inbound, "text", fail)
     await failing.send_text("x")
     await failing.wait_ended()
     assert await sockets.next() == 1006

@@ -1,0 +1,282 @@
+"""One accepted WebSocket: what its client sends, judged by RFC 6455 and by our bounds, and what it is sent.
+
+Nothing here waits: what the client's frames call for is written at once, and when the receiver cannot take a message
+the reading stops with that message in hand. So nothing that a client sends or does not read can hold up anybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong
+from wsproto.events import Event as FrameEvent
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError
+
+from chat_actors.server.transport.carrier import Carrier
+from chat_actors.server.transport.control import Bounds, Receiver
+from chat_actors.server.transport.splitter import FrameSplitter
+
+logger = logging.getLogger(__name__)
+
+CONTROL_BACKLOG = 65536
+"""Bytes that may wait for a client before its pings go unanswered (RFC 6455, section 5.5.3, asks for the last only)."""
+
+PIECES_IN_A_TURN = 64
+"""Frames of one client that are handled before the others get their turn."""
+
+MISSED_PONGS = 2
+"""Pings in a row that a client may leave unanswered."""
+
+
+class Endpoint:
+    """Implements `Line` for the app, and `Sink` for the carrier."""
+
+    __slots__ = (
+        "_bounds",
+        "_carrier",
+        "_connection",
+        "_fragments",
+        "_fragments_bytes",
+        "_held",
+        "_is_closing",
+        "_is_overflowing",
+        "_peer_has_ended",
+        "_receiver",
+        "_splitter",
+        "_timer",
+        "_unanswered",
+        "is_over",
+        "is_paused",
+        "peer_close_code",
+        "write",
+    )
+
+    def __init__(self, carrier: Carrier, connection: Connection, bounds: Bounds, receiver: Receiver) -> None:
+        self._carrier = carrier
+        self._connection = connection
+        self._bounds = bounds
+        self._receiver = receiver
+        self._splitter = FrameSplitter(bounds.frame_bytes or sys.maxsize)
+        self._fragments: list[Any] = []  # of the message that is under way
+        self._fragments_bytes = 0
+        self._held: str | bytes | None = None  # a message that the receiver could not take
+        self._is_closing = False  # our Close is on its way: messages do not matter any more
+        self._is_overflowing = False
+        self._peer_has_ended = False
+        self._unanswered = 0
+        self._timer: asyncio.Handle | None = None
+        self.is_over = False
+        """Nothing that still comes matters, and nothing more of the app's is sent."""
+        self.is_paused = False
+        """Whether something waits for the receiver, and the client is not read."""
+        self.peer_close_code: int | None = None
+        self.write = carrier.write
+        if bounds.ping_seconds:
+            self._beat_later()
+
+    def attach(self, receiver: Receiver) -> None:
+        """From here on `receiver` gets what comes, and hears of an overflow."""
+        self._receiver = receiver
+        self._carrier.bound(self._bounds.backlog_bytes)
+        self.resume()
+
+    # -- what comes in -------------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        if not self.is_over:
+            self._splitter.feed(data)
+            if not self.is_paused:
+                self._guard(self._parse)
+
+    def peer_ended(self) -> None:
+        self._peer_has_ended = True
+        if not self.is_paused:
+            self._end(CloseReason.ABNORMAL_CLOSURE)
+            self._carrier.finish(peer_is_done=True)
+
+    def lost(self) -> None:
+        """What had come whole before is still for the receiver."""
+        self._peer_has_ended = True
+        if not self.is_paused:
+            self._end(CloseReason.ABNORMAL_CLOSURE)
+
+    def overflowed(self) -> None:
+        if not self._is_overflowing and not self.is_over:
+            self._is_overflowing = True
+            self._receiver.overflowed()
+
+    def resume(self) -> None:
+        if self.is_paused:
+            self._guard(self._parse)
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            # Let through, it would end the siblings on HTTP/2 as well.
+            logger.exception("a WebSocket has failed and is cut")
+            self.abort()
+
+    def _parse(self) -> None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            if not self._deliver(held):
+                return
+        pieces = 0
+        while (piece := self._splitter.next()) is not None:
+            if isinstance(piece, str):
+                if not self._deliver(piece):
+                    return
+            elif not self._judge(piece):
+                return
+            if self.is_over:
+                return
+            pieces += 1
+            if pieces == PIECES_IN_A_TURN and len(self._splitter):
+                self._pause()
+                asyncio.get_running_loop().call_soon(self.resume)
+                return
+        self.is_paused = False
+        self._carrier.resume()
+        if self._peer_has_ended:
+            self._end(CloseReason.ABNORMAL_CLOSURE)
+            self._carrier.finish(peer_is_done=True)
+
+    def _pause(self) -> None:
+        self.is_paused = True
+        self._carrier.pause()
+
+    def _deliver(self, message: str | bytes) -> bool:
+        """Hand a message over; False if the receiver cannot take it now."""
+        if self._is_closing:
+            return True  # what the client sent before it saw our Close is on the way to its own
+        taken = self._receiver.text(message) if isinstance(message, str) else self._receiver.binary(message)
+        if not taken:
+            self._held = message
+            self._pause()
+        return taken
+
+    def _judge(self, piece: bytes) -> bool:
+        self._connection.receive_data(piece)
+        for event in self._connection.events():
+            match event:
+                case Message():
+                    if not self._collect(event):
+                        return False
+                case Ping() if self.backlog() < CONTROL_BACKLOG:
+                    self._send(event.response())
+                case Pong():
+                    self._unanswered = 0
+                case CloseConnection():
+                    self._close_received(event)
+            if self.is_over:
+                break
+        return True
+
+    def _collect(self, event: Message[Any]) -> bool:
+        if self._is_closing:
+            return True
+        data = event.data
+        self._fragments_bytes += len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
+        if self._bounds.frame_bytes and self._fragments_bytes > self._bounds.frame_bytes:
+            self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have at most {self._bounds.frame_bytes} bytes")
+            return True
+        self._fragments.append(data)
+        if not event.message_finished:
+            return True
+        message: str | bytes = (b"" if isinstance(event, BytesMessage) else "").join(self._fragments)
+        self._fragments.clear()
+        self._fragments_bytes = 0
+        return self._deliver(message)
+
+    def _close_received(self, event: CloseConnection) -> None:
+        match self._connection.state:
+            case ConnectionState.OPEN:
+                # wsproto could not parse what came, and says with which code to close.
+                self._fail(CloseReason(event.code), event.reason or "malformed frame")
+            case ConnectionState.REMOTE_CLOSING | ConnectionState.CLOSED:
+                self.peer_close_code = int(event.code)
+                if self._connection.state is ConnectionState.REMOTE_CLOSING:
+                    self._send(event.response())
+                self._end(self.peer_close_code)
+                self._carrier.finish(peer_is_done=True)
+            case _:
+                self._end(CloseReason.ABNORMAL_CLOSURE)  # malformed, after our Close: the end is under way already
+
+    # -- what goes out -------------------------------------------------------------------------------------------------
+
+    def backlog(self) -> int:
+        return self._carrier.backlog()
+
+    def frame(self, event: FrameEvent) -> bytes:
+        """The bytes of a frame; none after a Close, or once nobody is there to read it."""
+        if self._peer_has_ended:
+            return b""
+        try:
+            return bytes(self._connection.send(event))
+        except LocalProtocolError:
+            return b""
+
+    def _send(self, event: FrameEvent) -> None:
+        if data := self.frame(event):
+            self.write(data)
+
+    def close(self, code: int, reason: str = "") -> None:
+        if not self._is_closing and not self.is_over:
+            self._is_closing = True
+            self._send(CloseConnection(code, reason[:120].encode()[:123].decode(errors="ignore")))
+            self._carrier.finish(peer_is_done=False)
+            self.resume()  # what was held for the receiver is now in the way of the client's Close
+
+    def abort(self) -> None:
+        """Drop the client now."""
+        self._end(CloseReason.ABNORMAL_CLOSURE)
+        self._carrier.abort()
+
+    def abandon(self) -> None:
+        """The receiver is gone: what still comes is dropped, up to the client's Close."""
+        self._is_closing = True
+        self.resume()
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _fail(self, code: CloseReason, reason: str) -> None:
+        """Close because of what the client did: say why, tell the app, throw away what still comes, then end."""
+        self.close(code, reason)
+        self._end(code)
+
+    def _end(self, code: int) -> None:
+        if self.is_over:
+            return
+        self.is_over = True
+        self.is_paused = False
+        self._held = None
+        self._fragments.clear()
+        self._splitter.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._carrier.resume()  # what still comes is read, and dropped: the client's Close must not be stuck behind it
+        self._receiver.ended(int(code))
+
+    # -- is it still there? --------------------------------------------------------------------------------------------
+
+    def _beat_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._bounds.ping_seconds, self._guard, self._beat)
+
+    def _beat(self) -> None:
+        if self._is_closing or self.is_over:
+            return
+        if not self.is_paused:  # while it is not read, its pongs are not either
+            if self._unanswered == MISSED_PONGS:
+                self._fail(CloseReason.POLICY_VIOLATION, f"{MISSED_PONGS} pings were not answered")
+                return
+            self._unanswered += 1
+            if self.backlog() < CONTROL_BACKLOG:
+                self._send(Ping())
+        self._beat_later()

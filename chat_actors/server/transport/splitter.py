@@ -1,0 +1,118 @@
+"""The way in for the common case: whole plain text frames are taken at once, all else goes to the full parser."""
+
+from __future__ import annotations
+
+from chat_actors.protocol import WHOLE_TEXT
+
+_MASKED = 0x80
+_FINAL = 0x80
+_TWO_BYTES, _EIGHT_BYTES = 126, 127
+_FIRST_CONTROL = 0x8
+
+
+class FrameSplitter:
+    """Cuts what a client sends into texts, and pieces for a parser that judges everything that is not plain.
+
+    A text is a whole text frame that lies in the buffer in one piece: final, masked, no extension bits, valid UTF-8, at
+    most `longest` bytes, and not within a fragmented message. A piece is at most one frame, so the parser is at the end
+    of a frame whenever a text follows. Every other byte is handed on as soon as it comes; nothing is held back.
+
+    wsproto needs 30 µs for what takes 2 µs here; it stays the judge of all the rest (RFC 6455, section 5).
+    """
+
+    __slots__ = ("_at", "_data", "_header", "_in_message", "_left", "longest")
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        """Bytes of payload; -1 leaves everything to the parser."""
+        self._data = b""
+        self._at = 0
+        self._header = b""  # of a frame that goes to the parser, as far as it has come
+        self._left = 0  # bytes of payload that the parser has still to get
+        self._in_message = False  # whether a fragmented message is under way
+
+    def feed(self, data: bytes) -> None:
+        """Add what has come. What was fed before and not taken yet stays in front of it."""
+        self._data = self._data[self._at :] + data if self._at < len(self._data) else data
+        self._at = 0
+
+    def clear(self) -> None:
+        """Forget what has not been taken."""
+        self._data, self._at = b"", 0
+
+    def __len__(self) -> int:
+        """Bytes that have not been taken."""
+        return len(self._data) - self._at
+
+    def next(self) -> str | bytes | None:
+        """The next text, or the next piece for the parser, or None if there is neither."""
+        data, at = self._data, self._at
+        size = len(data) - at
+        if size >= 6 and data[at] == WHOLE_TEXT and not (self._in_message or self._left or self._header):
+            length, start = data[at + 1] - _MASKED, at + 2
+            if length == _TWO_BYTES:
+                length, start = int.from_bytes(data[start : start + 2], "big"), at + 4
+                is_plain = length >= _TWO_BYTES  # else it is not the shortest form: an error, and the parser says so
+            else:
+                is_plain = 0 <= length < _TWO_BYTES
+            end = start + 4 + length
+            if is_plain and length <= self.longest and end <= len(data):
+                text = _unmasked(data[start : start + 4], data[start + 4 : end])
+                if text is not None:
+                    self._at = end
+                    return text
+        elif not size:
+            self._data, self._at = b"", 0
+            return None
+        return self._piece()
+
+    def _piece(self) -> bytes:
+        data, at = self._data, self._at
+        if not self._left:
+            header = self._header
+            while at < len(data) and (missing := _header_size(header) - len(header)):
+                header += data[at : at + missing]
+                at = min(at + missing, len(data))
+            if _header_size(header) == len(header):
+                self._begin(header)
+                header = b""
+            self._header = header
+        end = min(at + self._left, len(data))
+        self._left -= end - at
+        piece = data[self._at : end]
+        self._at = end
+        return piece
+
+    def _begin(self, header: bytes) -> None:
+        """A frame for the parser: from here on it is known how long it is."""
+        opcode = header[0] & 0x0F
+        if opcode < _FIRST_CONTROL:
+            self._in_message = not header[0] & _FINAL
+        length = header[1] & 0x7F
+        if length == _TWO_BYTES:
+            length = int.from_bytes(header[2:4], "big")
+        elif length == _EIGHT_BYTES:
+            length = int.from_bytes(header[2:10], "big")
+        self._left = length
+
+
+def _header_size(header: bytes) -> int:
+    """How long a frame's header is, as far as what there is of it tells (RFC 6455, section 5.2)."""
+    if len(header) < 2:
+        return 2
+    length = header[1] & 0x7F
+    size = 2 + (2 if length == _TWO_BYTES else 8 if length == _EIGHT_BYTES else 0)
+    return size + 4 if header[1] & _MASKED else size
+
+
+def _unmasked(mask: bytes, payload: bytes) -> str | None:
+    """The text behind the mask (RFC 6455, section 5.3), or None if it is not UTF-8."""
+    size = len(payload)
+    if mask != b"\0\0\0\0":
+        # One exclusive-or of two long numbers: 0.4 µs for 100 bytes, where a loop over the bytes takes 6 µs.
+        key = (mask * (size // 4 + 1))[:size]
+        payload = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return None
