@@ -7,7 +7,7 @@ from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import ROOMS, RoomActor, RoomState
-from chat_actors.chat.session import Frame, Peer, SessionActor, SessionRef
+from chat_actors.chat.session import Frame, Peer, SessionActor, SessionMessage, SessionRef
 
 __all__ = [
     "ROOMS",
@@ -28,6 +28,7 @@ __all__ = [
     "RoomActor",
     "RoomState",
     "SessionActor",
+    "SessionMessage",
     "SessionRef",
     "events",
     "start_chat",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
@@ -14,14 +15,24 @@ from chat_actors.chat.outbox import Closing
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.session import Peer, SessionActor, SessionMessage
 from chat_actors.identity import network_of
-from chat_actors.kernel import Actor, AnyRef, Escalate, Ref, Request, Restart, Terminated, handles
-from chat_actors.protocol import CloseCode
+from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Ref, Request, Restart, Terminated, handles
+from chat_actors.protocol import CloseCode, retry_after
 
 SessionFactory = Callable[[Peer, Limits, Ref[RegistrarMessage], Callable[[int], bytes]], SessionActor]
 
 
-class Admit(Request["Ref[SessionMessage] | Closing"], msgspec.Struct, frozen=True):
-    """Open a session for a new connection. The answer is its ref, or how to close the connection."""
+DRAIN_BATCH = 100
+"""Sessions that are told to go in one turn, before the others get theirs."""
+
+
+APART_MS = 100
+"""Milliseconds between the times at which two clients are told to come back, at most."""
+
+
+class Admit(Request["Hosted[SessionMessage] | Closing"], msgspec.Struct, frozen=True):
+    """Open a session for a new connection. The answer is the session, to be run in the connection's task, or how to
+    close the connection.
+    """
 
     peer: Peer
 
@@ -30,8 +41,11 @@ class CountSessions(Request[int], msgspec.Struct, frozen=True):
     """How many sessions are open."""
 
 
-class Drain(msgspec.Struct, frozen=True):
-    """Let nobody in any more."""
+class Drain(Request[None], msgspec.Struct, frozen=True):
+    """Let nobody in any more, and send everybody away. Answered when all have been told."""
+
+    come_back_within: float
+    """Seconds over which they are spread: each is told a time of its own."""
 
 
 GateMessage: TypeAlias = Admit | CountSessions | Drain
@@ -41,7 +55,7 @@ class GateState:
     """What outlives a crash of the gate: whose sessions are open, so that the counts stay right."""
 
     def __init__(self) -> None:
-        self.networks: dict[AnyRef, str] = {}
+        self.peers: dict[AnyRef, Peer] = {}
         self.of_network: Counter[str] = Counter()
         self.draining = False
 
@@ -67,36 +81,45 @@ class Gate(Actor[GateMessage]):
         self._session = session
 
     @handles
-    def admit(self, request: Admit) -> Ref[SessionMessage] | Closing:
+    def admit(self, request: Admit) -> Hosted[SessionMessage] | Closing:
         state, limits = self._state, self._limits
         network = network_of(request.peer.address)
         if request.peer.outbox.closing is not None:
             return request.peer.outbox.closing  # it has waited too long and gone
         if state.draining:
             return Closing(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
-        if limits.connections and len(state.networks) >= limits.connections:
+        if limits.connections and len(state.peers) >= limits.connections:
             return Closing(CloseCode.TRY_AGAIN_LATER, "the server is full; try again later")
         if limits.connections_per_ip and state.of_network[network] >= limits.connections_per_ip:
             return Closing(CloseCode.POLICY_VIOLATION, "too many connections from your address")
-        session = self.context.spawn(self._session, request.peer, limits, self._accounts, self._random_bytes)
-        self.context.watch(session)
-        state.networks[session] = network
+        session = self.context.spawn_hosted(self._session, request.peer, limits, self._accounts, self._random_bytes)
+        self.context.watch(session.ref)
+        state.peers[session.ref] = request.peer
         state.of_network[network] += 1
         return session
 
     @handles
     def session_ended(self, message: Terminated) -> None:
-        network = self._state.networks.pop(message.ref)
+        network = network_of(self._state.peers.pop(message.ref).address)
         self._state.of_network[network] -= 1
         if not self._state.of_network[network]:
             del self._state.of_network[network]
 
     @handles
     def count_sessions(self, request: CountSessions) -> int:
-        return len(self._state.networks)
+        return len(self._state.peers)
 
     @handles
-    def drain(self, message: Drain) -> None:
-        if not self._state.draining:
-            self._state.draining = True
-            self.context.events.publish(events.Draining(len(self._state.networks)))
+    async def drain(self, request: Drain) -> None:
+        if self._state.draining:
+            return
+        self._state.draining = True
+        everybody = list(self._state.peers.items())
+        self.context.events.publish(events.Draining(len(everybody)))
+        # No two are told the same time, or they would all come back at once; and a few need not wait long.
+        apart = max(1, min(APART_MS, int(request.come_back_within * 1000) // max(1, len(everybody))))
+        for n, (session, peer) in enumerate(everybody, start=1):
+            peer.outbox.close(CloseCode.SERVICE_RESTART, retry_after(n * apart))
+            session.stop()
+            if n % DRAIN_BATCH == 0:
+                await checkpoint()

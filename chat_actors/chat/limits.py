@@ -41,5 +41,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     backlog_bytes: int = 1_048_576
     """Bytes that may wait for a client that does not read."""
 
+    ping_seconds: float = 20.0
+    """Seconds between two pings. A client that has left two unanswered when the next is due is closed."""
+
     unauthenticated_seconds: float = 300.0
     """How long a connection may stay without authenticating, in seconds."""

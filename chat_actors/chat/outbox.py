@@ -13,20 +13,42 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from chat_actors.protocol import CloseCode, ServerMessage, encode
+from chat_actors.protocol import CloseCode, ServerMessage, encode, text_frame
 
 
-class Block(msgspec.Struct, frozen=True):
-    """Some messages, encoded once for however many receivers: the text of each frame, and the size of them all."""
+class Block:
+    """Some messages, made once for however many receivers, in each form that any of them needs: once, and then kept."""
 
-    texts: tuple[str, ...]
-    size: int
-    """Bytes of UTF-8."""
+    __slots__ = ("_frames", "_payloads", "_texts")
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        """`payloads`: each message in JSON and UTF-8, as `encode` makes it."""
+        self._payloads = payloads
+        self._frames: bytes | None = None
+        self._texts: Sequence[str] | None = None
 
     @classmethod
-    def of(cls, *messages: ServerMessage) -> Block:
-        texts = tuple(encode(message) for message in messages)
-        return cls(texts, sum(len(text) if text.isascii() else len(text.encode()) for text in texts))
+    def of(cls, message: ServerMessage) -> Block:
+        return cls((encode(message),))
+
+    @property
+    def frames(self) -> bytes:
+        """All of them as ready WebSocket frames in one piece, for whoever writes to a socket."""
+        if self._frames is None:
+            self._frames = b"".join(map(text_frame, self._payloads))
+        return self._frames
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The text of each, for whoever frames them himself."""
+        if self._texts is None:
+            self._texts = [payload.decode() for payload in self._payloads]
+        return self._texts
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8."""
+        return sum(map(len, self._payloads))
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -37,13 +59,17 @@ class Closing(msgspec.Struct, frozen=True):
 
 
 class Outbox(Protocol):
-    """What a session, a room or a bot may do with somebody's port. Nothing here blocks or raises."""
+    """What a session, a room or a bot may do with somebody's port. Nothing here blocks or raises.
+
+    Chosen once for each connection: one that writes ready frames to its socket or HTTP/2 stream
+    (`chat_actors.server.outbox`), or `QueueOutbox` for anything else. All pass one suite of tests.
+    """
 
     def offer(self, block: Block) -> bool:
         """Take the block for delivery, after all that was offered before. False: it is closed, or this overflowed it.
 
-        An outbox that overflows is closed with 4008 and drops what waited: a client gets every message in order or is
-        told that it does not; it is never given a stream with a hole.
+        An outbox that overflows is closed with 4008: a client gets every message in order or is told that it does not;
+        it is never given a stream with a hole.
         """
 
     def close(self, code: CloseCode, reason: str) -> None:

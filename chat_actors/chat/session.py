@@ -10,12 +10,24 @@ import msgspec
 
 from chat_actors.chat import events, registrar
 from chat_actors.chat.limits import Limits
+from chat_actors.chat.login import Login
 from chat_actors.chat.members import Member
+from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room import ROOMS, Enter, Leave, NotInRoom, RoomMessage
+from chat_actors.chat.room import NotInRoom
 from chat_actors.chat.room import Post as PostToRoom
-from chat_actors.identity import Challenge, SignatureUndecodable, TokenBucket, issue, verify
-from chat_actors.kernel import Actor, ActorStopped, AskFailed, AskTimeout, Cause, Ref, StopReason, Terminated, handles
+from chat_actors.identity import TokenBucket
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    Cause,
+    MailboxFull,
+    Ref,
+    StopReason,
+    Terminated,
+    Timer,
+    handles,
+)
 from chat_actors.protocol import (
     Authenticate,
     CloseCode,
@@ -34,13 +46,8 @@ from chat_actors.protocol import (
     messages,
     refusal,
     refusals,
+    retry_after,
 )
-
-ASK_TIMEOUT = 10.0
-"""Seconds that a session waits for the registrar before it says that the server is busy, or for a room to let it go.
-
-A room that does not answer in time crashes the session: nobody could say any more which room it is in.
-"""
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -49,12 +56,22 @@ class Frame(msgspec.Struct, frozen=True):
     text: str
 
 
+class Later(msgspec.Struct, frozen=True):
+    """A session's message to itself: a command that could not be carried out in the turn in which it came."""
+
+    command: Command
+
+
 class AuthenticationOverdue(msgspec.Struct, frozen=True):
     """A session's timer to itself."""
 
 
-SessionMessage: TypeAlias = Frame | NotInRoom
+SessionMessage: TypeAlias = Frame | Later | NotInRoom
 SessionRef: TypeAlias = Ref[SessionMessage]
+
+
+def _nothing_waits() -> None:
+    """For a connection that waits for its session by itself."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -62,14 +79,19 @@ class Peer(msgspec.Struct, frozen=True):
 
     address: str
     outbox: Outbox
+    resume: Callable[[], None] = _nothing_waits
+    """Called whenever the session has nothing left to do: its connection may go on reading."""
 
 
 class SessionActor(Actor[SessionMessage]):
     """Decodes what the client sends, checks it against its state, and answers or passes it on.
 
-    Frames are handled one at a time in the order sent, so a client may send the next command without waiting for the
-    answer to the last. When a room is full the session waits for it; its mailbox fills, and the connection stops
-    reading the socket. A crash ends this session (close code 1011) and nobody else's.
+    What can be done at once is done in the turn in which the frame comes off the socket (`on_delivery`): decode, state
+    table, rate limit, into the room's mailbox. What has to wait (a login, a change of rooms, a room that is full) waits
+    in this actor, and meanwhile nothing more is read from the socket; so frames are handled one at a time in the order
+    sent, and a client may send the next command without waiting for the answer to the last.
+
+    A crash ends this session (close code 1011) and nobody else's.
     """
 
     mailbox_capacity = 32
@@ -84,48 +106,95 @@ class SessionActor(Actor[SessionMessage]):
         self._peer = peer
         self._outbox = peer.outbox
         self._limits = limits
-        self._accounts = accounts
-        self._random_bytes = random_bytes
+        self._login = Login(peer.address, limits, accounts, random_bytes)
         self._frames = TokenBucket(limits.messages_per_second, limits.message_burst)
         self._moves = TokenBucket(limits.rooms_per_minute / 60, limits.rooms_per_minute)
-        self._challenge: Challenge | None = None
+        self._overdue: Timer | None = None
         self._user_id: str | None = None
-        self._room: Ref[RoomMessage] | None = None
-        self._room_id = ""
 
     @property
     def state(self) -> State:
         if self._user_id is None:
             return State.CONNECTED
-        return State.AUTHENTICATED if self._room is None else State.IN_ROOM
+        return State.AUTHENTICATED if self._membership.room is None else State.IN_ROOM
 
     async def on_start(self) -> None:
+        self._membership = Membership(self.context)
         self.context.events.publish(events.SessionOpened(self.context.self_ref.path, self._peer.address))
         if self._limits.unauthenticated_seconds:
-            self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
+            self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
 
     # -- what the client sends ---------------------------------------------------------------------------------------
 
+    def on_delivery(self, message: SessionMessage) -> None:
+        if not isinstance(message, Frame):
+            raise TypeError(f"only frames are delivered to a session, not {type(message).__name__}")
+        command = self._read(message.text)
+        if command is not None and not self._obey_now(command):
+            self.context.self_ref.send_nowait(Later(command))
+
     @handles
     async def frame(self, frame: Frame) -> None:
-        if not self._frames.take(anyio.current_time()):
-            self._refuse(refusals.TOO_MANY_FRAMES)
-            return
+        command = self._read(frame.text)
+        if command is not None and not self._obey_now(command):
+            await self._obey(command)
+
+    @handles
+    async def later(self, message: Later) -> None:
+        await self._obey(message.command)
+
+    def on_turn_end(self) -> None:
+        self._peer.resume()
+
+    def _read(self, text: str) -> Command | None:
+        """The command in a frame, if it may be obeyed. Else the client has been told why not."""
         try:
-            command = decode_command(frame.text)
+            if self._frames.is_limited and not self._frames.take(anyio.current_time()):
+                raise ProtocolError(refusals.TOO_MANY_FRAMES)
+            command = decode_command(text)
+            no = refusal(self.state, type(command))
         except ProtocolError as error:
-            self._refuse(error.refusal)
-            return
-        no = refusal(self.state, type(command)) or await self._obey(command)
+            no = error.refusal
+        else:
+            if no is None:
+                return command
+        self._refuse(no)
+        return None
+
+    def _obey_now(self, command: Command) -> bool:
+        """Carry out a command that needs no wait. False, and nothing has happened, if it does need one."""
+        match command:
+            case Post():
+                return self._post_now(command)
+            case GetChallenge():
+                self._tell(messages.Challenge(challenge=self._login.issue_challenge()))
+                return True
+            case _:
+                return False
+
+    def _post_now(self, command: Post) -> bool:
+        if self._limits.content_chars and len(command.content) > self._limits.content_chars:
+            self._refuse(refusals.content_too_long(self._limits.content_chars))
+        elif self._membership.room is None:
+            self._refuse(refusals.NOT_IN_ROOM)
+        else:
+            try:
+                self._membership.room.send_nowait(PostToRoom(self.context.self_ref, command.content))
+            except MailboxFull:
+                return False
+            except ActorStopped:
+                pass  # its Terminated is on the way, and tells the client
+        return True
+
+    async def _obey(self, command: Command) -> None:
+        no = await self._carry_out(command)
         if no is not None:
             self._refuse(no)
 
-    async def _obey(self, command: Command) -> Refusal | None:
+    async def _carry_out(self, command: Command) -> Refusal | None:
         match command:
             case Post():
                 return await self._post(command)
-            case GetChallenge():
-                return self._issue_challenge()
             case Register():
                 return await self._register(command)
             case Authenticate():
@@ -134,66 +203,41 @@ class SessionActor(Actor[SessionMessage]):
                 return await self._join(command)
             case SwitchRoom():
                 return await self._move_to(command.room_id)
+            case GetChallenge():
+                raise AssertionError("a challenge needs no wait")
             case _:
                 assert_never(command)
 
-    def _issue_challenge(self) -> Refusal | None:
-        self._challenge = issue(self._random_bytes, anyio.current_time())
-        self._tell(messages.Challenge(challenge=self._challenge.text))
+    async def _post(self, command: Post) -> Refusal | None:
+        """Wait for a place in the room's mailbox, and with us waits the client."""
+        if self._membership.room is None:
+            return refusals.NOT_IN_ROOM
+        try:
+            await self._membership.room.send(PostToRoom(self.context.self_ref, command.content))
+        except ActorStopped:
+            pass  # its Terminated is on the way, and tells the client
         return None
 
     async def _register(self, command: Register) -> Refusal | None:
-        request = registrar.Register(command.user_id, command.public_key, self._peer.address)
-        try:
-            no = await self._accounts.ask(request, timeout=ASK_TIMEOUT)
-        except (ActorStopped, AskFailed, AskTimeout):
-            return refusals.INTERNAL_FAILURE
+        no = await self._login.register(command)
         if no is None:
             self._tell(messages.registered(command.user_id))
         return no
 
     async def _authenticate(self, command: Authenticate) -> Refusal | None:
-        # Taken out before anything can fail: whatever comes of this try, the challenge is used up.
-        challenge, self._challenge = self._challenge, None
-        no = await self._check(command, challenge)
+        no = await self._login.authenticate(command)
         who = self.context.self_ref.path
         if no is not None:
             self.context.events.publish(events.AuthenticationFailed(who, command.user_id, self._peer.address, no.code))
             return no
         if command.user_id != self._user_id:
-            await self._leave()  # a room knows its members under the name that they came in with
+            await self._membership.leave()  # a room knows its members under the name that they came in with
             self._user_id = command.user_id
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
         self._tell(messages.authenticated(command.user_id))
         self.context.events.publish(events.UserAuthenticated(who, command.user_id, self._peer.address))
-        return None
-
-    async def _check(self, command: Authenticate, challenge: Challenge | None) -> Refusal | None:
-        try:
-            key = await self._accounts.ask(registrar.FindKey(command.user_id), timeout=ASK_TIMEOUT)
-        except (ActorStopped, AskFailed, AskTimeout):
-            return refusals.INTERNAL_FAILURE
-        if isinstance(key, Refusal):
-            return key
-        if key is None:
-            return refusals.USER_NOT_REGISTERED
-        if challenge is None:
-            return refusals.NO_CHALLENGE
-        if challenge.is_expired(anyio.current_time(), self._limits.challenge_seconds):
-            return refusals.CHALLENGE_EXPIRED
-        try:
-            return None if verify(key, challenge, command.signature) else refusals.INVALID_SIGNATURE
-        except SignatureUndecodable:
-            return refusals.AUTHENTICATION_FAILED
-
-    async def _post(self, command: Post) -> Refusal | None:
-        if self._limits.content_chars and len(command.content) > self._limits.content_chars:
-            return refusals.content_too_long(self._limits.content_chars)
-        if self._room is None:
-            return refusals.NOT_IN_ROOM
-        try:
-            await self._room.send(PostToRoom(self.context.self_ref, command.content))
-        except ActorStopped:
-            pass  # its Terminated is on the way, and tells the client
         return None
 
     # -- rooms -------------------------------------------------------------------------------------------------------
@@ -208,55 +252,22 @@ class SessionActor(Actor[SessionMessage]):
             return refusals.INVALID_ROOM_ID
         if not self._moves.take(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
-        if room_id != self._room_id:
-            await self._leave()
-        return await self._enter(room_id)
-
-    async def _enter(self, room_id: str) -> Refusal | None:
+        if room_id != self._membership.room_id:
+            await self._membership.leave()
         if self._user_id is None:
             raise AssertionError("the state table lets nobody in who has not authenticated")
-        member = Member(self.context.self_ref, self._user_id, self._outbox)
-        while True:
-            try:
-                room = self.context.get_or_spawn(ROOMS, room_id)
-            except ActorStopped:
-                return refusals.INTERNAL_FAILURE  # the server is stopping
-            try:
-                await room.send(Enter(member))
-            except ActorStopped:
-                continue  # it went away, being empty, just before: the next one is new
-            if room is not self._room:
-                self._forget_room()  # one of the same id, which failed for good while this join was on its way
-            self._room, self._room_id = room, room_id
-            self.context.watch(room)
-            return None
-
-    async def _leave(self) -> None:
-        room = self._forget_room()
-        if room is not None:
-            try:
-                # An answer and not just a message: after this nothing of the old room can reach the client, so what
-                # it sees after `joined` is of the new room.
-                await room.ask(Leave(self.context.self_ref), timeout=ASK_TIMEOUT)
-            except (ActorStopped, AskFailed):
-                pass  # a room that is gone has no members
-
-    def _forget_room(self) -> Ref[RoomMessage] | None:
-        room, self._room, self._room_id = self._room, None, ""
-        if room is not None:
-            self.context.unwatch(room)
-        return room
+        return await self._membership.enter(room_id, Member(self.context.self_ref, self._user_id, self._outbox))
 
     @handles
     def room_ended(self, message: Terminated) -> None:
-        if message.ref is self._room:
-            self._forget_room()
+        if message.ref is self._membership.room:
+            self._membership.forget()
             self._refuse(refusals.ROOM_CLOSED)
 
     @handles
     async def not_in_room(self, message: NotInRoom) -> None:
-        if message.room is self._room:
-            await self._leave()  # and not just forget: a later join may have gone through meanwhile
+        if message.room is self._membership.room:
+            await self._membership.leave()  # and not just forget: a later join may have gone through meanwhile
             self._refuse(refusals.ROOM_CLOSED)
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -273,7 +284,7 @@ class SessionActor(Actor[SessionMessage]):
             case Cause.FAILED:
                 self._outbox.close(CloseCode.INTERNAL_ERROR, "the server failed in this session; reconnect")
             case Cause.ASKED | Cause.FINISHED | Cause.KILLED:
-                self._outbox.close(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
+                self._outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
         closing = self._outbox.closing
         who = self.context.self_ref.path
         if closing is not None and closing.code is CloseCode.TOO_SLOW:

@@ -61,6 +61,11 @@ class TokenBucket:
         self._tokens = self._burst
         self._updated: float | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it is worth the look at a clock."""
+        return bool(self._rate)
+
     def take(self, now: float) -> bool:
         """Take one token if there is one."""
         if not self._rate:

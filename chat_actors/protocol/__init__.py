@@ -1,7 +1,7 @@
 """The wire protocol: messages, codec, states, errors and close codes. Knows no event loop and no clock."""
 
 from chat_actors.protocol import messages, refusals
-from chat_actors.protocol.close_codes import CloseCode
+from chat_actors.protocol.close_codes import CloseCode, retry_after
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
 from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
 from chat_actors.protocol.frames import WHOLE_TEXT, text_frame
@@ -37,5 +37,6 @@ __all__ = [
     "messages",
     "refusal",
     "refusals",
+    "retry_after",
     "text_frame",
 ]

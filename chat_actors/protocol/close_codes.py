@@ -5,6 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 
+def retry_after(milliseconds: int) -> str:
+    """The reason of a close with 1012: when to come back."""
+    return f"retry after {milliseconds}"
+
+
 class CloseCode(IntEnum):
     """Why a connection was closed, for the client to act on."""
 

@@ -89,9 +89,9 @@ def _shown(kind: Any) -> str:
     return kind if isinstance(kind, str) else _encoder.encode(kind).decode()
 
 
-def encode(message: ServerMessage) -> str:
-    """The text of the frame for a message of the server."""
-    return _encoder.encode(message).decode()
+def encode(message: ServerMessage) -> bytes:
+    """The payload of the frame for a message of the server: JSON in UTF-8."""
+    return _encoder.encode(message)
 
 
 def encode_command(command: Command) -> str:

@@ -12,7 +12,7 @@ from chat_actors.chat.directory import RoomFactory
 from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import KernelError
 from chat_actors.server.addresses import client_address
-from chat_actors.server.connection import Connection
+from chat_actors.server.connection import Connection, control_of
 from chat_actors.server.pages import WELCOME
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
@@ -64,6 +64,9 @@ def create_app(
         address = client_address(
             socket.remote_addr, socket.headers.getlist("X-Forwarded-For"), settings.server.trusted_proxies
         )
+        control = control_of(socket)
+        if control is not None:
+            runtime.drain_with(control)
         await Connection(runtime.chat, settings.limits, address).serve(socket)
 
     @app.get("/")

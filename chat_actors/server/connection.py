@@ -9,18 +9,81 @@ import anyio
 import msgspec
 from quart import Websocket
 
-from chat_actors.chat import Admit, Chat, Closing, Frame, Limits, Peer, QueueOutbox, SessionRef
-from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout
-from chat_actors.protocol import CloseCode
-from chat_actors.server.transport import EXTENSION, Bounds, Control, PeerDisconnected
+from chat_actors.chat import Admit, Chat, Closing, Frame, Limits, Outbox, Peer, QueueOutbox, SessionMessage
+from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Hosted
+from chat_actors.protocol import CloseCode, retry_after
+from chat_actors.server.outbox import LineOutbox
+from chat_actors.server.text_connection import TextConnection
+from chat_actors.server.transport import EXTENSION, Bounds, Control, Line
 
 logger = logging.getLogger(__name__)
 
 ADMIT_WITHIN = 10.0
 """Seconds that a new connection waits for its session."""
 
-GOODBYE_WITHIN = 1.0
-"""Seconds that a client gets to take what still waits for it, once its socket is to be closed."""
+
+def control_of(socket: Websocket) -> Control | None:
+    """The transport under a WebSocket, on a server that has ours."""
+    extensions: dict[str, Any] = socket.scope.get("extensions") or {}
+    return extensions.get(EXTENSION)
+
+
+class DirectConnection:
+    """Implements `Receiver`: what the transport takes off the socket is handled by the session in the same turn."""
+
+    __slots__ = ("_address", "_backlog_bytes", "_line", "_session", "outbox")
+
+    def __init__(self, address: str, limits: Limits) -> None:
+        self.outbox = LineOutbox()
+        self._address = address
+        self._backlog_bytes = limits.backlog_bytes
+        self._session: Hosted[SessionMessage]
+        self._line: Line | None = None
+
+    def take_over(self, control: Control, session: Hosted[SessionMessage]) -> None:
+        """From here on the connection's task is the session's."""
+        self._session = session
+        self._line = control.take_over(self, self.run)
+        self.outbox.open(self._line)
+
+    def resume(self) -> None:
+        """The session has nothing left to do."""
+        if self._line is not None:
+            self._line.resume()
+
+    async def run(self) -> None:
+        """The session's life. Returns when it has ended; the transport then sees to the client's end."""
+        path = self._session.ref.path
+        try:
+            await self._session.run()
+        finally:
+            self.outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))  # cancelled, or ended before it began
+        log_closing(path, self._address, self.outbox)
+
+    def text(self, text: str) -> bool:
+        return self._session.ref.deliver_nowait(Frame(text)) or self._session.ref.is_stopped
+
+    def binary(self, data: bytes) -> bool:
+        self.outbox.close(CloseCode.UNSUPPORTED_DATA, "send JSON in text frames, not in binary ones")
+        return True
+
+    def overflowed(self) -> None:
+        reason = f"too slow: over {self._backlog_bytes} bytes were waiting; reconnect and catch up"
+        self.outbox.close(CloseCode.TOO_SLOW, reason)
+        self._session.ref.stop()
+
+    def ended(self, code: int) -> None:
+        if self.outbox.closing is None:
+            logger.info("%s: the client at %s has gone (%d)", self._session.ref.path, self._address, code)
+        self.outbox.forsake()
+        self._session.ref.stop()
+
+
+def log_closing(path: str, address: str, outbox: Outbox) -> None:
+    """One line for each client that was closed and did not go by itself."""
+    closing = outbox.closing
+    if closing is not None and closing.code is not CloseCode.NORMAL:
+        logger.info("%s: closing the client at %s (%d %s)", path, address, closing.code, closing.reason)
 
 
 class Connection(msgspec.Struct, frozen=True):
@@ -31,87 +94,58 @@ class Connection(msgspec.Struct, frozen=True):
     address: str
 
     async def serve(self, socket: Websocket) -> None:
-        """Accept the socket and carry texts both ways. Returns when the connection is over, however it ends."""
-        extensions: dict[str, Any] = socket.scope.get("extensions") or {}
-        control: Control | None = extensions.get(EXTENSION)
-        if control is not None:
-            control.limit(Bounds(frame_bytes=self.limits.frame_bytes))
-        outbox = QueueOutbox(self.limits.backlog_bytes)
-        admitted = await self._admit(outbox)
-        if isinstance(admitted, Closing):
-            outbox.close(admitted.code, admitted.reason)
-            await socket.accept()
-            await self._write(socket, outbox, anyio.Event())
+        """Let the client in, or close it with the reason.
+
+        On our own transport this returns once the connection has been handed over to its session, which then lives
+        without Quart; on any other server when the connection is over.
+        """
+        control = control_of(socket)
+        if control is None:
+            await self._serve_texts(socket)
+        else:
+            await self._serve_directly(socket, control)
+
+    async def _serve_directly(self, socket: Websocket, control: Control) -> None:
+        bounds = Bounds(
+            frame_bytes=self.limits.frame_bytes,
+            backlog_bytes=self.limits.backlog_bytes,
+            ping_seconds=self.limits.ping_seconds,
+        )
+        control.limit(bounds)
+        connection = DirectConnection(self.address, self.limits)
+        session = await self._admit(Peer(self.address, connection.outbox, connection.resume))
+        if isinstance(session, Closing):
+            await self._turn_away(socket, session)
             return
         try:
             await socket.accept()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, socket, outbox, admitted, tasks.cancel_scope)
-                tasks.start_soon(self._write_until_closed, socket, outbox, control, admitted.path, tasks.cancel_scope)
-        finally:
-            admitted.stop()
+            connection.take_over(control, session)
+        except BaseException:
+            session.ref.stop()
+            raise
 
-    async def _admit(self, outbox: QueueOutbox) -> SessionRef | Closing:
+    async def _serve_texts(self, socket: Websocket) -> None:
+        outbox = QueueOutbox(self.limits.backlog_bytes)
+        session = await self._admit(Peer(self.address, outbox))
+        if isinstance(session, Closing):
+            await self._turn_away(socket, session)
+        else:
+            await TextConnection(socket, session, outbox, self.limits.frame_bytes).serve()
+            log_closing(session.ref.path, self.address, outbox)
+
+    async def _admit(self, peer: Peer) -> Hosted[SessionMessage] | Closing:
         try:
-            # Shielded: a session that is opened while nobody waits for its ref any more would stay for ever.
+            # Shielded: a session that is opened while nobody waits for it any more would stay for ever.
             with anyio.CancelScope(shield=True):
-                return await self.chat.gate.ask(Admit(Peer(self.address, outbox)), timeout=ADMIT_WITHIN)
+                return await self.chat.gate.ask(Admit(peer), timeout=ADMIT_WITHIN)
             raise AssertionError("nothing cancels this scope")
         except ActorStopped:
-            return Closing(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
+            closing = Closing(CloseCode.SERVICE_RESTART, retry_after(0))
         except (AskFailed, AskTimeout):
-            return Closing(CloseCode.TRY_AGAIN_LATER, "the server is busy; try again later")
+            closing = Closing(CloseCode.TRY_AGAIN_LATER, "the server is busy; try again later")
+        peer.outbox.close(closing.code, closing.reason)  # so the gate, if it comes to it, lets nobody in
+        return closing
 
-    async def _read(
-        self, socket: Websocket, outbox: QueueOutbox, session: SessionRef, connection: anyio.CancelScope
-    ) -> None:
-        """Hand each text to the session; when that is full, stop reading: the client's own sending then stalls.
-
-        Once the socket is to be closed, what still comes is thrown away, up to the client's own Close.
-        """
-        try:
-            while True:
-                data = await socket.receive()
-                if outbox.closing is not None:
-                    continue
-                if isinstance(data, bytes):
-                    outbox.close(CloseCode.UNSUPPORTED_DATA, "send JSON in text frames, not in binary ones")
-                elif self.limits.frame_bytes and len(data.encode()) > self.limits.frame_bytes:
-                    outbox.close(CloseCode.TOO_BIG, f"a message may have at most {self.limits.frame_bytes} bytes")
-                else:
-                    await self._pass_on(data, outbox, session)
-        except PeerDisconnected as gone:
-            if outbox.closing is None:  # otherwise its closing has been logged
-                logger.info("%s: the client at %s has gone (%d)", session.path, self.address, gone.code)
-            connection.cancel()
-
-    async def _pass_on(self, text: str, outbox: QueueOutbox, session: SessionRef) -> None:
-        try:
-            await session.send(Frame(text))
-        except ActorStopped:
-            outbox.close(CloseCode.INTERNAL_ERROR, "the session has ended; reconnect")
-
-    async def _write_until_closed(
-        self, socket: Websocket, outbox: QueueOutbox, control: Control | None, path: str, connection: anyio.CancelScope
-    ) -> None:
-        written = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write, socket, outbox, written)
-            closing = await outbox.wait_closed()
-            logger.info("%s: closing the client at %s (%d %s)", path, self.address, closing.code, closing.reason)
-            with anyio.move_on_after(GOODBYE_WITHIN):
-                await written.wait()
-            tasks.cancel_scope.cancel()
-        if written.is_set():
-            await anyio.sleep(GOODBYE_WITHIN)  # for the client's own Close, which cuts this short
-        elif control is not None:
-            # It does not take its goodbye: neither a close frame nor close() gets past a full buffer.
-            await control.abort()
-        connection.cancel()
-
-    async def _write(self, socket: Websocket, outbox: QueueOutbox, written: anyio.Event) -> None:
-        while not isinstance(batch := await outbox.take(), Closing):
-            for text in batch:
-                await socket.send(text)
-        await socket.close(int(batch.code), batch.reason[:100])
-        written.set()
+    async def _turn_away(self, socket: Websocket, closing: Closing) -> None:
+        await socket.accept()
+        await socket.close(int(closing.code), closing.reason)

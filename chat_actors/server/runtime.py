@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import anyio
 from chat_actors.chat import Chat, Drain, RoomActor, SessionActor, start_chat
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.chat.gate import SessionFactory
-from chat_actors.kernel import ActorSystem
+from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
 from chat_actors.server.settings import Settings
+from chat_actors.server.transport import Control
 from chat_actors.storage import Accounts, SqliteAccounts
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Runtime:
         self._session = session
         self._on_failure = on_failure
         self._task: asyncio.Task[None] | None = None
+        self._draining: asyncio.Task[None] | None = None
 
     @property
     def chat(self) -> Chat:
@@ -84,10 +86,31 @@ class Runtime:
         finally:
             started.set()
 
+    def drain_with(self, control: Control) -> None:
+        """Say goodbye to everybody when the server that this connection is on begins to stop.
+
+        That is when it has stopped listening. Quart's shutdown hooks come too late: after the connections were cut.
+        """
+        if self._draining is None:
+            wait, seconds = control.wait_draining, control.drain_seconds
+            self._draining = asyncio.create_task(self._drain_after(wait, seconds), name="drain")
+
+    async def _drain_after(self, wait_draining: Callable[[], Awaitable[None]], seconds: float) -> None:
+        await wait_draining()
+        await self._drain(seconds)
+
+    async def _drain(self, within: float) -> None:
+        try:
+            await self.chat.gate.ask(Drain(self.settings.server.drain_seconds), timeout=within)
+        except (ActorStopped, AskFailed, AskTimeout) as error:
+            logger.warning("not everybody could be told that the server stops: %s", error)
+
     async def stop(self, *, within: float) -> None:
         """End sessions, rooms and storage, in this order. Doing it twice changes nothing."""
+        if self._draining is not None:
+            self._draining.cancel()
         if self._task is not None:
-            if self._chat is not None:
-                self._chat.gate.tell(Drain())
+            if self._chat is not None and not self._task.done():
+                await self._drain(within)
             await self.system.stop(within=within)
             await self._task

@@ -13,11 +13,8 @@ from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from chat_actors.server.app import create_app
-from chat_actors.server.runtime import Runtime, open_accounts
+from chat_actors.server.runtime import open_accounts
 from chat_actors.server.settings import Settings
-
-STOP_WITHIN = 10.0
-"""Seconds for saying goodbye to everybody after a signal."""
 
 FAILED = 70
 """Exit code after a failure of the actor system (EX_SOFTWARE of sysexits.h)."""
@@ -53,7 +50,6 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         raise CannotListen(settings.server.bind, error) from error
     # Opened here and not in the app's startup: Hypercorn would wrap what goes wrong into an error of its own.
     app = create_app(settings, on_failure=fail, accounts=await open_accounts(settings))
-    runtime: Runtime = app.extensions["chat_actors"]
     listening = (sockets.secure_sockets or sockets.insecure_sockets)[0]
 
     def on_signal() -> None:
@@ -63,9 +59,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 
     async def until_stopped() -> None:
         announce(_url(listening.getsockname(), is_secure=config.ssl_enabled))
-        await stopping.wait()
-        # Here and not in Quart's shutdown hook: that one runs when Hypercorn has cut all connections already.
-        await runtime.stop(within=STOP_WITHIN)
+        await stopping.wait()  # then Hypercorn stops listening, and its connections say so: see Runtime.drain_with
 
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -83,7 +77,7 @@ def _hypercorn_config(settings: Settings) -> Config:
     config.keyfile = settings.server.keyfile or None
     config.include_server_header = False
     config.errorlog = logging.getLogger("hypercorn")
-    config.graceful_timeout = 3.0
+    config.graceful_timeout = settings.server.drain_seconds
     if settings.limits.frame_bytes:
         config.websocket_max_message_size = settings.limits.frame_bytes
     return config

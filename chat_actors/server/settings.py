@@ -27,6 +27,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     workers: int = 1
     """Processes."""
 
+    drain_seconds: float = 10.0
+    """How long the end of the server may take, and over how many seconds its clients are told to come back."""
+
     trusted_proxies: int = 0
     """How many reverse proxies in front of it add to `X-Forwarded-For`."""
 
@@ -83,6 +86,7 @@ _RULES: Mapping[str, _Rule] = {
     "server.bind": _Rule(_is_bind, "be host:port, [ipv6]:port or unix:/path"),
     "server.certfile": _Rule(_is_file_or_empty, "name a file that exists"),
     "server.keyfile": _Rule(_is_file_or_empty, "name a file that exists"),
+    "server.drain_seconds": _Rule(lambda value: 0 < value < math.inf, "be more than 0"),
     "server.trusted_proxies": _Rule(lambda value: value >= 0, "be 0 or more"),
     "data.dir": _Rule(bool, "name a folder"),
     "limits.frame_bytes": _Rule(

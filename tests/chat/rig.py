@@ -7,7 +7,7 @@ import anyio
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from chat_actors.chat import Admit, Frame, Limits, Peer, QueueOutbox, RoomActor, SessionActor, start_chat
+from chat_actors.chat import Admit, Closing, Frame, Limits, Peer, QueueOutbox, RoomActor, SessionActor, start_chat
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles
@@ -85,7 +85,10 @@ class MemoryChat:
     async def connect(self, address="192.0.2.1"):
         outbox = QueueOutbox(self.limits.backlog_bytes)
         session = await self.chat.gate.ask(Admit(Peer(address, outbox)), timeout=5)
-        return MemoryClient(session, outbox) if not hasattr(session, "code") else session
+        if isinstance(session, Closing):
+            return session
+        self.system.start_task(session.run)
+        return MemoryClient(session.ref, outbox)
 
     async def log_in(self, user_id, room=None):
         client = await self.connect()

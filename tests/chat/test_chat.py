@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 def room_of(client):
-    return next(iter(client.session._cell.actor._room for _ in [0]))
+    return client.session._cell.actor._membership.room
 
 
 async def test_a_crash_in_a_room_restarts_it_and_its_members_still_chat():
@@ -121,7 +121,7 @@ async def test_connections_over_the_limits_are_turned_away_and_let_in_again_when
 async def test_a_draining_gate_lets_nobody_in():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
-        chat.chat.gate.tell(Drain())
+        await chat.chat.gate.ask(Drain(come_back_within=1), timeout=1)
         assert (await chat.connect()).code is CloseCode.SERVICE_RESTART
 
 
@@ -222,7 +222,7 @@ async def test_a_join_that_waited_while_its_room_failed_for_good_is_in_the_new_r
         # Before the session has come to the end of its old room: the join is in its mailbox first.
         room = system.get_or_spawn(ROOMS, "red")
         actor = alice.session._cell.actor
-        await actor._enter("red")
+        await actor._move_to("red")
         await settle(system)
         assert room_of(alice) is room
         await alice.send(type="switch_room", roomId="blue")

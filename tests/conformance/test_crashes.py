@@ -26,11 +26,10 @@ class FragileRoom(RoomActor):
 
 
 class FragileSession(SessionActor):
-    @handles
-    async def frame(self, frame: Frame) -> None:
-        if "session boom" in frame.text:
+    def on_delivery(self, message: Frame) -> None:
+        if "session boom" in message.text:
             raise ValueError("the session was asked to crash")
-        await super().frame(frame)
+        super().on_delivery(message)
 
 
 @pytest.fixture

@@ -114,7 +114,7 @@ def test_a_client_ignores_fields_that_it_does_not_know():
 @given(TEXT)
 def test_what_the_server_sends_is_one_line_of_json(content):
     message = messages.ChatMessage("alice", "general", content, "2026-01-01T00:00:00.000Z", 1)
-    text = encode(message)
+    text = encode(message).decode()
     assert "\n" not in text
     assert list(json.loads(text)) == ["type", "userId", "roomId", "content", "timestamp", "seq"]
     assert decode_message(text) == message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 
 LINGER = 0.9
@@ -12,6 +13,20 @@ Closing at once, with bytes of the client still unread, makes the kernel send a 
 Close frame (RFC 6455, section 7.1.1, has the server wait for this reason). Short of a second, so that who is evicted
 is gone within one.
 """
+
+
+try:
+    import sniffio
+except ModuleNotFoundError:  # it comes with trio; without it anyio needs no telling
+    sniffio = None  # type: ignore[assignment]  # the usual way to say that an optional module is missing
+
+
+def callback_context() -> Context:
+    """A context in which anyio knows that it is on asyncio: sniffio tells that by the task, and a callback has none."""
+    context = copy_context()
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, "asyncio")
+    return context
 
 
 class Sink(Protocol):
@@ -32,6 +47,9 @@ class Sink(Protocol):
 
 class Carrier(Protocol):
     """For one WebSocket; once that is gone its calls do nothing."""
+
+    context: Context
+    """What callbacks about this WebSocket run in."""
 
     outlives_its_app: bool
     """Whether the client's last bytes are still to be read when the app has ended: closing would reset them."""

@@ -97,10 +97,11 @@ class Control(Protocol):
         block of ciphertext come on top.
         """
 
-    async def wait_draining(self) -> None:
-        """Wait until the server has stopped listening, and its connections are to end: the time to say goodbye.
+    @property
+    def wait_draining(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Waits until the server has stopped listening, and its connections are to end: the time to say goodbye.
 
-        The same moment for all connections of a server process, so one wait is enough.
+        The same moment for all connections of a server process, so one wait is enough; it does not keep this alive.
         """
 
     @property

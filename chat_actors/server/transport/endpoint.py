@@ -140,7 +140,7 @@ class Endpoint:
             pieces += 1
             if pieces == PIECES_IN_A_TURN and len(self._splitter):
                 self._pause()
-                asyncio.get_running_loop().call_soon(self.resume)
+                asyncio.get_running_loop().call_soon(self.resume, context=self._carrier.context)
                 return
         self.is_paused = False
         self._carrier.resume()
@@ -267,7 +267,8 @@ class Endpoint:
     # -- is it still there? --------------------------------------------------------------------------------------------
 
     def _beat_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._bounds.ping_seconds, self._guard, self._beat)
+        loop, context = asyncio.get_running_loop(), self._carrier.context
+        self._timer = loop.call_later(self._bounds.ping_seconds, self._guard, self._beat, context=context)
 
     def _beat(self) -> None:
         if self._is_closing or self.is_over:

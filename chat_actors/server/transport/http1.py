@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
-from chat_actors.server.transport.carrier import Sink
+from chat_actors.server.transport.carrier import Sink, callback_context
 from chat_actors.server.transport.tcp_server import ChatTCPServer, server_of
 from chat_actors.server.transport.websocket_stream import ChatStream
 
@@ -28,7 +28,7 @@ class ChatH11Protocol(H11Protocol):
 class Http1Carrier(asyncio.Protocol):
     """Implements `Carrier`. Takes the place of asyncio's stream protocol, which goes on with what concerns writing."""
 
-    __slots__ = ("_before", "_is_bound", "_protocol", "_server", "_stream", "_transport", "outlives_its_app")
+    __slots__ = ("_before", "_is_bound", "_protocol", "_server", "_stream", "_transport", "context", "outlives_its_app")
 
     def __init__(self, server: ChatTCPServer, protocol: H11Protocol, stream: ChatStream) -> None:
         self.outlives_its_app = True
@@ -38,6 +38,7 @@ class Http1Carrier(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", server.writer.transport)
         self._before = cast("asyncio.Protocol", self._transport.get_protocol())
         self._is_bound = False
+        self.context = callback_context()
         self._transport.set_protocol(self)
         self.resume()  # the stream protocol may have paused it, and will not resume it any more
 
@@ -79,15 +80,15 @@ class Http1Carrier(asyncio.Protocol):
     # -- asyncio's protocol --------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._stream.received(data)
+        self.context.run(self._stream.received, data)
 
     def eof_received(self) -> bool:
-        self._stream.peer_ended()
+        self.context.run(self._stream.peer_ended)
         return False  # the transport closes itself, after what waits to be sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._before.connection_lost(exc)
-        self._stream.lost()
+        self.context.run(self._stream.lost)
 
     def pause_writing(self) -> None:
         self._before.pause_writing()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from types import MethodType
 from typing import Any, Protocol, cast
 
+from hypercorn.asyncio.worker_context import EventWrapper
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
 from hypercorn.protocol.ws_stream import ASGIWebsocketState, WSStream
 from hypercorn.typing import WebsocketAcceptEvent
@@ -82,8 +83,9 @@ class ChatStream(WSStream):
     def backlog(self) -> int:
         return self.carrier.backlog()
 
-    async def wait_draining(self) -> None:
-        await self.context.terminated.wait()
+    @property
+    def wait_draining(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        return cast("EventWrapper", self.context.terminated).wait
 
     @property
     def drain_seconds(self) -> float:

@@ -70,6 +70,9 @@ class Sockets:
         async with asyncio.timeout(10):
             return await self._told.get()
 
+    def is_paused(self, mode):
+        return self.controls[mode].endpoint.is_paused
+
     def protocol(self, mode):
         return self.controls[mode].send.__self__
 

@@ -34,7 +34,7 @@ async def test_what_came_before_a_close_is_handed_out_first(connect):
     async with LiveServer(sockets.app) as server:
         peer = await connect(server.port, "/ws?mode=slow")
         await peer.write(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(100)) + frame_bytes(CLOSE, b"\x0f\xa1"))
-        await eventually(lambda: sockets.controls["slow"].endpoint.is_paused)
+        await eventually(lambda: sockets.is_paused("slow"))
         sockets.release.set()
         assert [await sockets.next() for _ in range(101)] == [*(str(n) for n in range(100)), 4001]
         assert sockets.controls["slow"].peer_close_code == 4001
@@ -110,7 +110,7 @@ async def test_a_handler_that_returns_with_messages_unread_ends_its_connection(c
     async with LiveServer(sockets.app) as server:
         peer = await connect(server.port, "/ws?mode=idle")
         sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x" * 1000) * 60))
-        await eventually(lambda: sockets.controls["idle"].endpoint.is_paused)
+        await eventually(lambda: sockets.is_paused("idle"))
         sockets.release.set()
         assert (await peer.receive_close())[0] == 1000
         await asyncio.wait_for(sending, 10)
@@ -125,7 +125,7 @@ async def test_b4_abort_lets_the_blocked_reader_of_a_connection_go(connect):
         before = descriptors()
         peer = await connect(server.port, "/ws?mode=idle")
         sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x" * 60_000) * 100))
-        await eventually(lambda: sockets.controls["idle"].endpoint.is_paused)
+        await eventually(lambda: sockets.is_paused("idle"))
         await sockets.controls["idle"].abort()
         await peer.wait_ended()
         sending.cancel()

@@ -1,0 +1,68 @@
+"""How a connection proves who its user is: one challenge at a time, each good for one try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from chat_actors.chat import registrar
+from chat_actors.chat.limits import Limits
+from chat_actors.identity import Challenge, SignatureUndecodable, issue, verify
+from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Ref
+from chat_actors.protocol import Authenticate, Refusal, Register, refusals
+
+ASK_TIMEOUT = 10.0
+"""Seconds that a session waits for the registrar before it says that the server is busy."""
+
+
+class Login:
+    """The part of a session that deals with keys."""
+
+    __slots__ = ("_accounts", "_address", "_challenge", "_challenge_seconds", "_random_bytes")
+
+    def __init__(
+        self,
+        address: str,
+        limits: Limits,
+        accounts: Ref[registrar.RegistrarMessage],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._address = address
+        self._challenge_seconds = limits.challenge_seconds
+        self._accounts = accounts
+        self._random_bytes = random_bytes
+        self._challenge: Challenge | None = None
+
+    def issue_challenge(self) -> str:
+        """A new challenge, in base64, in place of the last one."""
+        self._challenge = issue(self._random_bytes, anyio.current_time())
+        return self._challenge.text
+
+    async def register(self, command: Register) -> Refusal | None:
+        """Put a new user's key into the accounts. Why not, or None."""
+        request = registrar.Register(command.user_id, command.public_key, self._address)
+        try:
+            return await self._accounts.ask(request, timeout=ASK_TIMEOUT)
+        except (ActorStopped, AskFailed, AskTimeout):
+            return refusals.INTERNAL_FAILURE
+
+    async def authenticate(self, command: Authenticate) -> Refusal | None:
+        """Check the signature of the challenge, which is used up whatever comes of it. Why not, or None."""
+        challenge, self._challenge = self._challenge, None
+        try:
+            key = await self._accounts.ask(registrar.FindKey(command.user_id), timeout=ASK_TIMEOUT)
+        except (ActorStopped, AskFailed, AskTimeout):
+            return refusals.INTERNAL_FAILURE
+        if isinstance(key, Refusal):
+            return key
+        if key is None:
+            return refusals.USER_NOT_REGISTERED
+        if challenge is None:
+            return refusals.NO_CHALLENGE
+        if challenge.is_expired(anyio.current_time(), self._challenge_seconds):
+            return refusals.CHALLENGE_EXPIRED
+        try:
+            return None if verify(key, challenge, command.signature) else refusals.INVALID_SIGNATURE
+        except SignatureUndecodable:
+            return refusals.AUTHENTICATION_FAILED

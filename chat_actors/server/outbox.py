@@ -1,0 +1,45 @@
+"""The outbox that writes ready frames to its socket, or to its HTTP/2 stream: lanes one and two."""
+
+from __future__ import annotations
+
+from chat_actors.chat import Block, Closing
+from chat_actors.protocol import CloseCode
+from chat_actors.server.transport import Line
+
+
+class LineOutbox:
+    """Implements `Outbox`. Nothing waits in it: what is offered is with the transport at once, in the offerer's turn.
+
+    No task, no queue, no encoding for each client: for a room of 200 that is a tenth of what a queue and a writer cost.
+    The bound is the transport's own (`Bounds.backlog_bytes`), which tells the connection when it is passed.
+    """
+
+    __slots__ = ("_line", "_write", "closing")
+
+    def __init__(self) -> None:
+        self.closing: Closing | None = None
+        self._line: Line | None = None
+
+    def open(self, line: Line) -> None:
+        """The WebSocket is there. To be called once, before anything is offered."""
+        self._line = line
+        self._write = line.write
+        if self.closing is not None:
+            line.close(int(self.closing.code), self.closing.reason)
+
+    def offer(self, block: Block) -> bool:
+        if self.closing is not None:
+            return False
+        self._write(block.frames)
+        return self.closing is None
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        if self.closing is None:
+            self.closing = Closing(code, reason)
+            if self._line is not None:
+                self._line.close(int(code), reason)
+
+    def forsake(self) -> None:
+        """The client has gone: there is nobody to write to, nor to close."""
+        if self.closing is None:
+            self.closing = Closing(CloseCode.NORMAL, "the client has gone")

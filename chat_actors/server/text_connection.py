@@ -1,0 +1,85 @@
+"""Lane three: a WebSocket on a server that has not our transport, through ASGI's texts one by one."""
+
+from __future__ import annotations
+
+import anyio
+import msgspec
+from quart import Websocket
+
+from chat_actors.chat import Closing, Frame, QueueOutbox, SessionMessage
+from chat_actors.kernel import ActorStopped, Hosted
+from chat_actors.protocol import CloseCode
+from chat_actors.server.transport import PeerDisconnected
+
+GOODBYE_WITHIN = 1.0
+"""Seconds that a client gets to take what still waits for it, once its socket is to be closed."""
+
+
+class TextConnection(msgspec.Struct, frozen=True):
+    """A task that reads, a task that writes, and the session in the task of the handler."""
+
+    socket: Websocket
+    session: Hosted[SessionMessage]
+    outbox: QueueOutbox
+    frame_bytes: int
+
+    async def serve(self) -> None:
+        """Accept the socket and carry texts both ways. Returns when the connection is over, however it ends."""
+        try:
+            await self.socket.accept()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._carry)
+                await self.session.run()
+        finally:
+            self.session.ref.stop()
+
+    async def _carry(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read, tasks.cancel_scope)
+            tasks.start_soon(self._write_until_closed, tasks.cancel_scope)
+        self.session.ref.stop()
+
+    async def _read(self, connection: anyio.CancelScope) -> None:
+        """Hand each text to the session; when that is full, stop reading: the client's own sending then stalls.
+
+        Once the socket is to be closed, what still comes is thrown away, up to the client's own Close.
+        """
+        try:
+            while True:
+                data = await self.socket.receive()
+                if self.outbox.closing is not None:
+                    continue
+                if isinstance(data, bytes):
+                    self.outbox.close(CloseCode.UNSUPPORTED_DATA, "send JSON in text frames, not in binary ones")
+                elif self.frame_bytes and len(data.encode()) > self.frame_bytes:
+                    self.outbox.close(CloseCode.TOO_BIG, f"a message may have at most {self.frame_bytes} bytes")
+                else:
+                    await self._pass_on(data)
+        except PeerDisconnected:
+            self.outbox.close(CloseCode.NORMAL, "the client has gone")
+            connection.cancel()
+
+    async def _pass_on(self, text: str) -> None:
+        try:
+            await self.session.ref.send(Frame(text))
+        except ActorStopped:
+            self.outbox.close(CloseCode.INTERNAL_ERROR, "the session has ended; reconnect")
+
+    async def _write_until_closed(self, connection: anyio.CancelScope) -> None:
+        written = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._write, written)
+            await self.outbox.wait_closed()
+            with anyio.move_on_after(GOODBYE_WITHIN):
+                await written.wait()
+            tasks.cancel_scope.cancel()
+        if written.is_set():
+            await anyio.sleep(GOODBYE_WITHIN)  # for the client's own Close, which cuts this short
+        connection.cancel()
+
+    async def _write(self, written: anyio.Event) -> None:
+        while not isinstance(texts := await self.outbox.take(), Closing):
+            for text in texts:
+                await self.socket.send(text)
+        await self.socket.close(int(texts.code), texts.reason[:100])
+        written.set()
