@@ -21,6 +21,13 @@ A block is joined to save a system call for each message and member. Beyond this
 that reads well must not have more put into its outbox at once than its bound allows.
 """
 
+DIRECT_MEMBERS = 2
+"""Up to so many members, a message is handed out in the turn in which it came in.
+
+With few members there is little for a batch to save, and to wake the room costs as much as to write to one of them.
+Many rooms are that small: two people, or one, whose room is named after them.
+"""
+
 LINGER = 30.0
 """Seconds between two looks at whether a room is empty that could not close when its last member left."""
 
@@ -119,6 +126,13 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     def session_ended(self, message: Terminated) -> None:
         self._remove(message.ref)
+
+    def on_delivery(self, message: RoomMessage) -> None:
+        if isinstance(message, Post) and len(self.members) <= DIRECT_MEMBERS:
+            self.post(message)
+            self._hand_out()
+        else:
+            self.context.self_ref.send_nowait(message)
 
     @handles
     def post(self, message: Post) -> None:

@@ -178,8 +178,10 @@ class SessionActor(Actor[SessionMessage]):
         elif self._membership.room is None:
             self._refuse(refusals.NOT_IN_ROOM)
         else:
+            room, post = self._membership.room, PostToRoom(self.context.self_ref, command.content)
             try:
-                self._membership.room.send_nowait(PostToRoom(self.context.self_ref, command.content))
+                if not room.deliver_nowait(post):
+                    room.send_nowait(post)
             except MailboxFull:
                 return False
             except ActorStopped:

@@ -62,15 +62,14 @@ class MessageLoop:
                 item = mailbox.take_nowait()
             except anyio.WouldBlock:
                 item = None  # while it waits it must not keep the last message alive, and what that refers to
-                handled = 0
                 cell.is_busy = False
                 try:
                     self._end_turn()
-                    item = await mailbox.take()
-                except ActorStopped:  # stop_if_idle() at the turn's end, or by slow work of its own
-                    break
+                    if await mailbox.wait():
+                        handled = 0
                 finally:
                     cell.is_busy = True
+                continue
             if (reason := await self._handle_item(item)) is not None:
                 self._end_last_turn()
                 return reason

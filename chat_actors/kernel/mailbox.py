@@ -40,7 +40,7 @@ class Mailbox:
     past its bound.
     """
 
-    __slots__ = ("_capacity", "_closed", "_path", "_receive", "_send", "_system", "_used", "_waiters")
+    __slots__ = ("_arrival", "_capacity", "_closed", "_path", "_receive", "_send", "_system", "_used", "_waiters")
 
     def __init__(self, path: str, capacity: int) -> None:
         if capacity < 1:
@@ -50,6 +50,7 @@ class Mailbox:
         self._used = 0
         self._system = 0
         self._closed = False
+        self._arrival: anyio.Event | None = None
         self._waiters: deque[_Waiter] = deque()
         self._send, self._receive = anyio.create_memory_object_stream[Any](math.inf)
 
@@ -74,6 +75,7 @@ class Mailbox:
             raise MailboxFull(self._path, self._capacity)
         self._used += 1
         self._send.send_nowait(item)
+        self._announce()
 
     async def put(self, item: Any) -> None:
         """Queue a user's message, waiting for room if there is none.
@@ -102,22 +104,31 @@ class Mailbox:
             return False
         self._system += 1
         self._send.send_nowait(item)
+        self._announce()
         return True
+
+    def _announce(self) -> None:
+        if self._arrival is not None:
+            self._arrival.set()
+            self._arrival = None
 
     def take_nowait(self) -> Any:
         """The next message. Raises `anyio.WouldBlock` if none waits."""
         return self._taken(self._receive.receive_nowait())
 
-    async def take(self) -> Any:
-        """The next message, waiting for one if need be. Always gives way to other tasks once.
+    async def wait(self) -> bool:
+        """Wait until a message is there to be taken, or the mailbox is closed. For the one actor whose it is.
 
-        Raises `ActorStopped` if the mailbox is closed meanwhile.
+        False if there was no need to wait, and nobody else got a turn.
+
+        Not by the stream's `receive()`: that gives way to the others once more before it waits, which costs 8 µs, and
+        a message handed to a waiting receiver is lost if the receiver is cancelled in the same turn.
         """
-        try:
-            item = await self._receive.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            raise ActorStopped(self._path) from None
-        return self._taken(item)
+        if self._closed or self._used or self._system:
+            return False
+        self._arrival = anyio.Event()
+        await self._arrival.wait()
+        return True
 
     def _taken(self, item: Any) -> Any:
         if isinstance(item, SystemMessage):
@@ -137,6 +148,7 @@ class Mailbox:
             return []
         self._closed = True
         self._used = self._system = 0
+        self._announce()
         left: list[Any] = []
         while True:
             try:

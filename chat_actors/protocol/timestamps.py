@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def format_timestamp(at: datetime) -> str:
     """UTC in ISO 8601 with milliseconds and `Z`, as in `2026-01-31T12:00:00.000Z`. `at` must be aware."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_second(round(at.timestamp() - at.microsecond / 1e6))}.{at.microsecond // 1000:03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(since_1970: int) -> str:
+    # Kept from one message to the next: it takes 2 µs, and a busy room has a thousand messages in a second.
+    return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -16,7 +16,7 @@ from chat_actors.chat.directory import RoomFactory
 from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
 from chat_actors.server.settings import Settings
-from chat_actors.server.transport import Control
+from chat_actors.server.transport import Control, anyio_context
 from chat_actors.storage import Accounts, SqliteAccounts
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class Runtime:
         if self._accounts is None:
             self._accounts = await open_accounts(self.settings)
         started = anyio.Event()
-        self._task = asyncio.create_task(self._run(self._accounts, started), name="actor system")
+        running = self._run(self._accounts, started)
+        self._task = asyncio.create_task(running, name="actor system", context=anyio_context())
         await started.wait()
 
     async def _run(self, accounts: Accounts, started: anyio.Event) -> None:

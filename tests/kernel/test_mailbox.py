@@ -1,3 +1,5 @@
+import contextlib
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -135,20 +137,43 @@ async def test_a_sender_that_was_let_in_and_cancelled_in_the_same_turn_is_in_the
     mailbox.close()
 
 
-async def test_a_taker_that_waits_is_told_when_the_mailbox_closes():
+async def test_whoever_waits_is_woken_by_a_message_and_by_the_end():
     mailbox = Mailbox("/a", 1)
     told = []
 
-    async def take():
-        with pytest.raises(ActorStopped):
-            await mailbox.take()
-        told.append(True)
+    async def take_all():
+        while not mailbox.is_closed:
+            told.append(await mailbox.wait())
+            with contextlib.suppress(anyio.WouldBlock, ActorStopped, anyio.ClosedResourceError):
+                told.append(mailbox.take_nowait())
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(take)
+        tasks.start_soon(take_all)
+        await anyio.wait_all_tasks_blocked()
+        mailbox.put_nowait(1)
         await anyio.wait_all_tasks_blocked()
         mailbox.close()
-    assert told == [True]
+    assert told == [True, 1, True]
+
+
+async def test_nobody_waits_for_what_is_there():
+    mailbox = Mailbox("/a", 1)
+    mailbox.put_nowait(1)
+    assert not await mailbox.wait()
+    assert mailbox.take_nowait() == 1
+    mailbox.close()
+    assert not await mailbox.wait()
+
+
+async def test_a_message_is_not_lost_when_whoever_waits_is_cancelled_as_it_comes():
+    mailbox = Mailbox("/a", 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(mailbox.wait)
+        await anyio.wait_all_tasks_blocked()
+        mailbox.put_nowait(1)
+        tasks.cancel_scope.cancel()
+    assert mailbox.take_nowait() == 1
+    mailbox.close()
 
 
 class Model:

@@ -3,6 +3,7 @@
 Importing it changes nothing; `install()` puts our stream, protocol and server classes where Hypercorn looks its own up.
 """
 
+from chat_actors.server.transport.carrier import anyio_context
 from chat_actors.server.transport.control import EXTENSION, Bounds, Control, Line, Receiver
 from chat_actors.server.transport.install import install
 from chat_actors.server.transport.quart_connection import ChatWebsocketConnection, PeerDisconnected
@@ -17,5 +18,6 @@ __all__ = [
     "PeerDisconnected",
     "Receiver",
     "UntestedVersion",
+    "anyio_context",
     "install",
 ]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
-from chat_actors.server.transport.carrier import Sink, callback_context
+from chat_actors.server.transport.carrier import Sink, anyio_context
 from chat_actors.server.transport.tcp_server import ChatTCPServer, server_of
 from chat_actors.server.transport.websocket_stream import ChatStream
 
@@ -38,7 +38,7 @@ class Http1Carrier(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", server.writer.transport)
         self._before = cast("asyncio.Protocol", self._transport.get_protocol())
         self._is_bound = False
-        self.context = callback_context()
+        self.context = anyio_context()
         self._transport.set_protocol(self)
         self.resume()  # the stream protocol may have paused it, and will not resume it any more
 

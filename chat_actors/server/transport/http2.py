@@ -14,7 +14,7 @@ from hypercorn.protocol.events import Body
 from hypercorn.protocol.h2 import H2Protocol
 from priority.priority import MissingStreamError
 
-from chat_actors.server.transport.carrier import LINGER, callback_context
+from chat_actors.server.transport.carrier import LINGER, anyio_context
 from chat_actors.server.transport.stream_buffer import BoundedStreamBuffer, Signal
 from chat_actors.server.transport.tcp_server import server_of
 from chat_actors.server.transport.websocket_stream import ChatStream
@@ -196,7 +196,7 @@ class Http2Carrier:
 
     def __init__(self, protocol: ChatH2Protocol, stream: ChatStream) -> None:
         self.outlives_its_app = False  # a stream ends by itself: the TCP connection stays, so no reset threatens
-        self.context = callback_context()
+        self.context = anyio_context()
         self._protocol = protocol
         self._stream = stream
         self._stream_id = stream.stream_id
