@@ -67,9 +67,11 @@ class Cell:
         self._has_host = has_host  # whether a task runs it, or will
         self._crashes = CrashRecord()
         self._scope = anyio.CancelScope()
-        self._stop_ordered = anyio.Event()
-        self._ended = anyio.Event()
         self._reason: StopReason | None = None
+        self._is_stop_ordered = False
+        # Events weigh 900 bytes each, and most actors are never waited for: they are made when somebody waits.
+        self._stop_ordered: anyio.Event | None = None
+        self._ended: anyio.Event | None = None
 
     # -- its lives ---------------------------------------------------------------------------------------------------
 
@@ -151,8 +153,10 @@ class Cell:
 
     async def _stop_ordered_within(self, seconds: float) -> bool:
         with anyio.move_on_after(seconds):
-            await self._stop_ordered.wait()
-        return self._stop_ordered.is_set()
+            if not self._is_stop_ordered:
+                self._stop_ordered = anyio.Event()
+                await self._stop_ordered.wait()
+        return self._is_stop_ordered
 
     def book(self, crash: Crash) -> None:
         """The log, the actor's last word on each message, dead letters, the event."""
@@ -190,9 +194,11 @@ class Cell:
 
     def request_stop(self, reason: StopReason | None = None) -> None:
         """Queue a stop order behind what waits already; a second one changes nothing."""
-        if self._stop_ordered.is_set():
+        if self._is_stop_ordered:
             return
-        self._stop_ordered.set()
+        self._is_stop_ordered = True
+        if self._stop_ordered is not None:
+            self._stop_ordered.set()
         reason = reason or StopReason(Cause.ASKED)
         if self._has_host:
             self.mailbox.put_system(StopOrder(reason))
@@ -263,11 +269,15 @@ class Cell:
         self.watchers.clear()
         self._siblings.has_ended(self)
         self.system.events.publish(ActorEnded(self.path, reason))
-        self._ended.set()
+        if self._ended is not None:
+            self._ended.set()
 
     async def wait_ended(self) -> None:
         """Wait until the actor's clean-up is done."""
-        await self._ended.wait()
+        if self._reason is None:
+            if self._ended is None:
+                self._ended = anyio.Event()
+            await self._ended.wait()
 
     def add_watcher(self, watcher: Cell) -> None:
         """Tell `watcher` when this actor ends; at once if it has."""

@@ -32,8 +32,9 @@ class Context:
         self._cell = cell
         self._spawned = 0
         self._watched: set[AnyRef] = set()
-        self._timers: set[Timer] = set()
-        self._pipes: set[anyio.CancelScope] = set()
+        # In the order of their start. Most actors have none, and an empty dict weighs a quarter of an empty set.
+        self._timers: dict[Timer, None] = {}
+        self._pipes: dict[anyio.CancelScope, None] = {}
 
     @property
     def self_ref(self) -> AnyRef:
@@ -120,7 +121,7 @@ class Context:
             case Tick(timer=timer):
                 timer.waiting = False
                 if timer.interval is None:
-                    self._timers.discard(timer)
+                    self._timers.pop(timer, None)
                 return not timer.cancelled
             case Notice(message=Terminated(ref=ref)):
                 is_watched = ref in self._watched
@@ -148,13 +149,15 @@ class Context:
                 timer.waiting = True
                 self._cell.mailbox.put_system(Tick(message, timer))
 
-        on_cancel = self._timers.discard
-        timer = self._cell.system.timers.start(delay, fire, interval=interval, on_cancel=on_cancel)
+        timer = self._cell.system.timers.start(delay, fire, interval=interval, on_cancel=self._forget_timer)
         if self._cell.mailbox.is_closed:
             timer.cancel()  # the actor is past the end that would have cancelled it
         else:
-            self._timers.add(timer)
+            self._timers[timer] = None
         return timer
+
+    def _forget_timer(self, timer: Timer) -> None:
+        self._timers.pop(timer, None)
 
     def cancel_timer(self, timer: Timer) -> None:
         """Forget a timer that is no longer wanted: its message does not come, not even one that waits already."""
@@ -176,7 +179,7 @@ class Context:
         if self._cell.mailbox.is_closed:
             return
         scope = anyio.CancelScope()
-        self._pipes.add(scope)
+        self._pipes[scope] = None
 
         async def run() -> None:
             outcome: SystemMessage
@@ -186,7 +189,7 @@ class Context:
                 except Exception as error:
                     outcome = Failure(error)
                 finally:
-                    self._pipes.discard(scope)
+                    self._pipes.pop(scope, None)
                 self._cell.mailbox.put_system(outcome)
 
         self._cell.system.start_task(run)

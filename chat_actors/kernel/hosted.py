@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from chat_actors.kernel.cell import Cell
@@ -24,9 +25,9 @@ class Hosted(Generic[Message]):
         """Its address: stop it, tell it, watch it like any other actor."""
         return self._cell.ref
 
-    async def run(self) -> None:
+    def run(self) -> Coroutine[Any, Any, None]:
         """Be the actor until it ends; return then, whatever the reason. To be awaited once.
 
         If the task is cancelled meanwhile, the actor ends as if killed (no `on_stop`), and the cancellation goes on.
         """
-        await self._cell.run_hosted()
+        return self._cell.run_hosted()

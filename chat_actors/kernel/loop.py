@@ -62,6 +62,7 @@ class MessageLoop:
                 item = mailbox.take_nowait()
             except anyio.WouldBlock:
                 item = None  # while it waits it must not keep the last message alive, and what that refers to
+            if item is None:
                 cell.is_busy = False
                 try:
                     self._end_turn()

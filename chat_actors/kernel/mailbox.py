@@ -51,7 +51,7 @@ class Mailbox:
         self._system = 0
         self._closed = False
         self._arrival: anyio.Event | None = None
-        self._waiters: deque[_Waiter] = deque()
+        self._waiters: deque[_Waiter] | None = None  # made when a sender first has to wait: it weighs 700 bytes
         self._send, self._receive = anyio.create_memory_object_stream[Any](math.inf)
 
     @property
@@ -65,7 +65,7 @@ class Mailbox:
 
     def __len__(self) -> int:
         """How many messages wait, both lanes and waiting senders together."""
-        return self._used + self._system + len(self._waiters)
+        return self._used + self._system + (len(self._waiters) if self._waiters else 0)
 
     def put_nowait(self, item: Any) -> None:
         """Queue a user's message. Raises `MailboxFull` or `ActorStopped`; then nothing is queued."""
@@ -87,6 +87,8 @@ class Mailbox:
         if self._closed or self._used < self._capacity:
             self.put_nowait(item)
             return
+        if self._waiters is None:
+            self._waiters = deque()
         waiter = _Waiter(item)
         self._waiters.append(waiter)
         try:

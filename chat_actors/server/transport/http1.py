@@ -25,6 +25,22 @@ class ChatH11Protocol(H11Protocol):
         return Http1Carrier(server_of(self.send), self, stream)
 
 
+class _Unused:
+    """In the place of an event that says when the next request may be read: there is none on this connection."""
+
+    async def set(self) -> None:
+        """Nobody waits."""
+
+    async def clear(self) -> None:
+        """Nobody waits."""
+
+    async def wait(self) -> None:
+        """Nobody waits."""
+
+    def is_set(self) -> bool:
+        return True
+
+
 class Http1Carrier(asyncio.Protocol):
     """Implements `Carrier`. Takes the place of asyncio's stream protocol, which goes on with what concerns writing."""
 
@@ -49,6 +65,7 @@ class Http1Carrier(asyncio.Protocol):
 
     def forget_request(self) -> None:
         cast("H11WSConnection", self._protocol.connection).h11_connection = cast("Any", None)
+        self._protocol.can_read = _Unused()
 
     @property
     def write(self) -> Callable[[bytes], object]:

@@ -44,6 +44,11 @@ class FrameSplitter:
         """Bytes that have not been taken."""
         return len(self._data) - self._at
 
+    @property
+    def is_between_messages(self) -> bool:
+        """Whether neither a frame nor a fragmented message is under way."""
+        return not (self._in_message or self._left or self._header)
+
     def next(self) -> str | bytes | None:
         """The next text, or the next piece for the parser, or None if there is neither."""
         data, at = self._data, self._at

@@ -42,7 +42,7 @@ class ChatStream(WSStream):
         )
         self._inbound = Inbound(self.config.max_app_queue_size)
         self._run_after: Callable[[], Coroutine[Any, Any, None]] | None = None
-        self._gone = asyncio.Event()
+        self._gone: asyncio.Event | None = None  # made when it is waited for
         self._has_app = False
         self._has_early_data = False
         self.task_group = cast("Any", AppHost(self))
@@ -74,7 +74,7 @@ class ChatStream(WSStream):
             self.carrier.abort()
         else:
             self.endpoint.abort()
-        self._gone.set()
+        self._announce_end()
 
     @property
     def peer_close_code(self) -> int | None:
@@ -118,7 +118,7 @@ class ChatStream(WSStream):
 
     def lost(self) -> None:
         self.closed = True
-        self._gone.set()
+        self._announce_end()
         if self.endpoint is not None:
             self.endpoint.lost()
         else:
@@ -175,8 +175,8 @@ class ChatStream(WSStream):
             await self._app_ended()
 
     def _forget_request(self) -> None:
-        """An idle WebSocket holds on to nothing of its request: that would be 5 kB more for each."""
-        del self.scope, self.handshake, self.app, self.buffer
+        """An idle WebSocket holds on to nothing of its request: that would be 7 kB more for each."""
+        del self.scope, self.handshake, self.app, self.buffer, self._inbound
         self.carrier.forget_request()
 
     async def _receive(self) -> Any:
@@ -214,8 +214,8 @@ class ChatStream(WSStream):
         self.state = ASGIWebsocketState.CONNECTED
         # No permessage-deflate: each receiver would compress for itself, and 58 kB can unfold to 118 MB.
         self.handshake.extensions = None
-        status, headers, connection = self.handshake.accept(message.get("subprotocol"), message.get("headers", []))
-        self.endpoint = Endpoint(self.carrier, connection, self._bounds, self._inbound)
+        status, headers, _ = self.handshake.accept(message.get("subprotocol"), message.get("headers", []))
+        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound)
         await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
         await self.config.log.access(self.scope, {"status": status, "headers": []}, time.time() - self.start_time)
 
@@ -225,12 +225,22 @@ class ChatStream(WSStream):
             if self.endpoint is not None:
                 self.endpoint.abandon()
                 if self.carrier.outlives_its_app and not _is_cancelled():
-                    await self._gone.wait()  # which comes within LINGER; until then the client's last bytes are read
+                    await self._wait_gone()
                 self.endpoint.lost()
             await self.send(StreamClosed(stream_id=self.stream_id))
         except Exception:
             await self.config.log.exception("a WebSocket has failed at its end and is cut")
             await self.abort()
+
+    async def _wait_gone(self) -> None:
+        """It comes within `LINGER`; until then the client's last bytes are read."""
+        if not self.closed:
+            self._gone = asyncio.Event()
+            await self._gone.wait()
+
+    def _announce_end(self) -> None:
+        if self._gone is not None:
+            self._gone.set()
 
     async def _say_goodbye(self) -> None:
         if self.closed:
