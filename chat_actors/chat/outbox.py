@@ -13,18 +13,19 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from chat_actors.protocol import CloseCode, ServerMessage, encode, text_frame
+from chat_actors.protocol import CloseCode, ServerMessage, compressed_text_frame, encode, text_frame
 
 
 class Block:
     """Some messages, made once for however many receivers, in each form that any of them needs: once, and then kept."""
 
-    __slots__ = ("_frames", "_payloads", "_texts")
+    __slots__ = ("_compressed", "_frames", "_payloads", "_texts")
 
     def __init__(self, payloads: Sequence[bytes]) -> None:
         """`payloads`: each message in JSON and UTF-8, as `encode` makes it."""
         self._payloads = payloads
         self._frames: bytes | None = None
+        self._compressed: bytes | None = None
         self._texts: Sequence[str] | None = None
 
     @classmethod
@@ -37,6 +38,13 @@ class Block:
         if self._frames is None:
             self._frames = b"".join(map(text_frame, self._payloads))
         return self._frames
+
+    @property
+    def compressed(self) -> bytes:
+        """As `frames`, for clients that take compressed messages."""
+        if self._compressed is None:
+            self._compressed = b"".join(map(compressed_text_frame, self._payloads))
+        return self._compressed
 
     @property
     def texts(self) -> Sequence[str]:

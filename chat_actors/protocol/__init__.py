@@ -4,7 +4,7 @@ from chat_actors.protocol import messages, refusals
 from chat_actors.protocol.close_codes import CloseCode, retry_after
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
 from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
-from chat_actors.protocol.frames import WHOLE_TEXT, text_frame
+from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import ServerMessage
 from chat_actors.protocol.names import is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
@@ -27,6 +27,7 @@ __all__ = [
     "State",
     "SwitchRoom",
     "UnknownMessage",
+    "compressed_text_frame",
     "decode_command",
     "decode_message",
     "encode",

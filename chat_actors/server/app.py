@@ -67,7 +67,7 @@ def create_app(
         control = control_of(socket)
         if control is not None:
             runtime.drain_with(control)
-        await Connection(runtime.chat, settings.limits, address).serve(socket)
+        await Connection(runtime.chat, settings.limits, address, settings.server.compression).serve(socket)
 
     @app.get("/")
     async def status() -> ResponseReturnValue:

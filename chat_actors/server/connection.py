@@ -92,6 +92,7 @@ class Connection(msgspec.Struct, frozen=True):
     chat: Chat
     limits: Limits
     address: str
+    compression: bool = False
 
     async def serve(self, socket: Websocket) -> None:
         """Let the client in, or close it with the reason.
@@ -112,6 +113,8 @@ class Connection(msgspec.Struct, frozen=True):
             ping_seconds=self.limits.ping_seconds,
         )
         control.limit(bounds)
+        if self.compression:
+            control.allow_compression()
         connection = DirectConnection(self.address, self.limits)
         session = await self._admit(Peer(self.address, connection.outbox, connection.resume))
         if isinstance(session, Closing):

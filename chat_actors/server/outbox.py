@@ -14,7 +14,7 @@ class LineOutbox:
     The bound is the transport's own (`Bounds.backlog_bytes`), which tells the connection when it is passed.
     """
 
-    __slots__ = ("_line", "_write", "closing")
+    __slots__ = ("_is_compressed", "_line", "_write", "closing")
 
     def __init__(self) -> None:
         self.closing: Closing | None = None
@@ -24,13 +24,14 @@ class LineOutbox:
         """The WebSocket is there. To be called once, before anything is offered."""
         self._line = line
         self._write = line.write
+        self._is_compressed = line.is_compressed
         if self.closing is not None:
             line.close(int(self.closing.code), self.closing.reason)
 
     def offer(self, block: Block) -> bool:
         if self.closing is not None:
             return False
-        self._write(block.frames)
+        self._write(block.compressed if self._is_compressed else block.frames)
         return self.closing is None
 
     def close(self, code: CloseCode, reason: str) -> None:

@@ -30,6 +30,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     drain_seconds: float = 10.0
     """How long the end of the server may take, and over how many seconds its clients are told to come back."""
 
+    compression: bool = False
+    """Whether permessage-deflate is agreed to if a client offers it."""
+
     trusted_proxies: int = 0
     """How many reverse proxies in front of it add to `X-Forwarded-For`."""
 

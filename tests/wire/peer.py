@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -56,7 +57,10 @@ class Peer:
         data = self._buffer
         if len(data) < 2:
             return None
-        assert data[0] & 0x70 == 0, "the server set a reserved bit"
+        is_compressed = bool(data[0] & 0x40) and "permessage-deflate" in self.headers.get(
+            "sec-websocket-extensions", ""
+        )
+        assert is_compressed or data[0] & 0x70 == 0, "the server set a reserved bit"
         assert data[1] & 0x80 == 0, "the server masked a frame"
         size, start = data[1] & 0x7F, 2
         if size == 126:
@@ -65,7 +69,10 @@ class Peer:
             size, start = int.from_bytes(data[2:10], "big"), 10
         if len(data) < start + size:
             return None
-        frame = Frame(data[0] & 0x0F, bytes(data[start : start + size]))
+        payload = bytes(data[start : start + size])
+        if is_compressed:
+            payload = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+        frame = Frame(data[0] & 0x0F, payload)
         del data[: start + size]
         return frame
 

@@ -50,6 +50,10 @@ class Line(Protocol):
         A property, so that the caller can keep the very function: on HTTP/1.1 that is the socket's own.
         """
 
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the client also takes messages that are compressed, each by itself (RFC 7692, without context)."""
+
     def resume(self) -> None:
         """The receiver can take messages again."""
 
@@ -67,6 +71,12 @@ class Control(Protocol):
         """Hold this client to these bounds. To be called before the WebSocket is accepted.
 
         Without it, Hypercorn's `websocket_max_message_size` and `websocket_ping_interval` apply.
+        """
+
+    def allow_compression(self) -> None:
+        """Agree to permessage-deflate if the client offers it. To be called before the WebSocket is accepted.
+
+        Off by default: it saves a slow line something, and costs CPU for each message of a client.
         """
 
     def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:

@@ -20,6 +20,7 @@ from wsproto.utilities import LocalProtocolError
 
 from chat_actors.server.transport.carrier import Carrier
 from chat_actors.server.transport.control import Bounds, Receiver
+from chat_actors.server.transport.deflate import BoundedDeflate
 from chat_actors.server.transport.splitter import FrameSplitter
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Endpoint:
     __slots__ = (
         "_bounds",
         "_carrier",
+        "_deflate",
         "_fragments",
         "_fragments_bytes",
         "_held",
@@ -58,8 +60,11 @@ class Endpoint:
         "write",
     )
 
-    def __init__(self, carrier: Carrier, bounds: Bounds, receiver: Receiver) -> None:
+    def __init__(
+        self, carrier: Carrier, bounds: Bounds, receiver: Receiver, deflate: BoundedDeflate | None = None
+    ) -> None:
         self._carrier = carrier
+        self._deflate = deflate
         self._parser: Connection | None = None
         self._is_attached = False
         self._bounds = bounds
@@ -167,7 +172,7 @@ class Endpoint:
 
     def _wsproto(self) -> Connection:
         if self._parser is None:
-            self._parser = Connection(ConnectionType.SERVER)
+            self._parser = Connection(ConnectionType.SERVER, [] if self._deflate is None else [self._deflate])
         return self._parser
 
     def _rest(self) -> None:
@@ -223,6 +228,10 @@ class Endpoint:
                 self._carrier.finish(peer_is_done=True)
             case _:
                 self._end(CloseReason.ABNORMAL_CLOSURE)  # malformed, after our Close: the end is under way already
+
+    @property
+    def is_compressed(self) -> bool:
+        return self._deflate is not None
 
     # -- what goes out -------------------------------------------------------------------------------------------------
 

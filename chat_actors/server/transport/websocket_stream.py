@@ -18,6 +18,7 @@ from wsproto.frame_protocol import CloseReason
 
 from chat_actors.server.transport.carrier import Carrier
 from chat_actors.server.transport.control import EXTENSION, Bounds, Line, Receiver
+from chat_actors.server.transport.deflate import agree
 from chat_actors.server.transport.endpoint import Endpoint
 from chat_actors.server.transport.inbound import Inbound
 
@@ -44,6 +45,7 @@ class ChatStream(WSStream):
         self._run_after: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._gone: asyncio.Event | None = None  # made when it is waited for
         self._has_app = False
+        self._may_compress = False
         self._has_early_data = False
         self.task_group = cast("Any", AppHost(self))
         # Hypercorn hands its streams a method of the protocol that made them, and no protocol.
@@ -56,6 +58,9 @@ class ChatStream(WSStream):
 
     def limit(self, bounds: Bounds) -> None:
         self._bounds = bounds
+
+    def allow_compression(self) -> None:
+        self._may_compress = True
 
     def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
         if self.endpoint is None:
@@ -212,10 +217,12 @@ class ChatStream(WSStream):
 
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
         self.state = ASGIWebsocketState.CONNECTED
-        # No permessage-deflate: each receiver would compress for itself, and 58 kB can unfold to 118 MB.
-        self.handshake.extensions = None
-        status, headers, _ = self.handshake.accept(message.get("subprotocol"), message.get("headers", []))
-        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound)
+        offers, self.handshake.extensions = self.handshake.extensions, None  # Hypercorn would agree to any of them
+        agreed = agree(offers or [], self._bounds.frame_bytes) if self._may_compress else None
+        deflate, answer = agreed or (None, b"")
+        extra = [*message.get("headers", []), *([(b"sec-websocket-extensions", answer)] if answer else [])]
+        status, headers, _ = self.handshake.accept(message.get("subprotocol"), extra)
+        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound, deflate)
         await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
         await self.config.log.access(self.scope, {"status": status, "headers": []}, time.time() - self.start_time)
 

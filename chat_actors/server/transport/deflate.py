@@ -1,0 +1,63 @@
+"""permessage-deflate (RFC 7692) for those who ask for it: each message by itself, and bounded in what it unfolds to."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason
+from wsproto.handshake import server_extensions_handshake
+
+WINDOW_BITS = 15
+"""What our frames are compressed with. One form for all: an offer that asks for less is declined."""
+
+
+class BoundedDeflate(PerMessageDeflate):
+    """Without context in either direction (RFC 7692, section 7.1.1).
+
+    So a client costs nothing between two messages (a context is 32 to 300 kB), and a message to a room can be
+    compressed once for all of its members. What a message unfolds to is counted while it unfolds: 58 kB could be 118 MB.
+    """
+
+    def __init__(self, longest: int) -> None:
+        """`longest`: bytes that a message may unfold to (0: no limit); beyond, the parser fails with 1009."""
+        super().__init__(client_no_context_takeover=True, server_no_context_takeover=True)
+        self._longest = longest
+        self._unfolded = 0
+
+    def accept(self, offer: str) -> bool | str | None:
+        """The parameters agreed to, or None: not this offer."""
+        try:
+            if self._parse_params(offer)[1] not in {None, WINDOW_BITS}:
+                return None
+            return super().accept(offer)
+        except ValueError:
+            return None  # a parameter that is no number
+
+    def frame_inbound_payload_data(self, proto: Any, data: bytes) -> bytes | CloseReason:
+        if not self._longest or not self._inbound_compressed or not self._inbound_is_compressible:
+            return super().frame_inbound_payload_data(proto, data)
+        if self._decompressor is None:
+            raise AssertionError("the frame's header has made it")
+        try:
+            unfolded = self._decompressor.decompress(bytes(data), self._longest + 1 - self._unfolded)
+        except zlib.error:
+            return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+        self._unfolded += len(unfolded)
+        return CloseReason.MESSAGE_TOO_BIG if self._unfolded > self._longest else unfolded
+
+    def frame_inbound_complete(self, proto: Any, fin: bool) -> bytes | CloseReason | None:
+        if fin:
+            self._unfolded = 0
+        return super().frame_inbound_complete(proto, fin)
+
+
+def agree(offers: Sequence[str], longest: int) -> tuple[BoundedDeflate, bytes] | None:
+    """The extension, and what to answer, if one of the client's offers can be had."""
+    deflate = BoundedDeflate(longest)
+    for offer in offers:
+        if answer := server_extensions_handshake([offer], [deflate]):
+            return deflate, answer
+    return None

@@ -1,0 +1,31 @@
+"""A room with members who take compressed messages, and members who do not."""
+
+import pytest
+
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import ServerSettings, Settings
+from chat_actors.storage import MemoryAccounts
+from tests.conformance.conftest import Chat, fail_test
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+
+OFFER = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")]
+
+
+@pytest.mark.parametrize("is_allowed", [False, True])
+async def test_everybody_hears_the_same_whether_compressed_or_not(protocol, limits, keys, is_allowed):
+    settings = Settings(server=ServerSettings(compression=is_allowed), limits=limits)
+    app = create_app(settings, on_failure=fail_test, accounts=MemoryAccounts())
+    async with LiveServer(app) as server:
+        chat = Chat(protocol, server)
+        alice = await (await chat.client(headers=OFFER)).log_in("alice", keys[0], "general")
+        assert ("sec-websocket-extensions" in alice.peer.headers) is is_allowed
+        bob = await (await chat.client()).log_in("bob", keys[1], "general")
+        await alice.receive()
+        for content in ("short", "long " * 500):
+            await bob.send(type="chat_message", content=content)
+            heard = [await client.receive() for client in (alice, bob)]
+            assert heard[0] == heard[1]
+            assert heard[0]["content"] == content
+        await chat.aclose()
