@@ -18,7 +18,7 @@ class BoundedDeflate(PerMessageDeflate):
     """Without context in either direction (RFC 7692, section 7.1.1).
 
     So a client costs nothing between two messages (a context is 32 to 300 kB), and a message to a room can be
-    compressed once for all of its members. What a message unfolds to is counted while it unfolds: 58 kB could be 118 MB.
+    compressed once for all of its members. What a message unfolds to is counted as it unfolds: 58 kB can make 118 MB.
     """
 
     def __init__(self, longest: int) -> None:
