@@ -36,7 +36,7 @@ class Directory(Actor[CountRooms]):
     def _make_room(self, room_id: str) -> Callable[[], RoomActor]:
         # The numbering begins at the time in microseconds: a room that has gone and comes back goes on above its old
         # numbers, unless it ever held a million messages a second.
-        state = RoomState(last_seq=int(self._now().timestamp() * 1_000_000))
+        state = RoomState(room_id, last_seq=int(self._now().timestamp() * 1_000_000))
         return partial(self._room, room_id, state, self._now)
 
     @handles

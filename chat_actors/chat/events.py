@@ -76,7 +76,7 @@ class UserLeft(msgspec.Struct, frozen=True):
 
 
 class MessagePosted(msgspec.Struct, frozen=True):
-    """A room has given a message its number and handed it to its members."""
+    """A room has given a message its number, and hands it out at the end of its turn."""
 
     user_id: str
     room_id: str

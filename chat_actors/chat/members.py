@@ -57,7 +57,3 @@ class Members:
             return None
         del self._connections[member.user_id]
         return member.user_id
-
-    def others(self, user_id: str) -> Iterator[Member]:
-        """The connections of everybody else."""
-        return (member for member in self._by_session.values() if member.user_id != user_id)

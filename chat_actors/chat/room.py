@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import msgspec
 
 from chat_actors.chat import events
-from chat_actors.chat.members import Member, Members
+from chat_actors.chat.fan_out import FanOut
+from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block
 from chat_actors.kernel import Actor, AnyRef, Kind, Request, Restart, StopReason, Terminated, handles
-from chat_actors.protocol import encode, format_timestamp, messages, refusals
-
-BLOCK_BYTES = 65_536
-"""What a room hands out at once, at most, but for one message that is larger.
-
-A block is joined to save a system call for each message and member. Beyond this nothing more is saved, and a client
-that reads well must not have more put into its outbox at once than its bound allows.
-"""
+from chat_actors.protocol import format_timestamp, messages, refusals
 
 DIRECT_MEMBERS = 2
 """Up to so many members, a message is handed out in the turn in which it came in.
@@ -70,22 +64,18 @@ ROOMS: Kind[RoomMessage] = Kind("room")
 class RoomState:
     """What outlives a crash of the room's actor: its members stay in it, its numbering goes on, no message is lost."""
 
-    __slots__ = ("is_open", "last_seq", "members", "pending", "pending_bytes")
+    __slots__ = ("fan_out", "is_open", "last_seq")
 
-    def __init__(self, last_seq: int) -> None:
-        self.members = Members()
+    def __init__(self, room_id: str, last_seq: int) -> None:
+        self.fan_out = FanOut(room_id)
         self.last_seq = last_seq
         self.is_open = False
-        self.pending: list[bytes] = []
-        """Messages that have their place in the order, encoded, and were not handed out yet."""
-        self.pending_bytes = 0
 
 
 class RoomActor(Actor[RoomMessage]):
     """Gives every message its place in the room's one order and offers it to every member, the sender included.
 
-    What was waiting in its mailbox goes out as one block at the end of the turn; whoever joins or leaves in between
-    keeps their place in the order, since what came before is handed out first.
+    What was waiting in its mailbox goes out as one block at the end of the turn.
 
     Watches each member's session, so a connection that goes away, however rudely, leaves the room exactly once. Goes
     away itself as soon as it is empty and nobody is on the way in.
@@ -97,7 +87,8 @@ class RoomActor(Actor[RoomMessage]):
     def __init__(self, room_id: str, state: RoomState, now: Callable[[], datetime]) -> None:
         self.room_id = room_id
         self.state = state
-        self.members = state.members
+        self.fan_out = state.fan_out
+        self.members = state.fan_out.members
         self._now = now
 
     async def on_start(self) -> None:
@@ -109,13 +100,8 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     def enter(self, message: Enter) -> None:
         member = message.member
-        self._hand_out()
         self.context.watch(member.session)
-        is_first = self.members.enter(member)
-        member.outbox.offer(Block.of(messages.joined(member.user_id, self.room_id)))
-        if is_first:
-            others = self.members.others(member.user_id)
-            self._offer(others, Block.of(messages.user_joined(member.user_id, self.room_id)))
+        if self.fan_out.enter(member):
             self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
 
     @handles
@@ -130,7 +116,7 @@ class RoomActor(Actor[RoomMessage]):
     def on_delivery(self, message: RoomMessage) -> None:
         if isinstance(message, Post) and len(self.members) <= DIRECT_MEMBERS:
             self.post(message)
-            self._hand_out()
+            self.fan_out.hand_out()
         else:
             self.context.self_ref.send_nowait(message)
 
@@ -149,23 +135,12 @@ class RoomActor(Actor[RoomMessage]):
             timestamp=format_timestamp(at),
             seq=self.state.last_seq,
         )
-        payload = encode(posted)
-        self.state.pending.append(payload)
-        self.state.pending_bytes += len(payload)
-        if self.state.pending_bytes >= BLOCK_BYTES:
-            self._hand_out()
+        self.fan_out.add(posted)
         if self.context.events.has_listeners(events.MessagePosted):
             self.context.events.publish(events.MessagePosted(member.user_id, self.room_id, posted.seq, at))
 
     def on_turn_end(self) -> None:
-        self._hand_out()
-
-    def _hand_out(self) -> None:
-        """To everybody in one loop, without a wait: encoded, framed and joined once, and no task is woken for it."""
-        if self.state.pending:
-            block = Block(self.state.pending)
-            self.state.pending, self.state.pending_bytes = [], 0
-            self._offer(self.members, block)
+        self.fan_out.hand_out()
 
     @handles
     def close_if_empty(self, message: CloseIfEmpty) -> None:
@@ -185,6 +160,7 @@ class RoomActor(Actor[RoomMessage]):
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
+        self.fan_out.hand_out()  # after a crash for good: what has its number is heard
         self.context.events.publish(events.RoomClosed(self.room_id))
 
     def _remove(self, session: AnyRef) -> None:
@@ -192,18 +168,11 @@ class RoomActor(Actor[RoomMessage]):
         self._close_if_empty()
 
     def _say_left(self, session: AnyRef) -> None:
-        self._hand_out()
-        user_id = self.members.leave(session)
+        user_id = self.fan_out.leave(session)
         if user_id is not None:
-            self._offer(self.members, Block.of(messages.user_left(user_id, self.room_id)))
             self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
         if not len(self.members):
             # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
             self.context.stop_if_idle()
-
-    @staticmethod
-    def _offer(members: Iterable[Member], block: Block) -> None:
-        for member in members:
-            member.outbox.offer(block)
