@@ -1,0 +1,42 @@
+"""What a delivery costs as a room grows."""
+
+from __future__ import annotations
+
+from load.bench.measuring import measure
+from load.bench.scenarios.fan_out import fill_one_room
+from load.bench.scenarios.scenario import GENERATOR, PACE, Metric, Numbers, Run, Scenario
+from load.bench.senders import Pacer
+
+SIZES = (10, 100, 1000, 5000)
+_QUICK_SIZES = (10, 100)
+_DELIVERIES_PER_SECOND = 10_000
+_ENTER_WITHIN = 180.0
+
+
+def _room_size(run: Run) -> Numbers:
+    numbers: dict[str, float] = {}
+    share, pace = 0.0, 1.0
+    for size in _QUICK_SIZES if run.is_quick else SIZES:
+        with run.server_and_crowd() as (server, crowd):
+            # Many at once: who comes in together is told of together.
+            members = fill_one_room(crowd, size, _ENTER_WITHIN, at_once=250)
+            pacer = Pacer(members[:10], crowd.dialect, _DELIVERIES_PER_SECOND / size)
+            crowd.run(run.seconds / 4, pacer)
+            sent = pacer.sent
+            # Twice as long as elsewhere: the largest room gets two messages a second.
+            stretch = measure(server, crowd, run.seconds * 2, pacer)
+            pace = min(pace, stretch.deliveries / ((pacer.sent - sent) * size))
+            crowd.check_nobody_lost()
+        numbers[f"of{size}"] = stretch.cpu_us_for_each(stretch.deliveries)
+        share = max(share, stretch.generator_share)
+    return {**numbers, GENERATOR: share, PACE: pace}
+
+
+ROOM_SIZE = Scenario(
+    "room_size",
+    f"Cost by room size: one room, {_DELIVERIES_PER_SECOND:,} deliveries a second whatever its size",
+    "Does a delivery stay as cheap when a room grows?",
+    tuple(Metric(f"of{size}", f"{size:,} members: server CPU, µs a delivery", "lower", 2) for size in SIZES),
+    _room_size,
+    is_for_peers=False,
+)
