@@ -30,12 +30,12 @@ def watch_some(members: list[Connection], latencies: Latencies, count: int = _WA
 
 
 def _saturated(run: Run) -> Numbers:
-    size, senders, window = (20, 4, 4) if run.is_quick else (200, 10, 8)
+    size, senders, window = (20, 4, 4) if run.is_quick else (200, 10, 16)
     with run.server_and_crowd() as (server, crowd):
         members = fill_one_room(crowd, size)
-        loops = [
-            ClosedLoop(members[number * size // senders], crowd.dialect, number, window) for number in range(senders)
-        ]
+        speaking = [members[number * size // senders] for number in range(senders)]
+        loops = [ClosedLoop(member, crowd.dialect, number, window) for number, member in enumerate(speaking)]
+        crowd.read_in_bulk_but(speaking)
         for loop in loops:
             loop.start()
         crowd.run(run.seconds / 4)
@@ -55,7 +55,8 @@ def _paced(run: Run) -> Numbers:
     latencies = Latencies()
     with run.server_and_crowd() as (server, crowd):
         members = fill_one_room(crowd, size)
-        watch_some(members, latencies)
+        watched = watch_some(members, latencies)
+        crowd.read_in_bulk_but([*watched, *members[1:11]])
         pacer = Pacer(members[1:11], crowd.dialect, per_second)
         crowd.run(run.seconds / 4, pacer)
         latencies.is_on = True
@@ -76,7 +77,7 @@ def _paced(run: Run) -> Numbers:
 
 SATURATED = Scenario(
     "fan_out",
-    "Saturated fan-out: 200 members in one room, 10 of them senders, each with 8 messages in flight",
+    "Saturated fan-out: 200 members in one room, 10 of them senders, each with 16 messages in flight",
     "How many messages a second can a busy room deliver?",
     (
         Metric("deliveries", "deliveries/s", "higher"),

@@ -41,7 +41,8 @@ def _run_once(run: Run, reading: int, silent: int) -> Numbers:
     with run.server_and_crowd() as (server, crowd):
         members = fill_one_room(crowd, reading, _WITHIN)
         _admit_silent(crowd, reading, silent)
-        watch_some(members, latencies, 20)
+        watched = watch_some(members, latencies, 20)
+        crowd.read_in_bulk_but([*watched, *members[:10]])
         pacer = Pacer(members[:10], crowd.dialect, _MESSAGES_PER_SECOND, _CONTENT_CHARS)
         crowd.run(0.1, pacer)
         latencies.is_on = True

@@ -16,7 +16,9 @@ def _small_rooms(run: Run, rooms: int, size: int, window: int) -> Numbers:
         everybody = [Member(number, f"room{number // size:03d}") for number in range(rooms * size)]
         members = crowd.admit(everybody, _ENTER_WITHIN)
         crowd.settle(0.3, _ENTER_WITHIN)
-        loops = [ClosedLoop(members[room * size], crowd.dialect, room % 100, window) for room in range(rooms)]
+        speaking = members[::size]
+        loops = [ClosedLoop(member, crowd.dialect, room % 100, window) for room, member in enumerate(speaking)]
+        crowd.read_in_bulk_but(speaking)
         for loop in loops:
             loop.start()
         crowd.run(run.seconds / 4)
