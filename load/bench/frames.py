@@ -31,7 +31,7 @@ class FrameReader:
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The opcode and payload of each frame that is whole now. Fragments are not put together: no server sends any."""
+        """The opcode and payload of each frame that is whole now. Fragments are not joined: no server sends any."""
         self._pending += data
         frames = []
         at = 0

@@ -85,6 +85,10 @@ class ServerProcess:
         """Processor time that it and its children have used, exact to the nanosecond where the kernel tells it."""
         return sum(_cpu_seconds(pid) for pid in self._pids())
 
+    def waited_seconds(self) -> float:
+        """How long it and its children could have run, and something else had the core."""
+        return sum(waited_seconds(pid) for pid in self._pids())
+
     def memory_bytes(self) -> int:
         """Resident memory of it and its children now."""
         return sum(_status_kib(pid, "VmRSS") for pid in self._pids()) * 1024
@@ -95,7 +99,7 @@ class ServerProcess:
 
     def open_sockets(self) -> int:
         """How many files and sockets it and its children have open."""
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
+        return sum(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) for pid in self._pids())
 
     def check_alive(self) -> None:
         """Raises `ServerFailed` if it has ended."""
@@ -138,11 +142,20 @@ def _with_children(pid: int) -> Iterator[int]:
 
 def _cpu_seconds(pid: int) -> float:
     """Of all threads. /proc/PID/stat tells the same in steps of 10 ms, too coarse for a second of light load."""
-    total = 0.0
+    return _scheduled(pid, 0) or _cpu_seconds_by_stat(pid)
+
+
+def waited_seconds(pid: int) -> float:
+    """How long the threads of a process were ready to run and did not; 0 where the kernel does not tell."""
+    return _scheduled(pid, 1)
+
+
+def _scheduled(pid: int, column: int) -> float:
+    total = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(path.read_text().split()[0]) / 1e9
-    return total or _cpu_seconds_by_stat(pid)
+        with contextlib.suppress(OSError):  # the thread has just ended
+            total += int(path.read_text().split()[column])
+    return total / 1e9
 
 
 def _cpu_seconds_by_stat(pid: int) -> float:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from load.bench.measuring import GENERATOR, SERVER
 from load.bench.results import Results
-from load.bench.scenarios import GENERATOR, Scenario
+from load.bench.scenarios import Scenario
 from load.bench.servers import OURS
 
 _NONE = "–"
@@ -27,7 +28,7 @@ def _about(results: Results) -> str:
         f"A ratio is {OURS} divided by that server, round by round."
     )
     if results.is_quick:
-        lines.append("- **A quick run, with few members for a short time: it shows that all works, not how fast it is.**")
+        lines.append("- **A quick run, few members for a short time: it shows that all works, not how fast it is.**")
     return "\n".join(lines)
 
 
@@ -43,7 +44,7 @@ def _section(results: Results, scenario: Scenario) -> str:
         head.append(f"{metric.title} ({metric.better} is better)")
         if compares:
             head.append(f"{OURS} ÷ it")
-    head.append("generator's core")
+    head += ["of its core", "generator of its core"]
     rows = [_row(results, scenario, server, compares=compares) for server in servers]
     warnings = [f"- {server}: {line}" for server in servers for line in results.warnings(scenario, server)]
     parts = [f"## {scenario.title}", scenario.question, _table(head, rows)]
@@ -60,9 +61,11 @@ def _row(results: Results, scenario: Scenario, server: str, *, compares: bool) -
         if compares:
             ratio = results.ratio(scenario, server, metric.key) if server != OURS else None
             row.append(ratio.shown(2) if ratio else _NONE)
-    share = results.spread(scenario, server, GENERATOR)
-    mark = " ⚠" if results.warnings(scenario, server) else ""
-    row.append((f"{share.greatest:.0%}" if share else _NONE) + mark)
+    for key in (SERVER, GENERATOR):
+        share = results.spread(scenario, server, key)
+        row.append(f"{share.greatest:.0%}" if share else _NONE)
+    if results.warnings(scenario, server):
+        row[-1] += " ⚠"
     return row
 
 

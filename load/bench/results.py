@@ -6,11 +6,15 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from load.bench.scenarios import GENERATOR, PACE, Numbers, Scenario
+from load.bench.measuring import DISTURBED, GENERATOR
+from load.bench.scenarios import PACE, Numbers, Scenario
 from load.bench.servers import OURS
 
 GENERATOR_BOUND = 0.9
 """Where the generator used more of its core than this, the number may be the generator's and not the server's."""
+
+DISTURBED_MUCH = 0.05
+"""Where something else took more of a core than this, rates and latencies are worse than they should be."""
 
 PACE_KEPT = 0.95
 """Where less than this share of what was sent was delivered, the server could not keep the pace."""
@@ -82,6 +86,9 @@ class Results:
         busiest = max(self.values(scenario, server, GENERATOR).values(), default=0.0)
         if busiest > GENERATOR_BOUND:
             warnings.append(f"the generator used {busiest:.0%} of its core, so the server may be faster than this")
+        disturbed = max(self.values(scenario, server, DISTURBED).values(), default=0.0)
+        if disturbed > DISTURBED_MUCH:
+            warnings.append(f"something else had its core or the generator's for {disturbed:.0%} of the time")
         slowest = min(self.values(scenario, server, PACE).values(), default=1.0)
         if slowest < PACE_KEPT:
             warnings.append(f"it delivered only {slowest:.0%} of what was sent, so it did not keep the pace")

@@ -50,11 +50,12 @@ def play_rounds(plan: Plan, tell: Callable[[str], None]) -> Iterator[Round]:
     total = sum(1 for _ in turns(plan))
     for at, (number, scenario, kind) in enumerate(turns(plan), 1):
         done = _play(plan, number, scenario, kind)
-        outcome = done.problem or ", ".join(
-            f"{done.numbers[metric.key]:,.{metric.digits}f} {metric.title}"
+        found = [
+            f"{metric.title}: {done.numbers[metric.key]:,.{metric.digits}f}"
             for metric in scenario.metrics
             if metric.key in done.numbers
-        )
+        ]
+        outcome = "; ".join([*found, *filter(None, [done.problem])])
         tell(f"[{at}/{total}] {scenario.name}, round {number}, {kind.name}: {outcome}")
         yield done
 
@@ -70,7 +71,8 @@ def _play(plan: Plan, number: int, scenario: Scenario, kind: Kind) -> Round:
 
     run = Run(serve, dialect_of(kind, plan.keys), plan.seconds, plan.is_quick)
     try:
-        return Round(number, scenario.name, kind.name, scenario.run(run))
+        numbers = scenario.run(run)
+        return Round(number, scenario.name, kind.name, numbers, "; ".join(run.problems))
     except (ServerFailed, NotReady, LostMembers, RefusedByServer, NothingDelivered, OSError) as error:
         return Round(number, scenario.name, kind.name, {}, str(error))
     finally:

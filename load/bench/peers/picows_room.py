@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import uvloop
@@ -13,7 +12,7 @@ from load.bench.peers.message import Join, Room, decode, encode, joined, rooms_o
 _rooms = rooms_of(WSTransport)
 
 
-class _Client(WSListener):  # type: ignore[misc] # it is a Cython class without annotations
+class _Client(WSListener):
     def __init__(self) -> None:
         self._join: Join | None = None
         self._room: Room[WSTransport] | None = None

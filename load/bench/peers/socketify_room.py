@@ -1,7 +1,7 @@
 """A room server on socketify (uWebSockets, C++), with its publish and subscribe.
 
-It runs the event loop of uWebSockets alone: `app.run()` polls that one and asyncio's by turns without ever waiting, which
-costs a whole core at any load, and nothing here needs asyncio.
+It runs the event loop of uWebSockets alone: `app.run()` polls that one and asyncio's by turns without ever waiting,
+which costs a whole core at any load, and nothing here needs asyncio.
 """
 
 from __future__ import annotations

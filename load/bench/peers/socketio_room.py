@@ -36,20 +36,20 @@ _rooms = rooms_of(str)
 _joined: dict[str, Join] = {}
 
 
-@_server.event  # type: ignore[untyped-decorator]
+@_server.event
 async def join(sid: str, data: dict[str, str]) -> None:
     _joined[sid] = Join(data["userId"], data["roomId"])
     await _server.enter_room(sid, data["roomId"])
     await _server.emit("joined", data, to=sid)
 
 
-@_server.event  # type: ignore[untyped-decorator]
+@_server.event
 async def chat_message(sid: str, data: dict[str, str]) -> None:
     join = _joined[sid]
     await _server.emit("chat_message", _fields(_rooms[join.room_id].message(join, data["content"])), room=join.room_id)
 
 
-@_server.event  # type: ignore[untyped-decorator]
+@_server.event
 async def disconnect(sid: str, reason: str) -> None:
     _joined.pop(sid, None)
 

@@ -1,4 +1,4 @@
-"""A room server on `websockets`, with its own `broadcast()`: on asyncio's own event loop, as its documentation has it."""
+"""A room server on `websockets`, with its own `broadcast()`, on asyncio's own event loop, as it is documented."""
 
 from __future__ import annotations
 

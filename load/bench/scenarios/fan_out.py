@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from load.bench.crowd import Crowd
 from load.bench.connection import Connection
+from load.bench.crowd import Crowd
 from load.bench.dialects import Member
 from load.bench.measuring import measure, percentile
-from load.bench.scenarios.scenario import GENERATOR, PACE, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
 from load.bench.senders import ClosedLoop, Latencies, Pacer
 
 _ENTER_WITHIN = 60.0
@@ -46,7 +46,7 @@ def _saturated(run: Run) -> Numbers:
     return {
         "deliveries": stretch.deliveries_per_second,
         "cpu": stretch.cpu_us_for_each(stretch.deliveries),
-        GENERATOR: stretch.generator_share,
+        **stretch.shares.numbers(),
     }
 
 
@@ -70,7 +70,7 @@ def _paced(run: Run) -> Numbers:
         "cpu": stretch.cpu_us_for_each(deliveries),
         "p50": percentile(latencies.seconds, 50) * 1000,
         "p99": percentile(latencies.seconds, 99) * 1000,
-        GENERATOR: stretch.generator_share,
+        **stretch.shares.numbers(),
         PACE: deliveries / wanted,
     }
 

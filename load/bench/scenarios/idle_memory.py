@@ -5,7 +5,7 @@ from __future__ import annotations
 from load.bench.crowd import Crowd
 from load.bench.dialects import Member
 from load.bench.process import ServerProcess
-from load.bench.scenarios.scenario import GENERATOR, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
 
 _WARM = 20
 _ROOM_OF = 100
@@ -24,7 +24,6 @@ def _memory(run: Run) -> Numbers:
     return {
         "first": (sizes[1] - sizes[0]) / step / 1000,
         "second": (sizes[2] - sizes[1]) / step / 1000,
-        GENERATOR: 0.0,
     }
 
 

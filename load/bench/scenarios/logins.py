@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from load.bench.dialects import ChatActors, Member
 from load.bench.measuring import measure_while
-from load.bench.scenarios.scenario import GENERATOR, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
 
 _WITHIN = 120.0
 _AT_ONCE = 32
@@ -23,7 +23,7 @@ def _logins(run: Run) -> Numbers:
     return {
         "logins": len(members) / stretch.seconds,
         "cpu": stretch.cpu_us_for_each(len(members)),
-        GENERATOR: stretch.generator_share,
+        **stretch.shares.numbers(),
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from load.bench.measuring import measure
+from load.bench.crowd import LostMembers, NotReady
+from load.bench.dialects import RefusedByServer
+from load.bench.measuring import NothingDelivered, Shares, Stretch, measure
 from load.bench.scenarios.fan_out import fill_one_room
-from load.bench.scenarios.scenario import GENERATOR, PACE, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
 from load.bench.senders import Pacer
 
 SIZES = (10, 100, 1000, 5000)
@@ -14,23 +16,36 @@ _ENTER_WITHIN = 180.0
 
 
 def _room_size(run: Run) -> Numbers:
-    numbers: dict[str, float] = {}
-    share, pace = 0.0, 1.0
+    costs: dict[str, float] = {}
+    shares: list[Shares] = []
+    paces: list[float] = []
     for size in _QUICK_SIZES if run.is_quick else SIZES:
-        with run.server_and_crowd() as (server, crowd):
-            # Many at once: who comes in together is told of together.
-            members = fill_one_room(crowd, size, _ENTER_WITHIN, at_once=250)
-            crowd.read_in_bulk_but(members[:10])
-            pacer = Pacer(members[:10], crowd.dialect, _DELIVERIES_PER_SECOND / size)
-            crowd.run(run.seconds / 4, pacer)
-            sent = pacer.sent
-            # Twice as long as elsewhere: the largest room gets two messages a second.
-            stretch = measure(server, crowd, run.seconds * 2, pacer)
-            pace = min(pace, stretch.deliveries / ((pacer.sent - sent) * size))
-            crowd.check_nobody_lost()
-        numbers[f"of{size}"] = stretch.cpu_us_for_each(stretch.deliveries)
-        share = max(share, stretch.generator_share)
-    return {**numbers, GENERATOR: share, PACE: pace}
+        try:
+            stretch, pace = _one_size(run, size)
+            costs[f"of{size}"] = stretch.cpu_us_for_each(stretch.deliveries)
+        except (LostMembers, NotReady, NothingDelivered, RefusedByServer) as error:
+            run.problems.append(f"{size:,} members: {error}")
+            continue
+        shares.append(stretch.shares)
+        paces.append(pace)
+    if not costs:
+        return {}
+    return {**costs, **Shares.greatest(shares).numbers(), PACE: min(paces)}
+
+
+def _one_size(run: Run, size: int) -> tuple[Stretch, float]:
+    """What happened, and the share of what was sent that was delivered."""
+    with run.server_and_crowd() as (server, crowd):
+        # Many at once: who comes in together is told of together.
+        members = fill_one_room(crowd, size, _ENTER_WITHIN, at_once=250)
+        crowd.read_in_bulk_but(members[:10])
+        pacer = Pacer(members[:10], crowd.dialect, _DELIVERIES_PER_SECOND / size)
+        crowd.run(run.seconds / 4, pacer)
+        sent = pacer.sent
+        # Twice as long as elsewhere: the largest room gets two messages a second.
+        stretch = measure(server, crowd, run.seconds * 2, pacer)
+        crowd.check_nobody_lost()
+        return stretch, stretch.deliveries / max(1, (pacer.sent - sent) * size)
 
 
 ROOM_SIZE = Scenario(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from load.bench.crowd import Crowd
 from load.bench.dialects import Dialect
 from load.bench.process import ServerProcess
 
-GENERATOR = "generator"
-"""Among a scenario's numbers: the greatest share of its core that the generator used while it measured."""
-
 PACE = "pace"
 """Among a paced scenario's numbers: the share of what was sent that was delivered while it measured."""
 
 Numbers: TypeAlias = Mapping[str, float]
-"""By the key of each metric, and `GENERATOR`, and `PACE` where there is one."""
+"""By the key of each metric, those of `Shares`, and `PACE` where there is one."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,8 @@ class Run:
     dialect: Dialect
     seconds: float
     is_quick: bool
+    problems: list[str] = field(default_factory=list)
+    """What went wrong in a part of it, while other parts have numbers."""
 
     @contextmanager
     def server_and_crowd(self) -> Iterator[tuple[ServerProcess, Crowd]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from load.bench.dialects import Member
 from load.bench.measuring import measure
-from load.bench.scenarios.scenario import GENERATOR, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
 from load.bench.senders import ClosedLoop
 
 _ENTER_WITHIN = 60.0
@@ -31,7 +31,7 @@ def _small_rooms(run: Run, rooms: int, size: int, window: int) -> Numbers:
         "messages": messages / stretch.seconds,
         "deliveries": stretch.deliveries_per_second,
         "cpu": stretch.cpu_us_for_each(messages),
-        GENERATOR: stretch.generator_share,
+        **stretch.shares.numbers(),
     }
 
 
