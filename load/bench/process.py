@@ -16,6 +16,7 @@ from pathlib import Path
 _START_WITHIN = 20.0
 _END_WITHIN = 2.0
 _PR_SET_PDEATHSIG = 1
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
 _libc = ctypes.CDLL(None)
 
@@ -56,17 +57,24 @@ class ServerProcess:
 
     def __enter__(self) -> ServerProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - the command is one of this package's own table
-                self._command,
-                env={**os.environ, **self._environ},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=self._before_exec,
-            )
+        # An interrupt waits until the new process is known here, or nobody would end it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(  # noqa: S603 - the command is one of this package's own table
+                    self._command,
+                    env={**os.environ, **self._environ},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=self._before_exec,
+                )
+        except BaseException:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
             self._wait_until_listening()
         except BaseException:
             self.__exit__()
@@ -110,6 +118,7 @@ class ServerProcess:
         return _with_children(self._process.pid)
 
     def _before_exec(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # even a benchmark that is killed leaves nothing behind

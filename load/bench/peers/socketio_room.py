@@ -17,7 +17,7 @@ class _Json:
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:
-        return orjson.dumps(value).decode()
+        return str(orjson.dumps(value), "utf-8")
 
     @staticmethod
     def loads(text: str, **_: Any) -> Any:
