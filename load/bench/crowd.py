@@ -20,6 +20,8 @@ _TICK = 0.05
 _BULK_EVERY = 0.01
 """Seconds between two reads of those who may wait: what came meanwhile is one read, and reads are what costs."""
 
+_BULK_PART = 32
+
 
 class NotReady(Exception):
     """Something that the run needs did not come about in time."""
@@ -56,6 +58,7 @@ class Crowd:
         self._buffer = ReadBuffer()
         self._epoll = select.epoll()
         self._bulk = select.epoll()
+        self._bulk_size = self._bulk_left = 0
         self._next_bulk = 0.0
         self._by_fd: dict[int, Connection] = {}
         self._writing: set[int] = set()
@@ -121,9 +124,11 @@ class Crowd:
     def read_in_bulk_but(self, prompt: Iterable[Connection]) -> None:
         """Read these as soon as something comes, for their timing matters; all others a hundred times a second."""
         hurried = {connection.fd for connection in prompt}
-        for fd in self._by_fd.keys() - hurried:
+        patient = self._by_fd.keys() - hurried
+        for fd in patient:
             self._epoll.unregister(fd)
             self._bulk.register(fd, _READ)
+        self._bulk_size = self._bulk_left = len(patient)
 
     @property
     def chats(self) -> int:
@@ -161,8 +166,7 @@ class Crowd:
         now = time.perf_counter()
         ready = self._epoll.poll(max(0.0, min(timeout, self._next_bulk - now)), _MAX_EVENTS)
         if self._next_bulk <= time.perf_counter():
-            ready += self._bulk.poll(0, _MAX_EVENTS)
-            self._next_bulk = time.perf_counter() + _BULK_EVERY
+            ready += self._poll_bulk()
         for fd, event in ready:
             connection = self._by_fd[fd]
             if event & _WRITE:
@@ -176,6 +180,15 @@ class Crowd:
             elif connection.wants_to_write != (fd in self._writing):
                 self._watch_writing(connection)
         return len(ready)
+
+    def _poll_bulk(self) -> list[tuple[int, int]]:
+        """A part of those who may wait: a look at the others in between keeps what is prompt prompt."""
+        ready = self._bulk.poll(0, _BULK_PART)
+        self._bulk_left -= len(ready)
+        if len(ready) < _BULK_PART or self._bulk_left <= 0:
+            self._next_bulk = time.perf_counter() + _BULK_EVERY
+            self._bulk_left = self._bulk_size
+        return ready
 
     def _watch_writing(self, connection: Connection) -> None:
         if connection.wants_to_write:
