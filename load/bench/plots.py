@@ -16,6 +16,7 @@ from load.bench.servers import OURS
 
 _OURS_COLOUR, _THEIRS_COLOUR = "#c0392b", "#7f8c8d"
 _ROOM_SIZE = "room_size"
+_COLUMNS = 3
 
 
 def draw(results: Results, scenarios: Sequence[Scenario], folder: Path) -> list[Path]:
@@ -35,10 +36,14 @@ def draw(results: Results, scenarios: Sequence[Scenario], folder: Path) -> list[
 
 
 def _bars(results: Results, scenario: Scenario, servers: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(5 * len(scenario.metrics), 0.8 + 0.4 * len(servers)), layout="constrained")
-    axes = figure.subplots(1, len(scenario.metrics), squeeze=False)[0]
-    for metric, ax in zip(scenario.metrics, axes, strict=True):
+    columns = min(_COLUMNS, len(scenario.metrics))
+    rows = -(-len(scenario.metrics) // columns)
+    figure = Figure(figsize=(5 * columns, 0.5 + rows * (0.8 + 0.4 * len(servers))), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for metric, ax in zip(scenario.metrics, axes, strict=False):
         _bars_of_one(results, scenario, servers, metric, ax)
+    for ax in axes[len(scenario.metrics) :]:
+        ax.set_visible(False)
     return figure
 
 
@@ -77,6 +82,8 @@ def _by_size(results: Results, scenario: Scenario) -> Figure:
             label=server,
         )
     ax.set_xscale("log")
+    ax.set_xticks(SIZES, [f"{size:,}" for size in SIZES])
+    ax.minorticks_off()
     ax.set_ylim(bottom=0)
     ax.set_xlabel("members in the room")
     ax.set_ylabel("server CPU, µs a delivery")
