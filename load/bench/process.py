@@ -94,8 +94,8 @@ class ServerProcess:
         return sum(_cpu_seconds(pid) for pid in self._pids())
 
     def waited_seconds(self) -> float:
-        """How long it and its children could have run, and something else had the core."""
-        return sum(waited_seconds(pid) for pid in self._pids())
+        """How long it could have run, and something else had the core; of it and its children, who waited longest."""
+        return max(waited_seconds(pid) for pid in self._pids())
 
     def memory_bytes(self) -> int:
         """Resident memory of it and its children now."""
@@ -151,20 +151,20 @@ def _with_children(pid: int) -> Iterator[int]:
 
 def _cpu_seconds(pid: int) -> float:
     """Of all threads. /proc/PID/stat tells the same in steps of 10 ms, too coarse for a second of light load."""
-    return _scheduled(pid, 0) or _cpu_seconds_by_stat(pid)
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(_scheduled(path, 0) for path in threads) or _cpu_seconds_by_stat(pid)
 
 
 def waited_seconds(pid: int) -> float:
-    """How long the threads of a process were ready to run and did not; 0 where the kernel does not tell."""
-    return _scheduled(pid, 1)
+    """How long a process's first thread was ready to run and did not; 0 where the kernel does not tell."""
+    return _scheduled(Path(f"/proc/{pid}/schedstat"), 1)
 
 
-def _scheduled(pid: int, column: int) -> float:
-    total = 0
-    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):  # the thread has just ended
-            total += int(path.read_text().split()[column])
-    return total / 1e9
+def _scheduled(path: Path, column: int) -> float:
+    try:
+        return int(path.read_text().split()[column]) / 1e9
+    except (OSError, IndexError):
+        return 0.0  # it has just ended, or the kernel keeps no such statistics
 
 
 def _cpu_seconds_by_stat(pid: int) -> float:

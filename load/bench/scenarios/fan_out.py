@@ -13,9 +13,9 @@ _ENTER_WITHIN = 60.0
 _WATCHED = 5
 
 
-def fill_one_room(crowd: Crowd, size: int, within: float = _ENTER_WITHIN, at_once: int = 64) -> list[Connection]:
+def fill_one_room(crowd: Crowd, size: int, within: float = _ENTER_WITHIN) -> list[Connection]:
     """So many members in one room, and nothing coming in any more."""
-    members = crowd.admit([Member(number, "room") for number in range(size)], within, at_once=at_once)
+    members = crowd.admit([Member(number, "room") for number in range(size)], within)
     crowd.settle(0.3, within)
     return members
 

@@ -16,9 +16,9 @@ from load.bench.senders import Latencies, Pacer
 _WITHIN = 120.0
 _GONE_WITHIN = 30.0
 _WATCHED = 20
-_MESSAGES_PER_SECOND = 100
-_CONTENT_CHARS = 2500
-"""250 kB a second for each member: a bound of 1 MiB is full in a few seconds."""
+_MESSAGES_PER_SECOND = 64
+_CONTENT_CHARS = 3900
+"""250 kB a second for each member, in few messages: what 1 MiB and the kernel hold is full in less than 10 seconds."""
 
 _SEGMENT_BYTES = 1400
 """As on a network, for those who never read: loopback's long segments would let the kernel take megabytes for each."""
@@ -111,7 +111,7 @@ def _admit_silent(crowd: Crowd, first: int, count: int) -> None:
 
 NEVER_READ = Scenario(
     "never_read",
-    "100 of 1,000 never read: one room, 100 messages of 2.5 kB a second",
+    "100 of 1,000 never read: one room, 64 messages of 3.9 kB a second",
     "What do the others feel of them, what do they cost, and how soon are they gone?",
     (
         Metric("p99", "others' latency p99, ms", "lower", 1),

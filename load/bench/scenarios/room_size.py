@@ -36,8 +36,7 @@ def _room_size(run: Run) -> Numbers:
 def _one_size(run: Run, size: int) -> tuple[Stretch, float]:
     """What happened, and the share of what was sent that was delivered."""
     with run.server_and_crowd() as (server, crowd):
-        # Many at once: who comes in together is told of together.
-        members = fill_one_room(crowd, size, _ENTER_WITHIN, at_once=250)
+        members = fill_one_room(crowd, size, _ENTER_WITHIN)
         crowd.read_in_bulk_but(members[:10])
         pacer = Pacer(members[:10], crowd.dialect, _DELIVERIES_PER_SECOND / size)
         crowd.run(run.seconds / 4, pacer)
