@@ -1,0 +1,1 @@
+"""Load on a running server: how fast it is, and what it stands."""

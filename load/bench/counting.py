@@ -1,0 +1,63 @@
+"""Counting messages in a stream of bytes without parsing it: each holds one marker, and markers may be cut in two."""
+
+from __future__ import annotations
+
+import socket
+
+from load.bench.frames import find_pings
+
+CHAT = b'"chat_message"'
+"""Stands exactly once in each chat message, from every server. Long, because a longer string is found faster."""
+
+TAIL = len(CHAT) - 1
+
+_ROOM = 1 << 20
+
+
+def sent_by(number: int) -> bytes:
+    """What marks the content of one sender; as long as `CHAT`, so that one remembered tail serves both."""
+    return b"[bench:from%02d]" % number
+
+
+class ReadBuffer:
+    """One big buffer that all sockets are read into; what it holds is looked at before the next read."""
+
+    def __init__(self, room: int = _ROOM) -> None:
+        self._buffer = bytearray(TAIL + room)
+        self._free = memoryview(self._buffer)[TAIL:]
+
+    def read(self, sock: socket.socket, tally: Tally) -> int:
+        """Read once from the socket and count; the number of bytes, 0 at its end. Raises what `recv_into` does."""
+        size = sock.recv_into(self._free)
+        if size:
+            self._count(tally, size)
+        return size
+
+    def take(self, data: bytes, tally: Tally) -> None:
+        """Count bytes that were read elsewhere."""
+        self._free[: len(data)] = data
+        self._count(tally, len(data))
+
+    def _count(self, tally: Tally, size: int) -> None:
+        buffer, tail = self._buffer, tally.tail
+        start, end = TAIL - len(tail), TAIL + size
+        buffer[start:TAIL] = tail
+        tally.chats += buffer.count(CHAT, start, end)
+        if tally.own_marker is not None:
+            tally.own += buffer.count(tally.own_marker, start, end)
+        tally.tail = bytes(buffer[max(start, end - TAIL) : end])
+        if buffer.find(b"\x89", TAIL, end) >= 0:
+            tally.pings.extend(find_pings(buffer[TAIL:end]))
+
+
+class Tally:
+    """What one connection has received: chat messages, those of its own among them, and pings to be answered."""
+
+    __slots__ = ("chats", "own", "own_marker", "pings", "tail")
+
+    def __init__(self) -> None:
+        self.chats = 0
+        self.own = 0
+        self.own_marker: bytes | None = None
+        self.pings: list[bytes] = []
+        self.tail = b""

@@ -1,0 +1,199 @@
+"""The generator: all clients of one run in one thread, on one epoll."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from load.bench.connection import Connection
+from load.bench.counting import ReadBuffer
+from load.bench.dialects import Dialect, Member, Script
+
+_READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
+_AT_ONCE = 64
+_MAX_EVENTS = 8192
+_TICK = 0.05
+
+_BULK_EVERY = 0.01
+"""Seconds between two reads of those who may wait: what came meanwhile is one read, and reads are what costs."""
+
+_BULK_PART = 32
+
+
+class NotReady(Exception):
+    """Something that the run needs did not come about in time."""
+
+    def __init__(self, what: str, within: float) -> None:
+        self.what = what
+        self.within = within
+
+    def __str__(self) -> str:
+        return f"{self.what} after {self.within:.0f} s"
+
+
+class LostMembers(Exception):
+    """Connections that should have stayed have ended, so what was measured is not what was meant."""
+
+    def __init__(self, count: int, why: str) -> None:
+        self.count = count
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.count} members were lost: {self.why}"
+
+
+class Crowd:
+    """Clients of one server. Whoever uses it says how long to go on; nothing happens in between.
+
+    Each ready socket is read once in a turn, so that all are drained alike.
+    """
+
+    def __init__(self, port: int, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.connections: list[Connection] = []
+        self._port = port
+        self._buffer = ReadBuffer()
+        self._epoll = select.epoll()
+        self._bulk = select.epoll()
+        self._bulk_size = self._bulk_left = 0
+        self._next_bulk = 0.0
+        self._by_fd: dict[int, Connection] = {}
+        self._writing: set[int] = set()
+
+    def admit(
+        self, members: Iterable[Member], within: float, *, at_once: int = _AT_ONCE, segment_bytes: int | None = None
+    ) -> list[Connection]:
+        """Let these enter their rooms, so many at once. Raises `NotReady`, `LostMembers`, `RefusedByServer`."""
+        enter = self.dialect.enter
+        return self.play([enter(member) for member in members], within, at_once=at_once, segment_bytes=segment_bytes)
+
+    def play(
+        self, scripts: Sequence[Script], within: float, *, at_once: int = _AT_ONCE, segment_bytes: int | None = None
+    ) -> list[Connection]:
+        """Open a connection for each script, and go on until all scripts are through. Raises as `admit` does."""
+        until = time.perf_counter() + within
+        entering: list[Connection] = []
+        opened: list[Connection] = []
+        waiting = iter(scripts)
+        while len(opened) < len(scripts) or entering:
+            while len(entering) < at_once and (script := next(waiting, None)) is not None:
+                connection = self._open(script, segment_bytes)
+                entering.append(connection)
+                opened.append(connection)
+            self._poll(_TICK)
+            lost = [one.why_ended for one in entering if one.phase == "ended"]
+            if lost:
+                raise LostMembers(len(lost), lost[0])
+            entering = [one for one in entering if not one.is_in]
+            if time.perf_counter() > until:
+                raise NotReady(f"only {sum(one.is_in for one in opened)} of {len(scripts)} clients were in", within)
+        return opened
+
+    def settle(self, quiet: float, within: float) -> None:
+        """Read until nothing has come for so many seconds. Raises `NotReady`."""
+        start = last = time.perf_counter()
+        while time.perf_counter() - last < quiet:
+            if self._poll(min(quiet, _TICK)):
+                last = time.perf_counter()
+            if last - start > within:
+                raise NotReady("messages were still coming in", within)
+
+    def run(self, seconds: float, timer: Callable[[], float] | None = None) -> None:
+        """Go on for so long. `timer()` does what is due and says in how many seconds it wants to be called again."""
+        until = time.perf_counter() + seconds
+        while (left := until - time.perf_counter()) > 0:
+            self._poll(min(left, _TICK if timer is None else max(0.0, timer())))
+
+    def run_until(self, condition: Callable[[], bool], within: float, timer: Callable[[], float] | None = None) -> bool:
+        """Go on until the condition holds, looked at twenty times a second; whether it came to hold in time."""
+        until = time.perf_counter() + within
+        while not condition():
+            if time.perf_counter() > until:
+                return False
+            self.run(_TICK, timer)
+        return True
+
+    def stop_reading(self, connection: Connection) -> None:
+        """Take nothing from its socket any more, as a client that hangs."""
+        self._epoll.unregister(connection.fd)
+        del self._by_fd[connection.fd]
+
+    def read_in_bulk_but(self, prompt: Iterable[Connection]) -> None:
+        """Read these as soon as something comes, for their timing matters; all others a hundred times a second."""
+        hurried = {connection.fd for connection in prompt}
+        patient = self._by_fd.keys() - hurried
+        for fd in patient:
+            self._epoll.unregister(fd)
+            self._bulk.register(fd, _READ)
+        self._bulk_size = self._bulk_left = len(patient)
+
+    @property
+    def chats(self) -> int:
+        """Chat messages that have been delivered to those who count, all together."""
+        return sum(connection.tally.chats for connection in self.connections)
+
+    @property
+    def received_bytes(self) -> int:
+        return sum(connection.received_bytes for connection in self.connections)
+
+    def check_nobody_lost(self) -> None:
+        """Raises `LostMembers` if any connection has ended."""
+        ended = [connection for connection in self.connections if connection.phase == "ended"]
+        if ended:
+            raise LostMembers(len(ended), ended[0].why_ended)
+
+    def close(self) -> None:
+        """End all connections with a TCP reset, which leaves no port waiting."""
+        for connection in self.connections:
+            if connection.phase != "ended":
+                connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.end("the run is over")
+        self._by_fd.clear()
+        self._epoll.close()
+        self._bulk.close()
+
+    def _open(self, script: Script, segment_bytes: int | None) -> Connection:
+        connection = Connection(self._port, self.dialect.path, script, self._buffer, segment_bytes=segment_bytes)
+        self.connections.append(connection)
+        self._by_fd[connection.fd] = connection
+        self._epoll.register(connection.fd, _READ)
+        return connection
+
+    def _poll(self, timeout: float) -> int:
+        now = time.perf_counter()
+        ready = self._epoll.poll(max(0.0, min(timeout, self._next_bulk - now)), _MAX_EVENTS)
+        if self._next_bulk <= time.perf_counter():
+            ready += self._poll_bulk()
+        for fd, event in ready:
+            connection = self._by_fd[fd]
+            if event & _WRITE:
+                connection.flush()
+            if event & ~_WRITE:
+                connection.receive()
+            if connection.phase == "ended":
+                # Its socket is closed, so the epoll has forgotten it.
+                del self._by_fd[fd]
+                self._writing.discard(fd)
+            elif connection.wants_to_write != (fd in self._writing):
+                self._watch_writing(connection)
+        return len(ready)
+
+    def _poll_bulk(self) -> list[tuple[int, int]]:
+        """A part of those who may wait: a look at the others in between keeps what is prompt prompt."""
+        ready = self._bulk.poll(0, _BULK_PART)
+        self._bulk_left -= len(ready)
+        if len(ready) < _BULK_PART or self._bulk_left <= 0:
+            self._next_bulk = time.perf_counter() + _BULK_EVERY
+            self._bulk_left = self._bulk_size
+        return ready
+
+    def _watch_writing(self, connection: Connection) -> None:
+        if connection.wants_to_write:
+            self._writing.add(connection.fd)
+            self._epoll.modify(connection.fd, _READ | _WRITE)
+        else:
+            self._writing.discard(connection.fd)
+            self._epoll.modify(connection.fd, _READ)

@@ -1,0 +1,123 @@
+"""How a client of each kind of server gets into its room and says something: scripts of texts out and in, no I/O.
+
+A script is a generator: it yields a text to send, or None to send nothing, and is resumed with the next text from the
+server. It returns when the client is in its room.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from load.bench.keys import Key
+
+Script: TypeAlias = Generator[bytes | None, bytes, None]
+
+_encode = msgspec.json.encode
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody who shall be in a room."""
+
+    number: int
+    room_id: str
+
+    @property
+    def user_id(self) -> str:
+        return f"user{self.number:05d}"
+
+
+class RefusedByServer(Exception):
+    """The server answered a client's step with an error."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"the server refused a client: {self.text[:200]!r}"
+
+
+class Dialect(Protocol):
+    path: str
+    """Of the HTTP request that opens the WebSocket."""
+
+    def enter(self, member: Member) -> Script:
+        """From an open socket to a member of the room."""
+        ...
+
+    def chat(self, content: str) -> bytes:
+        """The text that says something in the room."""
+        ...
+
+
+def _until(marker: bytes, text: bytes | None) -> Script:
+    """Send the text, and go on when the marker is in what comes."""
+    answer = yield text
+    while marker not in answer:
+        if b'"error"' in answer:
+            raise RefusedByServer(answer)
+        answer = yield None
+
+
+class Plain:
+    """The peers': in by a first message, without a login."""
+
+    path = "/ws"
+
+    def enter(self, member: Member) -> Script:
+        yield from _until(b'"joined"', _join(member))
+
+    def chat(self, content: str) -> bytes:
+        return _encode({"type": "chat_message", "content": content})
+
+
+class SocketIO:
+    """Socket.IO's fifth protocol on Engine.IO's fourth, on a WebSocket from the start."""
+
+    path = "/socket.io/?EIO=4&transport=websocket"
+
+    def enter(self, member: Member) -> Script:
+        yield from _until(b'0{"sid"', None)
+        yield from _until(b"40", b"40")
+        yield from _until(b'"joined"', b"42" + _encode(["join", {"userId": member.user_id, "roomId": member.room_id}]))
+
+    def chat(self, content: str) -> bytes:
+        return b"42" + _encode(["chat_message", {"content": content}])
+
+
+class ChatActors(Plain):
+    """The whole login of this server: register, challenge, signature, join."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = keys
+
+    def enter(self, member: Member) -> Script:
+        yield from self.register(member)
+        yield from self.log_in(member)
+        yield from super().enter(member)
+
+    def register(self, member: Member) -> Script:
+        key = self._key(member).public_pem
+        yield from _until(b'"registered"', _encode({"type": "register", "userId": member.user_id, "publicKey": key}))
+
+    def log_in(self, member: Member) -> Script:
+        answer = yield _encode({"type": "get_challenge"})
+        if b'"challenge"' not in answer:
+            raise RefusedByServer(answer)
+        signature = self._key(member).sign(base64.b64decode(msgspec.json.decode(answer)["challenge"]))
+        text = base64.b64encode(signature).decode()
+        yield from _until(
+            b'"authenticated"', _encode({"type": "authenticate", "userId": member.user_id, "signature": text})
+        )
+
+    def _key(self, member: Member) -> Key:
+        return self._keys[member.number % len(self._keys)]
+
+
+def _join(member: Member) -> bytes:
+    return _encode({"type": "join", "userId": member.user_id, "roomId": member.room_id})

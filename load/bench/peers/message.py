@@ -1,0 +1,58 @@
+"""What the peers in Python have in common: the JSON that comes in and goes out, and a room's members and numbering."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+MemberT = TypeVar("MemberT")
+
+
+class Join(msgspec.Struct, tag="join", rename="camel"):
+    user_id: str
+    room_id: str
+
+
+class Say(msgspec.Struct, tag="chat_message"):
+    content: str
+
+
+class ChatMessage(msgspec.Struct, tag="chat_message", rename="camel"):
+    """The same fields, in the same order, as this project's `chat_message`."""
+
+    user_id: str
+    room_id: str
+    content: str
+    timestamp: str
+    seq: int
+
+
+decode = msgspec.json.Decoder(Join | Say).decode
+encode = msgspec.json.Encoder().encode
+
+
+class Room(Generic[MemberT]):
+    """Who is in a room, and the number of its last message."""
+
+    def __init__(self) -> None:
+        self.members: set[MemberT] = set()
+        self.seq = 0
+
+    def message(self, who: Join, content: str) -> ChatMessage:
+        """The next message of the room."""
+        self.seq += 1
+        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+        return ChatMessage(who.user_id, who.room_id, content, timestamp, self.seq)
+
+
+def rooms_of(kind: type[MemberT]) -> defaultdict[str, Room[MemberT]]:
+    """No rooms yet, of members of this type; a room begins when it is named."""
+    return defaultdict(Room)
+
+
+def joined(join: Join) -> bytes:
+    """What the one who joined is told."""
+    return encode({"type": "joined", "roomId": join.room_id, "userId": join.user_id})

@@ -1,0 +1,22 @@
+"""What is measured: each scenario is one question to a server that has just been started."""
+
+from load.bench.scenarios.fan_out import PACED, SATURATED
+from load.bench.scenarios.idle_memory import MEMORY
+from load.bench.scenarios.logins import LOGINS
+from load.bench.scenarios.never_read import NEVER_READ
+from load.bench.scenarios.room_size import ROOM_SIZE
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.small_rooms import ROOMS_OF_ONE, ROOMS_OF_TEN
+
+SCENARIOS: tuple[Scenario, ...] = (
+    SATURATED,
+    PACED,
+    ROOMS_OF_ONE,
+    ROOMS_OF_TEN,
+    MEMORY,
+    LOGINS,
+    ROOM_SIZE,
+    NEVER_READ,
+)
+
+__all__ = ["PACE", "SCENARIOS", "Metric", "Numbers", "Run", "Scenario"]

@@ -1,0 +1,94 @@
+"""Who says something, and when: in a closed loop, or at a steady pace."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Sequence
+
+from load.bench.connection import Connection
+from load.bench.counting import sent_by
+from load.bench.dialects import Dialect
+from load.bench.frames import client_frame
+
+CONTENT_CHARS = 64
+"""The least length of a content: its marker (14), the time (19) and filling."""
+
+_SENT_AT = re.compile(rb"\[bench:from\d\d\](\d{19})")
+
+
+def content(number: int, at: int, chars: int = CONTENT_CHARS) -> str:
+    """What a sender says at a time in nanoseconds of `time.perf_counter_ns`."""
+    return f"{sent_by(number).decode()}{at:019d}".ljust(chars, ".")
+
+
+def sent_at(text: bytes) -> int | None:
+    """When a message was sent, if it is one of a sender's."""
+    found = _SENT_AT.search(text)
+    return int(found[1]) if found else None
+
+
+class ClosedLoop:
+    """A sender that keeps `window` messages of its own in flight: each that comes back lets the next one go."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, number: int, window: int) -> None:
+        self._connection = connection
+        self._frame = client_frame(dialect.chat(content(number, 0)))
+        self._window = window
+        self.sent = 0
+        self._is_stopped = False
+        connection.tally.own_marker = sent_by(number)
+        connection.on_own = self._on_own
+
+    def start(self) -> None:
+        self._send(self._window)
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def _on_own(self, count: int) -> None:
+        if not self._is_stopped:
+            self._send(count)
+
+    def _send(self, count: int) -> None:
+        self.sent += count
+        self._connection.send(self._frame * count)
+
+
+class Pacer:
+    """Sends so many messages a second, the senders taking turns; the timer of `Crowd.run`."""
+
+    def __init__(
+        self, senders: Sequence[Connection], dialect: Dialect, per_second: float, chars: int = CONTENT_CHARS
+    ) -> None:
+        self._senders = itertools.cycle(list(enumerate(senders)))
+        self._dialect = dialect
+        self._every = 1 / per_second
+        self._chars = chars
+        self._next = time.perf_counter()
+        self.sent = 0
+
+    def __call__(self) -> float:
+        now = time.perf_counter()
+        while self._next <= now:
+            self._next += self._every
+            if self._next < now - 1.0:
+                self._next = now  # a generator that was held up does not make up for it with a burst
+            number, sender = next(self._senders)
+            text = self._dialect.chat(content(number, time.perf_counter_ns(), self._chars))
+            sender.send(client_frame(text))
+            self.sent += 1
+        return self._next - time.perf_counter()
+
+
+class Latencies:
+    """How long messages took to those who are watched, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.is_on = False
+
+    def __call__(self, text: bytes) -> None:
+        if self.is_on and (at := sent_at(text)) is not None:
+            self.seconds.append((time.perf_counter_ns() - at) / 1e9)

@@ -1,0 +1,20 @@
+"""Whether processes have ended."""
+
+import time
+from pathlib import Path
+
+WITHIN = 10.0
+
+
+def wait_until_ended(pids):
+    until = time.monotonic() + WITHIN
+    while alive := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < until, alive
+        time.sleep(0.01)
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,127 @@
+"""Which servers are compared, how they are started, in which order, and that none stays behind."""
+
+import base64
+import sys
+
+import pytest
+
+from load.bench.dialects import ChatActors, Member, Plain, RefusedByServer, SocketIO
+from load.bench.keys import cached_keys
+from load.bench.process import ServerFailed, ServerProcess, free_port
+from load.bench.rounds import Plan, turns
+from load.bench.scenarios import SCENARIOS
+from load.bench.senders import content, sent_at
+from load.bench.servers import KINDS, Kind, Missing, command_of, versions_of
+from tests.load.endings import wait_until_ended
+
+LISTENING = """
+import socket, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)
+"""
+
+
+def plan(tmp_path, scenarios=SCENARIOS, rounds=2):
+    return Plan(scenarios, KINDS, rounds, 1.0, True, [], tmp_path, tmp_path, None)
+
+
+def server(tmp_path, source):
+    port = free_port()
+    return ServerProcess("demo", [sys.executable, "-c", source, str(port)], {}, port, None, tmp_path / "log")
+
+
+def test_the_servers_take_turns_and_each_round_has_all_of_them(tmp_path):
+    scenario = next(one for one in SCENARIOS if one.name == "fan_out")
+    order = [(number, kind.name) for number, _, kind in turns(plan(tmp_path, [scenario]))]
+    names = [kind.name for kind in KINDS]
+    assert order == [(1, name) for name in names] + [(2, name) for name in names]
+
+
+def test_what_only_chat_actors_can_be_asked_it_alone_is_asked(tmp_path):
+    asked = {(scenario.name, kind.name) for _, scenario, kind in turns(plan(tmp_path))}
+    assert {name for scenario, name in asked if scenario == "logins"} == {"chat_actors"}
+
+
+def test_names_are_unique():
+    for names in ([kind.name for kind in KINDS], [scenario.name for scenario in SCENARIOS]):
+        assert len(set(names)) == len(names)
+
+
+def test_a_command_has_its_placeholders_replaced(tmp_path):
+    ours = KINDS[0]
+    command, environ = command_of(ours, 4711, tmp_path / "data", tmp_path / "node")
+    assert command[0] == sys.executable
+    assert "127.0.0.1:4711" in command
+    assert environ["CHAT_ACTORS_DATA__DIR"] == str(tmp_path / "data")
+
+
+def test_a_peer_without_its_package_is_missing_with_a_remedy(tmp_path):
+    kind = Kind("nobody", "Nobody", "plain", (), ("a-package-that-nobody-has",))
+    with pytest.raises(Missing, match=r"nobody is skipped: .* is not installed; pip install '\.\[bench\]'"):
+        versions_of(kind, tmp_path)
+
+
+def test_a_server_is_measured_and_ended_with_its_children(tmp_path):
+    with server(tmp_path, LISTENING) as running:
+        pids = list(running._pids())
+        assert len(pids) == 2
+        assert running.cpu_seconds() > 0
+        assert 0 < running.memory_bytes() <= running.peak_memory_bytes()
+        assert running.open_sockets() > 0
+    wait_until_ended(pids)
+
+
+def test_a_server_is_ended_when_the_benchmark_is_interrupted(tmp_path):
+    pids = []
+
+    def measure():
+        with server(tmp_path, LISTENING) as running:
+            pids.extend(running._pids())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure()
+    assert len(pids) == 2
+    wait_until_ended(pids)
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path):
+    with pytest.raises(ServerFailed, match="demo ended with exit code 3: no such luck"):
+        server(tmp_path, "import sys; print('no such luck'); sys.exit(3)").__enter__()
+
+
+def test_a_login_goes_through_all_its_steps(tmp_path):
+    key = cached_keys(tmp_path)[7]
+    script = ChatActors(cached_keys(tmp_path)).enter(Member(7, "room"))
+    assert b'"register"' in next(script)
+    assert script.send(b'{"type":"registered"}') == b'{"type":"get_challenge"}'
+    challenge = b"c" * 32
+    answer = script.send(b'{"type":"challenge","challenge":"' + base64.b64encode(challenge) + b'"}')
+    assert base64.b64encode(key.sign(challenge)) in answer
+    assert b'"join"' in script.send(b'{"type":"authenticated"}')
+    assert script.send(b'{"type":"user_joined"}') is None
+    with pytest.raises(StopIteration):
+        script.send(b'{"type":"joined"}')
+
+
+def test_a_refusal_ends_a_script():
+    script = Plain().enter(Member(1, "room"))
+    next(script)
+    with pytest.raises(RefusedByServer, match="no room"):
+        script.send(b'{"type":"error","message":"no room"}')
+
+
+def test_socket_io_opens_connects_and_joins():
+    script = SocketIO().enter(Member(1, "room"))
+    assert next(script) is None
+    assert script.send(b'0{"sid":"x"}') == b"40"
+    assert script.send(b'40{"sid":"y"}') == b'42["join",{"userId":"user00001","roomId":"room"}]'
+    with pytest.raises(StopIteration):
+        script.send(b'42["joined",{}]')
+
+
+def test_a_message_tells_when_it_was_sent():
+    assert sent_at(Plain().chat(content(3, 1234567890))) == 1234567890
+    assert sent_at(b'{"type":"user_joined"}') is None
+    assert len(content(3, 1, 2500)) == 2500
