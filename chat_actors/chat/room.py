@@ -85,7 +85,7 @@ class RoomActor(Actor[RoomMessage]):
     """Gives every message its place in the room's one order and offers it to every member, the sender included.
 
     What was waiting in its mailbox goes out as one block at the end of the turn; whoever joins or leaves in between
-    keeps their place in the order, since what came before is handed out first.
+    keeps their place in the order, since they are handed what came before first.
 
     Watches each member's session, so a connection that goes away, however rudely, leaves the room exactly once. Goes
     away itself as soon as it is empty and nobody is on the way in.
@@ -121,6 +121,7 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     def leave(self, message: Leave) -> None:
         self.context.unwatch(message.session)
+        self._hand_out()  # while they are still here
         self._remove(message.session)
 
     @handles
@@ -149,16 +150,19 @@ class RoomActor(Actor[RoomMessage]):
             timestamp=format_timestamp(at),
             seq=self.state.last_seq,
         )
-        payload = encode(posted)
-        self.state.pending.append(payload)
-        self.state.pending_bytes += len(payload)
-        if self.state.pending_bytes >= BLOCK_BYTES:
-            self._hand_out()
+        self._add(encode(posted))
         if self.context.events.has_listeners(events.MessagePosted):
             self.context.events.publish(events.MessagePosted(member.user_id, self.room_id, posted.seq, at))
 
     def on_turn_end(self) -> None:
         self._hand_out()
+
+    def _add(self, payload: bytes) -> None:
+        """To what is handed out next; it has its place in the order now."""
+        if self.state.pending_bytes + len(payload) > BLOCK_BYTES:
+            self._hand_out()
+        self.state.pending.append(payload)
+        self.state.pending_bytes += len(payload)
 
     def _hand_out(self) -> None:
         """To everybody in one loop, without a wait: encoded, framed and joined once, and no task is woken for it."""
@@ -178,6 +182,7 @@ class RoomActor(Actor[RoomMessage]):
             case Enter(member=member):
                 member.session.tell(NotInRoom(self.context.self_ref))
             case Leave(session=gone) | Terminated(ref=gone):
+                self._hand_out()
                 self._say_left(gone)  # nobody will tell the next life of it
             case Post(session=session) if (author := self.members.get(session)) is not None:
                 author.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
@@ -185,6 +190,7 @@ class RoomActor(Actor[RoomMessage]):
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
+        self._hand_out()  # what a crash has left behind
         self.context.events.publish(events.RoomClosed(self.room_id))
 
     def _remove(self, session: AnyRef) -> None:
@@ -192,10 +198,10 @@ class RoomActor(Actor[RoomMessage]):
         self._close_if_empty()
 
     def _say_left(self, session: AnyRef) -> None:
-        self._hand_out()
         user_id = self.members.leave(session)
         if user_id is not None:
-            self._offer(self.members, Block.of(messages.user_left(user_id, self.room_id)))
+            # With the messages of this turn: when a thousand vanish at once, the others need not be woken for each.
+            self._add(encode(messages.user_left(user_id, self.room_id)))
             self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
