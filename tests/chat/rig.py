@@ -52,6 +52,7 @@ class MemoryClient:
         self.outbox = outbox
         self.heard = []
         self.unread = deque()  # what it has sent and the session has not taken, as in a socket that is not read
+        self.has_gone = False
 
     async def send(self, **command):
         """By the session's mailbox, as on a server that has not our transport."""
@@ -66,6 +67,13 @@ class MemoryClient:
     def resume(self):
         while self.unread and (self.session.deliver_nowait(self.unread[0]) or self.session.is_stopped):
             self.unread.popleft()
+        if self.has_gone and not self.unread:
+            self.session.stop()
+
+    def vanish(self):
+        """End the connection: heard of once all that was sent before has been read."""
+        self.has_gone = True
+        self.resume()
 
     def hear(self):
         """Move what waits in the outbox to `heard`, and return just that."""
