@@ -35,23 +35,28 @@ class FanOut:
     def add(self, message: ServerMessage) -> None:
         """Everybody who is here now is to hear this, in the order of the calls."""
         payload = encode(message)
+        self._make_room(payload)
+        self._append(payload)
+
+    def _make_room(self, payload: bytes) -> None:
+        if self._pending_bytes + len(payload) > BLOCK_BYTES:
+            self.hand_out()
+
+    def _append(self, payload: bytes) -> None:
         self._pending.append(payload)
         self._pending_bytes += len(payload)
-        if self._pending_bytes >= BLOCK_BYTES:
-            self.hand_out()
 
     def enter(self, member: Member) -> bool:
         """Let a connection in, and tell it and the others; whether it is its user's first."""
         if member.session in self.members:
             self._catch_up(member)
+        news = encode(messages.user_joined(member.user_id, self.room_id))
+        self._make_room(news)  # while they are not in yet: they do not hear of what was before them
         is_first = self.members.enter(member)
         member.outbox.offer(Block.of(messages.joined(member.user_id, self.room_id)))
         if is_first:
-            # They do not hear of themselves, also if this fills the block.
-            self._newcomers[member.session] = len(self._pending) + 1
-            self.add(messages.user_joined(member.user_id, self.room_id))
-        elif self._pending:
-            self._newcomers[member.session] = len(self._pending)
+            self._append(news)
+        self._newcomers[member.session] = len(self._pending)  # nor of themselves
         return is_first
 
     def leave(self, session: AnyRef) -> str | None:

@@ -1,6 +1,7 @@
 """A chat in memory, on virtual time: real actors, memory accounts, and clients without sockets."""
 
 import itertools
+from collections import deque
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -46,13 +47,33 @@ class FragileSession(SessionActor):
 class MemoryClient:
     """A client of a chat in memory. What it has been sent is in `heard`, oldest first."""
 
-    def __init__(self, session, outbox):
-        self.session = session
+    def __init__(self, outbox):
+        self.session = None
         self.outbox = outbox
         self.heard = []
+        self.unread = deque()  # what it has sent and the session has not taken, as in a socket that is not read
+        self.has_gone = False
 
     async def send(self, **command):
+        """By the session's mailbox, as on a server that has not our transport."""
         await self.session.send(Frame(msgspec.json.encode(command).decode()))
+
+    def deliver(self, **command):
+        """In the turn in which it comes, as our own transport does it; refused, it is offered again at `resume`."""
+        self.unread.append(Frame(msgspec.json.encode(command).decode()))
+        if len(self.unread) == 1:
+            self.resume()
+
+    def resume(self):
+        while self.unread and (self.session.deliver_nowait(self.unread[0]) or self.session.is_stopped):
+            self.unread.popleft()
+        if self.has_gone and not self.unread:
+            self.session.stop()
+
+    def vanish(self):
+        """End the connection: heard of once all that was sent before has been read."""
+        self.has_gone = True
+        self.resume()
 
     def hear(self):
         """Move what waits in the outbox to `heard`, and return just that."""
@@ -83,12 +104,13 @@ class MemoryChat:
         self._random = itertools.count()
 
     async def connect(self, address="192.0.2.1"):
-        outbox = QueueOutbox(self.limits.backlog_bytes)
-        session = await self.chat.gate.ask(Admit(Peer(address, outbox)), timeout=5)
+        client = MemoryClient(QueueOutbox(self.limits.backlog_bytes))
+        session = await self.chat.gate.ask(Admit(Peer(address, client.outbox, client.resume)), timeout=5)
         if isinstance(session, Closing):
             return session
+        client.session = session.ref
         self.system.start_task(session.run)
-        return MemoryClient(session.ref, outbox)
+        return client
 
     async def log_in(self, user_id, room=None):
         client = await self.connect()

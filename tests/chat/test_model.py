@@ -15,6 +15,7 @@ from tests.chat.test_chat import room_of
 
 USERS = ("ann", "ben", "cyd")
 ROOMS = ("red", "blue")
+LANES = st.sampled_from(("mailbox", "delivery"))
 
 
 class ChatModel(RuleBasedStateMachine):
@@ -96,30 +97,73 @@ class ChatModel(RuleBasedStateMachine):
     def pick(self, number):
         return sorted(self.clients)[number % len(self.clients)]
 
-    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans())
+    async def submit(self, name, lane, **command):
+        """By the session's mailbox, or as our own transport does it."""
+        if lane == "mailbox":
+            await self.clients[name].send(**command)
+        else:
+            self.clients[name].deliver(**command)
+
+    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), lane=LANES)
     @precondition(lambda self: self.clients)
-    def move(self, who, room, switch):
+    def move(self, who, room, switch, lane):
         name = self.pick(who)
-        command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
-        self.run(self.clients[name].send(**command, roomId=room))
+        self.run(self.submit(name, lane, **self.moving(name, room, switch)))
+
+    def moving(self, name, room, switch):
+        """The command that moves a connection, which the model does at once."""
         if self.room[name] == room:
             self.expected[name].append(messages.joined(self.user[name], room))
         else:
             self.leave(name)
             self.enter(name, room)
+        command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
+        return {**command, "roomId": room}
 
-    @rule(who=st.integers(0, 5), times=st.integers(1, 4))
+    @rule(who=st.integers(0, 5), times=st.integers(1, 4), lane=LANES)
     @precondition(lambda self: self.clients)
-    def say(self, who, times):
+    def say(self, who, times, lane):
         name = self.pick(who)
         for _ in range(times):
-            self.said += 1
-            self.run(self.clients[name].send(type="chat_message", content=str(self.said)))
-            if self.room[name] is None:
-                self.expected[name].append("Not connected to any room")
-            else:
-                for other in self.members(self.room[name]):
-                    self.expected[other].append((self.user[name], self.room[name], str(self.said)))
+            self.run(self.submit(name, lane, **self.saying(name)))
+
+    def saying(self, name):
+        """The command with which a connection says the next thing, which the model hears at once."""
+        self.said += 1
+        if self.room[name] is None:
+            self.expected[name].append("Not connected to any room")
+        else:
+            for other in self.members(self.room[name]):
+                self.expected[other].append((self.user[name], self.room[name], str(self.said)))
+        return {"type": "chat_message", "content": str(self.said)}
+
+    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), lane=LANES)
+    @precondition(lambda self: self.clients)
+    def move_and_say_without_waiting(self, who, room, times, lane):
+        name = self.pick(who)
+        commands = [self.moving(name, room, True), *(self.saying(name) for _ in range(times))]
+
+        async def send_all():
+            for command in commands:
+                await self.submit(name, lane, **command)
+
+        self.run(send_all())
+
+    @rule(speakers=st.lists(st.integers(0, 5), min_size=2, max_size=8), crash_after=st.none() | st.integers(0, 7))
+    @precondition(lambda self: self.clients)
+    def many_speak_in_one_turn(self, speakers, crash_after):
+        names = [self.pick(who) for who in speakers]
+        commands = [(name, self.saying(name)) for name in names]
+
+        async def send_all():
+            for n, (name, command) in enumerate(commands):
+                self.clients[name].deliver(**command)
+                if n == crash_after and self.room[name] is not None:
+                    room_of(self.clients[name]).tell(Boom())
+            await settle(self.system)
+            await anyio.sleep(61)
+
+        self.run(send_all())
 
     @rule(who=st.integers(0, 5))
     @precondition(lambda self: self.clients)
