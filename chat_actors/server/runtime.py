@@ -64,7 +64,8 @@ class Runtime:
             self._accounts = await open_accounts(self.settings)
         started = anyio.Event()
         running = self._run(self._accounts, started)
-        self._task = asyncio.create_task(running, name="actor system", context=anyio_context())
+        self._context = anyio_context()
+        self._task = asyncio.create_task(running, name="actor system", context=self._context)
         await started.wait()
 
     async def _run(self, accounts: Accounts, started: anyio.Event) -> None:
@@ -94,7 +95,9 @@ class Runtime:
         """
         if self._draining is None:
             wait, seconds = control.wait_draining, control.drain_seconds
-            self._draining = asyncio.create_task(self._drain_after(wait, seconds), name="drain")
+            # In a context of its own: in the caller's, it would keep that connection's request for ever.
+            draining = self._drain_after(wait, seconds)
+            self._draining = asyncio.create_task(draining, name="drain", context=self._context)
 
     async def _drain_after(self, wait_draining: Callable[[], Awaitable[None]], seconds: float) -> None:
         await wait_draining()
