@@ -58,6 +58,13 @@ class GateState:
         self.peers: dict[AnyRef, Peer] = {}
         self.of_network: Counter[str] = Counter()
         self.draining = False
+        self.apart_ms = APART_MS
+        self._sent_away = 0
+
+    def come_back(self) -> str:
+        """When the next client that is sent away is to come back: no two at the same time."""
+        self._sent_away += 1
+        return retry_after(self._sent_away * self.apart_ms)
 
 
 class Gate(Actor[GateMessage]):
@@ -87,7 +94,7 @@ class Gate(Actor[GateMessage]):
         if request.peer.outbox.closing is not None:
             return request.peer.outbox.closing  # it has waited too long and gone
         if state.draining:
-            return Closing(CloseCode.SERVICE_RESTART, "the server is stopping; reconnect")
+            return Closing(CloseCode.SERVICE_RESTART, state.come_back())
         if limits.connections and len(state.peers) >= limits.connections:
             return Closing(CloseCode.TRY_AGAIN_LATER, "the server is full; try again later")
         if limits.connections_per_ip and state.of_network[network] >= limits.connections_per_ip:
@@ -111,15 +118,16 @@ class Gate(Actor[GateMessage]):
 
     @handles
     async def drain(self, request: Drain) -> None:
-        if self._state.draining:
+        state = self._state
+        if state.draining:
             return
-        self._state.draining = True
-        everybody = list(self._state.peers.items())
+        state.draining = True
+        everybody = list(state.peers.items())
         self.context.events.publish(events.Draining(len(everybody)))
         # No two are told the same time, or they would all come back at once; and a few need not wait long.
-        apart = max(1, min(APART_MS, int(request.come_back_within * 1000) // max(1, len(everybody))))
+        state.apart_ms = max(1, min(APART_MS, int(request.come_back_within * 1000) // max(1, len(everybody))))
         for n, (session, peer) in enumerate(everybody, start=1):
-            peer.outbox.close(CloseCode.SERVICE_RESTART, retry_after(n * apart))
+            peer.outbox.close(CloseCode.SERVICE_RESTART, state.come_back())
             session.stop()
             if n % DRAIN_BATCH == 0:
                 await checkpoint()

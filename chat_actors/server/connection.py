@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
-import anyio
 import msgspec
 from quart import Websocket
 
@@ -86,6 +86,12 @@ def log_closing(path: str, address: str, outbox: Outbox) -> None:
         logger.info("%s: closing the client at %s (%d %s)", path, address, closing.code, closing.reason)
 
 
+def _abandon(asked: asyncio.Task[Hosted[SessionMessage] | Closing]) -> None:
+    """End the session that was asked for, if there is one: its connection has gone meanwhile."""
+    if not asked.cancelled() and asked.exception() is None and isinstance(session := asked.result(), Hosted):
+        session.ref.stop()
+
+
 class Connection(msgspec.Struct, frozen=True):
     """What one WebSocket needs to be served."""
 
@@ -137,11 +143,14 @@ class Connection(msgspec.Struct, frozen=True):
             log_closing(session.ref.path, self.address, outbox)
 
     async def _admit(self, peer: Peer) -> Hosted[SessionMessage] | Closing:
+        # In a task that outlives this one: a session that is opened when nobody waits for it any more would stay for
+        # ever. (anyio's shield holds off anyio's cancellation; ASGI servers cancel by asyncio's.)
+        asking = asyncio.create_task(self.chat.gate.ask(Admit(peer), timeout=ADMIT_WITHIN))
         try:
-            # Shielded: a session that is opened while nobody waits for it any more would stay for ever.
-            with anyio.CancelScope(shield=True):
-                return await self.chat.gate.ask(Admit(peer), timeout=ADMIT_WITHIN)
-            raise AssertionError("nothing cancels this scope")
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(_abandon)
+            raise
         except ActorStopped:
             closing = Closing(CloseCode.SERVICE_RESTART, retry_after(0))
         except (AskFailed, AskTimeout):

@@ -8,7 +8,7 @@ from quart import Websocket
 
 from chat_actors.chat import Closing, Frame, QueueOutbox, SessionMessage
 from chat_actors.kernel import ActorStopped, Hosted
-from chat_actors.protocol import CloseCode
+from chat_actors.protocol import CloseCode, retry_after
 from chat_actors.server.transport import PeerDisconnected
 
 GOODBYE_WITHIN = 1.0
@@ -30,6 +30,7 @@ class TextConnection(msgspec.Struct, frozen=True):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._carry)
                 await self.session.run()
+                self.outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))  # ended before it began, or cut short
         finally:
             self.session.ref.stop()
 
@@ -69,17 +70,29 @@ class TextConnection(msgspec.Struct, frozen=True):
         written = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, written)
-            await self.outbox.wait_closed()
+            closing = await self.outbox.wait_closed()
             with anyio.move_on_after(GOODBYE_WITHIN):
                 await written.wait()
             tasks.cancel_scope.cancel()
         if written.is_set():
             await anyio.sleep(GOODBYE_WITHIN)  # for the client's own Close, which cuts this short
+        else:
+            with anyio.move_on_after(GOODBYE_WITHIN):
+                await self._close(closing)  # past what it does not take, if the server can
         connection.cancel()
 
     async def _write(self, written: anyio.Event) -> None:
-        while not isinstance(texts := await self.outbox.take(), Closing):
-            for text in texts:
-                await self.socket.send(text)
-        await self.socket.close(int(texts.code), texts.reason[:100])
+        try:
+            while not isinstance(texts := await self.outbox.take(), Closing):
+                for text in texts:
+                    await self.socket.send(text)
+        except OSError:
+            # How ASGI says that the client has gone. The reader is told too, behind what the client sent before.
+            await anyio.sleep(GOODBYE_WITHIN)
+            self.outbox.close(CloseCode.NORMAL, "the client has gone")
+        else:
+            await self._close(texts)
         written.set()
+
+    async def _close(self, closing: Closing) -> None:
+        await self.socket.close(int(closing.code), closing.reason[:100])

@@ -1,8 +1,10 @@
 import anyio
 import pytest
 
+from chat_actors.chat import Admit, Peer, QueueOutbox
 from chat_actors.chat.registrar import FindKey
 from chat_actors.kernel import KernelError, SystemFailed
+from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import virtual_asyncio
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
@@ -46,3 +48,78 @@ async def test_stopping_twice_or_before_the_start_changes_nothing():
     await runtime.start()
     await runtime.stop(within=1)
     await runtime.stop(within=1)
+
+
+class Stopping:
+    """A transport whose server begins to stop when `begun` is set."""
+
+    def __init__(self):
+        self.begun = anyio.Event()
+        self.drain_seconds = 3.0
+
+    @property
+    def wait_draining(self):
+        return self.begun.wait
+
+
+@pytest.fixture
+async def runtime():
+    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts())
+    await runtime.start()
+    yield runtime
+    await runtime.stop(within=5)
+
+
+async def let_in(runtime, address="192.0.2.1"):
+    outbox = QueueOutbox(0)
+    hosted = await runtime.chat.gate.ask(Admit(Peer(address, outbox)), timeout=5)
+    runtime.system.start_task(hosted.run)
+    return outbox
+
+
+async def test_the_first_connection_that_hears_of_the_end_is_enough_to_send_everybody_away(runtime):
+    control = Stopping()
+    for _ in range(3):
+        runtime.drain_with(control)
+    outboxes = [await let_in(runtime) for _ in range(3)]
+    control.begun.set()
+    await anyio.wait_all_tasks_blocked()
+    assert [outbox.closing.reason for outbox in outboxes] == [f"retry after {n}" for n in (100, 200, 300)]
+
+
+async def test_a_drain_waits_for_a_gate_that_has_crashed(runtime):
+    control = Stopping()
+    runtime.drain_with(control)
+    outbox = await let_in(runtime)
+    runtime.chat.gate._cell.mailbox.put_system(Failure(ValueError("a bug in the gate")))
+    control.begun.set()
+    await anyio.sleep(1)
+    assert runtime.system.statistics().restarts == 1
+    assert outbox.closing.reason == "retry after 100"
+
+
+async def test_a_drain_when_the_actor_system_has_failed_is_over_at_once(runtime, caplog):
+    control = Stopping()
+    runtime.drain_with(control)
+    outbox = await let_in(runtime)
+    await anyio.wait_all_tasks_blocked()
+    runtime.system.fail("/registrar", ValueError("a bug"))
+    control.begun.set()
+    await runtime.system.wait_stopped()
+    with anyio.fail_after(0.5):
+        await runtime.stop(within=5)
+    assert outbox.closing.code == 1012
+
+
+async def test_a_system_that_fails_in_the_middle_of_a_drain_ends_and_holds_nothing_up(runtime, caplog):
+    control = Stopping()
+    runtime.drain_with(control)
+    outboxes = [await let_in(runtime, f"198.51.100.{n}") for n in range(250)]
+    control.begun.set()
+    while not outboxes[0].closing:
+        await anyio.lowlevel.checkpoint()
+    runtime.system.fail("/registrar", ValueError("a bug"))
+    with anyio.fail_after(0.5):
+        await runtime.stop(within=5)
+    assert {outbox.closing.code for outbox in outboxes} == {1012}
+    assert len({outbox.closing.reason for outbox in outboxes}) == 250

@@ -85,7 +85,11 @@ async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None
         *(f"{name}: {value}" for name, value in headers),
     ]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    status, answer = await _head(reader)
+    try:
+        status, answer = await _head(reader)
+    except BaseException:
+        writer.transport.abort()
+        raise
     return Http1Peer(status, answer, reader, writer)
 
 

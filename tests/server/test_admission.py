@@ -1,0 +1,98 @@
+"""A connection that is cancelled on its way in leaves nothing behind at the gate."""
+
+import asyncio
+
+import anyio
+import pytest
+
+from chat_actors.chat import CountSessions, Drain, Limits
+from chat_actors.server.connection import Connection
+from chat_actors.server.runtime import Runtime
+from chat_actors.server.settings import Settings
+from chat_actors.storage import MemoryAccounts
+
+pytestmark = pytest.mark.anyio
+
+
+class Socket:
+    """What a connection needs of Quart's WebSocket, without a server."""
+
+    def __init__(self):
+        self.scope = {}
+        self.is_accepted = anyio.Event()
+        self.may_accept = anyio.Event()
+        self.closed = None
+
+    async def accept(self):
+        self.is_accepted.set()
+        await self.may_accept.wait()
+
+    async def receive(self):
+        await anyio.sleep_forever()
+
+    async def close(self, code, reason):
+        self.closed = (code, reason)
+
+
+@pytest.fixture
+async def runtime():
+    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts())
+    await runtime.start()
+    yield runtime
+    await runtime.stop(within=5)
+
+
+async def sessions(runtime):
+    return await runtime.chat.gate.ask(CountSessions(), timeout=5)
+
+
+def serve(runtime, socket):
+    return asyncio.create_task(Connection(runtime.chat, Limits(), "192.0.2.1").serve(socket))
+
+
+async def cancel(task):
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_cancelled_before_the_gate_has_answered(runtime):
+    for turns in range(12):
+        serving = serve(runtime, Socket())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await cancel(serving)
+        async with asyncio.timeout(5):
+            while await anyio.wait_all_tasks_blocked() or await sessions(runtime):
+                pass
+
+
+async def test_cancelled_while_the_socket_is_being_accepted(runtime):
+    socket = Socket()
+    serving = serve(runtime, socket)
+    await socket.is_accepted.wait()
+    assert await sessions(runtime) == 1
+    await cancel(serving)
+    assert await sessions(runtime) == 0
+
+
+async def test_cancelled_once_it_is_served(runtime):
+    socket = Socket()
+    socket.may_accept.set()
+    serving = serve(runtime, socket)
+    await socket.is_accepted.wait()
+    await anyio.wait_all_tasks_blocked()
+    assert await sessions(runtime) == 1
+    await cancel(serving)
+    assert await sessions(runtime) == 0
+
+
+async def test_who_comes_while_the_server_drains_is_told_when_to_come_back_each_a_time_of_its_own(runtime):
+    await runtime.chat.gate.ask(Drain(come_back_within=10), timeout=5)
+    closed = []
+    for _ in range(3):
+        socket = Socket()
+        socket.may_accept.set()
+        await serve(runtime, socket)
+        closed.append(socket.closed)
+    assert closed == [(1012, f"retry after {milliseconds}") for milliseconds in (100, 200, 300)]
