@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from chat_actors.chat import Limits
+from chat_actors.chat.fan_out import BLOCK_BYTES
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +67,9 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = {"server": ServerSettings, "data"
 MIN_FRAME_BYTES = 12_288
 """The least `frame_bytes`: a registration with a public key of 8 KiB, its line breaks escaped, must fit."""
 
+MIN_BACKLOG_BYTES = 2 * BLOCK_BYTES
+"""The least `backlog_bytes`: what a room hands out at once must not evict a client that reads."""
+
 
 class _Rule(msgspec.Struct, frozen=True):
     """`holds(value)`, or the value is bad: it `must` be something else."""
@@ -95,6 +99,9 @@ _RULES: Mapping[str, _Rule] = {
     "limits.frame_bytes": _Rule(
         lambda value: value == 0 or value >= MIN_FRAME_BYTES, f"be 0 (no limit) or at least {MIN_FRAME_BYTES}"
     ),
+    "limits.backlog_bytes": _Rule(
+        lambda value: value == 0 or value >= MIN_BACKLOG_BYTES, f"be 0 (no limit) or at least {MIN_BACKLOG_BYTES}"
+    ),
     "limits.message_burst": _Rule(lambda value: value >= 1, "be at least 1"),
 }
 
@@ -122,4 +129,7 @@ def problem_between(settings: Settings) -> str | None:
     """What is wrong with values that are fine one by one, or None."""
     if bool(settings.server.certfile) != bool(settings.server.keyfile):
         return "server.certfile and server.keyfile go together: give both or neither"
+    limits = settings.limits
+    if limits.backlog_bytes and limits.backlog_bytes < 2 * limits.frame_bytes:
+        return "limits.backlog_bytes must be at least twice limits.frame_bytes: one message must not evict its readers"
     return None

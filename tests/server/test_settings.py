@@ -36,6 +36,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path):
         ({"CHAT_ACTORS_LIMITS__CONNECTIONS": "many"}, "must be a whole number, not 'many'"),
         ({"CHAT_ACTORS_LIMITS__CONNECTIONS": "-1"}, "must be 0 (no limit) or more"),
         ({"CHAT_ACTORS_LIMITS__FRAME_BYTES": "100"}, "must be 0 (no limit) or at least 12288"),
+        ({"CHAT_ACTORS_LIMITS__BACKLOG_BYTES": "100000"}, "must be 0 (no limit) or at least 131072"),
         ({"CHAT_ACTORS_LIMITS__CHALLENGE_SECONDS": "nan"}, "must be"),
         ({"CHAT_ACTORS_SERVER__BIND": "nowhere"}, "must be host:port"),
         ({"CHAT_ACTORS_SERVER__CERTFILE": "/no/such/file"}, "must name a file that exists"),
@@ -84,6 +85,12 @@ def test_a_certificate_without_its_key(tmp_path):
     cert.write_text("")
     with pytest.raises(SettingsError, match="go together"):
         load_settings(None, {}, {"server.certfile": str(cert)})
+
+
+def test_a_backlog_that_one_message_would_fill():
+    with pytest.raises(SettingsError, match="at least twice"):
+        load_settings(None, {"CHAT_ACTORS_LIMITS__FRAME_BYTES": "600000"}, {})
+    load_settings(None, {"CHAT_ACTORS_LIMITS__FRAME_BYTES": "600000", "CHAT_ACTORS_LIMITS__BACKLOG_BYTES": "0"}, {})
 
 
 def test_the_description_shows_every_key_with_its_value_and_origin():
