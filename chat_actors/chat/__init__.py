@@ -2,7 +2,7 @@
 
 from chat_actors.chat import events
 from chat_actors.chat.chat import Chat, start_chat
-from chat_actors.chat.directory import CountRooms, Directory
+from chat_actors.chat.directory import CountRooms, Directory, LetRoomsCatchUp
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
@@ -21,6 +21,7 @@ __all__ = [
     "Drain",
     "Frame",
     "Gate",
+    "LetRoomsCatchUp",
     "Limits",
     "Outbox",
     "Peer",

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from chat_actors.chat.directory import CountRooms, Directory, RoomFactory
+from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
 from chat_actors.chat.gate import Gate, GateMessage, GateState, SessionFactory
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
@@ -21,7 +21,7 @@ class Chat(msgspec.Struct, frozen=True):
     """The way in: `gate` opens sessions; `directory` knows how many rooms there are."""
 
     gate: Ref[GateMessage]
-    directory: Ref[CountRooms]
+    directory: Ref[DirectoryMessage]
 
 
 def start_chat(

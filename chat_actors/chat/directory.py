@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import TypeAlias
 
+import anyio
 import msgspec
 
-from chat_actors.chat.room import ROOMS, RoomActor, RoomState
-from chat_actors.kernel import Actor, Escalate, Request, Restart, handles
+from chat_actors.chat.room import ROOMS, CatchUp, RoomActor, RoomState
+from chat_actors.kernel import Actor, ActorStopped, AskFailed, AskTimeout, Escalate, Request, Restart, handles
 
 RoomFactory = Callable[[str, RoomState, Callable[[], datetime]], RoomActor]
 
@@ -18,7 +20,16 @@ class CountRooms(Request[int], msgspec.Struct, frozen=True):
     """How many rooms are open."""
 
 
-class Directory(Actor[CountRooms]):
+class LetRoomsCatchUp(Request[None], msgspec.Struct, frozen=True):
+    """Answered when every room has handed out what was waiting in it, or after `within` seconds."""
+
+    within: float
+
+
+DirectoryMessage: TypeAlias = CountRooms | LetRoomsCatchUp
+
+
+class Directory(Actor[DirectoryMessage]):
     """Offers the rooms, so that whoever enters one by its id finds the one that runs or makes it, and supervises them.
 
     A room that fails for good closes alone. If the directory itself fails, the rooms go on while it restarts.
@@ -42,3 +53,13 @@ class Directory(Actor[CountRooms]):
     @handles
     def count_rooms(self, request: CountRooms) -> int:
         return len(self.context.children)
+
+    @handles
+    async def let_rooms_catch_up(self, request: LetRoomsCatchUp) -> None:
+        with anyio.move_on_after(request.within):
+            for room in self.context.children:
+                if room.waiting:
+                    try:
+                        await room.ask(CatchUp(), timeout=request.within)
+                    except (ActorStopped, AskFailed, AskTimeout):
+                        pass  # it has ended, or is not well: there is nothing to wait for

@@ -45,6 +45,10 @@ class Post(msgspec.Struct, frozen=True):
     content: str
 
 
+class CatchUp(Request[None], msgspec.Struct, frozen=True):
+    """Answered when all that was waiting has been handed out."""
+
+
 class CloseIfEmpty(msgspec.Struct, frozen=True):
     """A room's timer to itself."""
 
@@ -55,7 +59,7 @@ class NotInRoom(msgspec.Struct, frozen=True):
     room: AnyRef
 
 
-RoomMessage: TypeAlias = Enter | Leave | Post
+RoomMessage: TypeAlias = Enter | Leave | Post | CatchUp
 
 ROOMS: Kind[RoomMessage] = Kind("room")
 """Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""
@@ -138,6 +142,10 @@ class RoomActor(Actor[RoomMessage]):
         self.fan_out.add(posted)
         if self.context.events.has_listeners(events.MessagePosted):
             self.context.events.publish(events.MessagePosted(member.user_id, self.room_id, posted.seq, at))
+
+    @handles
+    def catch_up(self, request: CatchUp) -> None:
+        self.fan_out.hand_out()
 
     def on_turn_end(self) -> None:
         self.fan_out.hand_out()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from chat_actors.chat import Chat, Drain, RoomActor, SessionActor, start_chat
+from chat_actors.chat import Chat, Drain, LetRoomsCatchUp, RoomActor, SessionActor, start_chat
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
@@ -22,6 +22,9 @@ from chat_actors.storage import Accounts, SqliteAccounts
 logger = logging.getLogger(__name__)
 
 ACCOUNTS_FILE = "chat.db"
+
+CATCH_UP_WITHIN = 1.0
+"""Seconds that rooms with messages waiting get to hand them out, before their members are sent away."""
 
 
 async def open_accounts(settings: Settings) -> Accounts:
@@ -104,6 +107,12 @@ class Runtime:
         await self._drain(seconds)
 
     async def _drain(self, within: float) -> None:
+        """First what has been said, then the goodbye."""
+        catch_up = LetRoomsCatchUp(min(CATCH_UP_WITHIN, within / 2))
+        try:
+            await self.chat.directory.ask(catch_up, timeout=within)
+        except (ActorStopped, AskFailed, AskTimeout) as error:
+            logger.warning("what was said last may not have been heard by everybody: %s", error)
         try:
             await self.chat.gate.ask(Drain(self.settings.server.drain_seconds), timeout=within)
         except (ActorStopped, AskFailed, AskTimeout) as error:

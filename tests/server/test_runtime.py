@@ -1,11 +1,14 @@
 import anyio
 import pytest
 
-from chat_actors.chat import Admit, Peer, QueueOutbox
+from chat_actors.chat import ROOMS, Admit, Peer, QueueOutbox, RoomActor
+from chat_actors.chat.members import Member
 from chat_actors.chat.registrar import FindKey
-from chat_actors.kernel import KernelError, SystemFailed
+from chat_actors.chat.room import Enter, Post
+from chat_actors.kernel import KernelError, SystemFailed, handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import virtual_asyncio
+from chat_actors.protocol import decode_message, messages
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
@@ -87,6 +90,29 @@ async def test_the_first_connection_that_hears_of_the_end_is_enough_to_send_ever
     assert [outbox.closing.reason for outbox in outboxes] == [f"retry after {n}" for n in (100, 200, 300)]
 
 
+async def test_what_waits_in_a_room_is_handed_out_before_its_members_are_sent_away(runtime):
+    control = Stopping()
+    runtime.drain_with(control)
+    await anyio.wait_all_tasks_blocked()
+    room = runtime.system.get_or_spawn(ROOMS, "red")
+    outboxes = []
+    for n in range(3):
+        outbox = QueueOutbox(0)
+        hosted = await runtime.chat.gate.ask(Admit(Peer("192.0.2.1", outbox)), timeout=5)
+        runtime.system.start_task(hosted.run)
+        await room.send(Enter(Member(hosted.ref, f"user-{n}", outbox)))
+        outboxes.append(outbox)
+    control.begun.set()
+    for n in range(900):
+        room.tell(Post(hosted.ref, str(n)))
+    await anyio.wait_all_tasks_blocked()
+    for outbox in outboxes:
+        assert outbox.closing.code == 1012
+        heard = [decode_message(text) for block in outbox._blocks for text in block.texts]
+        said = [message.content for message in heard if isinstance(message, messages.ChatMessage)]
+        assert said == [str(n) for n in range(900)]
+
+
 async def test_a_drain_waits_for_a_gate_that_has_crashed(runtime):
     control = Stopping()
     runtime.drain_with(control)
@@ -96,6 +122,27 @@ async def test_a_drain_waits_for_a_gate_that_has_crashed(runtime):
     await anyio.sleep(1)
     assert runtime.system.statistics().restarts == 1
     assert outbox.closing.reason == "retry after 100"
+
+
+async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
+    class Stuck(RoomActor):
+        stop_within = 0.1
+
+        @handles
+        async def post(self, message: Post) -> None:
+            await anyio.sleep_forever()
+
+    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts(), room=Stuck)
+    await runtime.start()
+    control = Stopping()
+    runtime.drain_with(control)
+    outbox = await let_in(runtime)
+    for _ in range(2):
+        runtime.system.get_or_spawn(ROOMS, "red").tell(Post(runtime.chat.gate, "x"))
+    control.begun.set()
+    with anyio.fail_after(1.5):
+        await outbox.wait_closed()
+    await runtime.stop(within=5)
 
 
 async def test_a_drain_when_the_actor_system_has_failed_is_over_at_once(runtime, caplog):
