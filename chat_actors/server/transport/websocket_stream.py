@@ -21,6 +21,7 @@ from chat_actors.server.transport.control import EXTENSION, Bounds, Line, Receiv
 from chat_actors.server.transport.deflate import agree
 from chat_actors.server.transport.endpoint import Endpoint
 from chat_actors.server.transport.inbound import Inbound
+from chat_actors.server.transport.quart_connection import PeerDisconnected
 
 
 class CarrierProtocol(Protocol):
@@ -63,6 +64,8 @@ class ChatStream(WSStream):
         self._may_compress = True
 
     def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
+        if self.endpoint is None and (self.closed or self._has_early_data):
+            raise PeerDisconnected(CloseReason.ABNORMAL_CLOSURE)
         if self.endpoint is None:
             raise RuntimeError("the WebSocket has to be accepted before it can be taken over")
         self.is_taken_over = True

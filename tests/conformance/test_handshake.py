@@ -1,0 +1,64 @@
+"""Clients that do not wait for the answer to their handshake, or are gone by then: no business of the error log."""
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.wire.http2 import Http2Connection
+from tests.wire.peer import TEXT, frame_bytes
+
+pytestmark = pytest.mark.anyio
+REQUEST = (
+    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+WEBSOCKET = [
+    (":method", "CONNECT"),
+    (":protocol", "websocket"),
+    (":scheme", "http"),
+    (":path", "/ws"),
+    (":authority", "localhost"),
+    ("sec-websocket-version", "13"),
+]
+
+
+async def hasty(chat, behind):
+    """Send the handshake and, in the same breath, `behind`; or reset, if that is None. Wait until the server is done."""
+    if chat.protocol == "http1":
+        reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
+        writer.write(REQUEST + (behind or b""))
+        if behind is None:
+            writer.transport.abort()
+        else:
+            async with asyncio.timeout(10):
+                await reader.read()
+            writer.transport.abort()
+        return
+    connection = await Http2Connection.open(chat.server.port)
+    stream_id = connection.h2.get_next_available_stream_id()
+    connection.h2.send_headers(stream_id, WEBSOCKET)
+    if behind is None:
+        connection.h2.reset_stream(stream_id)
+    else:
+        connection.h2.send_data(stream_id, behind)
+    await connection.flush()
+    ping = asyncio.Event()
+    connection._on_event = lambda event: ping.set() if type(event).__name__ == "PingAckReceived" else None
+    connection.h2.ping(b"are you?")
+    await connection.flush()
+    async with asyncio.timeout(10):
+        await ping.wait()
+    await connection.aclose()
+
+
+@pytest.mark.parametrize("behind", [None, frame_bytes(TEXT, b'{"type": "get_challenge"}')], ids=["reset", "data"])
+async def test_a_hasty_client_leaves_no_session_and_no_error_in_the_log(chat, caplog, behind):
+    for _ in range(3):
+        await hasty(chat, behind)
+    client = await chat.client()
+    await client.hears_nothing()
+    async with asyncio.timeout(10):
+        while len(chat.server.app.extensions["chat_actors"].system.tree()[-1].children) > 1:
+            await asyncio.sleep(0)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
