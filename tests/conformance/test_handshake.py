@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from tests.server.transport.apps import eventually
 from tests.wire.http2 import Http2Connection
 from tests.wire.peer import TEXT, frame_bytes
 
@@ -24,7 +25,7 @@ WEBSOCKET = [
 
 
 async def hasty(chat, behind):
-    """Send the handshake and, in the same breath, `behind`; or reset, if that is None. Wait until the server is done."""
+    """Send the handshake and, in the same breath, `behind`, or a reset if that is None; and wait for its end."""
     if chat.protocol == "http1":
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
         writer.write(REQUEST + (behind or b""))
@@ -58,7 +59,6 @@ async def test_a_hasty_client_leaves_no_session_and_no_error_in_the_log(chat, ca
         await hasty(chat, behind)
     client = await chat.client()
     await client.hears_nothing()
-    async with asyncio.timeout(10):
-        while len(chat.server.app.extensions["chat_actors"].system.tree()[-1].children) > 1:
-            await asyncio.sleep(0)
+    system = chat.server.app.extensions["chat_actors"].system
+    await eventually(lambda: len(system.tree()[-1].children) == 1)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
