@@ -21,6 +21,21 @@ def app_of(handler):
     return app
 
 
+def plain(handler):
+    """An ASGI app of no framework: `await handler(receive, send)` for each WebSocket."""
+    install()
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+        else:
+            await handler(receive, send)
+
+    return app
+
+
 class Sockets:
     """An app whose sockets behave as the query's `mode` asks; it keeps the control of each mode's last one."""
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chat_actors.server.transport import ChatWebsocketConnection
+from tests.server.transport.apps import plain
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import Http2Connection, open_http2
 from tests.wire.live_server import LiveServer
@@ -34,24 +34,18 @@ async def _send_many(peer, data, times):
         await peer.write(data)
 
 
-async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection():
-    from quart import Quart, websocket
+async def _never_accepts(told):
+    async def handler(receive, send):
+        while (event := await receive())["type"] != "websocket.disconnect":
+            assert event["type"] == "websocket.connect"
+        told.put_nowait(event["code"])
 
-    from chat_actors.server.transport import PeerDisconnected, install
+    return LiveServer(plain(handler))
 
-    install()
-    app = Quart(__name__)
-    app.asgi_websocket_class = ChatWebsocketConnection
+
+async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection_over_http1():
     told = asyncio.Queue()
-
-    @app.websocket("/ws")
-    async def never_accepts():
-        try:
-            await websocket.receive()
-        except PeerDisconnected as gone:
-            told.put_nowait(gone.code)
-
-    async with LiveServer(app) as server:
+    async with await _never_accepts(told) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(
             b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -63,6 +57,22 @@ async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection():
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
             assert await told.get() == 1006
         writer.transport.abort()
+
+
+async def test_b2_data_before_the_accept_ends_the_handler_and_the_stream_over_http2():
+    told = asyncio.Queue()
+    async with await _never_accepts(told) as server:
+        connection = await Http2Connection.open(server.port)
+        opening = asyncio.create_task(connection.open_websocket())
+        await _eventually(lambda: connection._streams)
+        (stream_id,) = connection._streams
+        connection.h2.send_data(stream_id, frame_bytes(TEXT, b"too early"))
+        await connection.flush()
+        async with asyncio.timeout(10):
+            assert (await opening).status == 400
+            assert await told.get() == 1006
+        assert not connection.is_closed
+        await connection.aclose()
 
 
 async def test_b4_abort_frees_a_client_that_never_reads(server, recorder):

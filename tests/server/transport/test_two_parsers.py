@@ -1,4 +1,4 @@
-"""The same bytes, taken at once where that is possible and judged by wsproto throughout: nobody can tell which it was."""
+"""The same bytes, taken at once where that is possible and judged by wsproto throughout: nobody can tell which."""
 
 import itertools
 
