@@ -21,12 +21,15 @@ from wsproto.utilities import LocalProtocolError
 from chat_actors.server.transport.carrier import Carrier
 from chat_actors.server.transport.control import Bounds, Receiver
 from chat_actors.server.transport.deflate import BoundedDeflate
-from chat_actors.server.transport.splitter import FrameSplitter
+from chat_actors.server.transport.splitter import PONG, FrameSplitter
 
 logger = logging.getLogger(__name__)
 
 CONTROL_BACKLOG = 65536
 """Bytes that may wait for a client before its pings go unanswered (RFC 6455, section 5.5.3, asks for the last only)."""
+
+PING = b"\x89\x00"
+"""A Ping without payload (RFC 6455, section 5.5.2)."""
 
 PIECES_IN_A_TURN = 64
 """Frames of one client that are handled before the others get their turn."""
@@ -141,6 +144,8 @@ class Endpoint:
             if isinstance(piece, str):
                 if not self._deliver(piece):
                     return
+            elif piece == PONG:
+                self._unanswered = 0
             elif not self._judge(piece):
                 return
             if self.is_over:
@@ -304,6 +309,6 @@ class Endpoint:
                 self._fail(CloseReason.POLICY_VIOLATION, f"{MISSED_PONGS} pings were not answered")
                 return
             self._unanswered += 1
-            if self.backlog() < CONTROL_BACKLOG:
-                self._send(Ping())
+            if not self._peer_has_ended and self.backlog() < CONTROL_BACKLOG:
+                self.write(PING)
         self._beat_later()

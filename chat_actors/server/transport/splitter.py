@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from chat_actors.protocol import WHOLE_TEXT
 
+PONG = b""
+"""What stands for a whole Pong: the one thing to know of it is that it has come."""
+
+_WHOLE_PONG = 0x8A
 _MASKED = 0x80
 _FINAL = 0x80
 _TWO_BYTES, _EIGHT_BYTES = 126, 127
@@ -14,8 +18,9 @@ class FrameSplitter:
     """Cuts what a client sends into texts, and pieces for a parser that judges everything that is not plain.
 
     A text is a whole text frame that lies in the buffer in one piece: final, masked, no extension bits, valid UTF-8, at
-    most `longest` bytes, and not within a fragmented message. A piece is at most one frame, so the parser is at the end
-    of a frame whenever a text follows. Every other byte is handed on as soon as it comes; nothing is held back.
+    most `longest` bytes, and not within a fragmented message. A whole Pong is taken too, since that is what an idle
+    client sends. A piece is at most one frame, so the parser is at the end of a frame whenever a text follows. Every
+    other byte is handed on as soon as it comes; nothing is held back.
 
     wsproto needs 30 µs for what takes 2 µs here; it stays the judge of all the rest (RFC 6455, section 5).
     """
@@ -50,7 +55,7 @@ class FrameSplitter:
         return not (self._in_message or self._left or self._header)
 
     def next(self) -> str | bytes | None:
-        """The next text, or the next piece for the parser, or None if there is neither."""
+        """The next text, or the next piece for the parser, or `PONG`, or None if there is nothing."""
         data, at = self._data, self._at
         size = len(data) - at
         if size >= 6 and data[at] == WHOLE_TEXT and not (self._in_message or self._left or self._header):
@@ -69,6 +74,11 @@ class FrameSplitter:
         elif not size:
             self._data, self._at = b"", 0
             return None
+        elif size >= 6 and data[at] == _WHOLE_PONG and not (self._left or self._header) and self.longest >= 0:
+            length = data[at + 1] - _MASKED
+            if 0 <= length < _TWO_BYTES and 6 + length <= size:
+                self._at = at + 6 + length
+                return PONG
         return self._piece()
 
     def _piece(self) -> bytes:
