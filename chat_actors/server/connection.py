@@ -72,6 +72,11 @@ class DirectConnection:
         self.outbox.close(CloseCode.TOO_SLOW, reason)
         self._session.ref.stop()
 
+    def unreachable(self) -> None:
+        if self.outbox.closing is None:
+            logger.info("%s: the client at %s is gone, and what it sent is done", self._session.ref.path, self._address)
+        self.outbox.forsake()
+
     def ended(self, code: int) -> None:
         if self.outbox.closing is None:
             logger.info("%s: the client at %s has gone (%d)", self._session.ref.path, self._address, code)

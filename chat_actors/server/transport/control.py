@@ -36,6 +36,9 @@ class Receiver(Protocol):
     def overflowed(self) -> None:
         """More than `backlog_bytes` wait for the client. Called once, maybe from within `Line.write`."""
 
+    def unreachable(self) -> None:
+        """The connection is gone, but messages that came before are still to be offered: write nothing more."""
+
     def ended(self, code: int) -> None:
         """The last call: nothing more will come. The code is the client's; 1006 if it has gone without a Close."""
 

@@ -21,6 +21,7 @@ from wsproto.utilities import LocalProtocolError
 from chat_actors.server.transport.carrier import Carrier
 from chat_actors.server.transport.control import Bounds, Receiver
 from chat_actors.server.transport.deflate import BoundedDeflate
+from chat_actors.server.transport.partial_message import PartialMessage
 from chat_actors.server.transport.splitter import PONG, FrameSplitter
 
 logger = logging.getLogger(__name__)
@@ -42,26 +43,10 @@ class Endpoint:
     """Implements `Line` for the app, and `Sink` for the carrier."""
 
     __slots__ = (
-        "_bounds",
-        "_carrier",
-        "_deflate",
-        "_fragments",
-        "_fragments_bytes",
-        "_held",
-        "_is_attached",
-        "_is_closing",
-        "_is_overflowing",
-        "_parser",
-        "_peer_has_ended",
-        "_receiver",
-        "_splitter",
-        "_timer",
-        "_unanswered",
-        "is_over",
-        "is_paused",
-        "peer_close_code",
-        "write",
-    )
+        "_bounds", "_carrier", "_deflate", "_end_code", "_held", "_is_attached", "_is_closing", "_is_lost",
+        "_is_overflowing", "_parser", "_partial", "_peer_has_ended", "_receiver", "_splitter", "_timer",
+        "_turn", "_unanswered", "is_over", "is_paused", "peer_close_code", "write",
+    )  # fmt: skip
 
     def __init__(
         self, carrier: Carrier, bounds: Bounds, receiver: Receiver, deflate: BoundedDeflate | None = None
@@ -73,14 +58,16 @@ class Endpoint:
         self._bounds = bounds
         self._receiver = receiver
         self._splitter = FrameSplitter(bounds.frame_bytes or sys.maxsize)
-        self._fragments: list[Any] = []  # of the message that is under way
-        self._fragments_bytes = 0
+        self._partial: PartialMessage | None = None
         self._held: str | bytes | None = None  # a message that the receiver could not take
         self._is_closing = False  # our Close is on its way: messages do not matter any more
         self._is_overflowing = False
         self._peer_has_ended = False
+        self._is_lost = False
         self._unanswered = 0
         self._timer: asyncio.Handle | None = None
+        self._turn: asyncio.Handle | None = None  # the next one, if there is more than fits into one
+        self._end_code = int(CloseReason.ABNORMAL_CLOSURE)
         self.is_over = False
         """Nothing that still comes matters, and nothing more of the app's is sent."""
         self.is_paused = False
@@ -91,9 +78,14 @@ class Endpoint:
             self._beat_later()
 
     def attach(self, receiver: Receiver) -> None:
-        """From here on `receiver` gets what comes, and hears of an overflow."""
+        """From here on `receiver` gets what comes, and hears of an overflow, and of the end even if that has been."""
         self._receiver = receiver
         self._is_attached = True
+        if self.is_over:
+            self._tell_end()
+            return
+        if self._is_lost:
+            self._guard(receiver.unreachable)
         self._carrier.bound(self._bounds.backlog_bytes)
         self.resume()
 
@@ -113,18 +105,24 @@ class Endpoint:
 
     def lost(self) -> None:
         """What had come whole before is still for the receiver."""
-        self._peer_has_ended = True
+        if self.is_paused and not self._is_lost:
+            self._guard(self._receiver.unreachable)
+        self._peer_has_ended = self._is_lost = True
         if not self.is_paused:
             self._end(CloseReason.ABNORMAL_CLOSURE)
 
     def overflowed(self) -> None:
         if not self._is_overflowing and not self.is_over:
             self._is_overflowing = True
-            self._receiver.overflowed()
+            self._guard(self._receiver.overflowed)
 
     def resume(self) -> None:
-        if self.is_paused:
+        if self.is_paused and self._turn is None:
             self._guard(self._parse)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self.resume()
 
     def _guard(self, work: Callable[[], None]) -> None:
         try:
@@ -135,6 +133,7 @@ class Endpoint:
             self.abort()
 
     def _parse(self) -> None:
+        self.is_paused = False  # first of all: a receiver may resume from within what it is called for
         if self._held is not None:
             held, self._held = self._held, None
             if not self._deliver(held):
@@ -153,9 +152,8 @@ class Endpoint:
             pieces += 1
             if pieces == PIECES_IN_A_TURN and len(self._splitter):
                 self._pause()
-                asyncio.get_running_loop().call_soon(self.resume, context=self._carrier.context)
+                self._turn = asyncio.get_running_loop().call_soon(self._take_turn, context=self._carrier.context)
                 return
-        self.is_paused = False
         self._carrier.resume()
         if self._peer_has_ended:
             self._end(CloseReason.ABNORMAL_CLOSURE)
@@ -207,18 +205,14 @@ class Endpoint:
     def _collect(self, event: Message[Any]) -> bool:
         if self._is_closing:
             return True
-        data = event.data
-        self._fragments_bytes += len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
-        if self._bounds.frame_bytes and self._fragments_bytes > self._bounds.frame_bytes:
+        message = self._partial = self._partial or PartialMessage()
+        message.add(event.data)
+        if self._bounds.frame_bytes and message.size > self._bounds.frame_bytes:
             self._fail(CloseReason.MESSAGE_TOO_BIG, f"a message may have at most {self._bounds.frame_bytes} bytes")
-            return True
-        self._fragments.append(data)
-        if not event.message_finished:
-            return True
-        message: str | bytes = (b"" if isinstance(event, BytesMessage) else "").join(self._fragments)
-        self._fragments.clear()
-        self._fragments_bytes = 0
-        return self._deliver(message)
+        elif event.message_finished:
+            self._partial = None
+            return self._deliver(message.binary() if isinstance(event, BytesMessage) else message.text())
+        return True
 
     def _close_received(self, event: CloseConnection) -> None:
         match self._wsproto().state:
@@ -260,15 +254,15 @@ class Endpoint:
 
     def close(self, code: int, reason: str = "") -> None:
         if not self._is_closing and not self.is_over:
-            self._is_closing = True
             self._send(CloseConnection(code, reason[:120].encode()[:123].decode(errors="ignore")))
+            self._is_closing = True
             self._carrier.finish(peer_is_done=False)
             self.resume()  # what was held for the receiver is now in the way of the client's Close
 
     def abort(self) -> None:
         """Drop the client now."""
-        self._end(CloseReason.ABNORMAL_CLOSURE)
         self._carrier.abort()
+        self._end(CloseReason.ABNORMAL_CLOSURE)
 
     def abandon(self) -> None:
         """The receiver is gone: what still comes is dropped, up to the client's Close."""
@@ -287,13 +281,20 @@ class Endpoint:
             return
         self.is_over = True
         self.is_paused = False
-        self._held = None
-        self._fragments.clear()
+        self._held = self._partial = None
         self._splitter.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._turn):
+            if handle is not None:
+                handle.cancel()
         self._carrier.resume()  # what still comes is read, and dropped: the client's Close must not be stuck behind it
-        self._receiver.ended(int(code))
+        self._end_code = int(code)
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        try:
+            self._receiver.ended(self._end_code)
+        except Exception:
+            logger.exception("an app has failed at the end of its WebSocket")
 
     # -- is it still there? --------------------------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ from chat_actors.server.transport.control import EXTENSION, Bounds, Line, Receiv
 from chat_actors.server.transport.deflate import agree
 from chat_actors.server.transport.endpoint import Endpoint
 from chat_actors.server.transport.inbound import Inbound
-from chat_actors.server.transport.quart_connection import PeerDisconnected
 
 
 class CarrierProtocol(Protocol):
@@ -64,10 +63,10 @@ class ChatStream(WSStream):
         self._may_compress = True
 
     def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
-        if self.endpoint is None and (self.closed or self._has_early_data):
-            raise PeerDisconnected(CloseReason.ABNORMAL_CLOSURE)
         if self.endpoint is None:
             raise RuntimeError("the WebSocket has to be accepted before it can be taken over")
+        if self._inbound.has_unread:
+            raise RuntimeError("messages wait that were asked for: receive them first, or take over before asking")
         self.is_taken_over = True
         self._run_after = run
         self.endpoint.attach(receiver)
@@ -195,10 +194,10 @@ class ChatStream(WSStream):
 
     async def app_send(self, message: Any) -> None:
         match message["type"]:
+            case "websocket.accept" if self.state is ASGIWebsocketState.HANDSHAKE:
+                await (self._accept_nobody() if self.closed or self._has_early_data else self._accept(message))
             case _ if self.closed:
                 pass  # as ASGI wants it: an app need not know yet
-            case "websocket.accept" if self.state is ASGIWebsocketState.HANDSHAKE:
-                await (self._refuse() if self._has_early_data else self._accept(message))
             case _ if self.endpoint is None:
                 if self.state is not ASGIWebsocketState.HTTPCLOSED:
                     await super().app_send(message)
@@ -218,13 +217,22 @@ class ChatStream(WSStream):
         if frame := endpoint.frame(event):
             await self.send(Data(stream_id=self.stream_id, data=frame))
 
+    async def _accept_nobody(self) -> None:
+        # The client has gone, or has broken the rules, and the app cannot know: it gets a WebSocket that has ended.
+        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound)
+        self.endpoint.lost()
+        if self.closed:
+            self.state = ASGIWebsocketState.CLOSED
+        else:
+            await self._refuse()
+
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
-        self.state = ASGIWebsocketState.CONNECTED
         offers, self.handshake.extensions = self.handshake.extensions, None  # Hypercorn would agree to any of them
         agreed = agree(offers or [], self._bounds.frame_bytes) if self._may_compress else None
         deflate, answer = agreed or (None, b"")
         extra = [*message.get("headers", []), *([(b"sec-websocket-extensions", answer)] if answer else [])]
         status, headers, _ = self.handshake.accept(message.get("subprotocol"), extra)
+        self.state = ASGIWebsocketState.CONNECTED
         self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound, deflate)
         await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
         await self.config.log.access(self.scope, {"status": status, "headers": []}, time.time() - self.start_time)

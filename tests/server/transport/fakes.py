@@ -1,28 +1,33 @@
-"""A carrier and a receiver without a socket."""
+"""Both sides of an `Endpoint`, in memory: what it is carried by, and what it hands messages to."""
 
-import contextvars
+from contextvars import copy_context
 
 
 class FakeCarrier:
-    """Implements `Carrier`, and keeps what it was asked for."""
+    """Implements `Carrier`: keeps what it is told, in order. `told` is shared with the receiver."""
 
     outlives_its_app = False
 
-    def __init__(self, waiting=0):
-        self.context = contextvars.copy_context()
-        self.written = b""
-        self.waiting = waiting
+    def __init__(self, told=None):
+        self.context = copy_context()
+        self.told = [] if told is None else told
+        self.waiting = 0  # bytes that it says are waiting to be sent
         self.is_reading = True
-        self.calls = []
+
+    def spawn(self, run):
+        raise AssertionError("an endpoint runs no app")
+
+    def forget_request(self):
+        raise AssertionError("an endpoint knows no request")
 
     def write(self, data):
-        self.written += data
+        self.told.append(("write", bytes(data)))
 
     def backlog(self):
         return self.waiting
 
     def bound(self, backlog_bytes):
-        self.calls.append(("bound", backlog_bytes))
+        self.told.append(("bound", backlog_bytes))
 
     def pause(self):
         self.is_reading = False
@@ -31,36 +36,37 @@ class FakeCarrier:
         self.is_reading = True
 
     def finish(self, *, peer_is_done):
-        self.calls.append(("finish", peer_is_done))
+        self.told.append(("finish", peer_is_done))
 
     def abort(self):
-        self.calls.append("abort")
+        self.told.append(("abort",))
 
 
 class FakeReceiver:
-    """Implements `Receiver`: takes what comes, but for the messages whose turn is in `refuses`, the first time."""
+    """Implements `Receiver`: keeps what it is told, in order. It refuses the messages whose turns are in `refusals`."""
 
-    def __init__(self, refuses=()):
-        self.told = []
-        self.refuses = set(refuses)
-        self._messages = 0
+    def __init__(self, told=None, refusals=()):
+        self.told = [] if told is None else told
+        self.refusals = set(refusals)
+        self.offers = 0
+
+    def _offered(self, kind, message):
+        self.offers += 1
+        taken = self.offers - 1 not in self.refusals
+        self.told.append((kind if taken else "refused", message))
+        return taken
 
     def text(self, text):
-        return self._take(text)
+        return self._offered("text", text)
 
     def binary(self, data):
-        return self._take(data)
+        return self._offered("binary", data)
 
-    def _take(self, message):
-        if self._messages in self.refuses:
-            self.refuses.discard(self._messages)
-            return False
-        self._messages += 1
-        self.told.append(message)
-        return True
+    def unreachable(self):
+        self.told.append(("unreachable",))
 
     def overflowed(self):
-        self.told.append("overflowed")
+        self.told.append(("overflowed",))
 
     def ended(self, code):
-        self.told.append(code)
+        self.told.append(("ended", code))

@@ -1,167 +1,424 @@
-"""One accepted WebSocket by itself: without a socket, on virtual time."""
+"""One WebSocket without a socket: what an endpoint tells its receiver, its carrier and the client."""
 
 import asyncio
 
 import pytest
 
-from chat_actors.kernel.testing import virtual_asyncio
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import CONTROL_BACKLOG, MISSED_PONGS, PIECES_IN_A_TURN, Endpoint
+from chat_actors.server.transport.endpoint import CONTROL_BACKLOG, PIECES_IN_A_TURN, Endpoint
+from tests.server.transport.apps import eventually
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver
-from tests.wire.peer import CLOSE, PING, PONG, TEXT, frame_bytes
+from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
 
-SERVERS_PING = b"\x89\x00"
+CONTINUATION = 0x0
+CLOSED_1000 = ("write", b"\x88\x02\x03\xe8")
+PONG_EMPTY = ("write", b"\x8a\x00")
+PING_EMPTY = ("write", b"\x89\x00")
+
+
+class Rig:
+    """An endpoint between fakes; `told` is all that either was told, in order."""
+
+    def __init__(self, *, refusals=(), **bounds):
+        self.told = []
+        self.carrier = FakeCarrier(self.told)
+        self.receiver = FakeReceiver(self.told, refusals)
+        self.endpoint = Endpoint(self.carrier, Bounds(**bounds), FakeReceiver())
+        self.endpoint.attach(self.receiver)
+        self.told.clear()
+
+    def send(self, opcode, payload=b"", **options):
+        self.endpoint.received(frame_bytes(opcode, payload, **options))
+
+    def take_told(self):
+        told, self.told[:] = list(self.told), []
+        return told
 
 
 @pytest.fixture
-def anyio_backend():
-    return virtual_asyncio()
+async def rig():
+    return Rig(frame_bytes=1000, backlog_bytes=5000)
 
 
-def attached(bounds=None, refuses=(), waiting=0):
-    carrier, receiver = FakeCarrier(waiting), FakeReceiver(refuses)
-    endpoint = Endpoint(carrier, bounds or Bounds(), FakeReceiver())
-    endpoint.attach(receiver)
-    return endpoint, carrier, receiver
+# -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def close_frame(code, reason=b""):
-    return bytes((0x88, 2 + len(reason))) + code.to_bytes(2, "big") + reason
+async def test_messages_of_every_kind_reach_the_receiver_in_order(rig):
+    rig.send(TEXT, b"plain")
+    rig.send(BINARY, b"bytes")
+    rig.send(TEXT, b"in ", fin=False)
+    rig.send(CONTINUATION, b"pieces")
+    rig.send(BINARY, b"", fin=False)
+    rig.send(CONTINUATION, b"")
+    rig.send(TEXT, b"plain again")
+    assert rig.told == [
+        ("text", "plain"),
+        ("binary", b"bytes"),
+        ("text", "in pieces"),
+        ("binary", b""),
+        ("text", "plain again"),
+    ]
 
 
-async def test_a_client_is_pinged_at_the_interval_and_closed_when_it_has_missed_too_many():
-    endpoint, carrier, receiver = attached(Bounds(ping_seconds=20.0))
-    await asyncio.sleep(19)
-    assert carrier.written == b""
-    await asyncio.sleep(20 * MISSED_PONGS)
-    assert carrier.written == SERVERS_PING * MISSED_PONGS
-    assert receiver.told == []
-    await asyncio.sleep(20)
-    assert receiver.told == [1008]
-    assert carrier.calls[-1] == ("finish", False)
-    await asyncio.sleep(100)
-    assert carrier.written.count(SERVERS_PING) == MISSED_PONGS
-    assert endpoint.is_over
+async def test_a_ping_between_fragments_is_answered_at_once_and_leaves_the_message_whole(rig):
+    rig.send(TEXT, b"in ", fin=False)
+    rig.send(PING)
+    rig.send(CONTINUATION, b"pieces")
+    assert rig.told == [PONG_EMPTY, ("text", "in pieces")]
 
 
-async def test_a_client_that_answers_stays():
-    endpoint, carrier, receiver = attached(Bounds(ping_seconds=20.0))
-    for _ in range(10):
-        await asyncio.sleep(20.1)
-        endpoint.received(frame_bytes(PONG))
-    assert receiver.told == []
-    assert carrier.written == SERVERS_PING * 10
+async def test_a_close_between_fragments_ends_it_and_the_message_is_dropped(rig):
+    rig.send(TEXT, b"never ", fin=False)
+    rig.send(CLOSE, b"\x03\xe8")
+    rig.send(CONTINUATION, b"finished")
+    assert rig.told == [CLOSED_1000, ("ended", 1000), ("finish", True)]
 
 
-async def test_while_it_is_not_read_no_pongs_are_missed():
-    endpoint, _, receiver = attached(Bounds(ping_seconds=20.0), refuses={0})
-    endpoint.received(frame_bytes(TEXT, b"held"))
-    await asyncio.sleep(1000)
-    assert receiver.told == []
-    endpoint.resume()
-    assert receiver.told == ["held"]
+@pytest.mark.parametrize("unit", [b"x", "ü".encode(), "€".encode(), "😀".encode()])
+@pytest.mark.parametrize("way", ["one frame", "fragments of a byte", "a byte at a time"])
+@pytest.mark.parametrize("over", [0, 1])
+async def test_the_limit_of_a_message_is_exact_in_bytes_however_it_comes(unit, way, over):
+    limit = 12 * len(unit)
+    rig = Rig(frame_bytes=limit)
+    payload = unit * 12 + b"x" * over
+    match way:
+        case "one frame":
+            rig.send(TEXT, payload)
+        case "fragments of a byte":
+            rig.send(TEXT, payload[:1], fin=False)
+            for at in range(1, len(payload)):
+                rig.send(CONTINUATION, payload[at : at + 1], fin=at == len(payload) - 1)
+        case "a byte at a time":
+            frame = frame_bytes(TEXT, payload)
+            for at in range(len(frame)):
+                rig.endpoint.received(frame[at : at + 1])
+    if over:
+        assert rig.told[0][1][2:4] == b"\x03\xf1"
+        assert rig.told[1:] == [("finish", False), ("ended", 1009)]
+    else:
+        assert rig.told == [("text", payload.decode())]
 
 
-async def test_a_client_with_a_backlog_is_not_sent_pings_and_gets_no_pongs_but_is_closed_all_the_same():
-    endpoint, carrier, receiver = attached(Bounds(ping_seconds=20.0), waiting=CONTROL_BACKLOG)
-    endpoint.received(frame_bytes(PING, b"?"))
-    await asyncio.sleep(20 * MISSED_PONGS + 1)
-    assert carrier.written == b""
-    await asyncio.sleep(20)
-    assert receiver.told == [1008]
+async def test_any_number_of_empty_fragments_costs_no_memory(rig):
+    rig.send(TEXT, b"", fin=False)
+    for _ in range(1000):
+        rig.send(CONTINUATION, b"", fin=False)
+    assert len(rig.endpoint._partial._pieces) == 0
+    rig.send(CONTINUATION, b"at last")
+    assert rig.told == [("text", "at last")]
 
 
-async def test_an_overflow_is_told_once():
-    endpoint, carrier, receiver = attached(Bounds(backlog_bytes=1000))
-    assert carrier.calls == [("bound", 1000)]
-    endpoint.overflowed()
-    endpoint.overflowed()
-    assert receiver.told == ["overflowed"]
+async def test_an_idle_client_holds_neither_a_parser_nor_a_message(rig):
+    rig.send(TEXT, b"in ", fin=False)
+    rig.send(CONTINUATION, b"pieces")
+    rig.send(PING)
+    assert (rig.endpoint._parser, rig.endpoint._partial) == (None, None)
 
 
-async def test_a_flood_of_small_frames_gives_way_to_the_others():
-    endpoint, carrier, receiver = attached()
-    endpoint.received(frame_bytes(TEXT, b"x") * (PIECES_IN_A_TURN + 5))
-    assert len(receiver.told) == PIECES_IN_A_TURN
-    assert not carrier.is_reading
-    await asyncio.sleep(0)
-    assert len(receiver.told) == PIECES_IN_A_TURN + 5
-    assert carrier.is_reading
+# -- a receiver that cannot take it now --------------------------------------------------------------------------------
 
 
-async def test_what_was_held_when_the_connection_was_lost_is_still_handed_out_before_the_end():
-    endpoint, carrier, receiver = attached(refuses={0})
-    endpoint.received(frame_bytes(TEXT, b"one") + frame_bytes(TEXT, b"two"))
-    assert not carrier.is_reading
+async def test_what_is_refused_is_offered_again_and_meanwhile_the_client_is_not_read():
+    rig = Rig(refusals={1, 2})
+    rig.endpoint.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
+    assert rig.told == [("text", "0"), ("refused", "1")]
+    assert not rig.carrier.is_reading
+    rig.send(TEXT, b"3")
+    assert len(rig.told) == 2
+    rig.endpoint.resume()
+    assert rig.told[2:] == [("refused", "1")]
+    assert not rig.carrier.is_reading
+    rig.endpoint.resume()
+    assert rig.told[3:] == [("text", "1"), ("text", "2"), ("text", "3")]
+    assert rig.carrier.is_reading
+
+
+async def test_a_refused_fragmented_message_is_kept_whole():
+    rig = Rig(refusals={0})
+    rig.send(TEXT, b"in ", fin=False)
+    rig.send(CONTINUATION, b"pieces")
+    rig.send(TEXT, b"next")
+    rig.endpoint.resume()
+    assert rig.told == [("refused", "in pieces"), ("text", "in pieces"), ("text", "next")]
+
+
+async def test_resuming_what_is_not_paused_does_nothing(rig):
+    rig.endpoint.resume()
+    rig.endpoint.resume()
+    assert rig.told == []
+
+
+async def test_a_receiver_may_resume_from_within_a_message_and_order_is_kept():
+    rig = Rig(refusals={0})
+    rig.endpoint.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(60)))
+    take = rig.receiver.text
+
+    def resume_within(text):
+        rig.endpoint.resume()
+        return take(text)
+
+    rig.receiver.text = resume_within
+    rig.endpoint.resume()
+    assert rig.told == [("refused", "0"), *(("text", str(n)) for n in range(60))]
+
+
+async def test_a_close_by_the_client_waits_behind_what_was_refused():
+    rig = Rig(refusals={0})
+    rig.endpoint.received(frame_bytes(TEXT, b"last words") + frame_bytes(CLOSE, b"\x03\xe8"))
+    assert rig.told == [("refused", "last words")]
+    rig.endpoint.resume()
+    assert rig.told[1:] == [("text", "last words"), CLOSED_1000, ("ended", 1000), ("finish", True)]
+
+
+@pytest.mark.parametrize("end", ["peer_ended", "lost"])
+async def test_what_came_before_the_end_is_handed_out_first(end):
+    rig = Rig(refusals={0})
+    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
+    getattr(rig.endpoint, end)()
+    rig.endpoint.resume()
+    told = [what for what in rig.told if what[0] in {"text", "ended"}]
+    assert told == [("text", "1"), ("text", "2"), ("ended", 1006)]
+
+
+async def test_who_is_lost_with_messages_waiting_is_said_to_be_unreachable_once():
+    rig = Rig(refusals={0})
+    rig.send(TEXT, b"last words")
+    rig.endpoint.lost()
+    rig.endpoint.lost()
+    assert rig.told == [("refused", "last words"), ("unreachable",)]
+    rig.endpoint.resume()
+    assert rig.told[2:] == [("text", "last words"), ("ended", 1006), ("finish", True)]
+
+
+async def test_to_who_was_lost_before_the_take_over_that_is_said_at_the_take_over():
+    told = []
+    endpoint = Endpoint(FakeCarrier(), Bounds(), FakeReceiver(refusals={0}))
+    endpoint.received(frame_bytes(TEXT, b"last words"))
     endpoint.lost()
-    assert receiver.told == []
-    endpoint.resume()
-    assert receiver.told == ["one", "two", 1006]
-    assert carrier.written == b""
+    endpoint.attach(FakeReceiver(told))
+    assert told == [("unreachable",), ("text", "last words"), ("ended", 1006)]
 
 
-async def test_after_our_close_messages_are_dropped_up_to_the_clients_own():
-    endpoint, carrier, receiver = attached()
-    endpoint.close(1012, "retry after 5")
-    endpoint.received(frame_bytes(TEXT, b"too late") + frame_bytes(CLOSE, b"\x03\xf4"))
-    assert receiver.told == [1012]
-    assert endpoint.peer_close_code == 1012
-    assert carrier.written == close_frame(1012, b"retry after 5")
-    assert carrier.calls[-2:] == [("finish", False), ("finish", True)]
+async def test_a_take_over_after_the_end_is_told_the_end():
+    told = []
+    endpoint = Endpoint(FakeCarrier(), Bounds(), FakeReceiver())
+    endpoint.received(frame_bytes(CLOSE, b"\x0f\xa1"))
+    endpoint.attach(FakeReceiver(told))
+    assert told == [("ended", 4001)]
 
 
-async def test_closing_twice_sends_one_close():
-    endpoint, carrier, _ = attached()
-    endpoint.close(1000)
-    endpoint.close(1011)
-    assert carrier.written == close_frame(1000)
+# -- turns -------------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_held_does_not_stand_in_the_way_of_a_close():
-    endpoint, carrier, receiver = attached(refuses={0})
-    endpoint.received(frame_bytes(TEXT, b"held") + frame_bytes(CLOSE, b"\x03\xe8"))
-    endpoint.close(4008, "too slow")
-    assert carrier.is_reading
-    assert receiver.told == [1000]
+@pytest.mark.parametrize("frame", [frame_bytes(TEXT, b"x"), frame_bytes(PING)], ids=["texts", "pings"])
+async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig, frame):
+    rig.endpoint.received(frame * (2 * PIECES_IN_A_TURN + 1))
+    counts = [len(rig.told)]
+    assert not rig.carrier.is_reading
+    for _ in range(2):
+        await asyncio.sleep(0)
+        counts.append(len(rig.told))
+    assert counts == [PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN + 1]
+    assert rig.carrier.is_reading
 
 
-@pytest.mark.parametrize("reason", ["ü" * 100, "x" * 200, "🙂" * 50])
-async def test_a_long_reason_is_cut_to_what_a_control_frame_holds(reason):
-    endpoint, carrier, _ = attached()
-    endpoint.close(1008, reason)
-    assert carrier.written[1] <= 125
-    assert reason.startswith(carrier.written[4:].decode())
+async def test_a_burst_of_just_one_turn_needs_no_second(rig):
+    rig.endpoint.received(frame_bytes(TEXT, b"x") * PIECES_IN_A_TURN)
+    assert len(rig.told) == PIECES_IN_A_TURN
+    assert rig.carrier.is_reading
 
 
-async def test_abort_ends_it_and_drops_what_is_held():
-    endpoint, carrier, receiver = attached(refuses={0})
-    endpoint.received(frame_bytes(TEXT, b"held"))
-    endpoint.abort()
-    endpoint.received(frame_bytes(TEXT, b"more"))
-    endpoint.resume()
-    assert receiver.told == [1006]
-    assert carrier.calls[-1] == "abort"
+async def test_resuming_gives_nobody_more_than_one_turn_at_a_time(rig):
+    rig.endpoint.received(frame_bytes(TEXT, b"x") * (4 * PIECES_IN_A_TURN))
+    for _ in range(5):
+        rig.endpoint.resume()
+    assert len(rig.told) == PIECES_IN_A_TURN
+    await asyncio.sleep(0)
+    assert len(rig.told) == 2 * PIECES_IN_A_TURN
 
 
-async def test_a_receiver_that_raises_loses_its_client_and_nobody_elses(caplog):
-    endpoint, carrier, receiver = attached()
+async def test_a_turn_that_waits_dies_with_its_endpoint(rig):
+    rig.endpoint.received(frame_bytes(TEXT, b"x") * (2 * PIECES_IN_A_TURN))
+    rig.endpoint.abort()
+    await asyncio.sleep(0)
+    assert rig.told[PIECES_IN_A_TURN:] == [("abort",), ("ended", 1006)]
 
-    def fail(text):
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+async def test_two_closes_send_one_close(rig):
+    rig.endpoint.close(1000)
+    rig.endpoint.close(1011, "again")
+    assert rig.told == [CLOSED_1000, ("finish", False)]
+    rig.send(CLOSE, b"\x03\xe8")
+    assert rig.told[2:] == [("ended", 1000), ("finish", True)]
+
+
+async def test_after_our_close_messages_are_dropped_and_the_clients_close_is_heard(rig):
+    rig.endpoint.close(4000)
+    rig.take_told()
+    rig.send(TEXT, b"too late")
+    rig.send(BINARY, b"too late")
+    rig.send(TEXT, b"x" * 1001, fin=False)
+    rig.send(CONTINUATION, b"x" * 5000)
+    rig.send(PING)
+    rig.send(CLOSE, b"\x0f\xa0")
+    assert rig.told == [("ended", 4000), ("finish", True)]
+
+
+async def test_malformed_frames_after_our_close_just_end_it(rig):
+    rig.endpoint.close(4000)
+    rig.take_told()
+    rig.send(0x3, b"what is this")
+    assert rig.told == [("ended", 1006)]
+
+
+async def test_what_comes_after_the_end_is_dropped(rig):
+    rig.endpoint.peer_ended()
+    assert rig.take_told() == [("ended", 1006), ("finish", True)]
+    rig.send(TEXT, b"ghost")
+    rig.endpoint.overflowed()
+    rig.endpoint.close(1000)
+    rig.endpoint.lost()
+    assert [what for what in rig.told if what[0] != "finish"] == []
+
+
+async def test_a_close_code_that_is_none_fails_before_anything_is_closed(rig):
+    with pytest.raises(Exception, match="format"):
+        rig.endpoint.close(70_000)
+    assert rig.told == []
+    rig.endpoint.close(1000)
+    assert rig.told == [CLOSED_1000, ("finish", False)]
+
+
+async def test_a_reason_is_cut_to_what_a_close_frame_has_room_for(rig):
+    rig.endpoint.close(1000, "ü" * 200)
+    frame = rig.told[0][1]
+    assert len(frame) <= 127
+    frame[4:].decode()
+
+
+async def test_abort_ends_at_once_and_a_second_time_changes_nothing(rig):
+    rig.endpoint.abort()
+    rig.endpoint.abort()
+    assert [what for what in rig.told if what[0] != "abort"] == [("ended", 1006)]
+    assert rig.told[0] == ("abort",)
+
+
+async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
+    def text(text):
+        rig.told.append(("text", text))
+        rig.endpoint.close(1000)
+        return True
+
+    rig.receiver.text = text
+    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
+    assert rig.told == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
+
+
+async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close():
+    rig = Rig(refusals={0})
+    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
+    rig.endpoint.abandon()
+    assert rig.told == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
+
+
+@pytest.mark.parametrize("call", ["text", "binary", "ended", "overflowed", "unreachable"])
+async def test_a_receiver_that_raises_is_cut_and_nothing_is_raised_at_the_carrier(rig, call, caplog):
+    def fail(*args):
         raise ValueError("injected")
 
-    receiver.text = fail
-    endpoint.received(frame_bytes(TEXT, b"x"))
-    assert carrier.calls[-1] == "abort"
-    assert [record.getMessage() for record in caplog.records] == ["a WebSocket has failed and is cut"]
+    setattr(rig.receiver, call, fail)
+    rig.receiver.refusals = {0} if call == "unreachable" else ()
+    match call:
+        case "text" | "unreachable":
+            rig.send(TEXT, b"x")
+        case "binary":
+            rig.send(BINARY, b"x")
+        case "overflowed":
+            rig.endpoint.overflowed()
+    rig.endpoint.lost()
+    assert rig.endpoint.is_over
+    assert ("abort",) in rig.told or call == "ended"
+    assert len(caplog.records) == 1
 
 
-async def test_an_idle_endpoint_keeps_no_parser():
-    endpoint, _, receiver = attached(Bounds(ping_seconds=20.0))
-    await asyncio.sleep(21)
-    endpoint.received(frame_bytes(PONG) + frame_bytes(TEXT, b"in ", fin=False))
-    assert endpoint._parser is not None
-    endpoint.received(frame_bytes(0x0, b"pieces"))
-    assert endpoint._parser is None
-    assert receiver.told == ["in pieces"]
+# -- what goes out -----------------------------------------------------------------------------------------------------
+
+
+async def test_an_overflow_is_told_once(rig):
+    rig.endpoint.overflowed()
+    rig.endpoint.overflowed()
+    assert rig.told == [("overflowed",)]
+
+
+async def test_a_take_over_sets_the_bound():
+    carrier = FakeCarrier()
+    Endpoint(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
+    assert carrier.told == [("bound", 77)]
+
+
+async def test_pings_go_unanswered_while_too_much_waits(rig):
+    rig.carrier.waiting = CONTROL_BACKLOG
+    rig.send(PING)
+    assert rig.told == []
+    rig.carrier.waiting = CONTROL_BACKLOG - 1
+    rig.send(PING)
+    assert rig.told == [PONG_EMPTY]
+
+
+# -- pings of ours -----------------------------------------------------------------------------------------------------
+
+
+def beat(rig):
+    """What the timer does."""
+    rig.endpoint._timer.cancel()
+    rig.endpoint._beat()
+
+
+async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_closed():
+    rig = Rig(ping_seconds=3600)
+    beat(rig)
+    beat(rig)
+    assert rig.take_told() == [PING_EMPTY, PING_EMPTY]
+    beat(rig)
+    assert rig.told[0][1][2:4] == b"\x03\xf0"
+    assert rig.told[1:] == [("finish", False), ("ended", 1008)]
+
+
+async def test_a_pong_makes_up_for_what_was_missed():
+    rig = Rig(ping_seconds=3600)
+    for _ in range(5):
+        beat(rig)
+        beat(rig)
+        rig.send(PONG, b"whatever")
+    assert rig.told == [PING_EMPTY] * 10
+    rig.endpoint.abort()
+
+
+async def test_while_a_client_is_not_read_no_pong_is_missed():
+    rig = Rig(ping_seconds=3600, refusals={0})
+    rig.send(TEXT, b"x")
+    for _ in range(5):
+        beat(rig)
+    assert rig.told == [("refused", "x")]
+    rig.endpoint.resume()
+    beat(rig)
+    assert rig.told[1:] == [("text", "x"), PING_EMPTY]
+    rig.endpoint.abort()
+
+
+@pytest.mark.parametrize("end", ["abort", "peer_ended", "lost"])
+async def test_the_timer_ends_with_the_endpoint(end):
+    rig = Rig(ping_seconds=3600)
+    getattr(rig.endpoint, end)()
+    assert rig.endpoint._timer.cancelled()
+
+
+async def test_the_timer_pings_by_itself():
+    rig = Rig(ping_seconds=0.001)
+    await eventually(lambda: PING_EMPTY in rig.told)
+    rig.endpoint.abort()

@@ -73,7 +73,7 @@ async def test_b3_after_an_oversized_message_nothing_more_is_buffered(peer, reco
         await peer.send_frame(0x0, b"x" * FRAME_BYTES, fin=False)
     await peer.half_close()
     await peer.wait_ended()
-    assert stream.endpoint._fragments == []
+    assert stream.endpoint._partial is None
     assert len(stream.endpoint._splitter) == 0
 
 
