@@ -67,6 +67,9 @@ class Carrier(Protocol):
     def write(self) -> Callable[[bytes], object]:
         """Send behind what was sent before."""
 
+    def is_closing(self) -> bool:
+        """Whether nothing more can be sent, although the sink may not have been told yet."""
+
     def backlog(self) -> int:
         """Bytes that wait to be sent."""
 

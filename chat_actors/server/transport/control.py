@@ -44,13 +44,15 @@ class Receiver(Protocol):
 
 
 class Line(Protocol):
-    """The way to a client, for an app that has taken over. Nothing here waits or raises, also after the end."""
+    """The way to a client, for an app that has taken over. Nothing here waits; after the end it does nothing."""
 
     @property
     def write(self) -> Callable[[bytes], object]:
         """Send ready WebSocket frames (RFC 6455, section 5.2), whole ones, behind what was sent before.
 
-        A property, so that the caller can keep the very function: on HTTP/1.1 that is the socket's own.
+        A property, so that the caller can keep the very function: on HTTP/1.1 that is the socket's own, which complains
+        of what is written after the end. So write nothing after `close`, nor once the receiver has been told that the
+        client is `unreachable` or has `ended`.
         """
 
     @property
@@ -87,6 +89,8 @@ class Control(Protocol):
 
         When the ASGI app returns, `run()` goes on in its place, and the WebSocket ends when that does. Until then
         nothing is kept of the request: an idle client costs no scope, no headers, no context of a web framework.
+        If the client has gone already, `Receiver.ended` is called at once. Raises `RuntimeError` before the accept, or
+        if messages wait that were asked for with `receive` and not taken: those would be lost.
         """
 
     @property

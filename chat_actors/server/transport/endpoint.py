@@ -35,6 +35,9 @@ PING = b"\x89\x00"
 PIECES_IN_A_TURN = 64
 """Frames of one client that are handled before the others get their turn."""
 
+WRITES_INTO_THE_VOID = 4
+"""Answers in one turn to a client that has been lost meanwhile. The socket tells later, and complains of the fifth."""
+
 MISSED_PONGS = 2
 """Pings in a row that a client may leave unanswered."""
 
@@ -71,7 +74,7 @@ class Endpoint:
         self.is_over = False
         """Nothing that still comes matters, and nothing more of the app's is sent."""
         self.is_paused = False
-        """Whether something waits for the receiver, and the client is not read."""
+        """Whether something waits for the receiver; if more comes, the client is not read any more."""
         self.peer_close_code: int | None = None
         self.write = carrier.write
         if bounds.ping_seconds:
@@ -94,7 +97,9 @@ class Endpoint:
     def received(self, data: bytes) -> None:
         if not self.is_over:
             self._splitter.feed(data)
-            if not self.is_paused:
+            if self.is_paused:
+                self._carrier.pause()  # and no sooner, for who is not read is not seen to go either
+            else:
                 self._guard(self._parse)
 
     def peer_ended(self) -> None:
@@ -105,11 +110,16 @@ class Endpoint:
 
     def lost(self) -> None:
         """What had come whole before is still for the receiver."""
-        if self.is_paused and not self._is_lost:
-            self._guard(self._receiver.unreachable)
-        self._peer_has_ended = self._is_lost = True
-        if not self.is_paused:
+        if self.is_paused:
+            self._tell_lost()
+        else:
+            self._peer_has_ended = True
             self._end(CloseReason.ABNORMAL_CLOSURE)
+
+    def _tell_lost(self) -> None:
+        if not self._is_lost and not self.is_over:
+            self._peer_has_ended = self._is_lost = True
+            self._guard(self._receiver.unreachable)
 
     def overflowed(self) -> None:
         if not self._is_overflowing and not self.is_over:
@@ -150,18 +160,16 @@ class Endpoint:
             if self.is_over:
                 return
             pieces += 1
+            if pieces % WRITES_INTO_THE_VOID == 0 and self._carrier.is_closing():
+                self._tell_lost()
             if pieces == PIECES_IN_A_TURN and len(self._splitter):
-                self._pause()
+                self.is_paused = True
                 self._turn = asyncio.get_running_loop().call_soon(self._take_turn, context=self._carrier.context)
                 return
         self._carrier.resume()
         if self._peer_has_ended:
             self._end(CloseReason.ABNORMAL_CLOSURE)
             self._carrier.finish(peer_is_done=True)
-
-    def _pause(self) -> None:
-        self.is_paused = True
-        self._carrier.pause()
 
     def _deliver(self, message: str | bytes) -> bool:
         """Hand a message over; False if the receiver cannot take it now."""
@@ -170,7 +178,7 @@ class Endpoint:
         taken = self._receiver.text(message) if isinstance(message, str) else self._receiver.binary(message)
         if not taken:
             self._held = message
-            self._pause()
+            self.is_paused = True
         return taken
 
     def _wsproto(self) -> Connection:
@@ -249,7 +257,7 @@ class Endpoint:
             self._rest()
 
     def _send(self, event: FrameEvent) -> None:
-        if data := self.frame(event):
+        if not self._carrier.is_closing() and (data := self.frame(event)):
             self.write(data)
 
     def close(self, code: int, reason: str = "") -> None:

@@ -64,7 +64,7 @@ class Http1Carrier(asyncio.Protocol):
     # -- Carrier -------------------------------------------------------------------------------------------------------
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._server.go_on_with(run)
+        self._server.go_on_with(run, self)
 
     def forget_request(self) -> None:
         cast("H11WSConnection", self._protocol.connection).h11_connection = cast("Any", None)
@@ -73,6 +73,9 @@ class Http1Carrier(asyncio.Protocol):
     @property
     def write(self) -> Callable[[bytes], object]:
         return self._transport.write
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
     def backlog(self) -> int:
         return self._transport.get_write_buffer_size()
@@ -104,7 +107,10 @@ class Http1Carrier(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.context.run(self._stream.peer_ended)
-        return False  # the transport closes itself, after what waits to be sent
+        if self._transport.can_write_eof():
+            return True  # its other half is open still: what it has sent is answered, and then we close
+        self.context.run(self._stream.lost)
+        return False  # TLS has no halves: the transport closes itself, and nothing more can be sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._before.connection_lost(exc)

@@ -9,8 +9,9 @@ from typing import Any, cast
 import h2.errors
 import h2.events
 import h2.exceptions
-from hypercorn.events import Closed, Event, RawData
-from hypercorn.protocol.events import Body
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 from priority.priority import MissingStreamError
 
@@ -87,12 +88,17 @@ class ChatH2Protocol(H2Protocol):
         self._reset(stream_id, h2.errors.ErrorCodes.NO_ERROR)
 
     def _reset(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
-        if not self._has_ended(stream_id):
-            self.connection.reset_stream(stream_id, code)
-            self._write_out()
+        try:
+            if not self._has_ended(stream_id):
+                self.connection.reset_stream(stream_id, code)
+                self._write_out()
+        except h2.exceptions.ProtocolError:
+            pass  # the whole connection has ended
         if (buffer := self._buffer(stream_id)) is not None:
             buffer.discard()
             self._wake_sender(stream_id)
+        if isinstance(stream := self.streams.get(stream_id), ChatStream):
+            stream.lost()
 
     def _has_ended(self, stream_id: int) -> bool:
         stream = self.connection.streams.get(stream_id)
@@ -128,6 +134,8 @@ class ChatH2Protocol(H2Protocol):
         for event in events:
             try:
                 await self._handle_event(event)
+            except h2.exceptions.ProtocolError:
+                pass  # the client has reset the stream, or ended the connection, before we could answer: its own doing
             except Exception:
                 stream_id: int | None = getattr(event, "stream_id", None)
                 if not stream_id:
@@ -143,8 +151,10 @@ class ChatH2Protocol(H2Protocol):
                 await self._handle_data(event)
             case h2.events.RequestReceived() if _is_plain_connect(event):
                 self._refuse(event.stream_id, b"501")
-            case h2.events.RequestReceived() if not _path_is_ascii(event):
+            case h2.events.RequestReceived() if not _is_ascii(event):
                 self._refuse(event.stream_id, b"400")
+            case h2.events.PriorityUpdated():
+                pass  # deprecated (RFC 9113, section 5.3.2): all streams are equal; Hypercorn keeps a thousand of these
             case h2.events.StreamReset() if (buffer := self._buffer(event.stream_id)) is not None:
                 buffer.discard()
                 await super()._handle_events([event])
@@ -170,7 +180,7 @@ class ChatH2Protocol(H2Protocol):
     def _refuse(self, stream_id: int, status: bytes) -> None:
         # 501 (RFC 9110, section 15.6.2): CONNECT without a protocol asks for a tunnel (RFC 9113, section 8.5), and
         # with one other than "websocket" for something that this server does not speak (RFC 8441, section 4).
-        # 400: a path is ASCII (RFC 3986, section 2); Hypercorn raises, and every stream would end.
+        # 400: a method and a path are ASCII (RFC 9110, section 9.1; RFC 3986, section 2), or Hypercorn raises.
         self.connection.send_headers(stream_id, [(b":status", status), (b"content-length", b"0")], end_stream=True)
         self._reset_in_time(stream_id)
 
@@ -185,8 +195,25 @@ class ChatH2Protocol(H2Protocol):
     async def _send_data(self, stream_id: int) -> None:
         if stream_id in self.stream_buffers:
             await super()._send_data(stream_id)
+            if stream_id not in self.stream_buffers:
+                await self._say_if_idle()
         else:
             self.priority.remove_stream(stream_id)
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        if isinstance(event, StreamClosed):
+            await self._close_stream(event.stream_id)
+            await self._say_if_idle()
+        else:
+            await super().stream_send(event)
+
+    async def _say_if_idle(self) -> None:
+        # Hypercorn does not look at what still waits: at the end of the server the last Close frames would be lost.
+        is_idle = not self.stream_buffers and all(stream.idle for stream in self.streams.values())
+        if is_idle and self.context.terminated.is_set() and not self.closed:
+            self.connection.close_connection()
+            self._write_out()
+        await self.send(Updated(idle=is_idle))
 
 
 class Http2Carrier:
@@ -215,6 +242,9 @@ class Http2Carrier:
     def backlog(self) -> int:
         return self._protocol.backlog(self._stream_id)
 
+    def is_closing(self) -> bool:
+        return self._protocol.closed
+
     def bound(self, backlog_bytes: int) -> None:
         self._bound = backlog_bytes
 
@@ -236,6 +266,6 @@ def _is_plain_connect(event: h2.events.RequestReceived) -> bool:
     return headers.get(b":method") == b"CONNECT" and headers.get(b":protocol") != b"websocket"
 
 
-def _path_is_ascii(event: h2.events.RequestReceived) -> bool:
+def _is_ascii(event: h2.events.RequestReceived) -> bool:
     headers: dict[Any, Any] = dict(event.headers or [])
-    return bool(headers.get(b":path", b"").isascii())
+    return bool((headers.get(b":method", b"") + headers.get(b":path", b"")).isascii())

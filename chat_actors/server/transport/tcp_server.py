@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from types import MethodType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import AsyncioSingleTask
@@ -39,6 +39,13 @@ def _keep_alive(connection: Any) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
+class Successor(NamedTuple):
+    """What a connection becomes when it is no longer HTTP."""
+
+    run: Callable[[], Coroutine[Any, Any, None]]
+    reader: asyncio.Protocol
+
+
 class ChatTCPServer(TCPServer):
     """Writes in the order of the calls, closes in bounded time, and can be cancelled while its streams end."""
 
@@ -47,8 +54,11 @@ class ChatTCPServer(TCPServer):
         self.idle_task = IdleTimer()
         self._cut: asyncio.TimerHandle | None = None
         self._client_is_done = False
-        self._successor: Callable[[], Coroutine[Any, Any, None]] | None = None
-        _keep_alive(self.writer.get_extra_info("socket"))
+        self._successor: Successor | None = None
+        try:
+            _keep_alive(self.writer.get_extra_info("socket"))
+        except OSError:
+            pass  # it is gone already, which run() finds out
 
     async def run(self) -> None:
         try:
@@ -99,9 +109,9 @@ class ChatTCPServer(TCPServer):
         except (OSError, RuntimeError):
             await self.protocol.handle(Closed())
 
-    def go_on_with(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def go_on_with(self, run: Callable[[], Coroutine[Any, Any, None]], reader: asyncio.Protocol) -> None:
         """The connection has become something else, which reads by itself: run that instead of reading."""
-        self._successor = run
+        self._successor = Successor(run, reader)
 
     async def _read_data(self) -> None:
         while self._successor is None and not self.reader.at_eof():
@@ -111,12 +121,26 @@ class ChatTCPServer(TCPServer):
                 break
             await self.protocol.handle(RawData(data))
         if self._successor is not None:
-            run, self._successor = self._successor, None
-            await run()
+            successor, self._successor = self._successor, None
+            await self._hand_over(successor.reader)
+            await successor.run()
         await self.protocol.handle(Closed())
         # Hypercorn waits for its idle timer, five seconds, before it closes a socket whose client has gone.
         self._client_is_done = True
         await self.idle_task.stop()
+
+    async def _hand_over(self, reader: asyncio.Protocol) -> None:
+        """What our stream reader still had, and that the client had ended by then, nobody will say again."""
+        has_ended = self.reader.at_eof() or self.reader.exception() is not None
+        self.reader.feed_eof()  # nobody feeds it any more, and so read() has nothing to wait for
+        try:
+            rest = await self.reader.read()
+        except OSError:
+            rest = b""
+        if rest:
+            reader.data_received(rest)
+        if has_ended and not reader.eof_received():
+            self.writer.close()
 
     async def _close(self) -> None:
         # writer.close() waits for its buffer to empty, and a client that does not read keeps it waiting for ever.

@@ -13,6 +13,7 @@ class FakeCarrier:
         self.told = [] if told is None else told
         self.waiting = 0  # bytes that it says are waiting to be sent
         self.is_reading = True
+        self.is_gone = False
 
     def spawn(self, run):
         raise AssertionError("an endpoint runs no app")
@@ -22,6 +23,9 @@ class FakeCarrier:
 
     def write(self, data):
         self.told.append(("write", bytes(data)))
+
+    def is_closing(self):
+        return self.is_gone
 
     def backlog(self):
         return self.waiting

@@ -263,3 +263,30 @@ async def test_an_app_of_another_framework_works_on_the_same_server(connect):
         assert await peer.receive_text() == "hello"
         await peer.close(4001)
         await peer.aclose()
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_http2_websockets_that_close_while_the_server_ends_get_their_close_out(number):
+    sockets = Sockets()
+    async with LiveServer(sockets.app) as server:
+        connection = await Http2Connection.open(server.port)
+        peers = [await connection.open_websocket("/ws?mode=idle") for _ in range(number)]
+        await eventually(lambda: sockets.alive == number)
+        server._stopping.set()
+        await sockets.controls["idle"].wait_draining()
+        sockets.release.set()
+    assert [(await peer.receive_close())[0] for peer in peers] == [1000] * number
+    await connection.aclose()
+
+
+@both
+async def test_an_accept_that_fails_is_answered_with_a_refusal(connect, caplog):
+    async def handler():
+        await websocket.accept(subprotocol="nobody offered this")
+
+    async with LiveServer(app_of(handler)) as server:
+        peer = await connect(server.port)
+        assert peer.status == 403  # of Quart's making: it takes the WebSocket for accepted, and closes it
+        await peer.wait_ended()
+        await peer.aclose()
+    assert errors(caplog) == ["Exception on websocket /ws"]

@@ -124,8 +124,9 @@ async def test_what_is_refused_is_offered_again_and_meanwhile_the_client_is_not_
     rig = Rig(refusals={1, 2})
     rig.endpoint.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
     assert rig.told == [("text", "0"), ("refused", "1")]
-    assert not rig.carrier.is_reading
+    assert rig.carrier.is_reading, "else nobody would hear that it has gone"
     rig.send(TEXT, b"3")
+    assert not rig.carrier.is_reading
     assert len(rig.told) == 2
     rig.endpoint.resume()
     assert rig.told[2:] == [("refused", "1")]
@@ -216,12 +217,24 @@ async def test_a_take_over_after_the_end_is_told_the_end():
 async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig, frame):
     rig.endpoint.received(frame * (2 * PIECES_IN_A_TURN + 1))
     counts = [len(rig.told)]
+    rig.endpoint.received(frame[:1])
     assert not rig.carrier.is_reading
     for _ in range(2):
         await asyncio.sleep(0)
         counts.append(len(rig.told))
+    rig.endpoint.received(frame[1:])
     assert counts == [PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN + 1]
     assert rig.carrier.is_reading
+
+
+async def test_a_burst_of_a_client_that_is_lost_meanwhile_is_handed_out_with_a_warning():
+    rig = Rig()
+    rig.carrier.is_gone = True
+    rig.endpoint.received(frame_bytes(TEXT, b"x") * 10 + frame_bytes(PING))
+    rig.endpoint.lost()
+    assert rig.told[4] == ("unreachable",)
+    assert [what for what in rig.told if what != ("text", "x")] == [("unreachable",), ("ended", 1006), ("finish", True)]
+    assert len(rig.told) == 10 + 3
 
 
 async def test_a_burst_of_just_one_turn_needs_no_second(rig):

@@ -6,9 +6,10 @@ import pytest
 
 from chat_actors.server.transport.endpoint import CONTROL_BACKLOG
 from tests.server.transport.apps import Sockets, eventually
+from tests.server.transport.takers import TakingApp
 from tests.wire.http2 import Http2Connection
 from tests.wire.live_server import LiveServer
-from tests.wire.peer import PING, TEXT, frame_bytes
+from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
 
@@ -146,3 +147,166 @@ async def test_resetting_a_stalled_stream_gives_the_connection_its_window_back(l
         await idle.abort()
     await assert_echoes(sibling, "x" * 60_000)
     await connection.aclose()
+
+
+def connect_headers(protocol):
+    return [
+        (":method", "CONNECT"),
+        (":protocol", protocol),
+        (":scheme", "http"),
+        (":path", "/ws"),
+        (":authority", "localhost"),
+        ("sec-websocket-version", "13"),
+    ]
+
+
+async def flood(peer):
+    await peer.write(frame_bytes(TEXT, b"x") * 5000)
+
+
+async def flood_with_pings(peer):
+    await peer.write(frame_bytes(PING, b"x" * 125) * 1000)
+
+
+async def send_unmasked(peer):
+    await peer.send_frame(TEXT, b"abcdefgh", masked=False)
+
+
+async def send_bad_utf8(peer):
+    await peer.send_frame(TEXT, b"\xff")
+
+
+async def send_junk(peer):
+    await peer.write(b"\xff" * 5000)
+
+
+async def send_too_much(peer):
+    await peer.write(frame_bytes(TEXT, b"x" * 10_001))
+
+
+async def never_end_a_message(peer):
+    await peer.write(frame_bytes(TEXT, b"", fin=False) + frame_bytes(0x0, b"", fin=False) * 5000)
+
+
+async def reset(peer):
+    await peer.abort()
+
+
+async def end_without_a_close(peer):
+    await peer.half_close()
+
+
+async def close_and_go_on(peer):
+    await peer.write(frame_bytes(CLOSE, b"\x03\xe8") + frame_bytes(TEXT, b"ghost") * 100)
+
+
+async def stall_its_window(peer):
+    """The connection's window opens again, and the stream's does not: what it is sent in answer gets stuck."""
+    client = peer.connection.h2
+    acknowledge = client.acknowledge_received_data
+
+    def acknowledge_others(size, stream_id):
+        if stream_id == peer.stream_id:
+            client.increment_flow_control_window(size)
+        else:
+            acknowledge(size, stream_id)
+
+    client.acknowledge_received_data = acknowledge_others
+    await peer.write(frame_bytes(TEXT, b"x" * 9000) * 10)
+
+
+@pytest.mark.parametrize(
+    "misbehave",
+    [
+        flood,
+        flood_with_pings,
+        send_unmasked,
+        send_bad_utf8,
+        send_junk,
+        send_too_much,
+        never_end_a_message,
+        reset,
+        end_without_a_close,
+        close_and_go_on,
+        stall_its_window,
+    ],
+)
+async def test_of_fifty_websockets_on_a_connection_one_misbehaves_and_the_others_talk_on(sockets, misbehave, caplog):
+    server = LiveServer(sockets.app)
+    server._config.websocket_max_message_size = 10_000
+    async with server as live:
+        connection = await Http2Connection.open(live.port)
+        rude, *others = [await connection.open_websocket("/ws") for _ in range(50)]
+        sending = asyncio.create_task(misbehave(rude))
+        for round_number in range(3):
+            for number, peer in enumerate(others):
+                await peer.send_text(f"{number} in round {round_number}")
+            for number, peer in enumerate(others):
+                assert await peer.receive_text() == f"{number} in round {round_number}"
+        assert not connection.is_closed
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await connection.aclose()
+        await eventually(lambda: sockets.alive == 0)
+    assert [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}] == []
+
+
+async def test_a_stream_that_ignores_our_close_is_told_as_ended_within_the_linger(live):
+    app = TakingApp()
+    async with LiveServer(app) as server:
+        connection = await Http2Connection.open(server.port)
+        rude, sibling = await connection.open_websocket(), await connection.open_websocket()
+        await rude.send_text("close me")
+        await rude.receive_close()
+        taker = await app.taker()
+        async with asyncio.timeout(1.5):
+            await taker.has_ended.wait()
+        await assert_echoes(sibling)
+        await connection.aclose()
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "chat"])
+async def test_a_request_that_is_reset_in_the_same_packet_is_no_error(live, protocol, caplog):
+    connection = await Http2Connection.open(live.port)
+    sibling = await connection.open_websocket("/ws")
+    for _ in range(20):
+        stream_id = connection.h2.get_next_available_stream_id()
+        connection.h2.send_headers(stream_id, connect_headers(protocol))
+        connection.h2.reset_stream(stream_id)
+    await connection.flush()
+    await assert_echoes(sibling)
+    await connection.aclose()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_priorities_are_passed_over_and_cost_nothing(live, sockets, caplog):
+    connection = await Http2Connection.open(live.port)
+    sibling = await connection.open_websocket("/ws?mode=sibling")
+    for number in range(2000):
+        connection.h2.prioritize(2 * number + 101, weight=1, depends_on=1)
+    await connection.flush()
+    await assert_echoes(sibling)
+    assert len(sockets.protocol("sibling").priority._streams) < 10
+    await connection.aclose()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_method_that_is_not_ascii_is_refused_and_its_siblings_live(live, caplog):
+    connection = await Http2Connection.open(live.port)
+    sibling = await connection.open_websocket("/ws")
+    fields = [(":method", "G\xcbT"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")]
+    assert (await connection.request(fields, end_stream=True)).status == 400
+    await assert_echoes(sibling)
+    await connection.aclose()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_stream_whose_time_is_up_after_its_connection_has_failed_is_no_error(live, sockets, caplog):
+    connection = await Http2Connection.open(live.port, initial_window=0)
+    await connection.open_websocket("/ws?mode=return")
+    protocol = sockets.protocol("return")
+    await eventually(lambda: 1 in protocol._lingering)
+    protocol.connection.close_connection()
+    protocol.abort(1)
+    await connection.aclose()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -1,0 +1,140 @@
+"""Clients that are slow, dead, half gone or hasty, among others that must not notice."""
+
+import asyncio
+import json
+import logging
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+
+from chat_actors.chat import Limits
+from tests.wire.peer import CLOSE, PING, PONG
+
+pytestmark = pytest.mark.anyio
+
+MEMBERS = 5
+
+
+@pytest.fixture
+def limits(request):
+    pings = getattr(request, "param", 0.0)
+    return Limits(registrations=0, messages_per_second=0, backlog_bytes=200_000, ping_seconds=pings)
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate_private_key(65537, 2048)
+
+
+def problems(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
+
+
+async def room_of(chat, key, number):
+    """Clients in one room, each of whom has heard of all who came later."""
+    clients = []
+    for n in range(number):
+        clients.append(await (await chat.client()).log_in(f"user{n}", key, "general"))
+        for earlier in clients[:-1]:
+            assert (await earlier.receive())["type"] == "user_joined"
+    return clients
+
+
+async def test_a_slow_client_is_evicted_within_a_second_and_the_others_get_every_message_in_order(chat, key, caplog):
+    caplog.set_level(logging.INFO)
+    *others, slow = await room_of(chat, key, MEMBERS)
+    slow.peer.stop_reading()
+    contents, left = [[] for _ in others], []
+    for n in range(3000):
+        await others[0].send(type="chat_message", content=f"{n:>4000}")
+        for number, client in enumerate(others):
+            while (said := await client.receive())["type"] != "chat_message":
+                left.append((number, said["type"], said["userId"]))
+            contents[number].append(int(said["content"]))
+        if len(left) == len(others):
+            break
+    assert contents == [list(range(n + 1))] * len(others)
+    assert left == [(number, "user_left", f"user{MEMBERS - 1}") for number in range(len(others))]
+    lines = [record for record in caplog.records if "4008" in record.getMessage()]
+    assert len(lines) == 1, "the eviction is told once"
+    async with asyncio.timeout(1.5):
+        while tasks_of_websockets(chat.protocol) > len(others):  # noqa: ASYNC110 - the end of a task of the server's
+            await asyncio.sleep(0.01)
+    for client in others:
+        await client.hears_nothing()
+    assert problems(caplog) == []
+
+
+def tasks_of_websockets(protocol):
+    """How many tasks the server has for its WebSockets: one for each connection, or for each stream."""
+    coroutine = "_server_callback" if protocol == "http1" else "_run_app"
+    return sum(coroutine in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+
+@pytest.mark.parametrize("limits", [0.1], indirect=True)
+async def test_a_dead_client_is_closed_and_those_who_answer_their_pings_stay(chat, key, caplog):
+    alive, dead = await room_of(chat, key, 2)
+
+    async def answer_pings():
+        """Until somebody leaves."""
+        while True:
+            frame = await alive.peer.receive()
+            if frame.opcode == PING:
+                await alive.peer.send_frame(PONG, frame.payload)
+            elif json.loads(frame.payload)["type"] == "user_left":
+                return json.loads(frame.payload)["userId"]
+
+    assert await answer_pings() == "user1"
+    frames = [frame.opcode for frame in await _rest(dead.peer)]
+    assert frames == [PING, PING, CLOSE]
+    assert problems(caplog) == []
+
+
+async def _rest(peer):
+    frames = []
+    while (frame := await peer.receive()) is not None:
+        frames.append(frame)
+    return frames
+
+
+@pytest.mark.parametrize("number", [1, 63, 64, 65, 500])
+async def test_what_a_client_posts_before_it_half_closes_is_delivered_and_then_it_has_left(chat, key, number, caplog):
+    alice, bob = await room_of(chat, key, 2)
+    for n in range(number):
+        await bob.send(type="chat_message", content=str(n))
+    await bob.peer.half_close()
+    assert [(await alice.receive())["content"] for _ in range(number)] == [str(n) for n in range(number)]
+    assert (await alice.receive())["type"] == "user_left"
+    await bob.peer.wait_ended()
+    assert problems(caplog) == []
+
+
+async def test_a_client_that_is_closed_for_a_binary_frame_and_ignores_it_leaves_its_room(chat, key):
+    alice, bob = await room_of(chat, key, 2)
+    await bob.peer.send_frame(0x2, b"binary")
+    assert (await bob.peer.receive_close())[0] == 1003
+    left = await asyncio.wait_for(alice.receive(), 1.5)
+    assert (left["type"], left["userId"]) == ("user_left", "user1")
+
+
+async def test_a_client_that_sends_before_it_is_answered_is_refused_without_a_word_in_the_log(chat, protocol, caplog):
+    if protocol == "http2":
+        from tests.wire.http2 import Http2Connection
+
+        connection = await Http2Connection.open(chat.server.port)
+        headers = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/ws")]
+        connection.h2.send_headers(1, [*headers, (":authority", "localhost"), ("sec-websocket-version", "13")])
+        connection.h2.send_data(1, b"too early")
+        await connection.flush()
+        await connection.aclose()
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\ntoo early"
+        )
+        async with asyncio.timeout(10):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400")
+        writer.transport.abort()
+    await (await chat.client()).hears_nothing()
+    assert problems(caplog) == []

@@ -1,0 +1,132 @@
+"""An ASGI app that takes its WebSockets over, and rude ways for a client to ask for one and to go."""
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from chat_actors.server.transport import EXTENSION, Bounds, install
+from tests.server.transport.apps import eventually
+
+BACKLOG_BYTES = 200_000
+
+
+class Taker:
+    """The receiver, and the life after the take-over, of one WebSocket. Echoes, and obeys a few texts."""
+
+    def __init__(self, app):
+        self.app = app
+        self.told = []
+        self.refuses = False
+        self.line = None
+        self.has_ended = asyncio.Event()
+
+    def text(self, text):
+        if self.refuses:
+            return False
+        if text == "refuse what follows":
+            self.refuses = True
+            return True
+        self.told.append(text)
+        if text == "fail":
+            raise ValueError("asked to fail in a message")
+        if text == "close me":
+            self.line.close(4000, "as you wish")
+        elif "unreachable" not in self.told:
+            self.line.write(b"\x81" + bytes([len(text)]) + text.encode())
+        return True
+
+    def binary(self, data):
+        return self.text(data.decode())
+
+    def overflowed(self):
+        self.told.append("overflowed")
+        self.line.close(4008, "too slow")
+
+    def unreachable(self):
+        self.told.append("unreachable")
+
+    def ended(self, code):
+        self.told.append(code)
+        self.has_ended.set()
+
+    async def run(self):
+        self.app.running += 1
+        try:
+            if self.app.fails_in == "run":
+                raise ValueError("asked to fail in run")
+            await self.has_ended.wait()
+        finally:
+            self.app.running -= 1
+
+
+class TakingApp:
+    """Takes each WebSocket over, once `may_accept`. `fails_in` names a stage in which it raises."""
+
+    def __init__(self, fails_in=None):
+        install()
+        self.fails_in = fails_in
+        self.may_accept = asyncio.Event()
+        self.may_accept.set()
+        self.bounds = Bounds(frame_bytes=1000, backlog_bytes=BACKLOG_BYTES)
+        self.asked = 0
+        self.running = 0
+        self.takers = []
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            for stage in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{stage}.complete"})
+            return
+        control = scope["extensions"][EXTENSION]
+        control.limit(self.bounds)
+        self.asked += 1
+        self._fail("before the accept")
+        await self.may_accept.wait()
+        await send({"type": "websocket.accept"})
+        self._fail("after the accept")
+        taker = Taker(self)
+        self.takers.append(taker)
+        taker.line = control.take_over(taker, taker.run)
+        self._fail("after the take-over")
+
+    def _fail(self, stage):
+        if self.fails_in == stage:
+            raise ValueError(f"asked to fail {stage}")
+
+    async def taker(self, number=0):
+        await eventually(lambda: len(self.takers) > number)
+        return self.takers[number]
+
+
+def _timers():
+    loop = asyncio.get_running_loop()
+    return sum(not handle.cancelled() for handle in loop._scheduled)
+
+
+def _descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@asynccontextmanager
+async def nothing_left():
+    """What is done within leaves no task, no descriptor, and no timer behind, at once or soon."""
+    tasks, descriptors, timers = len(asyncio.all_tasks()), _descriptors(), _timers()
+    yield
+    await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
+    await eventually(lambda: _descriptors() <= descriptors)
+    await eventually(lambda: _timers() <= timers + 1)  # the one of this wait's own deadline
+
+
+def complaints(caplog):
+    """What has been logged that is worse than information."""
+    return [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
+
+
+def reset(writer):
+    """Vanish with a TCP reset."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -1,0 +1,329 @@
+"""An app that has taken its WebSockets over, and clients that are rude to it at every stage, over real sockets."""
+
+import asyncio
+
+import pytest
+
+from tests.server.transport.apps import eventually
+from tests.server.transport.takers import TakingApp, complaints, nothing_left, reset
+from tests.wire.certificate import client_context, write_certificate
+from tests.wire.http1 import open_http1
+from tests.wire.http2 import Http2Connection, open_http2
+from tests.wire.live_server import LiveServer
+from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
+
+pytestmark = pytest.mark.anyio
+
+REQUEST = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+CONNECT = [
+    (":method", "CONNECT"),
+    (":protocol", "websocket"),
+    (":scheme", "http"),
+    (":path", "/ws"),
+    (":authority", "localhost"),
+    ("sec-websocket-version", "13"),
+]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return write_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+class Served:
+    """An app, served, and clients of it over one protocol."""
+
+    def __init__(self, app, port, protocol, tls):
+        self.app = app
+        self.port = port
+        self.is_http2 = protocol.startswith("http2")
+        self.tls = tls
+        self.writer = None  # the raw socket of the last client
+
+    async def open(self):
+        """A client whose WebSocket is open."""
+        if self.is_http2:
+            peer = await open_http2(self.port, tls=self.tls)
+            self.writer = peer.connection._writer
+        else:
+            peer = await open_http1(self.port, tls=self.tls)
+            self.writer = peer._writer
+        return peer
+
+    async def ask(self, more=b""):
+        """A client that has asked for a WebSocket, and sent `more` with that; the answer is not waited for."""
+        if self.is_http2:
+            connection = await Http2Connection.open(self.port, self.tls)
+            self.writer = connection._writer
+            connection.h2.send_headers(1, CONNECT)
+            if more:
+                connection.h2.send_data(1, more)
+            await connection.flush()
+            return connection.aclose
+        host = {"ssl": self.tls, "server_hostname": "localhost"} if self.tls else {}
+        _, self.writer = await asyncio.open_connection("127.0.0.1", self.port, **host)
+        self.writer.write(REQUEST + more)
+
+        async def aclose():
+            self.writer.transport.abort()
+
+        return aclose
+
+    async def go(self, how):
+        match how:
+            case "reset":
+                reset(self.writer)
+            case "end":
+                self.writer.close()
+
+
+@pytest.fixture(params=["http1", "http2", "http1 tls", "http2 tls"])
+async def served(request, certificate, caplog):
+    protocol = request.param
+    options, tls = {}, None
+    if protocol.endswith("tls"):
+        options = {"certfile": str(certificate[0]), "keyfile": str(certificate[1])}
+        tls = client_context(certificate[0], "h2" if protocol.startswith("http2") else "http/1.1")
+    app = TakingApp()
+    async with LiveServer(app, **options) as server, nothing_left():
+        yield Served(app, server.port, protocol, tls)
+    assert app.running == 0
+
+
+rude = pytest.mark.parametrize("how", ["reset", "end"])
+
+
+async def test_what_is_sent_comes_back(served, caplog):
+    peer = await served.open()
+    for n in range(100):
+        await peer.send_text(f"{n}")
+    assert [await peer.receive_text() for _ in range(100)] == [str(n) for n in range(100)]
+    await peer.close()
+    await peer.aclose()
+    assert complaints(caplog) == []
+
+
+@rude
+@pytest.mark.parametrize("more", [b"", frame_bytes(TEXT, b"early")], ids=["", "with data"])
+async def test_a_client_that_asks_and_goes_is_no_error(served, how, more, caplog):
+    await served.ask(more)
+    await served.go(how)
+    if how == "end":  # a reset may overtake the request
+        taker = await served.app.taker()
+        await eventually(taker.has_ended.is_set)
+        assert taker.told == [1006]
+    assert complaints(caplog) == []
+
+
+@rude
+async def test_a_client_that_goes_between_its_request_and_the_accept_is_no_error(served, how, caplog):
+    served.app.may_accept.clear()
+    await served.ask()
+    await eventually(lambda: served.app.asked == 1)
+    await served.go(how)
+    await asyncio.sleep(0.02)  # nothing tells when the server has heard of it; before and after are both fine
+    served.app.may_accept.set()
+    taker = await served.app.taker()
+    await eventually(taker.has_ended.is_set)
+    assert taker.told == [1006]
+    assert complaints(caplog) == []
+
+
+@rude
+async def test_a_client_that_goes_after_the_accept_is_told_as_1006(served, how, caplog):
+    await served.open()
+    taker = await served.app.taker()
+    await served.go(how)
+    await eventually(taker.has_ended.is_set)
+    assert taker.told == [1006]
+    assert complaints(caplog) == []
+
+
+@rude
+async def test_a_client_that_goes_while_it_is_not_read_costs_nothing_and_is_no_error(served, how, caplog):
+    peer = await served.open()
+    await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x") * 5)
+    taker = await served.app.taker()
+    await eventually(lambda: taker.line.is_paused)
+    await served.go(how)
+    for _ in range(20):  # others go on talking to it
+        if "unreachable" not in taker.told:
+            taker.line.write(b"\x81\x01x")
+        await asyncio.sleep(0.001)
+    taker.refuses = False
+    taker.line.resume()
+    await eventually(taker.has_ended.is_set)
+    assert taker.told[-1] == 1006
+    assert complaints(caplog) == []
+
+
+@rude
+async def test_a_client_that_goes_while_it_overflows_is_no_error(served, how, caplog):
+    peer = await served.open()
+    peer.stop_reading()
+    taker = await served.app.taker()
+    while "overflowed" not in taker.told:
+        taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+        await asyncio.sleep(0)
+    await served.go(how)
+    await eventually(taker.has_ended.is_set)
+    assert taker.told[0] == "overflowed"
+    assert complaints(caplog) == []
+
+
+async def test_a_client_that_overflows_and_does_nothing_is_gone_within_the_linger(served, caplog):
+    peer = await served.open()
+    peer.stop_reading()
+    taker = await served.app.taker()
+    while "overflowed" not in taker.told:
+        taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(1.5):
+        await taker.has_ended.wait()
+    await peer.aclose()
+    assert complaints(caplog) == []
+
+
+@rude
+async def test_a_client_that_goes_in_place_of_its_close_is_no_error(served, how, caplog):
+    peer = await served.open()
+    await peer.send_text("close me")
+    assert await peer.receive_close() == (4000, "as you wish")
+    await served.go(how)
+    taker = await served.app.taker()
+    await eventually(taker.has_ended.is_set)
+    assert taker.told[0] == "close me"
+    assert complaints(caplog) == []
+
+
+async def test_a_client_that_ignores_our_close_is_cut(served, caplog):
+    peer = await served.open()
+    await peer.send_text("close me")
+    await peer.receive_close()
+    await peer.write(frame_bytes(TEXT, b"I go on") * 10)
+    taker = await served.app.taker()
+    async with asyncio.timeout(1.5):
+        await taker.has_ended.wait()
+    assert taker.told == ["close me", 1006]
+    await peer.aclose()
+    assert complaints(caplog) == []
+
+
+async def test_what_follows_a_clients_close_is_dropped(served, caplog):
+    peer = await served.open()
+    close = frame_bytes(CLOSE, b"\x0f\xa1")
+    await peer.write(frame_bytes(TEXT, b"first") + close + frame_bytes(TEXT, b"ghost") + close + b"\xff" * 100)
+    assert await peer.receive_text() == "first"
+    assert (await peer.receive_close())[0] == 4001
+    taker = await served.app.taker()
+    await eventually(taker.has_ended.is_set)
+    assert taker.told == ["first", 4001]
+    await peer.aclose()
+    assert complaints(caplog) == []
+
+
+async def test_a_half_closed_client_is_heard_to_its_last_word(served, caplog):
+    peer = await served.open()
+    await peer.write(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(200)))
+    if served.tls and not served.is_http2:
+        served.writer.close()
+    else:
+        await peer.half_close()
+    taker = await served.app.taker()
+    await eventually(taker.has_ended.is_set)
+    assert [what for what in taker.told if what != "unreachable"] == [*(str(n) for n in range(200)), 1006]
+    if not served.tls:
+        assert [await peer.receive_text() for _ in range(200)] == [str(n) for n in range(200)]
+    await peer.aclose()
+    assert complaints(caplog) == []
+
+
+async def test_bursts_of_tiny_frames_all_arrive_and_others_come_between(served, caplog):
+    peer, other = await served.open(), await served.open()
+    sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x") * 5000 + frame_bytes(TEXT, b"last")))
+    await other.send_text("me too")
+    assert await other.receive_text() == "me too"
+    taker = await served.app.taker()
+    assert "last" not in taker.told
+    await eventually(lambda: taker.told[-1:] == ["last"])
+    assert len(taker.told) == 5001
+    await sending
+    for one in (peer, other):
+        await one.aclose()
+    assert complaints(caplog) == []
+
+
+async def test_a_flood_of_pings_is_bounded_and_others_come_between(served, caplog):
+    peer, other = await served.open(), await served.open()
+    peer.stop_reading()
+    sending = asyncio.create_task(peer.write(frame_bytes(PING, b"x" * 125) * 5000))
+    await other.send_text("me too")
+    assert await other.receive_text() == "me too"
+    taker = await served.app.taker()
+    assert taker.line.backlog() < 70_000
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    for one in (peer, other):
+        await one.aclose()
+    if not served.tls:  # asyncio's TLS knows a turn later that the socket under it has failed
+        assert complaints(caplog) == []
+
+
+@pytest.mark.parametrize("stage", ["before the accept", "after the accept", "after the take-over", "run"])
+async def test_an_app_that_crashes_is_logged_once_and_leaves_nothing(served, stage, caplog):
+    served.app.fails_in = stage
+    peer = await served.open()
+    if stage == "before the accept":
+        assert peer.status == 500
+        await peer.wait_ended()
+    else:
+        assert (await peer.receive_close())[0] == 1011
+    await peer.aclose()
+    await eventually(lambda: complaints(caplog) != [])
+    assert complaints(caplog) == ["Error in ASGI Framework"]
+
+
+async def test_a_receiver_that_crashes_is_cut_and_logged_once(served, caplog):
+    peer = await served.open()
+    await peer.send_text("fail")
+    await peer.wait_ended()
+    taker = await served.app.taker()
+    assert taker.told == ["fail", 1006]
+    await peer.aclose()
+    assert complaints(caplog) == ["a WebSocket has failed and is cut"]
+
+
+@pytest.mark.parametrize("stage", ["asked", "open", "not read", "never reads", "closing"])
+async def test_the_end_of_the_server_ends_its_websockets_at_every_stage(stage, certificate, caplog):
+    app = TakingApp()
+    async with nothing_left():
+        async with LiveServer(app) as server:
+            clients = [Served(app, server.port, protocol, None) for protocol in ("http1", "http2")]
+            closing = []
+            for number, client in enumerate(clients):
+                if stage == "asked":
+                    app.may_accept.clear()
+                    closing.append(await client.ask())
+                    continue
+                peer = await client.open()
+                closing.append(peer.aclose)
+                taker = await app.taker(number)
+                match stage:
+                    case "not read":
+                        await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x"))
+                        await eventually(lambda taker=taker: taker.line.is_paused)
+                    case "never reads":
+                        peer.stop_reading()
+                        while not taker.line.backlog():
+                            taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+                            await asyncio.sleep(0)
+                    case "closing":
+                        await peer.send_text("close me")
+                        await peer.receive_close()
+        assert app.running == 0
+        for aclose in closing:
+            await aclose()
+    assert complaints(caplog) == []
