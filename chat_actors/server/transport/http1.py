@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
+import h11
 from hypercorn.protocol.h11 import H11Protocol, H11WSConnection
 
 from chat_actors.server.transport.carrier import Sink, anyio_context
@@ -19,10 +20,16 @@ from chat_actors.server.transport.websocket_stream import ChatStream
 
 
 class ChatH11Protocol(H11Protocol):
-    """Makes the carrier for its WebSocket."""
+    """Makes the carrier for its WebSocket; HTTP/2 begins with its preface, and with nothing else."""
 
     def carrier_of(self, stream: ChatStream) -> Http1Carrier:
         return Http1Carrier(server_of(self.send), self, stream)
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        # Hypercorn also obeys "Upgrade: h2c", which is no more (RFC 9113, section 3.1), and fails on bad settings.
+        # To pass an upgrade over is always right (RFC 9110, section 7.8).
+        if event.method == b"PRI" and not list(event.headers):
+            await super()._check_protocol(event)
 
 
 class _Unused:

@@ -2,6 +2,10 @@
 
 from contextvars import copy_context
 
+from chat_actors.server.transport.control import Bounds
+from chat_actors.server.transport.endpoint import Endpoint
+from tests.wire.peer import frame_bytes
+
 
 class FakeCarrier:
     """Implements `Carrier`: keeps what it is told, in order. `told` is shared with the receiver."""
@@ -74,3 +78,22 @@ class FakeReceiver:
 
     def ended(self, code):
         self.told.append(("ended", code))
+
+
+class Rig:
+    """An endpoint between fakes; `told` is all that either was told, in order."""
+
+    def __init__(self, *, refusals=(), **bounds):
+        self.told = []
+        self.carrier = FakeCarrier(self.told)
+        self.receiver = FakeReceiver(self.told, refusals)
+        self.endpoint = Endpoint(self.carrier, Bounds(**bounds), FakeReceiver())
+        self.endpoint.attach(self.receiver)
+        self.told.clear()
+
+    def send(self, opcode, payload=b"", **options):
+        self.endpoint.received(frame_bytes(opcode, payload, **options))
+
+    def take_told(self):
+        told, self.told[:] = list(self.told), []
+        return told

@@ -10,7 +10,7 @@ from quart import websocket
 from chat_actors.server.transport import PeerDisconnected, install
 from tests.server.transport.apps import Sockets, app_of, eventually
 from tests.wire.certificate import client_context, write_certificate
-from tests.wire.http1 import open_http1
+from tests.wire.http1 import get_http1, open_http1
 from tests.wire.http2 import Http2Connection, open_http2
 from tests.wire.live_server import LiveServer
 from tests.wire.peer import CLOSE, TEXT, frame_bytes
@@ -277,6 +277,21 @@ async def test_http2_websockets_that_close_while_the_server_ends_get_their_close
         sockets.release.set()
     assert [(await peer.receive_close())[0] for peer in peers] == [1000] * number
     await connection.aclose()
+
+
+@pytest.mark.parametrize("settings", ["AAQAAAAA", "AAQ", "!!!", ""])
+async def test_an_upgrade_to_http2_is_passed_over_whatever_its_settings(settings, caplog):
+    app = Sockets().app
+
+    @app.get("/")
+    async def page():
+        return "a page"
+
+    async with LiveServer(app) as server:
+        headers = [("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", settings)]
+        status, _, body = await get_http1(server.port, headers=headers)
+    assert (status, body) == (200, b"a page")
+    assert errors(caplog) == []
 
 
 @both

@@ -1,40 +1,19 @@
-"""One WebSocket without a socket: what an endpoint tells its receiver, its carrier and the client."""
+"""One WebSocket without a socket: what an endpoint makes of what its client sends, and in which turns."""
 
 import asyncio
 
 import pytest
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import CONTROL_BACKLOG, PIECES_IN_A_TURN, Endpoint
-from tests.server.transport.apps import eventually
-from tests.server.transport.fakes import FakeCarrier, FakeReceiver
-from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
+from chat_actors.server.transport.endpoint import PIECES_IN_A_TURN, Endpoint
+from tests.server.transport.fakes import FakeCarrier, FakeReceiver, Rig
+from tests.wire.peer import BINARY, CLOSE, PING, TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
 
 CONTINUATION = 0x0
 CLOSED_1000 = ("write", b"\x88\x02\x03\xe8")
 PONG_EMPTY = ("write", b"\x8a\x00")
-PING_EMPTY = ("write", b"\x89\x00")
-
-
-class Rig:
-    """An endpoint between fakes; `told` is all that either was told, in order."""
-
-    def __init__(self, *, refusals=(), **bounds):
-        self.told = []
-        self.carrier = FakeCarrier(self.told)
-        self.receiver = FakeReceiver(self.told, refusals)
-        self.endpoint = Endpoint(self.carrier, Bounds(**bounds), FakeReceiver())
-        self.endpoint.attach(self.receiver)
-        self.told.clear()
-
-    def send(self, opcode, payload=b"", **options):
-        self.endpoint.received(frame_bytes(opcode, payload, **options))
-
-    def take_told(self):
-        told, self.told[:] = list(self.told), []
-        return told
 
 
 @pytest.fixture
@@ -257,181 +236,3 @@ async def test_a_turn_that_waits_dies_with_its_endpoint(rig):
     rig.endpoint.abort()
     await asyncio.sleep(0)
     assert rig.told[PIECES_IN_A_TURN:] == [("abort",), ("ended", 1006)]
-
-
-# -- the end -----------------------------------------------------------------------------------------------------------
-
-
-async def test_two_closes_send_one_close(rig):
-    rig.endpoint.close(1000)
-    rig.endpoint.close(1011, "again")
-    assert rig.told == [CLOSED_1000, ("finish", False)]
-    rig.send(CLOSE, b"\x03\xe8")
-    assert rig.told[2:] == [("ended", 1000), ("finish", True)]
-
-
-async def test_after_our_close_messages_are_dropped_and_the_clients_close_is_heard(rig):
-    rig.endpoint.close(4000)
-    rig.take_told()
-    rig.send(TEXT, b"too late")
-    rig.send(BINARY, b"too late")
-    rig.send(TEXT, b"x" * 1001, fin=False)
-    rig.send(CONTINUATION, b"x" * 5000)
-    rig.send(PING)
-    rig.send(CLOSE, b"\x0f\xa0")
-    assert rig.told == [("ended", 4000), ("finish", True)]
-
-
-async def test_malformed_frames_after_our_close_just_end_it(rig):
-    rig.endpoint.close(4000)
-    rig.take_told()
-    rig.send(0x3, b"what is this")
-    assert rig.told == [("ended", 1006)]
-
-
-async def test_what_comes_after_the_end_is_dropped(rig):
-    rig.endpoint.peer_ended()
-    assert rig.take_told() == [("ended", 1006), ("finish", True)]
-    rig.send(TEXT, b"ghost")
-    rig.endpoint.overflowed()
-    rig.endpoint.close(1000)
-    rig.endpoint.lost()
-    assert [what for what in rig.told if what[0] != "finish"] == []
-
-
-async def test_a_close_code_that_is_none_fails_before_anything_is_closed(rig):
-    with pytest.raises(Exception, match="format"):
-        rig.endpoint.close(70_000)
-    assert rig.told == []
-    rig.endpoint.close(1000)
-    assert rig.told == [CLOSED_1000, ("finish", False)]
-
-
-async def test_a_reason_is_cut_to_what_a_close_frame_has_room_for(rig):
-    rig.endpoint.close(1000, "ü" * 200)
-    frame = rig.told[0][1]
-    assert len(frame) <= 127
-    frame[4:].decode()
-
-
-async def test_abort_ends_at_once_and_a_second_time_changes_nothing(rig):
-    rig.endpoint.abort()
-    rig.endpoint.abort()
-    assert [what for what in rig.told if what[0] != "abort"] == [("ended", 1006)]
-    assert rig.told[0] == ("abort",)
-
-
-async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
-    def text(text):
-        rig.told.append(("text", text))
-        rig.endpoint.close(1000)
-        return True
-
-    rig.receiver.text = text
-    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
-    assert rig.told == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
-
-
-async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close():
-    rig = Rig(refusals={0})
-    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
-    rig.endpoint.abandon()
-    assert rig.told == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
-
-
-@pytest.mark.parametrize("call", ["text", "binary", "ended", "overflowed", "unreachable"])
-async def test_a_receiver_that_raises_is_cut_and_nothing_is_raised_at_the_carrier(rig, call, caplog):
-    def fail(*args):
-        raise ValueError("injected")
-
-    setattr(rig.receiver, call, fail)
-    rig.receiver.refusals = {0} if call == "unreachable" else ()
-    match call:
-        case "text" | "unreachable":
-            rig.send(TEXT, b"x")
-        case "binary":
-            rig.send(BINARY, b"x")
-        case "overflowed":
-            rig.endpoint.overflowed()
-    rig.endpoint.lost()
-    assert rig.endpoint.is_over
-    assert ("abort",) in rig.told or call == "ended"
-    assert len(caplog.records) == 1
-
-
-# -- what goes out -----------------------------------------------------------------------------------------------------
-
-
-async def test_an_overflow_is_told_once(rig):
-    rig.endpoint.overflowed()
-    rig.endpoint.overflowed()
-    assert rig.told == [("overflowed",)]
-
-
-async def test_a_take_over_sets_the_bound():
-    carrier = FakeCarrier()
-    Endpoint(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
-    assert carrier.told == [("bound", 77)]
-
-
-async def test_pings_go_unanswered_while_too_much_waits(rig):
-    rig.carrier.waiting = CONTROL_BACKLOG
-    rig.send(PING)
-    assert rig.told == []
-    rig.carrier.waiting = CONTROL_BACKLOG - 1
-    rig.send(PING)
-    assert rig.told == [PONG_EMPTY]
-
-
-# -- pings of ours -----------------------------------------------------------------------------------------------------
-
-
-def beat(rig):
-    """What the timer does."""
-    rig.endpoint._timer.cancel()
-    rig.endpoint._beat()
-
-
-async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_closed():
-    rig = Rig(ping_seconds=3600)
-    beat(rig)
-    beat(rig)
-    assert rig.take_told() == [PING_EMPTY, PING_EMPTY]
-    beat(rig)
-    assert rig.told[0][1][2:4] == b"\x03\xf0"
-    assert rig.told[1:] == [("finish", False), ("ended", 1008)]
-
-
-async def test_a_pong_makes_up_for_what_was_missed():
-    rig = Rig(ping_seconds=3600)
-    for _ in range(5):
-        beat(rig)
-        beat(rig)
-        rig.send(PONG, b"whatever")
-    assert rig.told == [PING_EMPTY] * 10
-    rig.endpoint.abort()
-
-
-async def test_while_a_client_is_not_read_no_pong_is_missed():
-    rig = Rig(ping_seconds=3600, refusals={0})
-    rig.send(TEXT, b"x")
-    for _ in range(5):
-        beat(rig)
-    assert rig.told == [("refused", "x")]
-    rig.endpoint.resume()
-    beat(rig)
-    assert rig.told[1:] == [("text", "x"), PING_EMPTY]
-    rig.endpoint.abort()
-
-
-@pytest.mark.parametrize("end", ["abort", "peer_ended", "lost"])
-async def test_the_timer_ends_with_the_endpoint(end):
-    rig = Rig(ping_seconds=3600)
-    getattr(rig.endpoint, end)()
-    assert rig.endpoint._timer.cancelled()
-
-
-async def test_the_timer_pings_by_itself():
-    rig = Rig(ping_seconds=0.001)
-    await eventually(lambda: PING_EMPTY in rig.told)
-    rig.endpoint.abort()

@@ -1,9 +1,12 @@
 """An app that has taken its WebSockets over, and clients that are rude to it at every stage, over real sockets."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
+from chat_actors.server.transport import EXTENSION
 from tests.server.transport.apps import eventually
 from tests.server.transport.takers import TakingApp, complaints, nothing_left, reset
 from tests.wire.certificate import client_context, write_certificate
@@ -327,3 +330,48 @@ async def test_the_end_of_the_server_ends_its_websockets_at_every_stage(stage, c
         for aclose in closing:
             await aclose()
     assert complaints(caplog) == []
+
+
+async def test_a_take_over_with_messages_unread_is_refused_and_nothing_is_lost(caplog):
+    asked_for = asyncio.Event()
+    received = []
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await TakingApp()(scope, receive, send)
+            return
+        control = scope["extensions"][EXTENSION]
+        await receive()
+        await send({"type": "websocket.accept"})
+        received.append((await receive())["text"])
+        await eventually(lambda: control._inbound.has_unread)
+        with pytest.raises(RuntimeError, match="messages wait"):
+            control.take_over(None, None)
+        received.append((await receive())["text"])
+        asked_for.set()
+
+    async with LiveServer(app) as server:
+        peer = await open_http1(server.port)
+        await peer.write(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
+        await asyncio.wait_for(asked_for.wait(), 10)
+        await peer.aclose()
+    assert received == ["1", "2"]
+
+
+async def test_a_websocket_that_has_ended_is_kept_by_nobody():
+    app = TakingApp()
+    async with LiveServer(app) as server:
+        peers = [await open_http1(server.port), await open_http2(server.port)]
+        await eventually(lambda: len(app.takers) == 2)
+        takers = [weakref.ref(taker) for taker in app.takers]
+        for peer in peers:
+            await peer.close()
+            await peer.aclose()
+        await eventually(lambda: app.running == 0 and all(taker.has_ended.is_set() for taker in app.takers))
+        app.takers.clear()
+
+        def are_gone():
+            gc.collect()
+            return all(taker() is None for taker in takers)
+
+        await eventually(are_gone)
