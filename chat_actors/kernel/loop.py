@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from anyio.lowlevel import checkpoint
 
 from chat_actors.kernel.actor import handlers_of
@@ -57,12 +56,8 @@ class MessageLoop:
                 handled = 0
                 self._end_turn()
                 await checkpoint()
-            handled += 1
-            try:
-                item = mailbox.take_nowait()
-            except anyio.WouldBlock:
+            if not len(mailbox):
                 item = None  # while it waits it must not keep the last message alive, and what that refers to
-            if item is None:
                 cell.is_busy = False
                 try:
                     self._end_turn()
@@ -71,6 +66,8 @@ class MessageLoop:
                 finally:
                     cell.is_busy = True
                 continue
+            handled += 1
+            item = mailbox.take_nowait()
             if (reason := await self._handle_item(item)) is not None:
                 self._end_last_turn()
                 return reason

@@ -30,6 +30,16 @@ async def test_a_message_nobody_handles_is_a_dead_letter():
         assert letters == [DeadLetter("/counter", "what?", Undelivered.UNHANDLED)]
 
 
+async def test_none_is_a_message_like_any_other():
+    async with RunningSystem() as system:
+        letters = collect(system, DeadLetter)
+        counter = system.spawn_named("counter", Counter)
+        counter.tell(None)
+        counter.tell(Add())
+        assert await counter.ask(Get(), timeout=1) == 1
+        assert letters == [DeadLetter("/counter", None, Undelivered.UNHANDLED)]
+
+
 async def test_an_actor_may_deal_with_what_no_handler_takes():
     class Open(Counter):
         def on_unhandled(self, message):
