@@ -64,9 +64,6 @@ class Http1Carrier(asyncio.Protocol):
         self.context = anyio_context()
         self._transport.set_protocol(self)
         self.resume()  # the stream protocol may have paused it, and will not resume it any more
-        if server.reader.at_eof():
-            # The client's end came with its request, and the stream protocol was told of it: it will not come again.
-            asyncio.get_running_loop().call_soon(self.eof_received)
 
     # -- Carrier -------------------------------------------------------------------------------------------------------
 
