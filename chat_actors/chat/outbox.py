@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from chat_actors.protocol import CloseCode, ServerMessage, compressed_text_frame, encode, text_frame
+from chat_actors.protocol import CloseCode, ServerMessage, compressed_text_frame, encode, text_frame, too_slow
 
 
 class Block:
@@ -115,12 +115,13 @@ class QueueOutbox:
     def offer(self, block: Block) -> bool:
         if self._closing is not None:
             return False
-        if self._bound and self._size and self._size + block.size > self._bound:
+        size = block.size
+        if self._bound and self._size and self._size + size > self._bound:
             self._blocks.clear()
             self._size = 0
-            self.close(CloseCode.TOO_SLOW, f"too slow: over {self._bound} bytes were waiting; reconnect and catch up")
+            self.close(CloseCode.TOO_SLOW, too_slow(self._bound))
             return False
-        self._size += block.size
+        self._size += size
         self._blocks.append(block)
         self._news.set()
         return True

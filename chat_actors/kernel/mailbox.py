@@ -30,7 +30,7 @@ class Mailbox:
 
     * the **user lane** holds at most `capacity` messages (a count, not bytes). Beyond that `put_nowait` raises
       `MailboxFull` and `put` waits. A place is free again when the actor takes the message out, so besides the waiting
-      `capacity` there is only what the actor has in hand: one message, or one batch of at most `capacity`.
+      `capacity` there is the one message that the actor has in hand.
     * the **system lane** is never refused. What bounds it is who may use it: the kernel, for one stop order, and one
       message for each watched actor's end, each timer, each piped result and each child that escalates.
 

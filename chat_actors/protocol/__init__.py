@@ -1,7 +1,7 @@
 """The wire protocol: messages, codec, states, errors and close codes. Knows no event loop and no clock."""
 
 from chat_actors.protocol import messages, refusals
-from chat_actors.protocol.close_codes import CloseCode, retry_after
+from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, retry_after, too_slow
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
 from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
@@ -12,6 +12,7 @@ from chat_actors.protocol.states import RULES, State, refusal
 from chat_actors.protocol.timestamps import format_timestamp
 
 __all__ = [
+    "NO_BINARY",
     "RULES",
     "WHOLE_TEXT",
     "Authenticate",
@@ -40,4 +41,5 @@ __all__ = [
     "refusals",
     "retry_after",
     "text_frame",
+    "too_slow",
 ]

@@ -10,6 +10,15 @@ def retry_after(milliseconds: int) -> str:
     return f"retry after {milliseconds}"
 
 
+def too_slow(backlog_bytes: int) -> str:
+    """The reason of a close with 4008."""
+    return f"too slow: over {backlog_bytes} bytes were waiting; reconnect and catch up"
+
+
+NO_BINARY = "send JSON in text frames, not in binary ones"
+"""The reason of a close with 1003."""
+
+
 class CloseCode(IntEnum):
     """Why a connection was closed, for the client to act on."""
 

@@ -11,7 +11,7 @@ from quart import Websocket
 
 from chat_actors.chat import Admit, Chat, Closing, Frame, Limits, Outbox, Peer, QueueOutbox, SessionMessage
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Hosted
-from chat_actors.protocol import CloseCode, retry_after
+from chat_actors.protocol import NO_BINARY, CloseCode, retry_after, too_slow
 from chat_actors.server.outbox import LineOutbox
 from chat_actors.server.text_connection import TextConnection
 from chat_actors.server.transport import EXTENSION, Bounds, Control, Line
@@ -64,12 +64,11 @@ class DirectConnection:
         return self._session.ref.deliver_nowait(Frame(text)) or self._session.ref.is_stopped
 
     def binary(self, data: bytes) -> bool:
-        self.outbox.close(CloseCode.UNSUPPORTED_DATA, "send JSON in text frames, not in binary ones")
+        self.outbox.close(CloseCode.UNSUPPORTED_DATA, NO_BINARY)
         return True
 
     def overflowed(self) -> None:
-        reason = f"too slow: over {self._backlog_bytes} bytes were waiting; reconnect and catch up"
-        self.outbox.close(CloseCode.TOO_SLOW, reason)
+        self.outbox.close(CloseCode.TOO_SLOW, too_slow(self._backlog_bytes))
         self._session.ref.stop()
 
     def unreachable(self) -> None:

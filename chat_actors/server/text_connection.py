@@ -8,7 +8,7 @@ from quart import Websocket
 
 from chat_actors.chat import Closing, Frame, QueueOutbox, SessionMessage
 from chat_actors.kernel import ActorStopped, Hosted
-from chat_actors.protocol import CloseCode, retry_after
+from chat_actors.protocol import NO_BINARY, CloseCode, retry_after
 from chat_actors.server.transport import PeerDisconnected
 
 GOODBYE_WITHIN = 1.0
@@ -51,7 +51,7 @@ class TextConnection(msgspec.Struct, frozen=True):
                 if self.outbox.closing is not None:
                     continue
                 if isinstance(data, bytes):
-                    self.outbox.close(CloseCode.UNSUPPORTED_DATA, "send JSON in text frames, not in binary ones")
+                    self.outbox.close(CloseCode.UNSUPPORTED_DATA, NO_BINARY)
                 elif self.frame_bytes and len(data.encode()) > self.frame_bytes:
                     self.outbox.close(CloseCode.TOO_BIG, f"a message may have at most {self.frame_bytes} bytes")
                 else:

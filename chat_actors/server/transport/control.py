@@ -94,7 +94,8 @@ class Control(Protocol):
         """
 
     @property
-    def is_taken_over(self) -> bool: ...
+    def is_taken_over(self) -> bool:
+        """Whether an app has taken over: then nobody else closes the WebSocket when the ASGI call returns."""
 
     async def abort(self) -> None:
         """Drop the client, whatever it does or does not read. Waits for nothing; doing it twice changes nothing.

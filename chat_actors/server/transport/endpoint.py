@@ -188,7 +188,8 @@ class Endpoint:
 
     def _rest(self) -> None:
         """Let go of a parser that has nothing under way: an idle client costs 3 kB less."""
-        if self._is_attached and self._splitter.is_between_messages and self._wsproto().state is ConnectionState.OPEN:
+        has_nothing = self._parser is not None and self._parser.state is ConnectionState.OPEN
+        if has_nothing and self._is_attached and self._splitter.is_between_messages:
             self._parser = None
 
     def _judge(self, piece: bytes) -> bool:
