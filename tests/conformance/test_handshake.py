@@ -6,29 +6,18 @@ import logging
 import pytest
 
 from tests.server.transport.apps import eventually
-from tests.wire.http2 import Http2Connection
+from tests.wire.http1 import upgrade_request
+from tests.wire.http2 import Http2Connection, connect_fields
 from tests.wire.peer import TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
-REQUEST = (
-    b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-WEBSOCKET = [
-    (":method", "CONNECT"),
-    (":protocol", "websocket"),
-    (":scheme", "http"),
-    (":path", "/ws"),
-    (":authority", "localhost"),
-    ("sec-websocket-version", "13"),
-]
 
 
 async def hasty(chat, behind):
     """Send the handshake and, in the same breath, `behind`, or a reset if that is None; and wait for its end."""
     if chat.protocol == "http1":
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
-        writer.write(REQUEST + (behind or b""))
+        writer.write(upgrade_request() + (behind or b""))
         if behind is None:
             writer.transport.abort()
         else:
@@ -38,7 +27,7 @@ async def hasty(chat, behind):
         return
     connection = await Http2Connection.open(chat.server.port)
     stream_id = connection.h2.get_next_available_stream_id()
-    connection.h2.send_headers(stream_id, WEBSOCKET)
+    connection.h2.send_headers(stream_id, connect_fields())
     if behind is None:
         connection.h2.reset_stream(stream_id)
     else:

@@ -8,6 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from chat_actors.chat import Limits
+from tests.wire.http1 import upgrade_request
+from tests.wire.http2 import Http2Connection, connect_fields
 from tests.wire.peer import CLOSE, PING, PONG
 
 pytestmark = pytest.mark.anyio
@@ -119,20 +121,14 @@ async def test_a_client_that_is_closed_for_a_binary_frame_and_ignores_it_leaves_
 
 async def test_a_client_that_sends_before_it_is_answered_is_refused_without_a_word_in_the_log(chat, protocol, caplog):
     if protocol == "http2":
-        from tests.wire.http2 import Http2Connection
-
         connection = await Http2Connection.open(chat.server.port)
-        headers = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/ws")]
-        connection.h2.send_headers(1, [*headers, (":authority", "localhost"), ("sec-websocket-version", "13")])
+        connection.h2.send_headers(1, connect_fields())
         connection.h2.send_data(1, b"too early")
         await connection.flush()
         await connection.aclose()
     else:
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
-        writer.write(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\ntoo early"
-        )
+        writer.write(upgrade_request() + b"too early")
         async with asyncio.timeout(10):
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
         writer.transport.abort()

@@ -7,9 +7,6 @@ import pytest
 
 from chat_actors.chat import CountSessions, Drain, Limits
 from chat_actors.server.connection import Connection
-from chat_actors.server.runtime import Runtime
-from chat_actors.server.settings import Settings
-from chat_actors.storage import MemoryAccounts
 
 pytestmark = pytest.mark.anyio
 
@@ -32,14 +29,6 @@ class Socket:
 
     async def close(self, code, reason):
         self.closed = (code, reason)
-
-
-@pytest.fixture
-async def runtime():
-    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts())
-    await runtime.start()
-    yield runtime
-    await runtime.stop(within=5)
 
 
 async def sessions(runtime):

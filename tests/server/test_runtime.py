@@ -65,14 +65,6 @@ class Stopping:
         return self.begun.wait
 
 
-@pytest.fixture
-async def runtime():
-    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts())
-    await runtime.start()
-    yield runtime
-    await runtime.stop(within=5)
-
-
 async def let_in(runtime, address="192.0.2.1"):
     outbox = QueueOutbox(0)
     hosted = await runtime.chat.gate.ask(Admit(Peer(address, outbox)), timeout=5)

@@ -73,8 +73,8 @@ async def _connect(port, tls, receive_buffer):
     return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname="localhost" if tls else None)
 
 
-async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None):
-    reader, writer = await _connect(port, tls, receive_buffer)
+def upgrade_request(path="/ws", headers=()):
+    """The bytes that ask for a WebSocket."""
     lines = [
         f"GET {path} HTTP/1.1",
         "Host: localhost",
@@ -84,7 +84,12 @@ async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None):
+    reader, writer = await _connect(port, tls, receive_buffer)
+    writer.write(upgrade_request(path, headers))
     try:
         status, answer = await _head(reader)
     except BaseException:

@@ -46,6 +46,19 @@ class Http2Peer(Peer):
             await self.connection.aclose()
 
 
+def connect_fields(path="/ws", headers=(), *, protocol="websocket"):
+    """The header fields that ask for a WebSocket (RFC 8441, section 4)."""
+    return [
+        (":method", "CONNECT"),
+        *([(":protocol", protocol)] if protocol else []),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("sec-websocket-version", "13"),
+        *((name.lower(), value) for name, value in headers),
+    ]
+
+
 class Http2Connection:
     """One TCP connection with any number of WebSockets on it."""
 
@@ -147,19 +160,7 @@ class Http2Connection:
         return peer
 
     async def open_websocket(self, path="/ws", headers=(), *, protocol="websocket", owns_connection=False):
-        extended = [(":protocol", protocol)] if protocol else []
-        return await self.request(
-            [
-                (":method", "CONNECT"),
-                *extended,
-                (":scheme", "http"),
-                (":path", path),
-                (":authority", "localhost"),
-                ("sec-websocket-version", "13"),
-                *((name.lower(), value) for name, value in headers),
-            ],
-            owns_connection=owns_connection,
-        )
+        return await self.request(connect_fields(path, headers, protocol=protocol), owns_connection=owns_connection)
 
     async def aclose(self):
         self._reading.cancel()

@@ -4,6 +4,7 @@ import pytest
 from quart import Quart, websocket
 
 from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, PeerDisconnected, install
+from tests.server.transport.fakes import Rig
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import open_http2
 from tests.wire.live_server import LiveServer
@@ -54,6 +55,11 @@ class Recorder:
     async def next(self):
         async with asyncio.timeout(10):
             return await self.told.get()
+
+
+@pytest.fixture
+async def rig():
+    return Rig(frame_bytes=1000, backlog_bytes=5000)
 
 
 @pytest.fixture

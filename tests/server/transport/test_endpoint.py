@@ -16,11 +16,6 @@ CLOSED_1000 = ("write", b"\x88\x02\x03\xe8")
 PONG_EMPTY = ("write", b"\x8a\x00")
 
 
-@pytest.fixture
-async def rig():
-    return Rig(frame_bytes=1000, backlog_bytes=5000)
-
-
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,11 +16,6 @@ PONG_EMPTY = ("write", b"\x8a\x00")
 PING_EMPTY = ("write", b"\x89\x00")
 
 
-@pytest.fixture
-async def rig():
-    return Rig(frame_bytes=1000, backlog_bytes=5000)
-
-
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 

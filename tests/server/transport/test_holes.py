@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.server.transport.apps import plain
-from tests.wire.http1 import open_http1
+from tests.wire.http1 import open_http1, upgrade_request
 from tests.wire.http2 import Http2Connection, open_http2
 from tests.wire.live_server import LiveServer
 from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
@@ -47,10 +47,7 @@ async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection_ove
     told = asyncio.Queue()
     async with await _never_accepts(told) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        writer.write(upgrade_request())
         await writer.drain()
         writer.write(frame_bytes(TEXT, b"too early"))
         async with asyncio.timeout(10):

@@ -10,25 +10,12 @@ from chat_actors.server.transport import EXTENSION
 from tests.server.transport.apps import eventually
 from tests.server.transport.takers import TakingApp, complaints, nothing_left, reset
 from tests.wire.certificate import client_context, write_certificate
-from tests.wire.http1 import open_http1
-from tests.wire.http2 import Http2Connection, open_http2
+from tests.wire.http1 import open_http1, upgrade_request
+from tests.wire.http2 import Http2Connection, connect_fields, open_http2
 from tests.wire.live_server import LiveServer
 from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
 
 pytestmark = pytest.mark.anyio
-
-REQUEST = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-CONNECT = [
-    (":method", "CONNECT"),
-    (":protocol", "websocket"),
-    (":scheme", "http"),
-    (":path", "/ws"),
-    (":authority", "localhost"),
-    ("sec-websocket-version", "13"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +48,14 @@ class Served:
         if self.is_http2:
             connection = await Http2Connection.open(self.port, self.tls)
             self.writer = connection._writer
-            connection.h2.send_headers(1, CONNECT)
+            connection.h2.send_headers(1, connect_fields())
             if more:
                 connection.h2.send_data(1, more)
             await connection.flush()
             return connection.aclose
         host = {"ssl": self.tls, "server_hostname": "localhost"} if self.tls else {}
         _, self.writer = await asyncio.open_connection("127.0.0.1", self.port, **host)
-        self.writer.write(REQUEST + more)
+        self.writer.write(upgrade_request() + more)
 
         async def aclose():
             self.writer.transport.abort()
