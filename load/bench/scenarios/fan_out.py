@@ -6,8 +6,9 @@ from load.bench.connection import Connection
 from load.bench.crowd import Crowd
 from load.bench.dialects import Member
 from load.bench.measuring import measure, percentile
+from load.bench.scenarios.closed_loop import measure_closed_loop
 from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
-from load.bench.senders import ClosedLoop, Latencies, Pacer
+from load.bench.senders import Latencies, Pacer
 
 _ENTER_WITHIN = 60.0
 _WATCHED = 5
@@ -34,15 +35,7 @@ def _saturated(run: Run) -> Numbers:
     with run.server_and_crowd() as (server, crowd):
         members = fill_one_room(crowd, size)
         speaking = [members[number * size // senders] for number in range(senders)]
-        loops = [ClosedLoop(member, crowd.dialect, number, window) for number, member in enumerate(speaking)]
-        crowd.read_in_bulk_but(speaking)
-        for loop in loops:
-            loop.start()
-        crowd.run(run.seconds / 4)
-        stretch = measure(server, crowd, run.seconds)
-        for loop in loops:
-            loop.stop()
-        crowd.check_nobody_lost()
+        stretch = measure_closed_loop(run, server, crowd, speaking, window)
     return {
         "deliveries": stretch.deliveries_per_second,
         "cpu": stretch.cpu_us_for_each(stretch.deliveries),

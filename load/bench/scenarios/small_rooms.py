@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from load.bench.dialects import Member
-from load.bench.measuring import measure
+from load.bench.scenarios.closed_loop import measure_closed_loop
 from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
-from load.bench.senders import ClosedLoop
 
 _ENTER_WITHIN = 60.0
 
@@ -16,16 +15,7 @@ def _small_rooms(run: Run, rooms: int, size: int, window: int) -> Numbers:
         everybody = [Member(number, f"room{number // size:03d}") for number in range(rooms * size)]
         members = crowd.admit(everybody, _ENTER_WITHIN)
         crowd.settle(0.3, _ENTER_WITHIN)
-        speaking = members[::size]
-        loops = [ClosedLoop(member, crowd.dialect, room % 100, window) for room, member in enumerate(speaking)]
-        crowd.read_in_bulk_but(speaking)
-        for loop in loops:
-            loop.start()
-        crowd.run(run.seconds / 4)
-        stretch = measure(server, crowd, run.seconds)
-        for loop in loops:
-            loop.stop()
-        crowd.check_nobody_lost()
+        stretch = measure_closed_loop(run, server, crowd, members[::size], window)
     messages = stretch.deliveries // size
     return {
         "messages": messages / stretch.seconds,
