@@ -72,10 +72,7 @@ def create_app(
     @app.get("/")
     async def status() -> ResponseReturnValue:
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return WELCOME, {
-                "Content-Type": "text/html; charset=utf-8",
-                "Content-Security-Policy": "default-src 'none'",
-            }
+            return WELCOME, HTML_HEADERS
         return {
             "status": "ok",
             "clients": await runtime.chat.gate.ask(CountSessions(), timeout=ANSWER_WITHIN),
