@@ -1,7 +1,43 @@
 """What outlives the process: ports with their promises, and the adapters behind them."""
 
-from chat_actors.storage.accounts import Accounts, StorageError
+from chat_actors.storage.accounts import Accounts
+from chat_actors.storage.errors import StorageError
+from chat_actors.storage.journal import (
+    DEDUPE_SECONDS,
+    PAGE_BYTES,
+    PRUNE_STEP,
+    Append,
+    Appended,
+    Committed,
+    Draft,
+    Extent,
+    Journal,
+    Missed,
+    Page,
+    Receipt,
+    Retention,
+    StoredMessage,
+)
 from chat_actors.storage.memory import MemoryAccounts
 from chat_actors.storage.sqlite import SqliteAccounts
 
-__all__ = ["Accounts", "MemoryAccounts", "SqliteAccounts", "StorageError"]
+__all__ = [
+    "DEDUPE_SECONDS",
+    "PAGE_BYTES",
+    "PRUNE_STEP",
+    "Accounts",
+    "Append",
+    "Appended",
+    "Committed",
+    "Draft",
+    "Extent",
+    "Journal",
+    "MemoryAccounts",
+    "Missed",
+    "Page",
+    "Receipt",
+    "Retention",
+    "SqliteAccounts",
+    "StorageError",
+    "StoredMessage",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat_actors.storage.accounts import StorageError
+from chat_actors.storage.errors import StorageError
 
 
 class MemoryAccounts:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from chat_actors.storage.accounts import StorageError
+from chat_actors.storage.errors import StorageError
 from chat_actors.storage.sqlite_schema import MIGRATIONS, SchemaTooNew, migrate
 
 Result = TypeVar("Result")
