@@ -3,7 +3,21 @@
 from chat_actors.protocol import messages, refusals
 from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, retry_after, too_slow
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
-from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.commands import (
+    CLIENT_MSG_ID_CHARS,
+    REQUEST_ID_CHARS,
+    Authenticate,
+    Command,
+    GetChallenge,
+    Join,
+    Leave,
+    ListMembers,
+    Ping,
+    Post,
+    ReadHistory,
+    Register,
+    SwitchRoom,
+)
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import ServerMessage
 from chat_actors.protocol.names import is_room_id, is_user_id
@@ -12,7 +26,9 @@ from chat_actors.protocol.states import RULES, State, refusal
 from chat_actors.protocol.timestamps import format_timestamp
 
 __all__ = [
+    "CLIENT_MSG_ID_CHARS",
     "NO_BINARY",
+    "REQUEST_ID_CHARS",
     "RULES",
     "WHOLE_TEXT",
     "Authenticate",
@@ -20,8 +36,12 @@ __all__ = [
     "Command",
     "GetChallenge",
     "Join",
+    "Leave",
+    "ListMembers",
+    "Ping",
     "Post",
     "ProtocolError",
+    "ReadHistory",
     "Refusal",
     "Register",
     "ServerMessage",

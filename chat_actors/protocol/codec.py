@@ -7,7 +7,21 @@ from typing import Any
 import msgspec
 
 from chat_actors.protocol import refusals
-from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.commands import (
+    CLIENT_MSG_ID_CHARS,
+    REQUEST_ID_CHARS,
+    Authenticate,
+    Command,
+    GetChallenge,
+    Join,
+    Leave,
+    ListMembers,
+    Ping,
+    Post,
+    ReadHistory,
+    Register,
+    SwitchRoom,
+)
 from chat_actors.protocol.messages import ServerMessage
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 
@@ -17,12 +31,19 @@ _any_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 _COMMANDS: dict[str, type[Command]] = {
-    "get_challenge": GetChallenge,
-    "register": Register,
-    "authenticate": Authenticate,
-    "join": Join,
-    "chat_message": Post,
-    "switch_room": SwitchRoom,
+    str(command.__struct_config__.tag): command
+    for command in (
+        GetChallenge,
+        Register,
+        Authenticate,
+        Join,
+        Post,
+        SwitchRoom,
+        Leave,
+        ListMembers,
+        ReadHistory,
+        Ping,
+    )
 }
 _MISSING: dict[type[Command], Refusal] = {
     Register: refusals.REGISTER_FIELDS,
@@ -55,11 +76,15 @@ def decode_command(data: str | bytes) -> Command:
         command = _command_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         command = _decode_slowly(data)
+    if command.request_id is not None and len(command.request_id) > REQUEST_ID_CHARS:
+        raise ProtocolError(refusals.REQUEST_ID_TOO_LONG)
     if isinstance(command, Post):
         if not command.content:
-            raise ProtocolError(refusals.CONTENT_REQUIRED)
+            raise ProtocolError(refusals.CONTENT_REQUIRED, command.request_id)
+        if command.client_msg_id is not None and not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
+            raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, command.request_id)
     elif isinstance(command, SwitchRoom) and not command.room_id:
-        raise ProtocolError(refusals.SWITCH_ROOM_FIELDS)
+        raise ProtocolError(refusals.SWITCH_ROOM_FIELDS, command.request_id)
     return command
 
 
@@ -70,16 +95,28 @@ def _decode_slowly(data: str | bytes) -> Command:
         raise ProtocolError(refusals.INVALID_JSON) from None
     if not isinstance(found, dict):
         raise ProtocolError(refusals.INVALID_JSON)
+    request_id = found.get("id")
+    if not isinstance(request_id, str) or len(request_id) > REQUEST_ID_CHARS:
+        request_id = None
     kind = found.get("type", msgspec.UNSET)
     command = _COMMANDS.get(kind) if isinstance(kind, str) else None
     if command is None:
-        raise ProtocolError(refusals.unknown_type(_shown(kind)))
-    if command is Join and not isinstance(found.get("roomId"), str):
-        found.pop("roomId", None)
+        raise ProtocolError(refusals.unknown_type(_shown(kind)), request_id)
+    for field in msgspec.structs.fields(command):
+        if not field.required and not _is_of_type(found.get(field.encode_name), field.type):
+            found.pop(field.encode_name, None)
     try:
         return msgspec.convert(found, command)
     except msgspec.ValidationError:
-        raise ProtocolError(_MISSING[command]) from None
+        raise ProtocolError(_MISSING[command], request_id) from None
+
+
+def _is_of_type(value: Any, type_: Any) -> bool:
+    try:
+        msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _shown(kind: Any) -> str:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
+Seq: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+"""A message's number: up to what a number in JavaScript holds exactly."""
 
-class _Command(msgspec.Struct, frozen=True, rename="camel", tag_field="type"):
+REQUEST_ID_CHARS = 64
+"""The longest `id` of a request."""
+
+CLIENT_MSG_ID_CHARS = 64
+"""The longest `clientMsgId`."""
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
     """Base of every command. Fields are camelCase on the wire; what is not named here is ignored."""
+
+    request_id: str | None = msgspec.field(default=None, name="id")
+    """Comes back with the answer, or with the error."""
 
 
 class GetChallenge(_Command, frozen=True, tag="get_challenge"):
@@ -30,16 +42,18 @@ class Authenticate(_Command, frozen=True, tag="authenticate"):
 
 
 class Join(_Command, frozen=True, tag="join"):
-    """Enter a room; without `room_id`, the one named after the user."""
+    """Enter a room; without `room_id`, the one named after the user. With `since`, hear first what came after that."""
 
     user_id: str
     room_id: str | None = None
+    since: Seq | None = None
 
 
 class Post(_Command, frozen=True, tag="chat_message"):
-    """Say something to the room."""
+    """Say something to the room; with `client_msg_id` once, however often it is sent, and be told when it is stored."""
 
     content: str
+    client_msg_id: str | None = None
 
 
 class SwitchRoom(_Command, frozen=True, tag="switch_room"):
@@ -48,4 +62,29 @@ class SwitchRoom(_Command, frozen=True, tag="switch_room"):
     room_id: str
 
 
-Command: TypeAlias = GetChallenge | Register | Authenticate | Join | Post | SwitchRoom
+class Leave(_Command, frozen=True, tag="leave"):
+    """Leave the room, and enter no other."""
+
+
+class ListMembers(_Command, frozen=True, tag="members"):
+    """Who is in a room; without `room_id`, in this connection's own."""
+
+    room_id: str | None = None
+
+
+class ReadHistory(_Command, frozen=True, tag="history"):
+    """Some messages of a room: the newest, or the newest before `before`, or the oldest after `after`."""
+
+    room_id: str | None = None
+    before: Seq | None = None
+    after: Seq | None = None
+    limit: Seq | None = None
+
+
+class Ping(_Command, frozen=True, tag="ping"):
+    """A heartbeat, for clients that cannot send WebSocket pings."""
+
+
+Command: TypeAlias = (
+    GetChallenge | Register | Authenticate | Join | Post | SwitchRoom | Leave | ListMembers | ReadHistory | Ping
+)

@@ -13,16 +13,17 @@ class Refusal(msgspec.Struct, frozen=True):
     code: str
     text: str
 
-    def as_error(self) -> Error:
-        """The message that tells the client."""
-        return Error(self.text, self.code)
+    def as_error(self, request_id: str | None = None) -> Error:
+        """The message that tells the client, in answer to its request of that `id`."""
+        return Error(self.text, self.code, request_id=request_id)
 
 
 class ProtocolError(Exception):
-    """The peer sent what is no command."""
+    """The peer sent what is no command. `request_id` is its `id`, if that could be read."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, request_id: str | None = None) -> None:
         self.refusal = refusal
+        self.request_id = request_id
 
     def __str__(self) -> str:
         return self.refusal.text
@@ -69,6 +70,10 @@ TOO_MANY_FRAMES = Refusal("too_many_messages", "Too many messages. Wait a moment
 TOO_MANY_ROOMS = Refusal("too_many_rooms", "Too many room changes. Wait a minute and try again.")
 ROOM_FAILED = Refusal("room_failed", "The room failed on this message. It was not delivered; send it again.")
 ROOM_CLOSED = Refusal("room_closed", "The room was closed. Join it again.")
+NOT_STORED = Refusal("not_stored", "The message could not be stored, and was not delivered. Send it again later.")
+NO_HISTORY = Refusal("no_history", "This server keeps no messages.")
+REQUEST_ID_TOO_LONG = Refusal("invalid_id", "id must be at most 64 characters")
+INVALID_CLIENT_MSG_ID = Refusal("invalid_client_msg_id", "clientMsgId must be 1-64 characters")
 INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
 
 

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 from chat_actors.protocol import refusals
-from chat_actors.protocol.commands import Authenticate, Command, GetChallenge, Join, Post, Register, SwitchRoom
+from chat_actors.protocol.commands import (
+    Authenticate,
+    Command,
+    GetChallenge,
+    Join,
+    Leave,
+    ListMembers,
+    Ping,
+    Post,
+    ReadHistory,
+    Register,
+    SwitchRoom,
+)
 from chat_actors.protocol.refusals import Refusal
 
 
@@ -29,6 +41,14 @@ RULES: Mapping[type[Command], Mapping[State, Refusal | None]] = {
         State.IN_ROOM: None,
     },
     SwitchRoom: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Leave: {
+        State.CONNECTED: refusals.UNAUTHENTICATED,
+        State.AUTHENTICATED: refusals.NOT_IN_ROOM,
+        State.IN_ROOM: None,
+    },
+    ListMembers: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    ReadHistory: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    Ping: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
 }
 """Command × state → why not, or None: allowed. Total over both."""
 
