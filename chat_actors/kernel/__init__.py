@@ -20,7 +20,7 @@ from chat_actors.kernel.errors import (
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.hosted import Hosted
-from chat_actors.kernel.messages import Cause, Request, StopReason, Terminated
+from chat_actors.kernel.messages import Cause, OwedAnswer, Request, StopReason, Terminated
 from chat_actors.kernel.ref import AnyRef, Ref
 from chat_actors.kernel.registry import Kind
 from chat_actors.kernel.supervision import Escalate, Restart, Resume, Stop, Supervision
@@ -50,6 +50,7 @@ __all__ = [
     "MailboxFull",
     "NameTaken",
     "Node",
+    "OwedAnswer",
     "Ref",
     "Request",
     "Restart",

@@ -184,7 +184,7 @@ class Cell:
 
     def deliver_nowait(self, message: Any) -> bool:
         """See `Ref.deliver_nowait`."""
-        if self.is_busy or len(self.mailbox) or self.mailbox.is_closed:
+        if self.is_busy or len(self.mailbox) or self.mailbox.is_closed or not self.mailbox.has_room:
             return False
         try:
             self.actor.on_delivery(message)

@@ -8,9 +8,23 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import anyio
 
 from chat_actors.kernel.cancellation import is_cancelled
-from chat_actors.kernel.errors import WorkCancelled
+from chat_actors.kernel.errors import ActorStopped, WorkCancelled
 from chat_actors.kernel.hosted import Hosted
-from chat_actors.kernel.messages import Cause, Failure, Notice, StopReason, SystemMessage, Terminated, Tick
+from chat_actors.kernel.messages import (
+    Asked,
+    Cause,
+    Notice,
+    OwedAnswer,
+    Reply,
+    Request,
+    StopReason,
+    SystemMessage,
+    Terminated,
+    Tick,
+    ToldReply,
+    failure,
+    outcome,
+)
 from chat_actors.kernel.timers import Timer
 
 if TYPE_CHECKING:
@@ -22,6 +36,7 @@ if TYPE_CHECKING:
 
 Message = TypeVar("Message")
 Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 Params = ParamSpec("Params")
 
 
@@ -35,6 +50,9 @@ class Context:
         # In the order of their start. Most actors have none, and an empty dict weighs a quarter of an empty set.
         self._timers: dict[Timer, None] = {}
         self._pipes: dict[anyio.CancelScope, None] = {}
+        self._owed: dict[OwedAnswer[Any], None] | None = None
+        self.answering: Reply[Any] | None = None
+        """For the kernel: where the answer to the request in hand goes, unless the actor has taken that upon itself."""
 
     @property
     def self_ref(self) -> AnyRef:
@@ -130,6 +148,46 @@ class Context:
             case _:
                 return True
 
+    # -- requests that take their time -------------------------------------------------------------------------------
+
+    def ask_into(
+        self,
+        ref: Ref[Any],
+        request: Request[Answer],
+        *,
+        into: Callable[[Answer], Any],
+        failed: Callable[[Exception], Any],
+    ) -> None:
+        """Ask without waiting: `into(answer)` or `failed(error)` is then told to this actor, by the system lane.
+
+        The errors are those of `Ref.ask`, but for the timeout: there is none, and so no task is needed. Raises
+        `MailboxFull` or `ActorStopped` if the request could not be queued. Outlives a restart of this actor.
+        """
+        ref.send_nowait(Asked(request, ToldReply(self._cell.mailbox.put_system, into, failed)))
+
+    def answer_later(self) -> OwedAnswer[Any]:
+        """Take it upon this actor to answer the request in hand later; what its handler returns is then dropped.
+
+        Outlives a restart of this actor, if it is kept in something that does. What is still owed when the actor ends
+        fails with `ActorStopped`: never silence. For a message that was told, an answer that nobody waits for.
+        """
+        if self._owed is None:
+            self._owed = {}
+        reply, self.answering = self.answering or Reply(), None
+        return OwedAnswer(reply, self._owed)
+
+    def hold_places(self, places: int) -> None:
+        """Count so many places in the mailbox as taken, by messages that were taken out and are not done with.
+
+        So what the actor piles up for later is bounded by `mailbox_capacity`, together with what waits. Outlives
+        a restart: so must what is held for.
+        """
+        self._cell.mailbox.hold(places)
+
+    def free_places(self, places: int) -> None:
+        """Give places back that were held."""
+        self._cell.mailbox.free(places)
+
     # -- time and slow work ------------------------------------------------------------------------------------------
 
     def after(self, delay: float, message: Any) -> Timer:
@@ -182,15 +240,12 @@ class Context:
         self._pipes[scope] = None
 
         async def run() -> None:
-            outcome: SystemMessage
             with scope:
                 try:
-                    outcome = Notice(await self._outcome(work, into, failed))
-                except Exception as error:
-                    outcome = Failure(error)
+                    told = await self._outcome(work, into, failed)
                 finally:
                     self._pipes.pop(scope, None)
-                self._cell.mailbox.put_system(outcome)
+                self._cell.mailbox.put_system(told)
 
         self._cell.system.start_task(run)
 
@@ -199,15 +254,16 @@ class Context:
         work: Callable[[], Awaitable[Result]],
         into: Callable[[Result], Any],
         failed: Callable[[Exception], Any],
-    ) -> Any:
+    ) -> SystemMessage:
         try:
-            return into(await work())
+            result = await work()
         except Exception as error:
-            return failed(error)
+            return failure(error, failed)
         except anyio.get_cancelled_exc_class():
             if is_cancelled():
                 raise
-            return failed(WorkCancelled(self._cell.path))
+            return failure(WorkCancelled(self._cell.path), failed)
+        return outcome(lambda: into(result), failed)
 
     @property
     def pipes_under_way(self) -> int:
@@ -245,3 +301,5 @@ class Context:
         for ref in self._watched:
             ref.remove_watcher(self._cell)
         self._watched.clear()
+        for owed in list(self._owed or ()):
+            owed.fail(ActorStopped(self._cell.path))

@@ -56,7 +56,7 @@ class MessageLoop:
                 handled = 0
                 self._end_turn()
                 await checkpoint()
-            if not len(mailbox):
+            if not mailbox.has_message:
                 item = None  # while it waits it must not keep the last message alive, and what that refers to
                 cell.is_busy = False
                 try:
@@ -122,14 +122,20 @@ class MessageLoop:
             self._cell.dead_letter(request, Undelivered.UNHANDLED)
             asked.reply.fail(_ask_failed(path, request, TypeError("it has no handler for that message")))
             return
+        context = self._cell.context
+        context.answering = asked.reply
         try:
-            asked.reply.resolve(await self._handle(request))
+            answer = await self._handle(request)
+            if context.answering is not None:
+                asked.reply.resolve(answer)
         except Crash as crash:
             asked.reply.fail(_ask_failed(path, request, crash.error))
             raise
         except BaseException:
             asked.reply.fail(ActorStopped(path))  # cancelled in the middle of it
             raise
+        finally:
+            context.answering = None
 
 
 def _ask_failed(path: str, request: object, error: Exception) -> AskFailed:

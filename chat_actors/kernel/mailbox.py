@@ -36,17 +36,32 @@ class Mailbox:
 
     A sender that waits in `put` holds one message outside that bound; the number of tasks that send bounds those.
 
+    An actor that has taken messages out and is not done with them may `hold` their places, so that what it has piled
+    up and what still waits are bounded together (again with the one in hand on top), and senders wait for both.
+
     The bound is kept here and not by the stream (which has none), since an anyio stream cannot let one kind of item
     past its bound.
     """
 
-    __slots__ = ("_arrival", "_capacity", "_closed", "_path", "_receive", "_send", "_system", "_used", "_waiters")
+    __slots__ = (
+        "_arrival",
+        "_capacity",
+        "_closed",
+        "_limit",
+        "_path",
+        "_receive",
+        "_send",
+        "_system",
+        "_used",
+        "_waiters",
+    )
 
     def __init__(self, path: str, capacity: int) -> None:
         if capacity < 1:
             raise ValueError(f"a mailbox needs room for at least 1 message, not {capacity}")
         self._path = path
         self._capacity = capacity
+        self._limit = capacity  # less the places that are held
         self._used = 0
         self._system = 0
         self._closed = False
@@ -60,8 +75,18 @@ class Mailbox:
         return self._capacity
 
     @property
+    def has_room(self) -> bool:
+        """Whether `put_nowait` would take a user's message, as far as room goes."""
+        return self._used < self._limit
+
+    @property
     def is_closed(self) -> bool:
         return self._closed
+
+    @property
+    def has_message(self) -> bool:
+        """Whether there is something to take out. Not so if all that waits are senders, for places that are held."""
+        return bool(self._used or self._system)
 
     def __len__(self) -> int:
         """How many messages wait, both lanes and waiting senders together."""
@@ -71,7 +96,7 @@ class Mailbox:
         """Queue a user's message. Raises `MailboxFull` or `ActorStopped`; then nothing is queued."""
         if self._closed:
             raise ActorStopped(self._path)
-        if self._used >= self._capacity:
+        if self._used >= self._limit:
             raise MailboxFull(self._path, self._capacity)
         self._used += 1
         self._send.send_nowait(item)
@@ -84,7 +109,7 @@ class Mailbox:
         also when the actor ends while the sender waits. If the wait is cancelled, the message is either queued or not;
         the canceller cannot tell.
         """
-        if self._closed or self._used < self._capacity:
+        if self._closed or self._used < self._limit:
             self.put_nowait(item)
             return
         if self._waiters is None:
@@ -126,7 +151,7 @@ class Mailbox:
         Not by the stream's `receive()`: that gives way to the others once more before it waits, which costs 8 µs, and
         a message handed to a waiting receiver is lost if the receiver is cancelled in the same turn.
         """
-        if self._closed or self._used or self._system:
+        if self._closed or self.has_message:
             return False
         self._arrival = anyio.Event()
         await self._arrival.wait()
@@ -137,12 +162,26 @@ class Mailbox:
             self._system -= 1
             return item
         self._used -= 1
-        while self._waiters and self._used < self._capacity:
+        if self._waiters:
+            self._let_waiters_in()
+        return item
+
+    def _let_waiters_in(self) -> None:
+        while self._waiters and self._used < self._limit:
             waiter = self._waiters.popleft()
             waiter.taken = True
             self.put_nowait(waiter.item)
             waiter.woken.set()
-        return item
+
+    def hold(self, places: int) -> None:
+        """Count so many places of the user lane as taken; more than there are is fine. To be freed by `free`."""
+        self._limit -= places
+
+    def free(self, places: int) -> None:
+        """Give so many held places back; senders that wait move in."""
+        self._limit += places
+        if not self._closed:
+            self._let_waiters_in()
 
     def close(self) -> list[Any]:
         """Refuse everything from now on; the messages that still waited are returned, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -72,6 +73,53 @@ class Reply(Generic[Answer]):
         return cast("Answer", self._value)  # None is a fine answer to a Request[None]
 
 
+class ToldReply(Reply[Answer]):
+    """An answer that is told as a message to the one who asked, and that nobody waits for."""
+
+    __slots__ = ("_failed", "_into", "_is_open", "_tell")
+
+    def __init__(
+        self,
+        tell: Callable[[SystemMessage], object],
+        into: Callable[[Answer], Any],
+        failed: Callable[[Exception], Any],
+    ) -> None:
+        self._tell = tell
+        self._into = into
+        self._failed = failed
+        self._is_open = True
+
+    def resolve(self, value: Answer) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._tell(outcome(lambda: self._into(value), self._failed))
+
+    def fail(self, error: Exception) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._tell(failure(error, self._failed))
+
+
+class OwedAnswer(Generic[Answer]):
+    """An answer that an actor gives later: see `Context.answer_later`. The first `resolve` or `fail` counts."""
+
+    __slots__ = ("_owed", "_reply")
+
+    def __init__(self, reply: Reply[Answer], owed: dict[OwedAnswer[Any], None]) -> None:
+        self._reply = reply
+        self._owed = owed
+        owed[self] = None
+
+    def resolve(self, value: Answer) -> None:
+        self._owed.pop(self, None)
+        self._reply.resolve(value)
+
+    def fail(self, error: Exception) -> None:
+        """What the asker's `ask` raises."""
+        self._owed.pop(self, None)
+        self._reply.fail(error)
+
+
 class Asked(msgspec.Struct, frozen=True):
     """A request on its way, with the place for its answer. Takes a user's place in the mailbox."""
 
@@ -107,3 +155,19 @@ class Failure(SystemMessage, frozen=True):
     error: Exception
     messages: tuple[Any, ...] = ()
     """What it had in hand."""
+
+
+def outcome(into: Callable[[], Any], failed: Callable[[Exception], Any]) -> SystemMessage:
+    """What to tell an actor of work that is done: the message that `into` makes, else the one of what went wrong."""
+    try:
+        return Notice(into())
+    except Exception as error:
+        return failure(error, failed)
+
+
+def failure(error: Exception, failed: Callable[[Exception], Any]) -> SystemMessage:
+    """What to tell an actor of work that went wrong; a crash of its own if even that message cannot be made."""
+    try:
+        return Notice(failed(error))
+    except Exception as another:
+        return Failure(another)

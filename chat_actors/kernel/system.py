@@ -206,7 +206,9 @@ class ActorSystem:
 
     def is_quiet(self) -> bool:
         """Whether no message waits, no actor is at work and no piped work is under way."""
-        return not any(cell.is_busy or len(cell.mailbox) or cell.context.pipes_under_way for cell in self.family.walk())
+        return not any(
+            cell.is_busy or cell.mailbox.has_message or cell.context.pipes_under_way for cell in self.family.walk()
+        )
 
     def tree(self) -> Sequence[Node]:
         """All actors that run now, as they depend on each other."""

@@ -1,0 +1,273 @@
+"""Requests whose asker does not wait, answers that come later, and places that are held meanwhile."""
+
+import anyio
+import msgspec
+import pytest
+
+from chat_actors.kernel import Actor, ActorFailed, ActorStopped, AskFailed, MailboxFull, Request, Restart, handles
+from chat_actors.kernel.testing import Probe, RunningSystem, settle
+from tests.kernel.conftest import Add, Counter, Fail, Get, collect, start_probe
+
+pytestmark = pytest.mark.anyio
+
+
+class Told(msgspec.Struct, frozen=True):
+    what: object
+
+
+class Owe(Request[int], msgspec.Struct, frozen=True):
+    pass
+
+
+class Pay(msgspec.Struct, frozen=True):
+    amount: int
+
+
+class Crash(msgspec.Struct, frozen=True):
+    pass
+
+
+class Debtor(Actor[Owe | Pay | Crash]):
+    """Answers all that have asked, the one who asked first with the amount, the next with one more."""
+
+    supervision = Restart(backoff=(0.1, 1.0))
+
+    def __init__(self, owed):
+        self.owed = owed
+
+    @handles
+    def owe(self, request: Owe) -> int:
+        self.owed.append(self.context.answer_later())
+        return -1
+
+    @handles
+    def pay(self, message: Pay) -> None:
+        for n, owed in enumerate(self.owed):
+            owed.resolve(message.amount + n)
+            owed.fail(ValueError("too late"))
+        self.owed.clear()
+
+    @handles
+    def crash(self, message: Crash) -> None:
+        raise ValueError("asked to crash")
+
+
+async def told_of(probe, ref, request):
+    probe.context.ask_into(ref, request, into=Told, failed=Told)
+    return (await probe.expect(Told, within=5)).what
+
+
+async def test_an_answer_is_told_to_the_one_who_asked_without_waiting():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", lambda: Counter(7))
+        assert await told_of(probe, counter, Get()) == 7
+
+
+async def test_a_failure_is_told_as_well():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        assert isinstance(await told_of(probe, counter, Fail()), AskFailed)
+
+
+async def test_the_end_of_the_one_asked_is_told_as_well():
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        debtor = system.spawn_named("debtor", Debtor, [])
+        probe.context.ask_into(debtor, Owe(), into=Told, failed=Told)
+        debtor.stop()
+        assert isinstance((await probe.expect(Told, within=5)).what, ActorStopped)
+        with pytest.raises(ActorStopped):
+            probe.context.ask_into(debtor, Owe(), into=Told, failed=Told)
+
+
+async def test_an_answer_reaches_an_actor_whose_mailbox_is_full():
+    class Busy(Probe):
+        mailbox_capacity = 1
+
+    async with RunningSystem() as system:
+        probe = Busy()
+        ref = system.spawn_named("probe", lambda: probe)
+        owed = []
+        debtor = system.spawn_named("debtor", Debtor, owed)
+        await settle(system)
+        probe.context.ask_into(debtor, Owe(), into=Told, failed=Told)
+        await settle(system)
+        ref.send_nowait(Told("in the way"))
+        with pytest.raises(MailboxFull):
+            ref.send_nowait(Told("no room"))
+        owed[0].resolve(3)
+        assert await probe.expect(Told, within=5) == Told("in the way")
+        assert await probe.expect(Told, within=5) == Told(3)
+
+
+async def test_what_goes_wrong_while_the_answer_is_made_into_a_message_is_told():
+    def refuse(value):
+        raise ValueError(f"not {value}")
+
+    async with RunningSystem() as system:
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", lambda: Counter(7))
+        probe.context.ask_into(counter, Get(), into=refuse, failed=lambda error: Told(str(error)))
+        assert await probe.expect(Told, within=5) == Told("not 7")
+
+
+async def test_a_failure_that_cannot_be_made_into_a_message_is_a_crash_of_the_asker():
+    def refuse(error):
+        raise ValueError("not this either")
+
+    async with RunningSystem() as system:
+        failures = collect(system, ActorFailed)
+        probe = await start_probe(system)
+        counter = system.spawn_named("counter", Counter)
+        probe.context.ask_into(counter, Fail(), into=refuse, failed=refuse)
+        await settle(system)
+        assert ("/probe", "not this either") in [(failure.path, str(failure.error)) for failure in failures]
+
+
+async def test_answers_may_be_given_later_and_all_at_once():
+    async with RunningSystem() as system:
+        debtor = system.spawn_named("debtor", Debtor, [])
+        answers = {}
+
+        async def ask(n):
+            answers[n] = await debtor.ask(Owe(), timeout=5)
+
+        async with anyio.create_task_group() as tasks:
+            for n in range(3):
+                tasks.start_soon(ask, n)
+                await settle(system)
+            assert answers == {}
+            debtor.tell(Pay(10))
+        assert answers == {0: 10, 1: 11, 2: 12}
+
+
+async def test_what_is_owed_outlives_a_restart():
+    async with RunningSystem() as system:
+        debtor = system.spawn_named("debtor", Debtor, [])
+        probe = await start_probe(system)
+        probe.context.ask_into(debtor, Owe(), into=Told, failed=Told)
+        debtor.tell(Crash())
+        debtor.tell(Pay(5))
+        assert (await probe.expect(Told, within=5)).what == 5
+        assert system.statistics().restarts == 1
+
+
+async def test_what_is_still_owed_at_the_end_fails():
+    async with RunningSystem() as system:
+        owed = []
+        debtor = system.spawn_named("debtor", Debtor, owed)
+        async with anyio.create_task_group() as tasks:
+
+            async def ask():
+                with pytest.raises(ActorStopped):
+                    await debtor.ask(Owe(), timeout=60)
+
+            tasks.start_soon(ask)
+            await settle(system)
+            debtor.stop()
+        owed[0].resolve(1)
+
+
+async def test_an_answer_to_what_was_told_goes_nowhere():
+    async with RunningSystem() as system:
+        debtor = system.spawn_named("debtor", Debtor, [])
+        debtor.tell(Owe())
+        debtor.tell(Pay(1))
+        assert await told_of(await start_probe(system), system.spawn_named("counter", Counter), Get()) == 0
+        assert system.statistics().failures == 0
+
+
+async def test_the_next_request_is_answered_as_ever():
+    class Both(Counter):
+        def __init__(self):
+            super().__init__()
+            self.owed = []
+
+        @handles
+        def owe(self, request: Owe) -> None:
+            self.owed.append(self.context.answer_later())
+
+    async with RunningSystem() as system:
+        both = system.spawn_named("both", Both)
+        probe = await start_probe(system)
+        probe.context.ask_into(both, Owe(), into=Told, failed=Told)
+        assert await both.ask(Get(), timeout=1) == 0
+
+
+class Piler(Actor[Add | Get]):
+    """Piles up what it is told to add, and holds the places; a question empties the pile."""
+
+    mailbox_capacity = 3
+
+    def __init__(self):
+        self.pile = []
+
+    @handles
+    def add(self, message: Add) -> None:
+        self.pile.append(message.amount)
+        self.context.hold_places(1)
+
+    @handles
+    def get(self, request: Get) -> int:
+        total = sum(self.pile)
+        self.context.free_places(len(self.pile))
+        self.pile.clear()
+        return total
+
+
+async def test_what_an_actor_piles_up_counts_as_waiting():
+    async with RunningSystem() as system:
+        piler = system.spawn_named("piler", Piler)
+        for _ in range(3):
+            piler.send_nowait(Add())
+        await settle(system)
+        assert piler.waiting == 0
+        with pytest.raises(MailboxFull):
+            piler.send_nowait(Add())
+        assert not piler.deliver_nowait(Add())
+
+
+async def test_senders_wait_for_held_places_and_move_in_when_they_are_freed():
+    async with RunningSystem() as system:
+        piler = Piler()
+        ref = system.spawn_named("piler", lambda: piler)
+        for _ in range(3):
+            ref.send_nowait(Add())
+        await settle(system)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(9):
+                tasks.start_soon(ref.send, Add(2))
+            await settle(system)
+            assert piler.pile == [1, 1, 1]
+            piler.pile.clear()
+            piler.context.free_places(3)
+            await settle(system)
+            # One more than the capacity: it moved in when the actor had taken the third and not yet held its place.
+            assert piler.pile == 4 * [2]
+            piler.context.free_places(3)
+            await settle(system)
+            assert piler.pile == 7 * [2]
+            piler.context.free_places(9)
+        await settle(system)
+        assert piler.pile == 9 * [2]
+
+
+async def test_an_actor_that_ends_with_held_places_lets_those_who_wait_go():
+    async with RunningSystem() as system:
+        piler = Piler()
+        ref = system.spawn_named("piler", lambda: piler)
+        for _ in range(3):
+            ref.send_nowait(Add())
+        await settle(system)
+        async with anyio.create_task_group() as tasks:
+
+            async def send():
+                with pytest.raises(ActorStopped):
+                    await ref.send(Add())
+
+            tasks.start_soon(send)
+            await settle(system)
+            ref.stop()
+        piler.context.free_places(3)
