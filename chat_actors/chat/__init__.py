@@ -1,12 +1,14 @@
 """The actors of a chat: session, room, directory, gate and registrar; the outbox; the events. Pure anyio."""
 
 from chat_actors.chat import events
-from chat_actors.chat.chat import Chat, start_chat
+from chat_actors.chat.chat import Chat, SessionFactory, Storage, start_chat
 from chat_actors.chat.directory import CountRooms, Directory, LetRoomsCatchUp
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
-from chat_actors.chat.room import ROOMS, RoomActor, RoomState
+from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_messages import ROOMS
+from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.session import Frame, Peer, SessionActor, SessionMessage, SessionRef
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Drain",
     "Frame",
     "Gate",
+    "Journaling",
     "LetRoomsCatchUp",
     "Limits",
     "Outbox",
@@ -29,8 +32,10 @@ __all__ = [
     "RoomActor",
     "RoomState",
     "SessionActor",
+    "SessionFactory",
     "SessionMessage",
     "SessionRef",
+    "Storage",
     "events",
     "start_chat",
 ]

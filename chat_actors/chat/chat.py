@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Protocol
 
 import msgspec
 
 from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
-from chat_actors.chat.gate import Gate, GateMessage, GateState, SessionFactory
+from chat_actors.chat.gate import Gate, GateMessage, GateState
+from chat_actors.chat.journal_writer import JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
-from chat_actors.chat.registrar import Registrar
+from chat_actors.chat.registrar import Registrar, RegistrarMessage
 from chat_actors.chat.room import RoomActor
-from chat_actors.chat.session import SessionActor
+from chat_actors.chat.room_state import Journaling
+from chat_actors.chat.session import Peer, SessionActor
 from chat_actors.kernel import ActorSystem, Ref
-from chat_actors.storage import Accounts
+from chat_actors.storage import Accounts, Journal, Retention
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -24,10 +28,33 @@ class Chat(msgspec.Struct, frozen=True):
     directory: Ref[DirectoryMessage]
 
 
+class SessionFactory(Protocol):
+    """Makes the session of a connection."""
+
+    def __call__(
+        self,
+        peer: Peer,
+        *,
+        limits: Limits,
+        accounts: Ref[RegistrarMessage],
+        journal: Journal | None,
+        now: Callable[[], datetime],
+        random_bytes: Callable[[int], bytes],
+    ) -> SessionActor: ...
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """Where a chat keeps what it keeps. Without a journal, messages are handed out and forgotten."""
+
+    accounts: Accounts
+    journal: Journal | None = None
+    retention: Retention = Retention()
+
+
 def start_chat(
     system: ActorSystem,
     *,
-    accounts: Accounts,
+    storage: Storage,
     limits: Limits,
     now: Callable[[], datetime],
     random_bytes: Callable[[int], bytes],
@@ -37,9 +64,17 @@ def start_chat(
     """Start the actors of a chat in a running system.
 
     `now` is the wall clock (aware), `random_bytes` unpredictable. The system stops its top actors the youngest first:
-    so the sessions end before the rooms, and the rooms before the accounts, which are closed with the registrar.
+    so the sessions end before the rooms, the rooms before the journal, which is closed with its writer, and that before
+    the accounts, which are closed with the registrar.
     """
-    registrar = system.spawn_named("registrar", Registrar, accounts, Registrar.attempts(limits))
-    directory = system.spawn_named("rooms", Directory, now, room)
-    gate = system.spawn_named("sessions", Gate, GateState(), limits, registrar, random_bytes, session)
+    registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
+    journaling = None
+    if storage.journal is not None:
+        writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
+        journaling = Journaling(writer, storage.journal)
+    directory = system.spawn_named("rooms", Directory, now, journaling, room)
+    make_session = partial(
+        session, limits=limits, accounts=registrar, journal=storage.journal, now=now, random_bytes=random_bytes
+    )
+    gate = system.spawn_named("sessions", Gate, GateState(), limits, make_session)
     return Chat(gate, directory)

@@ -10,10 +10,12 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from chat_actors.chat.room import ROOMS, CatchUp, RoomActor, RoomState
-from chat_actors.kernel import Actor, ActorStopped, AskFailed, AskTimeout, Escalate, Request, Restart, handles
+from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_messages import ROOMS, CatchUp
+from chat_actors.chat.room_state import Journaling, RoomState
+from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Escalate, Request, Restart, handles
 
-RoomFactory = Callable[[str, RoomState, Callable[[], datetime]], RoomActor]
+RoomFactory = Callable[[str, RoomState, Callable[[], datetime], Journaling | None], RoomActor]
 
 
 class CountRooms(Request[int], msgspec.Struct, frozen=True):
@@ -37,18 +39,21 @@ class Directory(Actor[DirectoryMessage]):
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
-    def __init__(self, now: Callable[[], datetime], room: RoomFactory = RoomActor) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], journaling: Journaling | None = None, room: RoomFactory = RoomActor
+    ) -> None:
         self._now = now
+        self._journaling = journaling
         self._room = room
 
     async def on_start(self) -> None:
         self.context.offer(ROOMS, self._make_room)
 
     def _make_room(self, room_id: str) -> Callable[[], RoomActor]:
-        # The numbering begins at the time in microseconds: a room that has gone and comes back goes on above its old
-        # numbers, unless it ever held a million messages a second.
-        state = RoomState(room_id, last_seq=int(self._now().timestamp() * 1_000_000))
-        return partial(self._room, room_id, state, self._now)
+        # Without a journal the numbering begins at the time in microseconds: a room that has gone and comes back goes
+        # on above its old numbers, unless it ever held a million messages a second.
+        first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
+        return partial(self._room, room_id, RoomState(room_id, first), self._now, self._journaling)
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:
@@ -57,9 +62,12 @@ class Directory(Actor[DirectoryMessage]):
     @handles
     async def let_rooms_catch_up(self, request: LetRoomsCatchUp) -> None:
         with anyio.move_on_after(request.within):
-            for room in self.context.children:
-                if room.waiting:
-                    try:
-                        await room.ask(CatchUp(), timeout=request.within)
-                    except (ActorStopped, AskFailed, AskTimeout):
-                        pass  # it has ended, or is not well: there is nothing to wait for
+            async with anyio.create_task_group() as tasks:  # all at once: they wait for the same commit
+                for room in self.context.children:
+                    tasks.start_soon(self._let_catch_up, room, request.within)
+
+    async def _let_catch_up(self, room: AnyRef, within: float) -> None:
+        try:
+            await room.ask(CatchUp(), timeout=within)
+        except (ActorStopped, AskFailed, AskTimeout):
+            pass  # it has ended, or is not well: there is nothing to wait for

@@ -46,14 +46,25 @@ class FanOut:
         self._pending.append(payload)
         self._pending_bytes += len(payload)
 
-    def enter(self, member: Member) -> bool:
+    def enter(self, member: Member, request_id: str | None = None) -> bool:
         """Let a connection in, and tell it and the others; whether it is its user's first."""
         if member.session in self.members:
             self._catch_up(member)
+        return self._let_in(member, messages.joined(member.user_id, self.room_id, request_id))
+
+    def enter_silently(self, member: Member) -> bool:
+        """As `enter`, without a word to the connection: it hears what is added from now on, and nothing before.
+
+        If it is in already it stays, with the outbox that it has now.
+        """
+        return self._let_in(member, None)
+
+    def _let_in(self, member: Member, joined: ServerMessage | None) -> bool:
         news = encode(messages.user_joined(member.user_id, self.room_id))
         self._make_room(news)  # while they are not in yet: they do not hear of what was before them
         is_first = self.members.enter(member)
-        member.outbox.offer(Block.of(messages.joined(member.user_id, self.room_id)))
+        if joined is not None:
+            member.outbox.offer(Block.of(joined))
         if is_first:
             self._append(news)
         self._newcomers[member.session] = len(self._pending)  # nor of themselves

@@ -12,14 +12,10 @@ from anyio.lowlevel import checkpoint
 from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Closing
-from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.session import Peer, SessionActor, SessionMessage
 from chat_actors.identity import network_of
-from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Ref, Request, Restart, Terminated, handles
+from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Request, Restart, Terminated, handles
 from chat_actors.protocol import CloseCode, retry_after
-
-SessionFactory = Callable[[Peer, Limits, Ref[RegistrarMessage], Callable[[int], bytes]], SessionActor]
-
 
 DRAIN_BATCH = 100
 """Sessions that are told to go in one turn, before the others get theirs."""
@@ -77,14 +73,11 @@ class Gate(Actor[GateMessage]):
         self,
         state: GateState,
         limits: Limits,
-        accounts: Ref[RegistrarMessage],
-        random_bytes: Callable[[int], bytes],
-        session: SessionFactory = SessionActor,
+        session: Callable[[Peer], SessionActor],
     ) -> None:
+        """`session(peer)` makes the session of a connection."""
         self._state = state
         self._limits = limits
-        self._accounts = accounts
-        self._random_bytes = random_bytes
         self._session = session
 
     @handles
@@ -99,7 +92,7 @@ class Gate(Actor[GateMessage]):
             return Closing(CloseCode.TRY_AGAIN_LATER, "the server is full; try again later")
         if limits.connections_per_ip and state.of_network[network] >= limits.connections_per_ip:
             return Closing(CloseCode.POLICY_VIOLATION, "too many connections from your address")
-        session = self.context.spawn_hosted(self._session, request.peer, limits, self._accounts, self._random_bytes)
+        session = self.context.spawn_hosted(self._session, request.peer)
         self.context.watch(session.ref)
         state.peers[session.ref] = request.peer
         state.of_network[network] += 1

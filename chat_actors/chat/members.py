@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -36,12 +36,18 @@ class Members:
     def __contains__(self, session: AnyRef) -> bool:
         return session in self._by_session
 
+    @property
+    def users(self) -> Sequence[str]:
+        """The users who are here, each once, in the order in which they came."""
+        return list(self._connections)
+
     def get(self, session: AnyRef) -> Member | None:
         return self._by_session.get(session)
 
     def enter(self, member: Member) -> bool:
-        """Add a connection; whether it is the user's first. One that is here already is not."""
+        """Add a connection; whether it is the user's first. One that is here already is not, and keeps its place."""
         if member.session in self._by_session:
+            self._by_session[member.session] = member
             return False
         self._by_session[member.session] = member
         self._connections[member.user_id] += 1

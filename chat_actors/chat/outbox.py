@@ -87,6 +87,10 @@ class Outbox(Protocol):
     def closing(self) -> Closing | None:
         """How it was closed, if it was."""
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the client to read."""
+
 
 class QueueOutbox:
     """An outbox on a queue that a writer empties with `take`: for any socket that takes texts one by one.

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from chat_actors.chat import events
-from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block
-from chat_actors.kernel import Actor, AnyRef, Kind, Request, Restart, StopReason, Terminated, handles
-from chat_actors.protocol import format_timestamp, messages, refusals
+from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
+from chat_actors.chat.room_messages import (
+    MEMBERS_LISTED,
+    CatchUp,
+    Enter,
+    EnterSilently,
+    Leave,
+    NotInRoom,
+    Post,
+    Present,
+    RoomMessage,
+    WhoIsHere,
+)
+from chat_actors.chat.room_state import Journaling, Leaver, Pending, RoomState
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    AnyRef,
+    Cause,
+    MailboxFull,
+    Restart,
+    StopReason,
+    Terminated,
+    handles,
+)
+from chat_actors.protocol import Refusal, encode, format_timestamp, messages, refusals
+from chat_actors.storage import Append, Appended, Committed, Draft, Receipt, StorageError, StoredMessage
 
 DIRECT_MEMBERS = 2
-"""Up to so many members, a message is handed out in the turn in which it came in.
+"""Up to so many members, a message is handed out, or stored, in the turn in which it came in.
 
 With few members there is little for a batch to save, and to wake the room costs as much as to write to one of them.
 Many rooms are that small: two people, or one, whose room is named after them.
@@ -26,60 +51,22 @@ LINGER = 30.0
 """Seconds between two looks at whether a room is empty that could not close when its last member left."""
 
 
-class Enter(msgspec.Struct, frozen=True):
-    """Let a connection in. It is told `joined`; the others are told `user_joined` if the user was not here yet."""
-
-    member: Member
-
-
-class Leave(Request[None], msgspec.Struct, frozen=True):
-    """Let a connection go. Answered when it is out: it gets nothing from this room any more."""
-
-    session: AnyRef
-
-
-class Post(msgspec.Struct, frozen=True):
-    """Say something to everybody in the room."""
-
-    session: AnyRef
-    content: str
-
-
-class CatchUp(Request[None], msgspec.Struct, frozen=True):
-    """Answered when all that was waiting has been handed out."""
-
-
 class CloseIfEmpty(msgspec.Struct, frozen=True):
     """A room's timer to itself."""
 
 
-class NotInRoom(msgspec.Struct, frozen=True):
-    """Told to a session by a room: it is not, or no longer, a member."""
+class AppendFailed(msgspec.Struct, frozen=True):
+    """A room's message to itself: what it had asked the journal to store was not, or nobody knows."""
 
-    room: AnyRef
-
-
-RoomMessage: TypeAlias = Enter | Leave | Post | CatchUp
-
-ROOMS: Kind[RoomMessage] = Kind("room")
-"""Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""
-
-
-class RoomState:
-    """What outlives a crash of the room's actor: its members stay in it, its numbering goes on, no message is lost."""
-
-    __slots__ = ("fan_out", "is_open", "last_seq")
-
-    def __init__(self, room_id: str, last_seq: int) -> None:
-        self.fan_out = FanOut(room_id)
-        self.last_seq = last_seq
-        self.is_open = False
+    error: Exception
 
 
 class RoomActor(Actor[RoomMessage]):
     """Gives every message its place in the room's one order and offers it to every member, the sender included.
 
-    What was waiting in its mailbox goes out as one block at the end of the turn.
+    With a journal a message is heard once it is stored: the room has one append under way, goes on collecting, and
+    hands out what comes back. Without one it numbers messages itself. Either way, what was waiting goes out as one
+    block at the end of the turn.
 
     Watches each member's session, so a connection that goes away, however rudely, leaves the room exactly once. Goes
     away itself as soon as it is empty and nobody is on the way in.
@@ -88,67 +75,194 @@ class RoomActor(Actor[RoomMessage]):
     mailbox_capacity = 1024
     supervision = Restart(at_most=5, within=60.0, backoff=(0.05, 2.0))
 
-    def __init__(self, room_id: str, state: RoomState, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, room_id: str, state: RoomState, now: Callable[[], datetime], journaling: Journaling | None = None
+    ) -> None:
         self.room_id = room_id
         self.state = state
         self.fan_out = state.fan_out
         self.members = state.fan_out.members
         self._now = now
+        self._journaling = journaling
 
     async def on_start(self) -> None:
+        await self._find_place()
         if not self.state.is_open:
             self.state.is_open = True
             self.context.events.publish(events.RoomOpened(self.room_id))
         self.context.every(LINGER, CloseIfEmpty())
 
+    async def _find_place(self) -> None:
+        """Know the last number; after a crash, put into order what was stored meanwhile."""
+        if self._journaling is None:
+            return
+        if not self.state.is_open:
+            self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
+            return
+        await self._read_on()
+        if self.state.unfinished is not None:
+            self._finish(self.state.unfinished)
+        self._settle()
+
+    async def _read_on(self) -> None:
+        if self._journaling is None:
+            return
+        more = True
+        while more:
+            page = await self._journaling.journal.page(self.room_id, after=self.state.last_seq, limit=PAGE_MESSAGES)
+            self._put_in_order(page.messages)
+            more = page.more
+
+    # -- who is here ---------------------------------------------------------------------------------------------------
+
     @handles
     def enter(self, message: Enter) -> None:
-        member = message.member
-        self.context.watch(member.session)
-        if self.fan_out.enter(member):
+        self.context.watch(message.member.session)
+        self._say_joined(message.member, self.fan_out.enter(message.member, message.request_id))
+
+    @handles
+    def enter_silently(self, request: EnterSilently) -> int:
+        self.context.watch(request.member.session)
+        self._say_joined(request.member, self.fan_out.enter_silently(request.member))
+        return self.state.last_seq
+
+    def _say_joined(self, member: Member, is_first: bool) -> None:
+        if is_first:
             self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
 
     @handles
-    def leave(self, message: Leave) -> None:
-        self.context.unwatch(message.session)
-        self._remove(message.session)
+    def leave(self, request: Leave) -> None:
+        self.context.unwatch(request.session)
+        if self.state.has_pending_of(request.session):
+            self.state.leavers.append(Leaver(request.session, self.context.answer_later()))
+        else:
+            self._remove(request.session)
 
     @handles
     def session_ended(self, message: Terminated) -> None:
-        self._remove(message.ref)
+        if self.state.has_pending_of(message.ref):
+            self.state.leavers.append(Leaver(message.ref, None))
+        else:
+            self._remove(message.ref)
+
+    @handles
+    def who_is_here(self, request: WhoIsHere) -> Present:
+        users = self.members.users
+        return Present(len(users), users[:MEMBERS_LISTED])
+
+    # -- what is said --------------------------------------------------------------------------------------------------
 
     def on_delivery(self, message: RoomMessage) -> None:
         if isinstance(message, Post) and len(self.members) <= DIRECT_MEMBERS:
             self.post(message)
-            self.fan_out.hand_out()
+            self.on_turn_end()
         else:
             self.context.self_ref.send_nowait(message)
 
     @handles
     def post(self, message: Post) -> None:
-        member = self.members.get(message.session)
-        if member is None:
+        author = self.members.get(message.session)
+        if author is None:
             message.session.tell(NotInRoom(self.context.self_ref))
-            return
-        at = self._now()
-        self.state.last_seq += 1
-        posted = messages.ChatMessage(
-            user_id=member.user_id,
-            room_id=self.room_id,
-            content=message.content,
-            timestamp=format_timestamp(at),
-            seq=self.state.last_seq,
-        )
-        self.fan_out.add(posted)
-        if self.context.events.has_listeners(events.MessagePosted):
-            self.context.events.publish(events.MessagePosted(member.user_id, self.room_id, posted.seq, at))
+        elif self._journaling is None:
+            self._post_unjournaled(message, author)
+        else:
+            draft = Draft(author.user_id, message.content, message.client_msg_id)
+            self.state.drafts.append(Pending(draft, author, message.request_id))
+            self.context.hold_places(1)
+
+    def _post_unjournaled(self, message: Post, author: Member) -> None:
+        stored = StoredMessage(self.state.last_seq + 1, author.user_id, message.content, self._now())
+        self._put_in_order((stored,))
+        if message.client_msg_id is not None:
+            accepted = _accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
+            author.outbox.offer(Block.of(accepted))
+
+    def on_turn_end(self) -> None:
+        if self.state.drafts and not self.state.in_flight and self._journaling is not None:
+            self._append(self._journaling)
+        self.fan_out.hand_out()
+
+    def _append(self, journaling: Journaling) -> None:
+        state = self.state
+        state.in_flight, state.drafts = state.drafts, []
+        append = Append(self.room_id, [pending.draft for pending in state.in_flight])
+        try:
+            self.context.ask_into(journaling.writer, append, into=lambda appended: appended, failed=AppendFailed)
+        except (MailboxFull, ActorStopped):
+            self._refuse_in_flight()
+
+    @handles
+    def appended(self, message: Appended) -> None:
+        self._finish(message)
+
+    @handles
+    def committed(self, message: Committed) -> None:
+        self._put_in_order(message.messages)
+
+    def _finish(self, appended: Appended) -> None:
+        self._put_in_order(appended.messages)
+        accepted: defaultdict[AnyRef, list[bytes]] = defaultdict(list)
+        in_flight = self._take_in_flight()
+        for pending, receipt in zip(in_flight, appended.receipts, strict=True):
+            if pending.draft.client_msg_id is not None:
+                accepted[pending.author.session].append(encode(_accepted_pending(pending, receipt)))
+        for pending in in_flight:
+            if payloads := accepted.pop(pending.author.session, None):
+                pending.author.outbox.offer(Block(payloads))
+        self._settle()
+
+    def _put_in_order(self, stored: Sequence[StoredMessage]) -> None:
+        """What is to be handed out, in this order; what was in it before is passed over."""
+        state, is_heard = self.state, self.context.events.has_listeners(events.MessagePosted)
+        for message in stored:
+            if message.seq <= state.last_seq:
+                continue
+            self.fan_out.add(chat_message(self.room_id, message))
+            state.last_seq = message.seq
+            if is_heard:
+                posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at)
+                self.context.events.publish(posted)
+
+    @handles
+    async def append_failed(self, message: AppendFailed) -> None:
+        self._refuse_in_flight()
+        if not isinstance(message.error, StorageError):
+            await self._read_on()  # the writer failed, and not the storage: some of it may have been stored
+
+    def _refuse_in_flight(self) -> None:
+        for pending in self._take_in_flight():
+            self._refuse(pending.author, refusals.NOT_STORED, pending.request_id)
+        self._settle()
+
+    def _take_in_flight(self) -> Sequence[Pending]:
+        in_flight, self.state.in_flight, self.state.unfinished = self.state.in_flight, (), None
+        self.context.free_places(len(in_flight))
+        return in_flight
+
+    def _settle(self) -> None:
+        """Let those go whose last words have been heard, and answer who waits for all to be."""
+        leavers, self.state.leavers = self.state.leavers, []
+        for leaver in leavers:
+            if self.state.has_pending_of(leaver.session):
+                self.state.leavers.append(leaver)
+            else:
+                self._remove(leaver.session)
+                if leaver.answer is not None:
+                    leaver.answer.resolve(None)
+        if self.state.is_settled:
+            self.fan_out.hand_out()
+            while self.state.to_catch_up:
+                self.state.to_catch_up.pop().resolve(None)
 
     @handles
     def catch_up(self, request: CatchUp) -> None:
-        self.fan_out.hand_out()
+        if self.state.is_settled:
+            self.fan_out.hand_out()
+        else:
+            self.state.to_catch_up.append(self.context.answer_later())
 
-    def on_turn_end(self) -> None:
-        self.fan_out.hand_out()
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     @handles
     def close_if_empty(self, message: CloseIfEmpty) -> None:
@@ -163,13 +277,25 @@ class RoomActor(Actor[RoomMessage]):
             case Leave(session=gone) | Terminated(ref=gone):
                 self._say_left(gone)  # nobody will tell the next life of it
             case Post(session=session) if (author := self.members.get(session)) is not None:
-                author.outbox.offer(Block.of(refusals.ROOM_FAILED.as_error()))
+                self._refuse(author, refusals.ROOM_FAILED, message.request_id)
+            case Appended() if self.state.in_flight:
+                self.state.unfinished = message
             case _:
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
         self.fan_out.hand_out()  # after a crash for good: what has its number is heard
+        drafts, self.state.drafts = self.state.drafts, []
+        if reason.cause is Cause.FAILED:
+            for pending in drafts:
+                self._refuse(pending.author, refusals.ROOM_FAILED, pending.request_id)
+        elif drafts and self._journaling is not None:
+            # Nobody is here to hear it any more; what has been taken is stored all the same.
+            self._journaling.writer.tell(Append(self.room_id, [pending.draft for pending in drafts]))
         self.context.events.publish(events.RoomClosed(self.room_id))
+
+    def _refuse(self, author: Member, no: Refusal, request_id: str | None) -> None:
+        author.outbox.offer(Block.of(no.as_error(request_id)))
 
     def _remove(self, session: AnyRef) -> None:
         self._say_left(session)
@@ -181,6 +307,14 @@ class RoomActor(Actor[RoomMessage]):
             self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
-        if not len(self.members):
+        if not len(self.members) and self.state.is_settled:
             # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
             self.context.stop_if_idle()
+
+
+def _accepted_pending(pending: Pending, receipt: Receipt) -> messages.Accepted:
+    return _accepted(pending.draft.client_msg_id or "", pending.request_id, receipt.seq, receipt.at)
+
+
+def _accepted(client_msg_id: str, request_id: str | None, seq: int, at: datetime) -> messages.Accepted:
+    return messages.Accepted(client_msg_id, seq, format_timestamp(at), request_id=request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeAlias, assert_never
 
 import anyio
@@ -11,11 +12,11 @@ import msgspec
 from chat_actors.chat import events, registrar
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
-from chat_actors.chat.members import Member
+from chat_actors.chat.lookup import look_up
 from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room import NotInRoom
-from chat_actors.chat.room import Post as PostToRoom
+from chat_actors.chat.room_messages import NotInRoom
+from chat_actors.chat.room_messages import Post as PostToRoom
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
     Actor,
@@ -34,20 +35,26 @@ from chat_actors.protocol import (
     Command,
     GetChallenge,
     Join,
+    Leave,
+    ListMembers,
+    Ping,
     Post,
     ProtocolError,
+    ReadHistory,
     Refusal,
     Register,
     ServerMessage,
     State,
     SwitchRoom,
     decode_command,
+    format_timestamp,
     is_room_id,
     messages,
     refusal,
     refusals,
     retry_after,
 )
+from chat_actors.storage import Journal
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -99,13 +106,18 @@ class SessionActor(Actor[SessionMessage]):
     def __init__(
         self,
         peer: Peer,
+        *,
         limits: Limits,
         accounts: Ref[registrar.RegistrarMessage],
+        journal: Journal | None,
+        now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._peer = peer
         self._outbox = peer.outbox
         self._limits = limits
+        self._journal = journal
+        self._now = now
         self._login = Login(peer.address, limits, accounts, random_bytes)
         self._frames = TokenBucket(limits.messages_per_second, limits.message_burst)
         self._moves = TokenBucket(limits.rooms_per_minute / 60, limits.rooms_per_minute)
@@ -119,7 +131,7 @@ class SessionActor(Actor[SessionMessage]):
         return State.AUTHENTICATED if self._membership.room is None else State.IN_ROOM
 
     async def on_start(self) -> None:
-        self._membership = Membership(self.context)
+        self._membership = Membership(self.context, self._outbox, self._limits.backlog_bytes, self._journal)
         self.context.events.publish(events.SessionOpened(self.context.self_ref.path, self._peer.address))
         if self._limits.unauthenticated_seconds:
             self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
@@ -148,17 +160,19 @@ class SessionActor(Actor[SessionMessage]):
 
     def _read(self, text: str) -> Command | None:
         """The command in a frame, if it may be obeyed. Else the client has been told why not."""
+        request_id = None
         try:
             if self._frames.is_limited and not self._frames.take(anyio.current_time()):
                 raise ProtocolError(refusals.TOO_MANY_FRAMES)
             command = decode_command(text)
+            request_id = command.request_id
             no = refusal(self.state, type(command))
         except ProtocolError as error:
-            no = error.refusal
+            no, request_id = error.refusal, error.request_id
         else:
             if no is None:
                 return command
-        self._refuse(no)
+        self._refuse(no, request_id)
         return None
 
     def _obey_now(self, command: Command) -> bool:
@@ -167,18 +181,22 @@ class SessionActor(Actor[SessionMessage]):
             case Post():
                 return self._post_now(command)
             case GetChallenge():
-                self._tell(messages.Challenge(challenge=self._login.issue_challenge()))
+                challenge = self._login.issue_challenge()
+                self._tell(messages.Challenge(challenge=challenge, request_id=command.request_id))
+                return True
+            case Ping():
+                self._tell(messages.Pong(format_timestamp(self._now()), request_id=command.request_id))
                 return True
             case _:
                 return False
 
     def _post_now(self, command: Post) -> bool:
         if self._limits.content_chars and len(command.content) > self._limits.content_chars:
-            self._refuse(refusals.content_too_long(self._limits.content_chars))
+            self._refuse(refusals.content_too_long(self._limits.content_chars), command.request_id)
         elif self._membership.room is None:
-            self._refuse(refusals.NOT_IN_ROOM)
+            self._refuse(refusals.NOT_IN_ROOM, command.request_id)
         else:
-            room, post = self._membership.room, PostToRoom(self.context.self_ref, command.content)
+            room, post = self._membership.room, self._as_post(command)
             try:
                 if not room.deliver_nowait(post):
                     room.send_nowait(post)
@@ -188,10 +206,13 @@ class SessionActor(Actor[SessionMessage]):
                 pass  # its Terminated is on the way, and tells the client
         return True
 
+    def _as_post(self, command: Post) -> PostToRoom:
+        return PostToRoom(self.context.self_ref, command.content, command.client_msg_id, command.request_id)
+
     async def _obey(self, command: Command) -> None:
         no = await self._carry_out(command)
         if no is not None:
-            self._refuse(no)
+            self._refuse(no, command.request_id)
 
     async def _carry_out(self, command: Command) -> Refusal | None:
         match command:
@@ -204,9 +225,13 @@ class SessionActor(Actor[SessionMessage]):
             case Join():
                 return await self._join(command)
             case SwitchRoom():
-                return await self._move_to(command.room_id)
-            case GetChallenge():
-                raise AssertionError("a challenge needs no wait")
+                return await self._move_to(command.room_id, command.request_id)
+            case Leave():
+                return await self._leave(command)
+            case ListMembers() | ReadHistory():
+                return await self._look_up(command)
+            case GetChallenge() | Ping():
+                raise AssertionError(f"{type(command).__name__} needs no wait")
             case _:
                 assert_never(command)
 
@@ -215,7 +240,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._membership.room is None:
             return refusals.NOT_IN_ROOM
         try:
-            await self._membership.room.send(PostToRoom(self.context.self_ref, command.content))
+            await self._membership.room.send(self._as_post(command))
         except ActorStopped:
             pass  # its Terminated is on the way, and tells the client
         return None
@@ -223,7 +248,7 @@ class SessionActor(Actor[SessionMessage]):
     async def _register(self, command: Register) -> Refusal | None:
         no = await self._login.register(command)
         if no is None:
-            self._tell(messages.registered(command.user_id))
+            self._tell(messages.registered(command.user_id, command.request_id))
         return no
 
     async def _authenticate(self, command: Authenticate) -> Refusal | None:
@@ -238,7 +263,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._overdue is not None:
             self._overdue.cancel()
             self._overdue = None
-        self._tell(messages.authenticated(command.user_id))
+        self._tell(messages.authenticated(command.user_id, command.request_id))
         self.context.events.publish(events.UserAuthenticated(who, command.user_id, self._peer.address))
         return None
 
@@ -247,18 +272,38 @@ class SessionActor(Actor[SessionMessage]):
     async def _join(self, command: Join) -> Refusal | None:
         if command.user_id != self._user_id:
             return refusals.USER_ID_MISMATCH
-        return await self._move_to(command.room_id or command.user_id)
+        return await self._move_to(command.room_id or command.user_id, command.request_id, command.since)
 
-    async def _move_to(self, room_id: str) -> Refusal | None:
+    async def _move_to(self, room_id: str, request_id: str | None, since: int | None = None) -> Refusal | None:
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
         if not self._moves.take(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
-        if room_id != self._membership.room_id:
-            await self._membership.leave()
         if self._user_id is None:
             raise AssertionError("the state table lets nobody in who has not authenticated")
-        return await self._membership.enter(room_id, Member(self.context.self_ref, self._user_id, self._outbox))
+        if room_id != self._membership.room_id:
+            await self._membership.leave()
+        if since is None:
+            return await self._membership.enter(room_id, self._user_id, request_id)
+        return await self._membership.come_back(room_id, self._user_id, request_id, since)
+
+    async def _leave(self, command: Leave) -> Refusal | None:
+        room_id = self._membership.room_id
+        await self._membership.leave()
+        self._tell(messages.Left(room_id, request_id=command.request_id))
+        return None
+
+    async def _look_up(self, command: ListMembers | ReadHistory) -> Refusal | None:
+        if command.room_id is None and self._membership.room is None:
+            return refusals.NOT_IN_ROOM
+        room_id = self._membership.room_id if command.room_id is None else command.room_id
+        if not is_room_id(room_id):
+            return refusals.INVALID_ROOM_ID
+        found = await look_up(self.context, self._journal, room_id, command)
+        if isinstance(found, Refusal):
+            return found
+        self._tell(found)
+        return None
 
     @handles
     def room_ended(self, message: Terminated) -> None:
@@ -296,5 +341,5 @@ class SessionActor(Actor[SessionMessage]):
     def _tell(self, message: ServerMessage) -> None:
         self._outbox.offer(Block.of(message))
 
-    def _refuse(self, no: Refusal) -> None:
-        self._tell(no.as_error())
+    def _refuse(self, no: Refusal, request_id: str | None = None) -> None:
+        self._tell(no.as_error(request_id))

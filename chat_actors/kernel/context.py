@@ -119,6 +119,10 @@ class Context:
         """
         return self._cell.system.get_or_spawn(kind, key)
 
+    def find(self, kind: Kind[Message], key: str) -> Ref[Message] | None:
+        """The running actor of that kind and key, if there is one."""
+        return self._cell.system.registry.running(kind).get(key)
+
     def watch(self, ref: AnyRef) -> None:
         """Be told `Terminated(ref, reason)`, once, when that actor ends; at once if it already has.
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from quart import Quart, ResponseReturnValue, request, websocket
 
-from chat_actors.chat import CountRooms, CountSessions, RoomActor, SessionActor
+from chat_actors.chat import CountRooms, CountSessions, RoomActor, SessionActor, SessionFactory, Storage
 from chat_actors.chat.directory import RoomFactory
-from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import KernelError
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
@@ -17,7 +16,6 @@ from chat_actors.server.pages import WELCOME
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
-from chat_actors.storage import Accounts
 
 STOP_WITHIN = 5.0
 """Seconds for the end of the actors once the server has closed its connections."""
@@ -32,20 +30,20 @@ def create_app(
     settings: Settings,
     *,
     on_failure: Callable[[BaseException], None],
-    accounts: Accounts | None = None,
+    storage: Storage | None = None,
     room: RoomFactory = RoomActor,
     session: SessionFactory = SessionActor,
 ) -> Quart:
     """A whole chat server as an ASGI app.
 
     `on_failure(error)` is called when the actor system has failed for good; it should end the process. Without
-    `accounts`, they are kept in an SQLite file in `data.dir`. `room` and `session` make the actors of these kinds.
+    `storage`, it is opened as `[data]` says. `room` and `session` make the actors of these kinds.
     Raises `UntestedVersion`.
     """
     install()
     app = Quart(__name__, static_folder=None)
     app.asgi_websocket_class = ChatWebsocketConnection
-    runtime = Runtime(settings, on_failure=on_failure, accounts=accounts, room=room, session=session)
+    runtime = Runtime(settings, on_failure=on_failure, storage=storage, room=room, session=session)
     app.extensions["chat_actors"] = runtime
 
     @app.before_serving

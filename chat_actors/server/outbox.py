@@ -40,6 +40,10 @@ class LineOutbox:
             if self._line is not None:
                 self._line.close(int(code), reason)
 
+    @property
+    def backlog(self) -> int:
+        return 0 if self._line is None else self._line.backlog()
+
     def forsake(self) -> None:
         """The client has gone: there is nobody to write to, nor to close."""
         if self.closing is None:

@@ -11,13 +11,21 @@ from pathlib import Path
 
 import anyio
 
-from chat_actors.chat import Chat, Drain, LetRoomsCatchUp, RoomActor, SessionActor, start_chat
+from chat_actors.chat import (
+    Chat,
+    Drain,
+    LetRoomsCatchUp,
+    RoomActor,
+    SessionActor,
+    SessionFactory,
+    Storage,
+    start_chat,
+)
 from chat_actors.chat.directory import RoomFactory
-from chat_actors.chat.gate import SessionFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import Control, anyio_context
-from chat_actors.storage import Accounts, SqliteAccounts
+from chat_actors.storage import Retention, SqliteAccounts
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +35,11 @@ CATCH_UP_WITHIN = 1.0
 """Seconds that rooms with messages waiting get to hand them out, before their members are sent away."""
 
 
-async def open_accounts(settings: Settings) -> Accounts:
-    """The accounts in `data.dir`. Raises `StorageError`."""
-    return await SqliteAccounts.open(Path(settings.data.dir) / ACCOUNTS_FILE)
+async def open_storage(settings: Settings) -> Storage:
+    """What `[data]` says: the accounts in `data.dir`, and the journal. Raises `StorageError`."""
+    accounts = await SqliteAccounts.open(Path(settings.data.dir) / ACCOUNTS_FILE)
+    retention = Retention(keep_messages=settings.data.keep_messages, keep_days=settings.data.keep_days)
+    return Storage(accounts, None, retention)
 
 
 class Runtime:
@@ -40,14 +50,14 @@ class Runtime:
         settings: Settings,
         *,
         on_failure: Callable[[BaseException], None],
-        accounts: Accounts | None = None,
+        storage: Storage | None = None,
         room: RoomFactory = RoomActor,
         session: SessionFactory = SessionActor,
     ) -> None:
         self.settings = settings
         self.system = ActorSystem()
         self._chat: Chat | None = None
-        self._accounts = accounts
+        self._storage = storage
         self._room = room
         self._session = session
         self._on_failure = on_failure
@@ -62,22 +72,22 @@ class Runtime:
         return self._chat
 
     async def start(self) -> None:
-        """Open the accounts and start the actors. Raises `StorageError`."""
-        if self._accounts is None:
-            self._accounts = await open_accounts(self.settings)
+        """Open the storage and start the actors. Raises `StorageError`."""
+        if self._storage is None:
+            self._storage = await open_storage(self.settings)
         started = anyio.Event()
-        running = self._run(self._accounts, started)
+        running = self._run(self._storage, started)
         self._context = anyio_context()
         self._task = asyncio.create_task(running, name="actor system", context=self._context)
         await started.wait()
 
-    async def _run(self, accounts: Accounts, started: anyio.Event) -> None:
+    async def _run(self, storage: Storage, started: anyio.Event) -> None:
         try:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.system.run)
                 self._chat = start_chat(
                     self.system,
-                    accounts=accounts,
+                    storage=storage,
                     limits=self.settings.limits,
                     now=lambda: datetime.now(UTC),
                     random_bytes=os.urandom,

@@ -13,7 +13,7 @@ from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from chat_actors.server.app import create_app
-from chat_actors.server.runtime import open_accounts
+from chat_actors.server.runtime import open_storage
 from chat_actors.server.settings import Settings
 
 FAILED = 70
@@ -49,7 +49,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
     except OSError as error:
         raise CannotListen(settings.server.bind, error) from error
     # Opened here and not in the app's startup: Hypercorn would wrap what goes wrong into an error of its own.
-    app = create_app(settings, on_failure=fail, accounts=await open_accounts(settings))
+    app = create_app(settings, on_failure=fail, storage=await open_storage(settings))
     listening = (sockets.secure_sockets or sockets.insecure_sockets)[0]
 
     def on_signal() -> None:

@@ -45,10 +45,19 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`[data]`: what is kept, and where."""
 
     dir: str = "chat-data"
-    """Folder of the accounts, made if missing."""
+    """Folder of the SQLite file, made if missing."""
 
-    journal: Literal["sqlite", "memory", "off"] = "off"
-    """Where messages are kept."""
+    journal: Literal["sqlite", "memory", "off"] = "sqlite"
+    """Where messages are kept: in the SQLite file, in memory for as long as the process lives, or not at all."""
+
+    durability: Literal["os", "disk"] = "os"
+    """What a message that is heard has survived: the end of the process ("os"), or a power cut as well ("disk")."""
+
+    keep_messages: int = 0
+    """How many messages of each room are kept. 0: all."""
+
+    keep_days: float = 0.0
+    """For how many days messages are kept. 0: for ever."""
 
     nats: str = ""
     """URL of the NATS server of a cluster."""
@@ -96,6 +105,8 @@ _RULES: Mapping[str, _Rule] = {
     "server.drain_seconds": _Rule(lambda value: 0 < value < math.inf, "be more than 0"),
     "server.trusted_proxies": _Rule(lambda value: value >= 0, "be 0 or more"),
     "data.dir": _Rule(bool, "name a folder"),
+    "data.keep_messages": _Rule(lambda value: value >= 0, "be 0 (all) or more"),
+    "data.keep_days": _Rule(lambda value: 0 <= value < math.inf, "be 0 (for ever) or more"),
     "limits.frame_bytes": _Rule(
         lambda value: value == 0 or value >= MIN_FRAME_BYTES, f"be 0 (no limit) or at least {MIN_FRAME_BYTES}"
     ),
@@ -108,7 +119,6 @@ _RULES: Mapping[str, _Rule] = {
 _NOT_YET: Mapping[str, _Rule] = {
     "server.workers": _Rule(lambda value: value == 1, "be 1: several processes are not available in this version"),
     "server.allowed_origins": _Rule(lambda value: not value, "be empty: it is not available in this version"),
-    "data.journal": _Rule(lambda value: value == "off", 'be "off": messages are not kept in this version'),
     "data.nats": _Rule(lambda value: not value, "be empty: clusters are not available in this version"),
 }
 """What this version accepts of settings that it has but does not carry out yet. A row goes when its feature comes."""

@@ -8,7 +8,18 @@ import anyio
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from chat_actors.chat import Admit, Closing, Frame, Limits, Peer, QueueOutbox, RoomActor, SessionActor, start_chat
+from chat_actors.chat import (
+    Admit,
+    Closing,
+    Frame,
+    Limits,
+    Peer,
+    QueueOutbox,
+    RoomActor,
+    SessionActor,
+    Storage,
+    start_chat,
+)
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles
@@ -88,13 +99,14 @@ class MemoryClient:
 class MemoryChat:
     """The whole chat on a running actor system."""
 
-    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom):
+    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None):
         self.system = system
         self.accounts = MemoryAccounts()
+        self.journal = journal
         self.limits = limits
         self.chat = start_chat(
             system,
-            accounts=self.accounts,
+            storage=Storage(self.accounts, self.journal),
             limits=limits,
             now=lambda: START + timedelta(seconds=anyio.current_time() % 1e6),
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),

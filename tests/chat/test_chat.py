@@ -222,7 +222,7 @@ async def test_a_join_that_waited_while_its_room_failed_for_good_is_in_the_new_r
         # Before the session has come to the end of its old room: the join is in its mailbox first.
         room = system.get_or_spawn(ROOMS, "red")
         actor = alice.session._cell.actor
-        await actor._move_to("red")
+        await actor._move_to("red", None)
         await settle(system)
         assert room_of(alice) is room
         await alice.send(type="switch_room", roomId="blue")

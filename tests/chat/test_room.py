@@ -6,7 +6,7 @@ from anyio.lowlevel import checkpoint
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.members import Member
-from chat_actors.chat.room import Enter, Leave, Post
+from chat_actors.chat.room_messages import Enter, Leave, Post
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import decode_message, messages

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from chat_actors.chat import Admit, CountSessions, Frame, Limits, Peer, QueueOutbox, events
-from chat_actors.chat.room import Post
+from chat_actors.chat.room_messages import Post
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles

@@ -3,7 +3,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from chat_actors.chat import Limits
+from chat_actors.chat import Limits, Storage
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.server.app import create_app
@@ -101,7 +101,7 @@ def limits():
 
 @pytest.fixture
 async def chat(protocol, limits):
-    app = create_app(Settings(limits=limits), on_failure=fail_test, accounts=MemoryAccounts())
+    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with LiveServer(app) as server:
         chat = Chat(protocol, server)
         try:

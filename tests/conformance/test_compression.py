@@ -2,6 +2,7 @@
 
 import pytest
 
+from chat_actors.chat import Storage
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts
@@ -16,7 +17,7 @@ OFFER = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bit
 @pytest.mark.parametrize("is_allowed", [False, True])
 async def test_everybody_hears_the_same_whether_compressed_or_not(protocol, limits, keys, is_allowed):
     settings = Settings(server=ServerSettings(compression=is_allowed), limits=limits)
-    app = create_app(settings, on_failure=fail_test, accounts=MemoryAccounts())
+    app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with LiveServer(app) as server:
         chat = Chat(protocol, server)
         alice = await (await chat.client(headers=OFFER)).log_in("alice", keys[0], "general")

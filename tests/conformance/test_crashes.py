@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from chat_actors.chat import Limits, RoomActor, SessionActor
-from chat_actors.chat.room import Post
+from chat_actors.chat import Limits, RoomActor, SessionActor, Storage
+from chat_actors.chat.room_messages import Post
 from chat_actors.chat.session import Frame
 from chat_actors.kernel import handles
 from chat_actors.server.app import create_app
@@ -37,7 +37,7 @@ async def chat(protocol, caplog):
     caplog.set_level(logging.CRITICAL, "chat_actors.kernel")
     settings = Settings(limits=Limits(registrations=0))
     app = create_app(
-        settings, on_failure=fail_test, accounts=MemoryAccounts(), room=FragileRoom, session=FragileSession
+        settings, on_failure=fail_test, storage=Storage(MemoryAccounts()), room=FragileRoom, session=FragileSession
     )
     async with LiveServer(app) as server:
         chat = Chat(protocol, server)

@@ -8,6 +8,7 @@ import pytest
 from quart import Websocket
 from wsproto.connection import Connection
 
+from chat_actors.chat import Storage
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
@@ -25,7 +26,7 @@ def alive(*kinds):
 
 
 async def test_an_idle_member_on_http1_has_one_task_and_nothing_of_its_request_or_of_a_parser(keys, limits):  # noqa: F811
-    app = create_app(Settings(limits=limits), on_failure=fail_test, accounts=MemoryAccounts())
+    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with LiveServer(app) as server:
         chat = Chat("http1", server)
         await (await chat.client()).log_in("alice", keys[0], "general")

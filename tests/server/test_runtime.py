@@ -1,10 +1,10 @@
 import anyio
 import pytest
 
-from chat_actors.chat import ROOMS, Admit, Peer, QueueOutbox, RoomActor
+from chat_actors.chat import ROOMS, Admit, Peer, QueueOutbox, RoomActor, Storage
 from chat_actors.chat.members import Member
 from chat_actors.chat.registrar import FindKey
-from chat_actors.chat.room import Enter, Post
+from chat_actors.chat.room_messages import Enter, Post
 from chat_actors.kernel import KernelError, SystemFailed, handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import virtual_asyncio
@@ -30,7 +30,7 @@ class BrokenAccounts(MemoryAccounts):
 
 async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(caplog):
     failures = []
-    runtime = Runtime(Settings(), on_failure=failures.append, accounts=BrokenAccounts())
+    runtime = Runtime(Settings(), on_failure=failures.append, storage=Storage(BrokenAccounts()))
     await runtime.start()
     registrar = next(cell.ref for cell in runtime.system.family if cell.path == "/registrar")
     for _ in range(6):
@@ -46,7 +46,7 @@ async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(
 
 
 async def test_stopping_twice_or_before_the_start_changes_nothing():
-    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts())
+    runtime = Runtime(Settings(), on_failure=lambda error: None, storage=Storage(MemoryAccounts()))
     await runtime.stop(within=1)
     await runtime.start()
     await runtime.stop(within=1)
@@ -124,7 +124,7 @@ async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
         async def post(self, message: Post) -> None:
             await anyio.sleep_forever()
 
-    runtime = Runtime(Settings(), on_failure=lambda error: None, accounts=MemoryAccounts(), room=Stuck)
+    runtime = Runtime(Settings(), on_failure=lambda error: None, storage=Storage(MemoryAccounts()), room=Stuck)
     await runtime.start()
     control = Stopping()
     runtime.drain_with(control)

@@ -7,7 +7,7 @@ import logging
 import pytest
 from quart.testing.connections import WebsocketDisconnectError
 
-from chat_actors.chat import CountSessions, Limits
+from chat_actors.chat import CountSessions, Limits, Storage
 from chat_actors.client import generate_key, public_pem
 from chat_actors.identity import sign
 from chat_actors.server.app import create_app
@@ -33,7 +33,7 @@ async def app(limits):
     def fail_test(error):
         raise AssertionError("the actor system failed") from error
 
-    app = create_app(Settings(limits=limits), on_failure=fail_test, accounts=MemoryAccounts())
+    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with app.test_app():
         yield app
 

@@ -1,0 +1,70 @@
+"""What may be sent to a room, and what a room sends to sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from chat_actors.chat.members import Member
+from chat_actors.kernel import AnyRef, Kind, Request
+from chat_actors.storage import Committed
+
+MEMBERS_LISTED = 1000
+"""User ids in the answer to who is here, at most."""
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """Let a connection in. It is told `joined`; the others are told `user_joined` if the user was not here yet."""
+
+    member: Member
+    request_id: str | None = None
+
+
+class EnterSilently(Request[int], msgspec.Struct, frozen=True):
+    """As `Enter`, without a word to the one who enters. The answer is the number of the last message before."""
+
+    member: Member
+
+
+class Leave(Request[None], msgspec.Struct, frozen=True):
+    """Let a connection go, after all that it has said. Answered when it is out: it gets nothing from here any more."""
+
+    session: AnyRef
+
+
+class Post(msgspec.Struct, frozen=True):
+    """Say something to everybody in the room."""
+
+    session: AnyRef
+    content: str
+    client_msg_id: str | None = None
+    request_id: str | None = None
+
+
+class Present(msgspec.Struct, frozen=True):
+    """Who is here: how many users, and the ids of at most `MEMBERS_LISTED` of them."""
+
+    count: int
+    users: Sequence[str]
+
+
+class WhoIsHere(Request[Present], msgspec.Struct, frozen=True):
+    """Ask for the users in a room."""
+
+
+class CatchUp(Request[None], msgspec.Struct, frozen=True):
+    """Answered when all that was waiting has been handed out."""
+
+
+class NotInRoom(msgspec.Struct, frozen=True):
+    """Told to a session by a room: it is not, or no longer, a member."""
+
+    room: AnyRef
+
+
+RoomMessage: TypeAlias = Enter | EnterSilently | Leave | Post | WhoIsHere | CatchUp | Committed
+
+ROOMS: Kind[RoomMessage] = Kind("room")
+"""Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""
