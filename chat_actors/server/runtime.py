@@ -23,13 +23,13 @@ from chat_actors.chat import (
 )
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
-from chat_actors.server.settings import Settings
+from chat_actors.server.settings import DataSettings, Settings
 from chat_actors.server.transport import Control, anyio_context
-from chat_actors.storage import Retention, SqliteAccounts
+from chat_actors.storage import Journal, MemoryJournal, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 
 logger = logging.getLogger(__name__)
 
-ACCOUNTS_FILE = "chat.db"
+DATA_FILE = "chat.db"
 
 CATCH_UP_WITHIN = 1.0
 """Seconds that rooms with messages waiting get to hand them out, before their members are sent away."""
@@ -37,9 +37,19 @@ CATCH_UP_WITHIN = 1.0
 
 async def open_storage(settings: Settings) -> Storage:
     """What `[data]` says: the accounts in `data.dir`, and the journal. Raises `StorageError`."""
-    accounts = await SqliteAccounts.open(Path(settings.data.dir) / ACCOUNTS_FILE)
-    retention = Retention(keep_messages=settings.data.keep_messages, keep_days=settings.data.keep_days)
-    return Storage(accounts, None, retention)
+    data = settings.data
+    file = await SqliteFile.open(Path(data.dir) / DATA_FILE, durability=data.durability)
+    return Storage(SqliteAccounts(file), _journal(data, file), Retention(data.keep_messages, data.keep_days))
+
+
+def _journal(data: DataSettings, file: SqliteFile) -> Journal | None:
+    match data.journal:
+        case "sqlite":
+            return SqliteJournal(file)
+        case "memory":
+            return MemoryJournal()
+        case "off":
+            return None
 
 
 class Runtime:

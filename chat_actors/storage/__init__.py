@@ -18,8 +18,11 @@ from chat_actors.storage.journal import (
     Retention,
     StoredMessage,
 )
-from chat_actors.storage.memory import MemoryAccounts
-from chat_actors.storage.sqlite import SqliteAccounts
+from chat_actors.storage.memory_accounts import MemoryAccounts
+from chat_actors.storage.memory_journal import MemoryJournal
+from chat_actors.storage.sqlite_accounts import SqliteAccounts
+from chat_actors.storage.sqlite_file import SqliteFile
+from chat_actors.storage.sqlite_journal import SqliteJournal
 
 __all__ = [
     "DEDUPE_SECONDS",
@@ -33,11 +36,14 @@ __all__ = [
     "Extent",
     "Journal",
     "MemoryAccounts",
+    "MemoryJournal",
     "Missed",
     "Page",
     "Receipt",
     "Retention",
     "SqliteAccounts",
+    "SqliteFile",
+    "SqliteJournal",
     "StorageError",
     "StoredMessage",
 ]

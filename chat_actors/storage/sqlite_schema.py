@@ -14,6 +14,32 @@ MIGRATIONS: Sequence[str] = (
         created_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
     ) WITHOUT ROWID, STRICT;
     """,
+    # 2: the journal
+    """
+    CREATE TABLE rooms (
+        id INTEGER PRIMARY KEY,
+        room_id TEXT NOT NULL UNIQUE COLLATE BINARY,
+        first_seq INTEGER NOT NULL DEFAULT 1,
+        last_seq INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE messages (
+        room INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        user_id TEXT NOT NULL,
+        content TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (room, seq)
+    ) WITHOUT ROWID, STRICT;
+    CREATE TABLE receipts (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL,
+        user_id TEXT NOT NULL,
+        client_msg_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        UNIQUE (room, user_id, client_msg_id)
+    ) STRICT;
+    """,
 )
 
 

@@ -8,7 +8,7 @@ import sys
 import anyio
 import pytest
 
-from chat_actors.storage import MemoryAccounts, SqliteAccounts, StorageError
+from chat_actors.storage import MemoryAccounts, SqliteAccounts, SqliteFile, StorageError
 from chat_actors.storage.sqlite_schema import MIGRATIONS
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,11 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def accounts(request, tmp_path):
-    opened = MemoryAccounts() if request.param == "memory" else await SqliteAccounts.open(tmp_path / "data" / "chat.db")
+    opened = (
+        MemoryAccounts()
+        if request.param == "memory"
+        else SqliteAccounts(await SqliteFile.open(tmp_path / "data" / "chat.db"))
+    )
     yield opened
     await opened.aclose()
 
@@ -72,10 +76,10 @@ async def test_a_cancelled_call_leaves_the_storage_in_order(accounts):
 
 
 async def test_accounts_survive_a_reopening(tmp_path):
-    first = await SqliteAccounts.open(tmp_path / "chat.db")
+    first = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     await first.register("alice", b"key")
     await first.aclose()
-    second = await SqliteAccounts.open(tmp_path / "chat.db")
+    second = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     assert await second.key_of("alice") == b"key"
     await second.aclose()
 
@@ -84,29 +88,29 @@ async def test_an_answered_registration_survives_kill_9(tmp_path):
     script = """
 import os, signal, sys, anyio
 from pathlib import Path
-from chat_actors.storage import SqliteAccounts
+from chat_actors.storage import SqliteAccounts, SqliteFile
 async def main():
-    accounts = await SqliteAccounts.open(Path(sys.argv[1]))
+    accounts = SqliteAccounts(await SqliteFile.open(Path(sys.argv[1])))
     assert await accounts.register("alice", b"key")
     os.kill(os.getpid(), signal.SIGKILL)
 anyio.run(main)
 """
     died = await anyio.run_process([sys.executable, "-c", script, str(tmp_path / "chat.db")], check=False)
     assert died.returncode == -9
-    accounts = await SqliteAccounts.open(tmp_path / "chat.db")
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     assert await accounts.key_of("alice") == b"key"
     await accounts.aclose()
 
 
 async def test_only_the_owner_may_read_the_file(tmp_path):
-    accounts = await SqliteAccounts.open(tmp_path / "data" / "chat.db")
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "data" / "chat.db"))
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "data" / "chat.db").stat().st_mode) == 0o600
     await accounts.aclose()
 
 
 async def test_a_file_held_by_another_process_is_an_error_and_works_again_later(tmp_path):
-    accounts = await SqliteAccounts.open(tmp_path / "chat.db", busy_timeout=0.05)
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db", busy_timeout=0.05))
     other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="another process holds the file"):
@@ -118,23 +122,23 @@ async def test_a_file_held_by_another_process_is_an_error_and_works_again_later(
 
 
 async def test_an_older_file_is_brought_up_to_date_with_what_it_holds(tmp_path):
-    old = await SqliteAccounts.open(tmp_path / "chat.db")
+    old = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     await old.register("alice", b"key")
     await old.aclose()
     later = (*MIGRATIONS, "ALTER TABLE accounts ADD COLUMN note TEXT; CREATE TABLE extra (id INTEGER)")
-    new = await SqliteAccounts.open(tmp_path / "chat.db", migrations=later)
+    new = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db", migrations=later))
     assert await new.key_of("alice") == b"key"
     await new.aclose()
-    with pytest.raises(StorageError, match="its schema is version 2, and this program knows versions up to 1"):
-        await SqliteAccounts.open(tmp_path / "chat.db")
+    with pytest.raises(StorageError, match="its schema is version 3, and this program knows versions up to 2"):
+        SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
 
 
 async def test_a_migration_that_fails_changes_nothing(tmp_path):
-    await (await SqliteAccounts.open(tmp_path / "chat.db")).aclose()
+    await SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db")).aclose()
     broken = (*MIGRATIONS, "CREATE TABLE extra (id INTEGER); NONSENSE")
     with pytest.raises(StorageError):
-        await SqliteAccounts.open(tmp_path / "chat.db", migrations=broken)
-    again = await SqliteAccounts.open(tmp_path / "chat.db")
+        SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db", migrations=broken))
+    again = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     assert await again.register("alice", b"key")
     await again.aclose()
 
@@ -142,16 +146,16 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path):
 async def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
     (tmp_path / "chat.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(StorageError, match="is no database or is damaged"):
-        await SqliteAccounts.open(tmp_path / "chat.db")
+        SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
 
 
 async def test_two_processes_may_open_a_fresh_file_at_once(tmp_path):
     script = """
 import sys, anyio
 from pathlib import Path
-from chat_actors.storage import SqliteAccounts
+from chat_actors.storage import SqliteAccounts, SqliteFile
 async def main():
-    accounts = await SqliteAccounts.open(Path(sys.argv[1]))
+    accounts = SqliteAccounts(await SqliteFile.open(Path(sys.argv[1])))
     print(await accounts.register("alice", b"key"))
     await accounts.aclose()
 anyio.run(main)

@@ -1,0 +1,146 @@
+"""A journal in memory: for tests, and for rooms whose messages may go with the process."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from chat_actors.storage.errors import StorageError
+from chat_actors.storage.journal import (
+    DEDUPE_SECONDS,
+    PAGE_BYTES,
+    PRUNE_STEP,
+    Append,
+    Appended,
+    Draft,
+    Extent,
+    Missed,
+    Page,
+    Receipt,
+    Retention,
+    StoredMessage,
+)
+
+
+class _Room:
+    """One room's messages, numbered by one."""
+
+    __slots__ = ("last", "messages", "receipts")
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        self.messages: deque[StoredMessage] = deque()
+        self.receipts: dict[tuple[str, str], Receipt] = {}  # by user and client_msg_id, the oldest first
+
+    @property
+    def extent(self) -> Extent:
+        return Extent(self.last - len(self.messages) + 1, self.last)
+
+    def append(self, draft: Draft, at: datetime) -> Receipt:
+        name = None if draft.client_msg_id is None else (draft.user_id, draft.client_msg_id)
+        if name is not None and name in self.receipts:
+            return Receipt(self.receipts[name].seq, self.receipts[name].at, is_new=False)
+        self.last += 1
+        self.messages.append(StoredMessage(self.last, draft.user_id, draft.content, at))
+        receipt = Receipt(self.last, at, is_new=True)
+        if name is not None:
+            self.receipts[name] = receipt
+        return receipt
+
+    def between(self, first: int, last: int) -> range:
+        """The numbers of those that are kept, from `first` to `last`."""
+        return range(max(first, self.extent.first), min(last, self.last) + 1)
+
+    def __getitem__(self, seq: int) -> StoredMessage:
+        return self.messages[seq - self.extent.first]
+
+
+class MemoryJournal:
+    """Keeps nothing on disk: messages last as long as the process, and not even that if there are too many.
+
+    Bounded: the newest `room_messages` of a room, and the `rooms` that were written to last. A room that was forgotten
+    and comes back goes on above all numbers that it ever had. Client ids are remembered for as many messages.
+    """
+
+    def __init__(self, *, room_messages: int = 1000, rooms: int = 10_000) -> None:
+        self._room_messages = room_messages
+        self._most_rooms = rooms
+        self._rooms: OrderedDict[str, _Room] = OrderedDict()  # the one that was written to last is the last
+        self._floor = 0  # no forgotten room had a number above
+        self._closed = False
+
+    async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
+        self._check_open("store messages")
+        answers = []
+        for append in batch:
+            room = self._rooms.setdefault(append.room_id, _Room(self._floor))
+            self._rooms.move_to_end(append.room_id)
+            receipts = [room.append(draft, at) for draft in append.drafts]
+            answers.append(Appended([room[receipt.seq] for receipt in receipts if receipt.is_new], receipts))
+            self._shrink(room)
+        while len(self._rooms) > self._most_rooms:
+            _, forgotten = self._rooms.popitem(last=False)
+            self._floor = max(self._floor, forgotten.last)
+        return answers
+
+    def _shrink(self, room: _Room) -> None:
+        while len(room.messages) > self._room_messages:
+            room.messages.popleft()
+        while len(room.receipts) > self._room_messages:
+            del room.receipts[next(iter(room.receipts))]
+
+    async def extent(self, room_id: str) -> Extent:
+        self._check_open("read messages")
+        return self._room(room_id).extent
+
+    def _room(self, room_id: str) -> _Room:
+        return self._rooms.get(room_id) or _Room(self._floor)
+
+    async def page(self, room_id: str, *, after: int | None = None, before: int | None = None, limit: int) -> Page:
+        self._check_open("read messages")
+        room = self._room(room_id)
+        seqs = room.between(0 if after is None else after + 1, room.last if before is None else before - 1)
+        direction = iter(seqs) if after is not None else reversed(seqs)
+        found: list[StoredMessage] = []
+        size = 0
+        for seq in direction:
+            size += len(room[seq].content.encode())
+            if len(found) == limit or (found and size > PAGE_BYTES):
+                break
+            found.append(room[seq])
+        if after is None:
+            found.reverse()
+        return Page(found, more=len(found) < len(seqs))
+
+    async def missed(self, room_id: str, *, after: int, up_to: int) -> Missed:
+        self._check_open("read messages")
+        room = self._room(room_id)
+        ever = max(0, min(up_to, room.last) - after)
+        kept = len(room.between(after + 1, up_to))
+        return Missed(kept, ever - kept)
+
+    async def prune(self, retention: Retention, now: datetime) -> bool:
+        self._check_open("remove messages")
+        removed = 0
+        oldest = now - timedelta(days=retention.keep_days)
+        known = now - timedelta(seconds=DEDUPE_SECONDS)
+        for room in self._rooms.values():
+            while room.messages and (
+                (retention.keep_messages and len(room.messages) > retention.keep_messages)
+                or (retention.keep_days and room.messages[0].at < oldest)
+            ):
+                if removed == PRUNE_STEP:
+                    return True
+                room.messages.popleft()
+                removed += 1
+            for name in [name for name, receipt in room.receipts.items() if receipt.at < known]:
+                del room.receipts[name]
+        return False
+
+    async def aclose(self) -> None:
+        self._closed = True
+
+    def _check_open(self, action: str) -> None:
+        if self._closed:
+            raise StorageError(action, "memory", "it is closed", "the server is stopping")

@@ -1,0 +1,37 @@
+"""Accounts in an SQLite file: the embedded default."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from chat_actors.storage.sqlite_file import SqliteFile
+
+
+class SqliteAccounts:
+    """The accounts of a file. What survives, the file's `durability` says."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._is_closed = False
+        file.share()
+
+    async def register(self, user_id: str, key: bytes) -> bool:
+        def insert(connection: sqlite3.Connection) -> bool:
+            cursor = connection.execute(
+                "INSERT INTO accounts (user_id, public_key) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, key)
+            )
+            return cursor.rowcount == 1
+
+        return await self._file.write("register a user", insert)
+
+    async def key_of(self, user_id: str) -> bytes | None:
+        def select(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT public_key FROM accounts WHERE user_id = ?", (user_id,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._file.read("read a key", select)
+
+    async def aclose(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            await self._file.aclose()

@@ -1,0 +1,155 @@
+"""The SQLite file behind the accounts and the journal: one that writes, one that reads, no waiting event loop."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from chat_actors.storage.errors import StorageError
+from chat_actors.storage.sqlite_schema import MIGRATIONS, SchemaTooNew, migrate
+
+Result = TypeVar("Result")
+Durability: TypeAlias = Literal["os", "disk"]
+
+_SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
+
+
+class SqliteFile:
+    """One connection that writes and one that reads, each used by one worker thread at a time.
+
+    All that writes to the file shares the one connection and waits for its turn: of two connections, the one that finds
+    the file locked sleeps and tries again, and beside a busy one it may do so until it gives up. In WAL mode reading
+    and writing do not wait for each other.
+
+    Durability "os" (`synchronous=NORMAL`): what is committed survives the end of the process, however it ends; after a
+    power cut the last commits may be missing, but nothing is damaged. "disk" (`FULL`): it survives a power cut too, and
+    each commit waits for the disk.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+        self.path = path
+        self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = (writer, reader)
+        self._one_writer = anyio.CapacityLimiter(1)
+        self._one_reader = anyio.CapacityLimiter(1)
+        self._users = 0
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        durability: Durability = "os",
+        busy_timeout: float = 5.0,
+        migrations: Sequence[str] = MIGRATIONS,
+    ) -> SqliteFile:
+        """Open the file, made if missing (0600, its folder 0700), and bring its schema up to date.
+
+        `busy_timeout`: seconds to wait for another process that holds the file. Raises `StorageError`.
+        """
+        return cls(path, *await anyio.to_thread.run_sync(_open, path, durability, busy_timeout, migrations))
+
+    def share(self) -> None:
+        """One more storage uses the file, until it calls `aclose`."""
+        self._users += 1
+
+    async def write(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work` as one transaction, in a thread. Raises `StorageError`, and then nothing has changed.
+
+        If the caller is cancelled, the thread finishes what it has begun; so it is done as a whole, or not at all.
+        """
+
+        def transact() -> Result:
+            writer, _ = self._open_connections(action)
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(writer)
+                    writer.execute("COMMIT")
+                except BaseException:
+                    if writer.in_transaction:  # after some errors SQLite has rolled back by itself
+                        writer.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise storage_error(action, self.path, error) from error
+            return result
+
+        return await anyio.to_thread.run_sync(transact, limiter=self._one_writer)
+
+    async def read(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work` in a thread, on what has been committed. Raises `StorageError`."""
+
+        def look() -> Result:
+            _, reader = self._open_connections(action)
+            try:
+                return work(reader)
+            except sqlite3.Error as error:
+                raise storage_error(action, self.path, error) from error
+
+        return await anyio.to_thread.run_sync(look, limiter=self._one_reader)
+
+    def _open_connections(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        if self._connections is None:
+            raise StorageError(action, str(self.path), "it is closed", "the server is stopping")
+        return self._connections
+
+    async def aclose(self) -> None:
+        """One storage less uses the file; the last one closes it, after what is under way."""
+        self._users -= 1
+        if self._users > 0:
+            return
+
+        def close() -> None:
+            connections, self._connections = self._connections, None
+            for connection in reversed(connections or ()):
+                connection.close()
+
+        with anyio.CancelScope(shield=True):
+            async with self._one_reader:
+                await anyio.to_thread.run_sync(close, limiter=self._one_writer)
+
+
+def _open(
+    path: Path, durability: Durability, busy_timeout: float, migrations: Sequence[str]
+) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    def connect() -> sqlite3.Connection:
+        # check_same_thread=False: anyio's worker threads change; the limiters let only one at a time in.
+        connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
+        opened.callback(connection.close)
+        return connection
+
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            writer, reader = connect(), connect()
+            writer.execute("PRAGMA journal_mode = WAL")
+            writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
+            migrate(writer, migrations)
+            reader.execute("PRAGMA query_only = ON")
+        except (OSError, sqlite3.Error, SchemaTooNew) as error:
+            raise storage_error("open the data", path, error) from error
+        opened.pop_all()
+    return writer, reader
+
+
+def storage_error(action: str, path: Path, error: Exception) -> StorageError:
+    """What went wrong with the file, with what to do about it."""
+    name = getattr(error, "sqlite_errorname", "")
+    match error:
+        case SchemaTooNew():
+            remedy = "run the newer chat-actors, or point data.dir elsewhere"
+        case sqlite3.Error() if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            remedy = "another process holds the file: stop it, or wait and try again"
+        case sqlite3.Error() if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            remedy = "the disk is full or fails: free some space and try again"
+        case sqlite3.Error() if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+            remedy = "the file is no database or is damaged: restore a backup, or point data.dir elsewhere"
+        case _:
+            remedy = "check that the folder exists and may be written to"
+    return StorageError(action, str(path), str(error), remedy)
