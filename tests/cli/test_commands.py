@@ -149,7 +149,7 @@ async def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path):
     (tmp_path / "data").write_text("")
     code, output = await (await Process.start("serve", "--dir", tmp_path / "data", "--bind", "127.0.0.1:0")).finish()
     assert code == 1
-    assert output.splitlines()[-1].startswith("chat-actors: cannot open the accounts in")
+    assert output.splitlines()[-1].startswith("chat-actors: cannot open the data in")
 
 
 async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_path):

@@ -8,7 +8,7 @@ from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
-from chat_actors.storage import MemoryAccounts
+from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import open_http2
 from tests.wire.live_server import LiveServer
@@ -100,8 +100,14 @@ def limits():
 
 
 @pytest.fixture
-async def chat(protocol, limits):
-    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
+async def storage(tmp_path):
+    file = await SqliteFile.open(tmp_path / "chat.db")
+    return Storage(SqliteAccounts(file), SqliteJournal(file))
+
+
+@pytest.fixture
+async def chat(protocol, limits, storage):
+    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=storage)
     async with LiveServer(app) as server:
         chat = Chat(protocol, server)
         try:
