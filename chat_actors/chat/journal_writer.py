@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import anyio
 import msgspec
 
 from chat_actors.kernel import Actor, Escalate, OwedAnswer, Restart, StopReason, handles
@@ -59,6 +60,7 @@ class WriterState:
     def __init__(self) -> None:
         self.waiting: list[Waiting] = []
         self.committing: list[Waiting] = []
+        self.commit_is_over = anyio.Event()
         self.is_failing = False
 
 
@@ -99,11 +101,15 @@ class JournalWriter(Actor[Append]):
             drafts += len(state.waiting[size].append.drafts)
             size += 1
         state.committing, state.waiting = state.waiting[:size], state.waiting[size:]
+        state.commit_is_over = anyio.Event()
 
     async def _commit(self) -> Sequence[Appended]:
         now = self._now()
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        return await self._journal.commit([waiting.append for waiting in self._state.committing], at)
+        try:
+            return await self._journal.commit([waiting.append for waiting in self._state.committing], at)
+        finally:
+            self._state.commit_is_over.set()
 
     @handles
     def stored(self, message: Stored) -> None:
@@ -144,6 +150,8 @@ class JournalWriter(Actor[Append]):
 
     async def on_stop(self, reason: StopReason) -> None:
         try:
+            if self._state.committing:
+                await self._state.commit_is_over.wait()
             while self._state.waiting:  # rooms that stopped just before: what they had taken is not lost
                 self._take_batch()
                 await self._commit()

@@ -25,7 +25,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import settle
 from chat_actors.protocol import decode_message
-from chat_actors.storage import MemoryAccounts
+from chat_actors.storage import MemoryAccounts, MemoryJournal
 
 KEY = generate_private_key(65537, 2048)
 NO_LIMITS = Limits(
@@ -53,6 +53,28 @@ class FragileSession(SessionActor):
     @handles
     def boom(self, message: Boom) -> None:
         raise ValueError("the session was asked to crash")
+
+
+class SlowJournal(MemoryJournal):
+    """Takes `seconds` for each commit, and fails with `fail_with` if there is one. `commits` holds what was stored."""
+
+    def __init__(self, seconds=0.01, **bounds):
+        super().__init__(**bounds)
+        self.seconds = seconds
+        self.fail_with = None
+        self.commits = []
+        self.reads = []
+
+    async def commit(self, batch, at):
+        await anyio.sleep(self.seconds)
+        if self.fail_with is not None:
+            raise self.fail_with
+        self.commits.append(batch)
+        return await super().commit(batch, at)
+
+    async def page(self, room_id, *, after=None, before=None, limit):
+        self.reads.append((room_id, after, before))
+        return await super().page(room_id, after=after, before=before, limit=limit)
 
 
 class MemoryClient:

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chat_actors.kernel.testing import RunningSystem, VirtualEventLoop, settle
 from chat_actors.protocol import messages
-from tests.chat.rig import Boom, MemoryChat
+from tests.chat.rig import Boom, MemoryChat, SlowJournal
 from tests.chat.test_chat import room_of
 
 USERS = ("ann", "ben", "cyd")
@@ -20,6 +20,9 @@ LANES = st.sampled_from(("mailbox", "delivery"))
 
 class ChatModel(RuleBasedStateMachine):
     """The model: who is in which room by connection, and what each connection must have heard since the last step."""
+
+    def journal(self):
+        return None
 
     @initialize()
     def begin(self):
@@ -37,7 +40,7 @@ class ChatModel(RuleBasedStateMachine):
         async def start():
             self.running = RunningSystem()
             self.system = await self.running.__aenter__()
-            self.chat = MemoryChat(self.system)
+            self.chat = MemoryChat(self.system, journal=self.journal())
 
         self.stop_requested = asyncio.Event()
         self.started = asyncio.Event()
@@ -225,7 +228,16 @@ class ChatModel(RuleBasedStateMachine):
                 return message
 
 
-TestChatModel = ChatModel.TestCase
-TestChatModel.settings = settings(
+class JournaledChatModel(ChatModel):
+    """The same with a journal, which takes its time: nothing that a client hears may depend on it."""
+
+    def journal(self):
+        return SlowJournal()
+
+
+SETTINGS = settings(
     max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+TestChatModel = ChatModel.TestCase
+TestJournaledChatModel = JournaledChatModel.TestCase
+TestChatModel.settings = TestJournaledChatModel.settings = SETTINGS
