@@ -72,19 +72,16 @@ class Membership:
 
     async def _enter_silently(self, room_id: str, member: Member) -> Refusal | int:
         """The number of the last message before, or why not."""
-        while True:
-            try:
-                room = self._context.get_or_spawn(ROOMS, room_id)
-            except ActorStopped:
-                return refusals.INTERNAL_FAILURE  # the server is stopping
-            try:
-                last_seq = await room.ask(EnterSilently(member), timeout=ANSWER_WITHIN)
-            except ActorStopped:
-                continue
-            except AskFailed:
-                return refusals.ROOM_CLOSED
-            self._is_in(room, room_id)
-            return last_seq
+        try:
+            room = self._context.get_or_spawn(ROOMS, room_id)
+        except ActorStopped:
+            return refusals.INTERNAL_FAILURE  # the server is stopping
+        try:
+            last_seq = await room.ask(EnterSilently(member), timeout=ANSWER_WITHIN)
+        except (ActorStopped, AskFailed):
+            return refusals.ROOM_CLOSED  # it failed: a room does not go away, being empty, with a request on its way
+        self._is_in(room, room_id)
+        return last_seq
 
     def _is_in(self, room: Ref[RoomMessage], room_id: str) -> None:
         if room is not self.room:
