@@ -12,8 +12,12 @@ from chat_actors.protocol import (
     Command,
     GetChallenge,
     Join,
+    Leave,
+    ListMembers,
+    Ping,
     Post,
     ProtocolError,
+    ReadHistory,
     Register,
     State,
     SwitchRoom,
@@ -30,13 +34,19 @@ from chat_actors.protocol import (
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+SEQ = st.integers(0, 2**53 - 1)
+ID = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64)
 COMMANDS = st.one_of(
     st.just(GetChallenge()),
     st.builds(Register, TEXT, TEXT),
     st.builds(Authenticate, TEXT, TEXT),
-    st.builds(Join, TEXT, st.none() | TEXT),
-    st.builds(Post, TEXT),
+    st.builds(Join, TEXT, st.none() | TEXT, st.none() | SEQ, request_id=ID),
+    st.builds(Post, TEXT, ID),
     st.builds(SwitchRoom, TEXT),
+    st.builds(Leave, request_id=ID),
+    st.builds(ListMembers, st.none() | TEXT, request_id=ID),
+    st.builds(ReadHistory, st.none() | TEXT, st.none() | SEQ, st.none() | SEQ, st.none() | SEQ, request_id=ID),
+    st.builds(Ping, request_id=ID),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -160,3 +170,37 @@ def test_close_codes_are_those_of_the_protocol():
         *(1000, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013),
         *(4001, 4003, 4008),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ('{"type": "join", "userId": "alice", "since": -1}', Join("alice")),
+        ('{"type": "join", "userId": "alice", "since": 1.5, "roomId": "red"}', Join("alice", "red")),
+        ('{"type": "join", "userId": "alice", "since": 9007199254740992}', Join("alice")),
+        ('{"type": "history", "before": "7", "after": 3, "limit": null}', ReadHistory(after=3)),
+        ('{"type": "members", "roomId": 5, "id": "q"}', ListMembers(request_id="q")),
+        ('{"type": "chat_message", "content": "x", "clientMsgId": 5, "id": []}', Post("x")),
+        ('{"type": "ping", "id": ""}', Ping(request_id="")),
+    ],
+)
+def test_an_optional_field_of_the_wrong_type_counts_as_missing(text, command):
+    assert decode_command(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "request_id"),
+    [
+        ('{"type": "nonsense", "id": "q"}', "q"),
+        ('{"type": "register", "id": "q"}', "q"),
+        ('{"type": "chat_message", "content": "", "id": "q"}', "q"),
+        ('{"type": "switch_room", "roomId": "", "id": "q"}', "q"),
+        ('{"type": "nonsense", "id": 7}', None),
+        ('{"type": "nonsense", "id": "' + 65 * "x" + '"}', None),
+        ('{"id": "q"', None),
+    ],
+)
+def test_an_error_knows_the_id_of_what_it_refuses(text, request_id):
+    with pytest.raises(ProtocolError) as caught:
+        decode_command(text)
+    assert caught.value.request_id == request_id
