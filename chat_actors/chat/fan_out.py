@@ -46,11 +46,11 @@ class FanOut:
         self._pending.append(payload)
         self._pending_bytes += len(payload)
 
-    def enter(self, member: Member, request_id: str | None = None) -> bool:
-        """Let a connection in, and tell it and the others; whether it is its user's first."""
+    def enter(self, member: Member, joined: messages.Joined) -> bool:
+        """Let a connection in, and tell it `joined` and the others; whether it is its user's first."""
         if member.session in self.members:
             self._catch_up(member)
-        return self._let_in(member, messages.joined(member.user_id, self.room_id, request_id))
+        return self._let_in(member, joined)
 
     def enter_silently(self, member: Member) -> bool:
         """As `enter`, without a word to the connection: it hears what is added from now on, and nothing before.
@@ -59,7 +59,7 @@ class FanOut:
         """
         return self._let_in(member, None)
 
-    def _let_in(self, member: Member, joined: ServerMessage | None) -> bool:
+    def _let_in(self, member: Member, joined: messages.Joined | None) -> bool:
         news = encode(messages.user_joined(member.user_id, self.room_id))
         self._make_room(news)  # while they are not in yet: they do not hear of what was before them
         is_first = self.members.enter(member)

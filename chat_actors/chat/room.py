@@ -117,8 +117,12 @@ class RoomActor(Actor[RoomMessage]):
 
     @handles
     def enter(self, message: Enter) -> None:
-        self.context.watch(message.member.session)
-        self._say_joined(message.member, self.fan_out.enter(message.member, message.request_id))
+        member, request_id = message.member, message.request_id
+        # Who gives its requests an id knows of `since`, and needs to know from which number on it hears.
+        seq = None if request_id is None else self.state.last_seq
+        joined = messages.joined(member.user_id, self.room_id, request_id, seq)
+        self.context.watch(member.session)
+        self._say_joined(member, self.fan_out.enter(member, joined))
 
     @handles
     def enter_silently(self, request: EnterSilently) -> int:

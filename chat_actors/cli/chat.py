@@ -11,21 +11,25 @@ import anyio.to_thread
 import click
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client import ChatClient, connect
-from chat_actors.protocol import ServerMessage, messages
+from chat_actors.client import ChatClient, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, connect
+from chat_actors.protocol import messages
+
+LAST_MESSAGES = 20
+"""Messages that are shown on entering."""
 
 # What a terminal would obey instead of show: a message must not move the cursor or retitle the window.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 async def chat_in_lines(url: str, user_id: str, key: RSAPrivateKey, room_id: str) -> None:
-    """Log in, enter the room, print what is said and send what is typed, until the input ends.
+    """Log in, enter the room, print what was said last and what is said, and send what is typed, until the input ends.
 
-    Raises `ConnectionLost`, `Refused`.
+    Raises `ConnectionLost`, `Refused`, `NotSent`.
     """
     async with connect(url, user_id, key) as client:
         await client.join(room_id)
-        printing = asyncio.create_task(_print_all(client))
+        shown = await _print_the_last(client)
+        printing = asyncio.create_task(_print_all(client, shown))
         typing = asyncio.create_task(_send_lines(client))
         done, pending = await asyncio.wait({printing, typing}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -35,9 +39,22 @@ async def chat_in_lines(url: str, user_id: str, key: RSAPrivateKey, room_id: str
             task.result()
 
 
-async def _print_all(client: ChatClient) -> None:
-    async for message in client:
-        if (line := render(message)) is not None:
+async def _print_the_last(client: ChatClient) -> int:
+    """What was said before one came in; the number of the last message of it."""
+    try:
+        page = await client.history(limit=LAST_MESSAGES)
+    except NotSent:
+        return 0  # a server that keeps no messages
+    for message in page.messages:
+        click.echo(render(message))
+    return page.last or 0
+
+
+async def _print_all(client: ChatClient, shown: int) -> None:
+    async for event in client:
+        if isinstance(event, messages.ChatMessage) and event.seq <= shown:
+            continue  # it came between the entering and the look at what was said last
+        if (line := render(event)) is not None:
             click.echo(line)
 
 
@@ -54,20 +71,31 @@ async def _send_lines(client: ChatClient) -> None:
 
 async def _send_line(client: ChatClient, line: bytes) -> None:
     if text := line.decode(errors="replace").strip():
-        await client.say(text)
+        try:
+            await client.say(text)  # returns once it is stored, so what was typed is not lost by leaving
+        except NotSent as error:
+            click.echo(f"! not sent: {text[:40]!r}: {error.text}")
 
 
-def render(message: ServerMessage) -> str | None:
-    """One line for a message, or None if there is nothing to show. Nothing in it can act on the terminal."""
-    match message:
+def render(event: ClientEvent) -> str | None:
+    """One line for what has happened, or None if there is nothing to show. Nothing in it can act on the terminal."""
+    match event:
         case messages.ChatMessage():
-            line = f"[{message.timestamp[11:16]}] {message.user_id}: {message.content}"
+            line = f"[{event.timestamp[11:16]}] {event.user_id}: {event.content}"
         case messages.Joined():
-            line = f"* you are in {message.room_id}; type and press Enter, Ctrl+D leaves"
+            line = f"* you are in {event.room_id}; type and press Enter, Ctrl+D leaves"
         case messages.UserJoined() | messages.UserLeft():
-            line = f"* {message.message}"
+            line = f"* {event.message}"
         case messages.Error():
-            line = f"! {message.message}"
+            line = f"! {event.message}"
+        case Reconnecting():
+            line = f"* {event.why}; trying again in {event.seconds:.0f} s"
+        case Reconnected():
+            line = "* connected again"
+        case Gap(lost=None):
+            line = "* messages may be missing here: the server no longer knows what was said meanwhile"
+        case Gap():
+            line = f"* {event.lost} messages are missing here: the server does not keep them any more"
         case _:
             return None
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line)

@@ -14,7 +14,15 @@ import click
 
 from chat_actors import __version__
 from chat_actors.cli.chat import chat_in_lines
-from chat_actors.client import ConnectionLost, KeyFileError, Refused, generate_key, load_or_create_key, save_key
+from chat_actors.client import (
+    ConnectionLost,
+    KeyFileError,
+    NotSent,
+    Refused,
+    generate_key,
+    load_or_create_key,
+    save_key,
+)
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import Loaded, SettingsError, describe, load_settings
 from chat_actors.server.transport import UntestedVersion
@@ -119,7 +127,7 @@ def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
     path = key or Path(click.get_app_dir("chat-actors", force_posix=True)) / "keys" / f"{Path(user_id).name}.pem"
     try:
         asyncio.run(chat_in_lines(url, user_id, load_or_create_key(path), room))
-    except (ConnectionLost, KeyFileError, Refused) as error:
+    except (ConnectionLost, KeyFileError, NotSent, Refused) as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:

@@ -1,15 +1,35 @@
-"""What a user's own program imports: a sans-I/O client session, and an async client on it."""
+"""What a user's own program imports: a sans-I/O client session, and an async client that recovers by itself."""
 
-from chat_actors.client.connection import ChatClient, ConnectionLost, connect
+from chat_actors.client.backoff import Backoff
+from chat_actors.client.chat_client import (
+    ChatClient,
+    ClientEvent,
+    NobodyReads,
+    NotSent,
+    Reconnected,
+    Reconnecting,
+    connect,
+)
+from chat_actors.client.conversation import Conversation, Gap, TooMuchUnsent
 from chat_actors.client.keyfile import KeyFileError, generate_key, load_or_create_key, public_pem, save_key
 from chat_actors.client.session import ClientSession, Refused
+from chat_actors.client.socket import ConnectionLost
 
 __all__ = [
+    "Backoff",
     "ChatClient",
+    "ClientEvent",
     "ClientSession",
     "ConnectionLost",
+    "Conversation",
+    "Gap",
     "KeyFileError",
+    "NobodyReads",
+    "NotSent",
+    "Reconnected",
+    "Reconnecting",
     "Refused",
+    "TooMuchUnsent",
     "connect",
     "generate_key",
     "load_or_create_key",

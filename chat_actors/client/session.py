@@ -60,7 +60,7 @@ class ClientSession:
         self._key = key
         self._step = Step.CHALLENGE
         self._outgoing: deque[str] = deque()
-        self._send(GetChallenge())
+        self.send(GetChallenge())
 
     @property
     def is_ready(self) -> bool:
@@ -73,13 +73,17 @@ class ClientSession:
         self._outgoing.clear()
         return texts
 
+    def send(self, command: Command) -> None:
+        """Send any command; once the user is logged in, that is up to the caller."""
+        self._outgoing.append(encode_command(command))
+
     def join(self, room_id: str) -> None:
         """Enter a room, or switch to it."""
-        self._send(Join(self.user_id, room_id) if self.room_id is None else SwitchRoom(room_id))
+        self.send(Join(self.user_id, room_id) if self.room_id is None else SwitchRoom(room_id))
 
     def say(self, content: str) -> None:
         """Post to the room."""
-        self._send(Post(content))
+        self.send(Post(content))
 
     def receive(self, text: str | bytes) -> ServerMessage | None:
         """Take what has come. Returns the message if it concerns the user: None for the steps of logging in.
@@ -93,11 +97,11 @@ class ClientSession:
         match message:
             case messages.Challenge() if self._step is Step.CHALLENGE:
                 self._step = Step.AUTHENTICATION
-                self._send(Authenticate(self.user_id, sign(self._key, message.challenge)))
+                self.send(Authenticate(self.user_id, sign(self._key, message.challenge)))
                 return None
             case messages.Registered() if self._step is Step.REGISTRATION:
                 self._step = Step.CHALLENGE
-                self._send(GetChallenge())
+                self.send(GetChallenge())
                 return None
             case messages.Authenticated() if self._step is Step.AUTHENTICATION:
                 self._step = Step.READY
@@ -114,10 +118,7 @@ class ClientSession:
     def _on_refusal(self, error: messages.Error) -> None:
         if self._step is Step.AUTHENTICATION and error.message == refusals.USER_NOT_REGISTERED.text:
             self._step = Step.REGISTRATION
-            self._send(Register(self.user_id, public_pem(self._key)))
+            self.send(Register(self.user_id, public_pem(self._key)))
             return
         doing = "register" if self._step is Step.REGISTRATION else "log in"
         raise Refused(f"{doing} {self.user_id}", error.message, error.code)
-
-    def _send(self, command: Command) -> None:
-        self._outgoing.append(encode_command(command))

@@ -1,7 +1,7 @@
 """The wire protocol: messages, codec, states, errors and close codes. Knows no event loop and no clock."""
 
 from chat_actors.protocol import messages, refusals
-from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, retry_after, too_slow
+from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, parse_retry_after, retry_after, too_slow
 from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
 from chat_actors.protocol.commands import (
     CLIENT_MSG_ID_CHARS,
@@ -57,6 +57,7 @@ __all__ = [
     "is_room_id",
     "is_user_id",
     "messages",
+    "parse_retry_after",
     "refusal",
     "refusals",
     "retry_after",

@@ -10,6 +10,12 @@ def retry_after(milliseconds: int) -> str:
     return f"retry after {milliseconds}"
 
 
+def parse_retry_after(reason: str) -> int | None:
+    """The milliseconds in the reason of a close with 1012, or None if it names none."""
+    prefix, _, number = reason.rpartition(" ")
+    return int(number) if prefix == "retry after" and number.isascii() and number.isdecimal() else None
+
+
 def too_slow(backlog_bytes: int) -> str:
     """The reason of a close with 4008."""
     return f"too slow: over {backlog_bytes} bytes were waiting; reconnect and catch up"

@@ -35,7 +35,7 @@ class Authenticated(_Answer, frozen=True, tag="authenticated"):
 
 
 class Joined(_Answer, frozen=True, tag="joined"):
-    """To the one who joined. The last four only if they asked for what they missed."""
+    """To the one who joined. `seq` if the request had an `id` or a `since`, what follows it if it had a `since`."""
 
     room_id: str
     user_id: str
@@ -149,8 +149,8 @@ def authenticated(user_id: str, request_id: str | None = None) -> Authenticated:
     return Authenticated(user_id, "Authentication successful", request_id=request_id)
 
 
-def joined(user_id: str, room_id: str, request_id: str | None = None) -> Joined:
-    return Joined(room_id, user_id, f"Joined room: {room_id}", request_id=request_id)
+def joined(user_id: str, room_id: str, request_id: str | None = None, seq: int | None = None) -> Joined:
+    return Joined(room_id, user_id, f"Joined room: {room_id}", seq, request_id=request_id)
 
 
 def user_joined(user_id: str, room_id: str) -> UserJoined:

@@ -46,7 +46,9 @@ _LIMITS_OFF = {
     "CHAT_ACTORS_LIMITS__REGISTRATIONS": "0",
     "CHAT_ACTORS_LIMITS__CONNECTIONS_PER_IP": "0",
     "CHAT_ACTORS_DATA__DIR": "DATA",
+    "CHAT_ACTORS_DATA__JOURNAL": "off",  # the others store nothing
 }
+_SERVE = ("PYTHON", "-c", "from chat_actors.cli.main import main; main()", "serve", "--bind", "127.0.0.1:PORT")
 
 
 def _peer(module: str) -> tuple[str, ...]:
@@ -58,9 +60,25 @@ KINDS: tuple[Kind, ...] = (
         OURS,
         "chat_actors (chat-actors serve)",
         "chat_actors",
-        ("PYTHON", "-c", "from chat_actors.cli.main import main; main()", "serve", "--bind", "127.0.0.1:PORT"),
+        _SERVE,
         ("chat-actors", "hypercorn", "quart"),
         _LIMITS_OFF,
+    ),
+    Kind(
+        "chat_actors-journal",
+        "chat_actors, each message stored in SQLite",
+        "chat_actors",
+        _SERVE,
+        ("chat-actors", "hypercorn", "quart"),
+        {**_LIMITS_OFF, "CHAT_ACTORS_DATA__JOURNAL": "sqlite"},
+    ),
+    Kind(
+        "chat_actors-disk",
+        "chat_actors, each message on the disk",
+        "chat_actors",
+        _SERVE,
+        ("chat-actors", "hypercorn", "quart"),
+        {**_LIMITS_OFF, "CHAT_ACTORS_DATA__JOURNAL": "sqlite", "CHAT_ACTORS_DATA__DURABILITY": "disk"},
     ),
     Kind(
         "chat_actors-uvloop",

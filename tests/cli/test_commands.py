@@ -94,7 +94,7 @@ async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
 async def test_a_signal_ends_the_server_in_order_and_accounts_survive_a_restart(tmp_path, stop):
     key = generate_key(2048)
     server, url = await serve(tmp_path)
-    async with server, connect(url, "alice", key) as chat:
+    async with server, connect(url, "alice", key, reconnect=False) as chat:
         await chat.join("lobby")
         server.process.send_signal(stop)
         with pytest.raises(Exception, match="retry after 100"):
@@ -167,7 +167,7 @@ async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_p
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])
 async def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path, command):
-    process = await Process.start(command, env={"CHAT_ACTORS_DATA__JOURNAL": "sqlite"})
+    process = await Process.start(command, env={"CHAT_ACTORS_DATA__JOURNAL": "paper"})
     code, output = await process.finish()
     assert code == 2
     (line,) = output.splitlines()

@@ -33,6 +33,15 @@ async def test_a_request_with_an_id_is_answered_with_it(chat, keys):
         assert (reply["type"], reply["id"]) == (answer, "ü" * 64)
 
 
+async def test_a_join_with_an_id_tells_the_number_from_which_on_one_hears(chat, keys):
+    alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
+    said = await alice.ask(type="chat_message", content="hello")
+    assert (await alice.ask(type="switch_room", roomId="other", id="q"))["seq"] == 0
+    joined = await alice.ask(type="join", userId="alice", roomId="lobby", id="q")
+    assert joined["seq"] == said["seq"]
+    assert "recovered" not in joined
+
+
 async def test_an_id_that_is_none_counts_as_missing_and_a_long_one_is_refused(chat):
     client = await chat.client()
     assert "id" not in await client.ask(type="ping", id=7)

@@ -1,0 +1,356 @@
+"""The async client: one unbroken conversation over a line that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import TypeAlias, TypeVar, assert_never
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from chat_actors.client.backoff import Backoff
+from chat_actors.client.conversation import PASSING, Conversation, Done, Event, Gap, NotDone, Resumed
+from chat_actors.client.session import Refused
+from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer, websocket_url
+from chat_actors.protocol import Command, ListMembers, ReadHistory, ServerMessage, messages
+
+LOGIN_WITHIN = 30.0
+"""Seconds for the login on a new connection."""
+
+READ_WITHIN = 10.0
+"""Seconds for which events may wait to be read while somebody waits for an answer that is behind them."""
+
+EVENTS = 1000
+"""Events that may wait to be read. Beyond, the server is not read from."""
+
+
+class Reconnecting(msgspec.Struct, frozen=True):
+    """The connection is lost, and tried for again in so many seconds."""
+
+    seconds: float
+    why: str
+
+
+class Reconnected(msgspec.Struct, frozen=True):
+    """There is a connection again; what was missed comes next."""
+
+
+Answer = TypeVar("Answer")
+ClientEvent: TypeAlias = ServerMessage | Gap | Reconnecting | Reconnected
+
+
+class NotSent(Exception):
+    """The server refused to do what was asked, and would again."""
+
+    def __init__(self, error: messages.Error) -> None:
+        self.text = error.message
+        self.code = error.code
+
+    def __str__(self) -> str:
+        return f"the server refused: {self.text}"
+
+
+class NobodyReads(Exception):
+    """The answer cannot come, since it is behind events that nobody reads. The request may have been carried out."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+
+    def __str__(self) -> str:
+        return f"{self.waiting} events wait to be read: iterate over the client, or connect with listen=False"
+
+
+class ChatClient:
+    """A logged-in user. `async for message in chat` is one stream over all connections: each message of the room once,
+    in order, or a `Gap` that says what is missing; and `Reconnecting` and `Reconnected` in between.
+
+    One room at a time, as the server has it. Everything that waits is bounded: whoever does not read is not read for.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        conversation: Conversation,
+        open_socket: Callable[[], Awaitable[ClientSocket]],
+        backoff: Backoff,
+        *,
+        reconnect: bool,
+        listen: bool,
+    ) -> None:
+        self._url = url
+        self._conversation = conversation
+        self._open_socket = open_socket
+        self._backoff = backoff
+        self._reconnect = reconnect
+        self._listen = listen
+        self._events: asyncio.Queue[ClientEvent | None] = asyncio.Queue(EVENTS)
+        self._answers: dict[str, asyncio.Future[ServerMessage]] = {}
+        self._to_send = asyncio.Event()
+        self._end: Exception | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[None] | None = None
+        self._retrying: asyncio.TimerHandle | None = None
+
+    @property
+    def user_id(self) -> str:
+        return self._conversation.user_id
+
+    @property
+    def room_id(self) -> str | None:
+        """The room that the user is in."""
+        return self._conversation.room_id
+
+    # -- what one may ask for ----------------------------------------------------------------------------------------
+
+    async def join(self, room_id: str) -> messages.Joined:
+        """Enter a room, leaving the one before. Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`."""
+        return _as(messages.Joined, await self._answer_to(self._conversation.join(room_id)))
+
+    async def leave(self) -> messages.Left:
+        """Leave the room. Raises as `join`."""
+        return _as(messages.Left, await self._answer_to(self._conversation.leave()))
+
+    async def say(self, content: str) -> messages.Accepted:
+        """Post to the room, once, whatever happens to the line; returns when the server has stored it.
+
+        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. Raises as
+        `join`; after `ConnectionLost` nobody knows whether it has been stored.
+        """
+        return _as(messages.Accepted, await self._answer_to(self._conversation.post(content)))
+
+    async def history(
+        self, room_id: str | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> messages.History:
+        """Some messages of a room, oldest first: the newest, or the newest before, or the oldest after a number.
+
+        At most 200. Raises as `join`.
+        """
+        return _as(
+            messages.History,
+            await self._look_up(lambda request_id: ReadHistory(room_id, before, after, limit, request_id=request_id)),
+        )
+
+    async def members(self, room_id: str | None = None) -> messages.MemberList:
+        """Who is in a room. Raises as `join`."""
+        return _as(
+            messages.MemberList, await self._look_up(lambda request_id: ListMembers(room_id, request_id=request_id))
+        )
+
+    async def _look_up(self, make: Callable[[str], Command]) -> ServerMessage:
+        request_id = self._conversation.look_up(make)
+        try:
+            return await self._answer_to(request_id)
+        finally:
+            self._conversation.forget(request_id)
+
+    async def _answer_to(self, request_id: str) -> ServerMessage:
+        if self._end is not None:
+            raise self._end
+        answer: asyncio.Future[ServerMessage] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
+        self._to_send.set()
+        try:
+            return await answer
+        finally:
+            self._answers.pop(request_id, None)
+
+    # -- what one hears ----------------------------------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[ClientEvent]:
+        return self._all_events()
+
+    async def _all_events(self) -> AsyncIterator[ClientEvent]:
+        while True:
+            yield await self.receive()
+
+    async def receive(self) -> ClientEvent:
+        """The next event. Raises `ConnectionLost` once it is lost for good, or `Refused`."""
+        event = await self._events.get()
+        if event is None:
+            self._events.put_nowait(None)  # for whoever asks next
+            raise self._end or AssertionError("the last event is put after the end is known")
+        return event
+
+    # -- the connections ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect and log in. Raises `ConnectionLost`, `Refused`."""
+        self._ready = asyncio.get_running_loop().create_future()
+        self._running = asyncio.create_task(self._run(), name=f"chat client of {self.user_id}")
+        try:
+            await self._ready
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Close the connection; who waits for an answer gets `ConnectionLost`. Doing it twice changes nothing."""
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                try:
+                    await self._one_connection()
+                except (ConnectionLost, Refused) as error:
+                    self._conversation.disconnected()
+                    pause = self._pause_after(error)
+                    if pause is None:
+                        raise
+                    await self._tell(Reconnecting(pause, error.text if isinstance(error, Refused) else error.problem))
+                    await asyncio.sleep(pause)
+        except (ConnectionLost, Refused) as error:
+            self._finish(error)
+        except BaseException:
+            self._finish(ConnectionLost(self._url, "the client was closed"))
+            raise
+
+    def _pause_after(self, error: ConnectionLost | Refused) -> float | None:
+        is_first = self._ready is not None and not self._ready.done()
+        if is_first or not self._reconnect:
+            return None
+        match error:
+            case Refused(code=code):
+                return self._backoff.next_pause() if code in PASSING else None
+            case NoServer():
+                return None
+            case ConnectionLost(code=code, reason=reason):
+                return self._backoff.pause_after(code, reason)
+            case _:
+                assert_never(error)
+
+    def _finish(self, error: Exception) -> None:
+        self._end = error
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(error)
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(error)
+        if self._events.full():
+            self._events.get_nowait()  # the end is always told
+        self._events.put_nowait(None)
+
+    async def _one_connection(self) -> None:
+        socket = await self._open_socket()
+        self._conversation.connected()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send_all(socket))
+                tasks.create_task(self._receive_all(socket))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            if self._retrying is not None:
+                self._retrying.cancel()
+                self._retrying = None
+            await socket.aclose()
+
+    async def _send_all(self, socket: ClientSocket) -> None:
+        while True:
+            self._to_send.clear()
+            for text in self._conversation.to_send():
+                await socket.send(text)
+            await self._to_send.wait()
+
+    async def _receive_all(self, socket: ClientSocket) -> None:
+        while True:
+            deadline = None if self._conversation.is_logged_in else LOGIN_WITHIN
+            try:
+                async with asyncio.timeout(deadline):
+                    text = await socket.receive()
+            except TimeoutError:
+                raise ConnectionLost(self._url, f"no login within {LOGIN_WITHIN:g} s") from None
+            await self._take(self._conversation.receive(text))
+            self._to_send.set()
+            if self._conversation.is_settled and not self._conversation.wants_retry:
+                self._backoff.succeeded()
+            if self._conversation.is_logged_in and self._ready is not None and not self._ready.done():
+                self._ready.set_result(None)
+            if self._conversation.wants_retry and self._retrying is None:
+                pause = self._backoff.next_pause()
+                self._retrying = asyncio.get_running_loop().call_later(pause, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = None
+        self._conversation.retry()
+        self._to_send.set()
+
+    async def _take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            match event:
+                case Done(request_id=request_id, answer=answer):
+                    if (waiting := self._answers.get(request_id)) is not None and not waiting.done():
+                        waiting.set_result(answer)
+                case NotDone(request_id=request_id, error=error):
+                    if (waiting := self._answers.get(request_id)) is not None and not waiting.done():
+                        waiting.set_exception(NotSent(error))
+                case Resumed():
+                    await self._tell(Reconnected())
+                case _:
+                    await self._tell(event)
+
+    async def _tell(self, event: ClientEvent) -> None:
+        if not self._listen:
+            return
+        try:
+            async with asyncio.timeout(READ_WITHIN):
+                await self._events.put(event)
+        except TimeoutError:
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(NobodyReads(self._events.qsize()))
+            await self._events.put(event)
+
+
+def _as(kind: type[Answer], answer: ServerMessage) -> Answer:
+    if not isinstance(answer, kind):
+        raise TypeError(f"the server answered with {type(answer).__name__} instead of {kind.__name__}")
+    return answer
+
+
+class connect:  # noqa: N801 - reads as a verb at its use, like `open`
+    """`async with connect(url, user_id, key) as chat:` a user who is logged in, and stays so.
+
+    A user that the server does not know is registered. A connection that is lost later is made again, for as long as it
+    takes, unless `reconnect` is False. With `listen` False, nothing that others say is kept to be read. `tls` is for a
+    server with a certificate of one's own. Raises `ConnectionLost`, or `Refused` with the server's reason.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user_id: str,
+        key: RSAPrivateKey,
+        *,
+        tls: ssl.SSLContext | None = None,
+        reconnect: bool = True,
+        listen: bool = True,
+        backoff: Backoff | None = None,
+    ) -> None:
+        address = websocket_url(url)
+        self._client = ChatClient(
+            address,
+            Conversation(user_id, key, new_id=lambda: secrets.token_urlsafe(16)),
+            lambda: ClientSocket.open(address, tls),
+            backoff or Backoff(random.random),
+            reconnect=reconnect,
+            listen=listen,
+        )
+
+    async def __aenter__(self) -> ChatClient:
+        await self._client.start()
+        return self._client
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._client.aclose()

@@ -1,0 +1,292 @@
+"""One user's conversation over any number of connections: what to send on each, and what is new in what comes.
+
+Sans I/O: give it each text that comes, send all of `to_send`, and say when a connection begins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from chat_actors.client.session import ClientSession
+from chat_actors.protocol import Command, Join, Leave, Post, ServerMessage, messages
+
+PASSING = frozenset(
+    {
+        "not_stored",
+        "room_failed",
+        "too_many_messages",
+        "too_many_rooms",
+        "internal_failure",
+    }
+)
+"""Codes of errors that a later try may not meet."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """Some messages of the room are missing here: they are not kept any more. `lost`: how many, None if unknown."""
+
+    room_id: str
+    lost: int | None
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What was asked for under `request_id` has been done: `answer` is what the server said."""
+
+    request_id: str
+    answer: ServerMessage
+
+
+class NotDone(msgspec.Struct, frozen=True):
+    """What was asked for under `request_id` was refused, and would be again."""
+
+    request_id: str
+    error: messages.Error
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The user is logged in again, and in the room: what comes now follows on what came before, but for a `Gap`."""
+
+
+Event: TypeAlias = ServerMessage | Gap | Done | NotDone | Resumed
+
+
+class TooMuchUnsent(Exception):
+    """So many commands wait for the server already. Nothing was added."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"{self.most} commands wait for the server already; wait until some have been answered"
+
+
+class Conversation:
+    """Nothing that was said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told.
+
+    Commands wait in a queue of at most `most_unsent`, and the next is sent when the last has been answered: only so do
+    they keep their order whatever fails in between. The price is one message for each way to the server and back.
+    """
+
+    def __init__(self, user_id: str, key: RSAPrivateKey, *, new_id: Callable[[], str], most_unsent: int = 1000) -> None:
+        """`new_id()` gives ids that no other client of this user ever used, of at most 64 characters."""
+        self.user_id = user_id
+        self.room_id: str | None = None
+        self._key = key
+        self._new_id = new_id
+        self._most_unsent = most_unsent
+        self._position: int | None = None  # the number of the last message of the room that the user has seen
+        self._queue: deque[tuple[str, Command]] = deque()
+        self._lookups: dict[str, Command] = {}
+        self._session: ClientSession | None = None
+        self._rejoining: str | None = None
+        self._in_flight = False
+        self._has_begun = False
+        self.wants_retry = False
+        """Whether something has failed that may go well later: call `retry` after a pause."""
+
+    @property
+    def is_logged_in(self) -> bool:
+        return self._session is not None and self._session.is_ready
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the user is logged in, and where they want to be."""
+        return self._session is not None and self._session.is_ready and self._rejoining is None
+
+    @property
+    def unsent(self) -> int:
+        """How many commands have not been answered."""
+        return len(self._queue)
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """A new connection begins: first of all the user is logged in."""
+        self._session = ClientSession(self.user_id, self._key)
+        self._rejoining = None
+        self._in_flight = self.wants_retry = False
+
+    def disconnected(self) -> None:
+        """The connection has ended; what was on its way will be sent again."""
+        self._session = None
+        self._in_flight = self.wants_retry = False
+
+    def to_send(self) -> Sequence[str]:
+        """The texts that are to be sent now, oldest first; each is returned once."""
+        return () if self._session is None else self._session.to_send()
+
+    def retry(self) -> None:
+        """Try again what has failed. Of no effect on a connection that has ended meanwhile."""
+        if self.wants_retry and self._session is not None and self._session.is_ready:
+            self.wants_retry = False
+            if self._rejoining is not None:
+                self._rejoin(self._session)
+                return
+            for command in self._lookups.values():
+                self._session.send(command)
+            self._send_next()
+
+    # -- what the user wants -----------------------------------------------------------------------------------------
+
+    def join(self, room_id: str) -> str:
+        """Enter a room, leaving the one before. The id under which it is `Done`. Raises `TooMuchUnsent`."""
+        request_id = self._new_id()
+        return self._add(request_id, Join(self.user_id, room_id, request_id=request_id))
+
+    def leave(self) -> str:
+        """Leave the room. The id under which it is `Done`. Raises `TooMuchUnsent`."""
+        request_id = self._new_id()
+        return self._add(request_id, Leave(request_id=request_id))
+
+    def post(self, content: str) -> str:
+        """Say something. The id under which it is `Done`, once it is stored. Raises `TooMuchUnsent`."""
+        request_id = self._new_id()
+        return self._add(request_id, Post(content, client_msg_id=request_id, request_id=request_id))
+
+    def _add(self, request_id: str, command: Command) -> str:
+        if len(self._queue) >= self._most_unsent:
+            raise TooMuchUnsent(self._most_unsent)
+        self._queue.append((request_id, command))
+        self._send_next()
+        return request_id
+
+    def look_up(self, make: Callable[[str], Command]) -> str:
+        """Ask for something that changes nothing, so that it may be asked again and out of turn: history, members.
+
+        `make(id)` makes the command with that `id`, which is returned. Raises `TooMuchUnsent`.
+        """
+        if len(self._lookups) >= self._most_unsent:
+            raise TooMuchUnsent(self._most_unsent)
+        request_id = self._new_id()
+        self._lookups[request_id] = command = make(request_id)
+        if self.is_settled and self._session is not None:
+            self._session.send(command)
+        return request_id
+
+    def forget(self, request_id: str) -> None:
+        """The answer to a `look_up` is not wanted any more."""
+        self._lookups.pop(request_id, None)
+
+    # -- what comes --------------------------------------------------------------------------------------------------
+
+    def receive(self, text: str | bytes) -> Sequence[Event]:
+        """Take what has come; what is new for the user. Raises `Refused` if the login fails."""
+        if self._session is None:
+            raise RuntimeError("nothing can come before connected()")
+        message = self._session.receive(text)
+        match message:
+            case None:
+                return ()
+            case messages.Authenticated():
+                return self._logged_in(self._session)
+            case messages.Joined(request_id=request_id) if request_id is not None and request_id == self._rejoining:
+                return self._rejoined(message)
+            case messages.ChatMessage() if message.room_id == self.room_id:
+                return self._heard(message)
+            case messages.Error():
+                return self._failed(message)
+            case messages.Accepted():
+                return self._answered(message.client_msg_id, message)
+            case (
+                messages.Joined(request_id=str(request_id))
+                | messages.Left(request_id=str(request_id))
+                | messages.History(request_id=str(request_id))
+                | messages.MemberList(request_id=str(request_id))
+            ):
+                return self._answered(request_id, message)
+            case _:
+                return (message,)
+
+    def _logged_in(self, session: ClientSession) -> Sequence[Event]:
+        if self.room_id is not None:
+            self._rejoin(session)
+            return ()
+        return self._settled()
+
+    def _settled(self) -> Sequence[Event]:
+        if self._session is not None:
+            for command in self._lookups.values():
+                self._session.send(command)
+        self._send_next()
+        is_back, self._has_begun = self._has_begun, True
+        return (Resumed(),) if is_back else ()
+
+    def _rejoin(self, session: ClientSession) -> None:
+        self._rejoining = self._new_id()
+        session.send(Join(self.user_id, self.room_id, self._position, request_id=self._rejoining))
+
+    def _rejoined(self, joined: messages.Joined) -> Sequence[Event]:
+        self._rejoining = None
+        events: list[Event] = list(self._settled())
+        if joined.recovered is False:
+            events.append(Gap(joined.room_id, joined.lost))
+            if joined.lost is None:
+                self._position = joined.seq  # the numbers are others now
+        return events
+
+    def _heard(self, message: messages.ChatMessage) -> Sequence[Event]:
+        if self._position is not None and message.seq <= self._position:
+            return ()
+        self._position = message.seq
+        return (message,)
+
+    def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
+        if self._lookups.pop(request_id, None) is None:
+            if not self._queue or self._queue[0][0] != request_id:
+                return ()  # the answer to what was sent again
+            self._queue.popleft()
+            self._in_flight = False
+        events: list[Event] = [Done(request_id, answer)]
+        match answer:
+            case messages.Joined():
+                self.room_id, self._position = answer.room_id, answer.seq
+                events.append(answer)
+            case messages.Left():
+                self.room_id = self._position = None
+                events.append(answer)
+            case _:
+                pass
+        self._send_next()
+        return events
+
+    def _failed(self, error: messages.Error) -> Sequence[Event]:
+        is_of_head = bool(self._queue) and error.request_id == self._queue[0][0]
+        is_of_rejoin = error.request_id is not None and error.request_id == self._rejoining
+        if error.request_id in self._lookups:
+            del self._lookups[error.request_id]
+            return (NotDone(error.request_id, error),)
+        has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
+        if has_lost_room and not is_of_rejoin and self._session is not None and self._session.is_ready:
+            self._in_flight = False
+            if self.room_id is not None:
+                self._rejoining = self._new_id()  # holds everything back until the retry
+            self.wants_retry = True
+            return ()
+        # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
+        is_too_fast = error.request_id is None and error.code == "too_many_messages"
+        if is_of_rejoin or is_too_fast or (is_of_head and error.code in PASSING):
+            self._in_flight = False
+            self.wants_retry = True
+            return ()
+        if is_of_head and error.request_id is not None:
+            self._queue.popleft()
+            self._in_flight = False
+            self._send_next()
+            return (NotDone(error.request_id, error),)
+        return (error,)
+
+    def _send_next(self) -> None:
+        if (
+            self._queue
+            and self.is_settled
+            and not self._in_flight
+            and not self.wants_retry
+            and self._session is not None
+        ):
+            self._in_flight = True
+            self._session.send(self._queue[0][1])

@@ -1,0 +1,82 @@
+"""A WebSocket to a server, over the `websockets` library, with one kind of error."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+
+OPEN_WITHIN = 30.0
+"""Seconds for the connection and its handshake."""
+
+
+class ConnectionLost(Exception):
+    """There is no connection, or no longer: `code` and `reason` are of the server's Close, if it sent one."""
+
+    def __init__(self, url: str, problem: str, code: int | None = None, reason: str = "") -> None:
+        self.url = url
+        self.problem = problem
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.url}: {self.problem}"
+
+
+class NoServer(ConnectionLost):
+    """What answers there is no chat server, or no address: to try again is of no use."""
+
+
+def websocket_url(url: str) -> str:
+    """The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`."""
+    parts = urlsplit(url if "://" in url else f"ws://{url}")
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in {"", "/"} else "/ws", parts.query, ""))
+
+
+class ClientSocket:
+    """One connection: texts both ways, until either raises `ConnectionLost`."""
+
+    def __init__(self, url: str, connection: ClientConnection) -> None:
+        self._url = url
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, url: str, tls: ssl.SSLContext | None) -> ClientSocket:
+        """Connect. Raises `ConnectionLost`; `NoServer` if that will not change."""
+        try:
+            async with asyncio.timeout(OPEN_WITHIN):
+                return cls(url, await open_websocket(url, ssl=tls, compression=None))
+        except TimeoutError:
+            raise ConnectionLost(url, f"no answer within {OPEN_WITHIN:g} s") from None
+        except (InvalidURI, ssl.SSLCertVerificationError) as error:
+            raise NoServer(url, f"is no chat server: {error}") from None
+        except OSError as error:
+            raise ConnectionLost(url, f"cannot connect: {error.strerror or error}; is the server up?") from None
+        except (InvalidHandshake, EOFError) as error:
+            raise ConnectionLost(url, f"is no chat server: {error}") from None
+
+    async def receive(self) -> str | bytes:
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as error:
+            raise self._lost(error) from None
+
+    async def send(self, text: str) -> None:
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as error:
+            raise self._lost(error) from None
+
+    async def aclose(self) -> None:
+        await self._connection.close()
+
+    def _lost(self, error: ConnectionClosed) -> ConnectionLost:
+        if error.rcvd is None:
+            return ConnectionLost(self._url, "the connection broke")
+        code, reason = error.rcvd.code, error.rcvd.reason
+        return ConnectionLost(self._url, f"the server closed: {reason or code}", code, reason)

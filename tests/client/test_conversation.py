@@ -1,0 +1,336 @@
+"""One user over many connections, against the real actors: the line may break after any message."""
+
+import itertools
+import logging
+import random
+
+import anyio
+import pytest
+
+from chat_actors.chat import Frame, Limits
+from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
+from chat_actors.client.conversation import Done, NotDone, Resumed
+from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
+from chat_actors.protocol import ReadHistory, encode, messages
+from chat_actors.storage import Retention, StorageError
+from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, SlowJournal
+from tests.chat.test_chat import room_of
+
+pytestmark = pytest.mark.anyio
+FULL = StorageError("store messages", "a test", "the disk is full", "free some space")
+
+
+@pytest.fixture
+def anyio_backend():
+    return virtual_asyncio()
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+class Line:
+    """Carries texts between a conversation and a chat in memory, one at a time, and may be cut between any two."""
+
+    def __init__(self, chat, user_id):
+        ids = itertools.count()
+        self.chat = chat
+        self.conversation = Conversation(user_id, KEY, new_id=lambda: f"{user_id}-{next(ids)}")
+        self.client = None
+        self.texts = []
+        self.events = []
+
+    async def connect(self):
+        self.client = await self.chat.connect()
+        self.conversation.connected()
+
+    def cut(self):
+        """What was on its way, either way, is lost."""
+        self.client.vanish()
+        self.texts.clear()
+        self.client = None
+        self.conversation.disconnected()
+
+    def send_one(self):
+        """Let the conversation send. Whether there was something."""
+        sent = self.conversation.to_send()
+        for text in sent:
+            self.client.unread.append(Frame(text))
+        self.client.resume()
+        return bool(sent)
+
+    def receive_one(self):
+        """Let the conversation hear one text. Whether there was one."""
+        for block in self.client.outbox._blocks:
+            self.texts += block.texts
+        self.client.outbox._blocks.clear()
+        self.client.outbox._size = 0
+        if self.texts:
+            self.events += self.conversation.receive(self.texts.pop(0))
+            return True
+        return False
+
+    async def flow(self):
+        """Both ways, until nothing moves any more; what has failed is tried again."""
+        idle = 0
+        while idle < 3:
+            await settle(self.chat.system)
+            moved = self.send_one() | self.receive_one()
+            if not moved and self.conversation.wants_retry:
+                await anyio.sleep(1)
+                self.conversation.retry()
+                moved = True
+            idle = 0 if moved else idle + 1
+
+    def done(self):
+        return [event.request_id for event in self.events if isinstance(event, Done)]
+
+    def said(self):
+        return [event.content for event in self.events if isinstance(event, messages.ChatMessage)]
+
+    def seqs(self):
+        return [event.seq for event in self.events if isinstance(event, messages.ChatMessage)]
+
+    def of(self, kind):
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_what_is_said_is_done_and_heard():
+    async with RunningSystem() as system:
+        line = Line(MemoryChat(system, journal=SlowJournal()), "ann")
+        wanted = [line.conversation.join("red"), line.conversation.post("one"), line.conversation.post("two")]
+        await line.connect()
+        await line.flow()
+        assert line.done() == wanted
+        assert line.said() == ["one", "two"]
+        assert line.conversation.room_id == "red"
+        assert line.of(Resumed) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
+async def test_over_a_line_that_breaks_all_is_said_once_and_heard_once_in_order(seed, journal):
+    chance = random.Random(seed)
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=0.02, room_messages=100_000) if journal else None
+        chat = MemoryChat(system, journal=journal)
+        lines = [Line(chat, name) for name in ("ann", "ben", "cyd")]
+        wanted = {line: [line.conversation.join("red")] for line in lines}
+        for line in lines:
+            await line.connect()
+            await line.flow()
+        for n in range(400):
+            line = chance.choice(lines)
+            if line.client is None:
+                await line.connect()
+            match chance.choices(["say", "send", "receive", "cut", "crash", "wait"], [20, 40, 60, 3, 1, 10])[0]:
+                case "say":
+                    wanted[line].append(line.conversation.post(f"{line.conversation.user_id} {n}"))
+                case "send":
+                    line.send_one()
+                case "receive":
+                    line.receive_one()
+                    if line.conversation.wants_retry and chance.random() < 0.3:
+                        line.conversation.retry()
+                case "cut" if journal is not None:
+                    line.cut()
+                case "crash" if inside := [other for other in lines if in_room(other)]:
+                    room_of(inside[0].client).tell(Boom())
+                    await anyio.sleep(61)  # a room that crashes too often closes: that is a test of its own
+                case _:
+                    await anyio.sleep(chance.random() / 20)
+        for line in lines:
+            if line.client is None:
+                await line.connect()
+        for _ in range(3):
+            for line in lines:
+                await line.flow()
+        for line in lines:
+            assert line.done() == wanted[line]
+            assert line.of(NotDone) == line.of(Gap) == []
+        # Each hears from their own first join on; the last to join has heard what all have.
+        everything = lines[0].said()
+        assert sorted(everything) == sorted(set(everything))
+        for line in lines:
+            mine = [content for content in everything if content.startswith(line.conversation.user_id)]
+            assert [int(content.split()[1]) for content in mine] == sorted(int(c.split()[1]) for c in mine)
+            assert len(mine) == len(wanted[line]) - 1
+            assert line.said() == everything[len(everything) - len(line.said()) :]
+            assert line.seqs() == sorted(set(line.seqs()))
+
+
+def in_room(line):
+    if line.client is None or line.client.session.is_stopped:
+        return False
+    membership = getattr(line.client.session._cell.actor, "_membership", None)
+    return membership is not None and membership.room is not None
+
+
+async def test_what_retention_has_eaten_meanwhile_is_an_explicit_gap():
+    async with RunningSystem() as system:
+        journal = SlowJournal()
+        chat = MemoryChat(system, journal=journal)
+        ann, ben = Line(chat, "ann"), Line(chat, "ben")
+        for line in (ann, ben):
+            line.conversation.join("red")
+            await line.connect()
+            await line.flow()
+        ann.cut()
+        for n in range(20):
+            ben.conversation.post(str(n))
+        await ben.flow()
+        await journal.prune(Retention(keep_messages=5), START)
+        await ann.connect()
+        await ann.flow()
+        assert ann.of(Gap) == [Gap("red", 15)]
+        assert ann.said() == [str(n) for n in range(15, 20)]
+        kinds = [type(event) for event in ann.events]
+        assert kinds.index(Resumed) < kinds.index(Gap) < kinds.index(messages.ChatMessage)
+
+
+async def test_a_server_that_has_forgotten_everything_is_a_gap_of_unknown_size():
+    async with RunningSystem() as system, RunningSystem() as other:
+        chat = MemoryChat(system, journal=SlowJournal())
+        ann = Line(chat, "ann")
+        ann.conversation.join("red")
+        for n in range(5):
+            ann.conversation.post(str(n))
+        await ann.connect()
+        await ann.flow()
+        ann.cut()
+        ann.events.clear()
+        ann.chat = MemoryChat(other, journal=SlowJournal())
+        ann.conversation.post("new")
+        await ann.connect()
+        await ann.flow()
+        assert ann.of(Gap) == [Gap("red", None)]
+        assert ann.said() == ["new"]
+
+
+async def test_what_fails_for_now_is_tried_again_in_order():
+    async with RunningSystem() as system:
+        journal = SlowJournal()
+        ann = Line(MemoryChat(system, journal=journal), "ann")
+        ann.conversation.join("red")
+        await ann.connect()
+        await ann.flow()
+        journal.fail_with = FULL
+        wanted = [ann.conversation.post(str(n)) for n in range(3)]
+        await settle(system)
+        for _ in range(20):
+            ann.send_one()
+            await settle(system)
+            ann.receive_one()
+        assert ann.conversation.wants_retry
+        assert ann.said() == []
+        journal.fail_with = None
+        await ann.flow()
+        assert ann.said() == ["0", "1", "2"]
+        assert ann.done()[1:] == wanted
+
+
+async def test_a_limit_on_frames_is_waited_out():
+    async with RunningSystem() as system:
+        limits = Limits(registrations=0, messages_per_second=1, message_burst=6)
+        ann = Line(MemoryChat(system, limits, journal=SlowJournal()), "ann")
+        ann.conversation.join("red")
+        for n in range(10):
+            ann.conversation.post(str(n))
+        await ann.connect()
+        await ann.flow()
+        assert ann.said() == [str(n) for n in range(10)]
+
+
+async def test_what_would_be_refused_again_is_told_and_the_rest_goes_on():
+    async with RunningSystem() as system:
+        ann = Line(MemoryChat(system, journal=SlowJournal()), "ann")
+        await ann.connect()
+        nowhere = ann.conversation.post("in no room")
+        ann.conversation.join("red")
+        too_long = ann.conversation.post("x" * 5000)
+        ann.conversation.post("fine")
+        await ann.flow()
+        refused = [(event.request_id, event.error.code) for event in ann.of(NotDone)]
+        assert refused == [(nowhere, "not_in_room"), (too_long, "content_too_long")]
+        assert ann.said() == ["fine"]
+
+
+async def test_a_room_that_was_closed_is_entered_again():
+    async with RunningSystem() as system:
+        ann = Line(MemoryChat(system, NO_LIMITS, journal=SlowJournal()), "ann")
+        ann.conversation.join("red")
+        await ann.connect()
+        await ann.flow()
+        room = room_of(ann.client)
+        for _ in range(6):
+            room.tell(Boom())
+        await room.wait_stopped()
+        ann.conversation.post("still here")
+        await ann.flow()
+        assert ann.said() == ["still here"]
+        assert ann.of(messages.Error) == []
+
+
+async def test_lookups_go_out_of_turn_and_are_asked_again():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, journal=SlowJournal())
+        ann = Line(chat, "ann")
+        ann.conversation.join("red")
+        ann.conversation.post("one")
+        await ann.connect()
+        await ann.flow()
+        asked = ann.conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+        ann.send_one()
+        ann.cut()
+        await ann.connect()
+        await ann.flow()
+        (answer,) = [event.answer for event in ann.of(Done) if event.request_id == asked]
+        assert [message.content for message in answer.messages] == ["one"]
+        bad = ann.conversation.look_up(lambda request_id: ReadHistory("\n", request_id=request_id))
+        await ann.flow()
+        assert [event.request_id for event in ann.of(NotDone)] == [bad]
+
+
+async def test_leaving_means_no_room_to_come_back_to():
+    async with RunningSystem() as system:
+        ann = Line(MemoryChat(system, journal=SlowJournal()), "ann")
+        ann.conversation.join("red")
+        ann.conversation.leave()
+        await ann.connect()
+        await ann.flow()
+        assert ann.conversation.room_id is None
+        ann.cut()
+        await ann.connect()
+        await ann.flow()
+        assert len(ann.of(messages.Joined)) == 1
+
+
+async def test_a_wrong_key_is_refused():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        await chat.log_in("ann")
+        line = Line(chat, "ann")
+        line.conversation = Conversation("ann", generate_key(2048), new_id=lambda: "x")
+        await line.connect()
+        with pytest.raises(Refused, match="Invalid signature"):
+            await line.flow()
+
+
+def test_what_waits_is_bounded():
+    conversation = Conversation("ann", KEY, new_id=itertools.count().__next__, most_unsent=3)
+    for n in range(3):
+        conversation.post(str(n))
+    with pytest.raises(TooMuchUnsent, match="3 commands"):
+        conversation.post("3")
+    assert conversation.unsent == 3
+
+
+def test_a_message_that_comes_twice_is_heard_once():
+    conversation = Conversation("ann", KEY, new_id=lambda: "x")
+    with pytest.raises(RuntimeError):
+        conversation.receive("{}")
+    conversation.connected()
+    conversation.room_id = "red"
+    text = encode(messages.ChatMessage("ben", "red", "hello", "now", 7))
+    assert [len(conversation.receive(text)) for _ in range(2)] == [1, 0]
