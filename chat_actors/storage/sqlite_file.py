@@ -45,7 +45,7 @@ class SqliteFile:
         path: Path,
         *,
         durability: Durability = "os",
-        busy_timeout: float = 5.0,
+        busy_timeout: float = 2.0,
         migrations: Sequence[str] = MIGRATIONS,
     ) -> SqliteFile:
         """Open the file, made if missing (0600, its folder 0700), and bring its schema up to date.

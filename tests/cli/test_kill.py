@@ -1,0 +1,231 @@
+"""A server that is killed again and again, under load: whatever was accepted is there, once, and all saw the same."""
+
+import asyncio
+import contextlib
+import json
+import random
+import resource
+import signal
+import socket
+import sqlite3
+
+import pytest
+
+from chat_actors.client import Backoff, ConnectionLost, Gap, connect, generate_key
+from chat_actors.protocol import messages
+from tests.cli.test_commands import Process
+from tests.cli.test_drain import log_in
+from tests.wire.http1 import open_http1
+
+pytestmark = pytest.mark.anyio
+WRITERS = 20
+READERS = 4
+KILLS = 20
+SEED = 4
+NO_LIMITS = (
+    "--set",
+    "limits.registrations=0",
+    "--set",
+    "limits.messages_per_second=0",
+    "--set",
+    "limits.rooms_per_minute=0",
+)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """One that comes back at the same address with the same data."""
+
+    def __init__(self, folder, *arguments):
+        self.port = free_port()
+        self.url = f"ws://127.0.0.1:{self.port}"
+        self.arguments = ("serve", "--bind", f"127.0.0.1:{self.port}", "--dir", folder / "data", *NO_LIMITS, *arguments)
+        self.process = None
+
+    async def start(self):
+        self.process = await Process.start(*self.arguments)
+        await self.process.read_until("to stop")
+
+    async def kill(self):
+        self.process.process.send_signal(signal.SIGKILL)
+        await self.process.finish()
+
+    async def __aenter__(self):
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc):
+        self.process.process.kill()
+        await self.process.finish()
+
+
+def client(server, user_id, key, **options):
+    return connect(server.url, user_id, key, backoff=Backoff(random.random, first=0.1, longest=0.3), **options)
+
+
+async def write(server, user_id, key, accepted, pause=0.0):
+    """Say one thing after the other. What was accepted is noted with its number."""
+    async with client(server, user_id, key, listen=False) as chat:
+        await chat.join("lobby")
+        n = 0
+        while True:
+            content = f"{user_id} {n}"
+            accepted[content] = (await chat.say(content)).seq
+            n += 1
+            await asyncio.sleep(pause)
+
+
+async def read(server, user_id, key, heard):
+    async with client(server, user_id, key) as chat:
+        await chat.join("lobby")
+        async for event in chat:
+            if isinstance(event, messages.ChatMessage | Gap):
+                heard.append(event)
+
+
+async def whole_history(chat):
+    found, last = [], 0
+    while True:
+        page = await chat.history("lobby", after=last, limit=200)
+        found += page.messages
+        if not page.more:
+            return found
+        last = page.last
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - it looks at another process, which sets no event here
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def people(server, key, accepted, streams, pause=0.005):
+    """Writers and readers, at work until the end of the block; then the readers hear what is still to come."""
+    reading = [asyncio.create_task(read(server, f"reader-{n}", key, heard)) for n, heard in enumerate(streams)]
+    writing = [asyncio.create_task(write(server, f"writer-{n}", key, accepted, pause)) for n in range(WRITERS)]
+    try:
+        yield
+        for task in writing:
+            task.cancel()
+        await asyncio.gather(*writing, return_exceptions=True)
+        last = max(accepted.values())
+        await until(lambda: all(heard and heard[-1].seq >= last for heard in streams))
+        assert not any(task.done() for task in reading)
+    finally:
+        for task in (*reading, *writing):
+            task.cancel()
+        await asyncio.gather(*reading, *writing, return_exceptions=True)
+
+
+def check(stored, accepted, streams):
+    contents = [message.content for message in stored]
+    assert len(contents) == len(set(contents)), "a message is stored twice"
+    seqs = {message.content: message.seq for message in stored}
+    assert {content: seqs.get(content) for content in accepted} == accepted, "an accepted message is missing"
+    for n in range(WRITERS):
+        mine = [int(content.split()[1]) for content in contents if content.startswith(f"writer-{n} ")]
+        assert mine == list(range(len(mine))), f"writer {n} is out of order"
+    by_seq = {message.seq: message for message in stored}
+    for heard in streams:
+        numbers = [message.seq for message in heard]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1)), "a reader's stream has a gap or a repeat"
+        assert heard == [by_seq[number] for number in numbers], "a reader saw something else"
+
+
+@pytest.mark.timeout(120)
+async def test_twenty_kills_lose_nothing_double_nothing_and_change_no_order(tmp_path):
+    chance = random.Random(SEED)
+    key = generate_key(2048)
+    accepted, streams = {}, [[] for _ in range(READERS)]
+    async with Server(tmp_path) as server:
+        async with people(server, key, accepted, streams):
+            for _ in range(KILLS):
+                before = len(accepted)
+                await until(lambda before=before: len(accepted) > before)  # it works again
+                await asyncio.sleep(chance.random() * 0.4)
+                await server.kill()
+                await server.start()
+            before = len(accepted)
+            await until(lambda: len(accepted) > before + WRITERS)
+        async with client(server, "judge", key) as chat:
+            stored = await whole_history(chat)
+    check(stored, accepted, streams)
+    assert len(stored) > KILLS * WRITERS
+
+
+@contextlib.asynccontextmanager
+async def plain_client(server, key):
+    """A client without our library, in the room."""
+    peer = await open_http1(server.port)
+    try:
+        await log_in(peer, "plain", key, "lobby")
+        yield peer
+    finally:
+        await peer.aclose()
+
+
+async def refusal(peer):
+    """What it is told of a message that cannot be stored."""
+    await peer.send_text('{"type": "chat_message", "content": "plain words", "id": "q"}')
+    while (message := json.loads(await peer.receive_text()))["type"] != "error":
+        assert message.get("content") != "plain words"
+    return message["code"], message["id"]
+
+
+async def test_a_disk_that_is_full_refuses_messages_until_there_is_room_again(tmp_path):
+    key = generate_key(2048)
+    accepted, streams = {}, [[] for _ in range(READERS)]
+    async with Server(tmp_path) as server:
+        async with plain_client(server, key) as plain, people(server, key, accepted, streams, pause=0.02):
+            await until(lambda: len(accepted) > WRITERS)
+            pid = server.process.process.pid
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            largest = max(file.stat().st_size for file in (tmp_path / "data").iterdir())
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest + 100_000, hard))
+            await server.process.read_until("free some space")
+            assert await refusal(plain) == ("not_stored", "q")
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+            await server.process.read_until("messages are stored again")
+            before = len(accepted)
+            await until(lambda: len(accepted) > before + WRITERS)
+        async with client(server, "judge", key) as chat:
+            stored = await whole_history(chat)
+    check(stored, accepted, streams)
+    assert "plain words" not in [message.content for message in stored]
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chat.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_file_that_another_process_holds_refuses_messages_until_it_lets_go(tmp_path):
+    key = generate_key(2048)
+    accepted, streams = {}, [[] for _ in range(READERS)]
+    async with Server(tmp_path) as server:
+        async with plain_client(server, key) as plain, people(server, key, accepted, streams, pause=0.02):
+            await until(lambda: len(accepted) > WRITERS)
+            with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chat.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                await server.process.read_until("another process holds the file")
+                assert await refusal(plain) == ("not_stored", "q")
+                other.execute("ROLLBACK")
+            await server.process.read_until("messages are stored again")
+            before = len(accepted)
+            await until(lambda: len(accepted) > before + WRITERS)
+        async with client(server, "judge", key) as chat:
+            stored = await whole_history(chat)
+    check(stored, accepted, streams)
+
+
+async def test_a_user_is_told_when_the_server_never_comes_back(tmp_path):
+    key = generate_key(2048)
+    async with Server(tmp_path) as server, client(server, "alice", key, reconnect=False) as chat:
+        await chat.join("lobby")
+        await server.kill()
+        with pytest.raises(ConnectionLost):
+            await chat.say("anybody?")
+        await server.start()
