@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from chat_actors import __version__
 from chat_actors.cli.chat import chat_in_lines
+from chat_actors.cli.data import backup, export_room, import_room, users
+from chat_actors.cli.flags import load_from_flags, settings_flags
 from chat_actors.client import (
     ConnectionLost,
     KeyFileError,
@@ -24,11 +24,10 @@ from chat_actors.client import (
     save_key,
 )
 from chat_actors.server.serve import CannotListen, serve
-from chat_actors.server.settings_sources import Loaded, SettingsError, describe, load_settings
+from chat_actors.server.settings_sources import describe
 from chat_actors.server.transport import UntestedVersion
 from chat_actors.storage import StorageError
 
-BAD_SETTINGS = 2
 FAILED = 1
 PROGRAM = "chat-actors"
 
@@ -37,33 +36,6 @@ PROGRAM = "chat-actors"
 @click.version_option(__version__, prog_name="chat-actors")
 def main() -> None:
     """A chat server whose users are key pairs, and a first client for it."""
-
-
-def _settings_flags(command: Any) -> Any:
-    for flag, help_text in (
-        ("--bind", "Where to listen: host:port, [ipv6]:port or unix:/path."),
-        ("--certfile", "TLS certificate chain (PEM)."),
-        ("--keyfile", "TLS private key (PEM)."),
-        ("--dir", "Folder of the accounts."),
-    ):
-        command = click.option(flag, help=help_text)(command)
-    command = click.option(
-        "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
-    )(command)
-    return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
-
-
-def _load(config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]) -> Loaded:
-    sections = {"dir": "data"}
-    named: dict[str, object] = {f"{sections.get(name, 'server')}.{name}": value for name, value in flags.items()}
-    for assignment in assignments:
-        key, _, value = assignment.partition("=")
-        named[key] = value
-    try:
-        return load_settings(config, os.environ, named)
-    except SettingsError as error:
-        click.echo(f"chat-actors: {error}", err=True)
-        sys.exit(BAD_SETTINGS)
 
 
 def _program(started_as: str) -> str:
@@ -75,17 +47,17 @@ def _program(started_as: str) -> str:
 
 
 @main.command("serve")
-@_settings_flags
+@settings_flags
 def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
     """Run the server until Ctrl+C."""
-    settings = _load(config, assignments, flags).settings
+    settings = load_from_flags(config, assignments, flags).settings
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
 
     def announce(url: str) -> None:
-        accounts = Path(settings.data.dir).absolute()
+        folder = Path(settings.data.dir).absolute()
         program = _program(sys.argv[0])
-        click.echo(f"chat-actors {__version__} is listening on {url}\n  accounts are kept in {accounts}")
+        click.echo(f"chat-actors {__version__} is listening on {url}\n  everything is kept in {folder}")
         if url.startswith("http"):  # the client has no way to a Unix socket
             click.echo(f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}")
         click.echo("  to stop:  Ctrl+C")
@@ -98,10 +70,10 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: st
 
 
 @main.command("check-config")
-@_settings_flags
+@settings_flags
 def check_config(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
     """Print the settings in force and where each came from."""
-    click.echo(describe(_load(config, assignments, flags)))
+    click.echo(describe(load_from_flags(config, assignments, flags)))
 
 
 @main.command()
@@ -132,3 +104,7 @@ def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
         sys.exit(FAILED)
     except KeyboardInterrupt:
         pass
+
+
+for command in (backup, export_room, import_room, users):
+    main.add_command(command)

@@ -35,10 +35,15 @@ CATCH_UP_WITHIN = 1.0
 """Seconds that rooms with messages waiting get to hand them out, before their members are sent away."""
 
 
+def data_file(data: DataSettings) -> Path:
+    """The SQLite file."""
+    return Path(data.dir) / DATA_FILE
+
+
 async def open_storage(settings: Settings) -> Storage:
     """What `[data]` says: the accounts in `data.dir`, and the journal. Raises `StorageError`."""
     data = settings.data
-    file = await SqliteFile.open(Path(data.dir) / DATA_FILE, durability=data.durability)
+    file = await SqliteFile.open(data_file(data), durability=data.durability, exclusive=True)
     return Storage(SqliteAccounts(file), _journal(data, file), Retention(data.keep_messages, data.keep_days))
 
 

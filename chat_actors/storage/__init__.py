@@ -20,7 +20,7 @@ from chat_actors.storage.journal import (
 )
 from chat_actors.storage.memory_accounts import MemoryAccounts
 from chat_actors.storage.memory_journal import MemoryJournal
-from chat_actors.storage.sqlite_accounts import SqliteAccounts
+from chat_actors.storage.sqlite_accounts import SqliteAccounts, User
 from chat_actors.storage.sqlite_file import SqliteFile
 from chat_actors.storage.sqlite_journal import SqliteJournal
 
@@ -46,4 +46,5 @@ __all__ = [
     "SqliteJournal",
     "StorageError",
     "StoredMessage",
+    "User",
 ]

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+
+import msgspec
 
 from chat_actors.storage.sqlite_file import SqliteFile
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user, and since when there is one: UTC in ISO 8601."""
+
+    user_id: str
+    created_at: str
 
 
 class SqliteAccounts:
@@ -30,6 +40,23 @@ class SqliteAccounts:
             return None if row is None else bytes(row[0])
 
         return await self._file.read("read a key", select)
+
+    async def users(self) -> Sequence[User]:
+        """All users, in the order of their ids."""
+
+        def select(connection: sqlite3.Connection) -> Sequence[User]:
+            rows = connection.execute("SELECT user_id, created_at FROM accounts ORDER BY user_id")
+            return [User(user_id, created_at) for user_id, created_at in rows]
+
+        return await self._file.read("list the users", select)
+
+    async def remove(self, user_id: str) -> bool:
+        """Forget a user's key: whoever registers the id next has it. Whether there was one. Messages stay."""
+
+        def delete(connection: sqlite3.Connection) -> bool:
+            return connection.execute("DELETE FROM accounts WHERE user_id = ?", (user_id,)).rowcount == 1
+
+        return await self._file.write("remove a user", delete)
 
     async def aclose(self) -> None:
         if not self._is_closed:

@@ -12,10 +12,14 @@ import anyio
 import anyio.to_thread
 
 from chat_actors.storage.errors import StorageError
+from chat_actors.storage.file_lock import FileLock, InUse
 from chat_actors.storage.sqlite_schema import MIGRATIONS, SchemaTooNew, migrate
 
 Result = TypeVar("Result")
 Durability: TypeAlias = Literal["os", "disk"]
+
+PAGES_AT_ONCE = 1000
+"""Pages (of 4 KiB) that a copy takes between two reports of its progress."""
 
 _SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
 
@@ -32,8 +36,11 @@ class SqliteFile:
     each commit waits for the disk.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection) -> None:
+    def __init__(
+        self, path: Path, writer: sqlite3.Connection, reader: sqlite3.Connection, lock: FileLock | None
+    ) -> None:
         self.path = path
+        self._lock = lock
         self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = (writer, reader)
         self._one_writer = anyio.CapacityLimiter(1)
         self._one_reader = anyio.CapacityLimiter(1)
@@ -45,14 +52,27 @@ class SqliteFile:
         path: Path,
         *,
         durability: Durability = "os",
+        exclusive: bool = False,
         busy_timeout: float = 2.0,
         migrations: Sequence[str] = MIGRATIONS,
     ) -> SqliteFile:
         """Open the file, made if missing (0600, its folder 0700), and bring its schema up to date.
 
-        `busy_timeout`: seconds to wait for another process that holds the file. Raises `StorageError`.
+        `exclusive`: for one process that wants so at a time; a server does, since nobody would tell its rooms of what
+        another one writes. `busy_timeout`: seconds to wait for a process that holds the file. Raises `StorageError`.
         """
-        return cls(path, *await anyio.to_thread.run_sync(_open, path, durability, busy_timeout, migrations))
+
+        def open_all() -> SqliteFile:
+            _make_file(path)
+            lock = _take_lock(path) if exclusive else None
+            try:
+                return cls(path, *_connect(path, durability, busy_timeout, migrations), lock)
+            except BaseException:
+                if lock is not None:
+                    lock.release()
+                raise
+
+        return await anyio.to_thread.run_sync(open_all)
 
     def share(self) -> None:
         """One more storage uses the file, until it calls `aclose`."""
@@ -93,6 +113,39 @@ class SqliteFile:
 
         return await anyio.to_thread.run_sync(look, limiter=self._one_reader)
 
+    async def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        """Copy everything that is committed now to a new file (0600), while others go on writing to this one.
+
+        `progress(pages left, pages in all)` is called in a thread. The file is there under its name once it is whole.
+        Raises `StorageError`, also if there is such a file.
+        """
+
+        def copy() -> None:
+            _, reader = self._open_connections("back up")
+            partial = path.with_name(path.name + ".partial")
+            try:
+                if path.exists():
+                    raise FileExistsError(17, "there is such a file already")
+                partial.unlink(missing_ok=True)
+                partial.touch(mode=0o600)
+                with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as target:
+                    # A read transaction held all the while: without it, each commit of the server would begin the copy
+                    # anew, and on a busy one it would never end.
+                    reader.execute("BEGIN")
+                    try:
+                        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                        reader.backup(
+                            target, pages=PAGES_AT_ONCE, progress=lambda _, left, total: progress(left, total)
+                        )
+                    finally:
+                        reader.execute("ROLLBACK")
+                partial.rename(path)
+            except (OSError, sqlite3.Error) as error:
+                partial.unlink(missing_ok=True)
+                raise storage_error("back up", path, error) from error
+
+        await anyio.to_thread.run_sync(copy, limiter=self._one_reader)
+
     def _open_connections(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
             raise StorageError(action, str(self.path), "it is closed", "the server is stopping")
@@ -108,13 +161,30 @@ class SqliteFile:
             connections, self._connections = self._connections, None
             for connection in reversed(connections or ()):
                 connection.close()
+            if connections is not None and self._lock is not None:
+                self._lock.release()
 
         with anyio.CancelScope(shield=True):
             async with self._one_reader:
                 await anyio.to_thread.run_sync(close, limiter=self._one_writer)
 
 
-def _open(
+def _make_file(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise storage_error("open the data", path, error) from error
+
+
+def _take_lock(path: Path) -> FileLock:
+    try:
+        return FileLock(path.with_suffix(".lock"))
+    except (InUse, OSError) as error:
+        raise storage_error("open the data", path, error) from error
+
+
+def _connect(
     path: Path, durability: Durability, busy_timeout: float, migrations: Sequence[str]
 ) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     def connect() -> sqlite3.Connection:
@@ -125,14 +195,12 @@ def _open(
 
     with contextlib.ExitStack() as opened:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
             writer, reader = connect(), connect()
             writer.execute("PRAGMA journal_mode = WAL")
             writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[durability]}")
             migrate(writer, migrations)
             reader.execute("PRAGMA query_only = ON")
-        except (OSError, sqlite3.Error, SchemaTooNew) as error:
+        except (sqlite3.Error, SchemaTooNew) as error:
             raise storage_error("open the data", path, error) from error
         opened.pop_all()
     return writer, reader
@@ -144,6 +212,10 @@ def storage_error(action: str, path: Path, error: Exception) -> StorageError:
     match error:
         case SchemaTooNew():
             remedy = "run the newer chat-actors, or point data.dir elsewhere"
+        case FileExistsError():
+            remedy = "name another, or remove that"
+        case InUse():
+            remedy = "end that first, or point data.dir elsewhere"
         case sqlite3.Error() if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             remedy = "another process holds the file: stop it, or wait and try again"
         case sqlite3.Error() if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):

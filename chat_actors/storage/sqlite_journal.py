@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from chat_actors.storage.errors import StorageError
@@ -29,6 +29,7 @@ ROOMS_IN_A_STEP = 200
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+_INSERT = "INSERT INTO messages (room, seq, user_id, content, at) VALUES (?, ?, ?, ?, ?)"
 _OLDEST = "SELECT seq, user_id, content, at FROM messages WHERE room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?"
 _NEWEST = _OLDEST.replace("ORDER BY seq", "ORDER BY seq DESC")
 
@@ -82,6 +83,14 @@ class SqliteJournal:
 
         more, self._pruned_room = await self._file.write("remove messages", step)
         return more
+
+    async def load(self, room_id: str, messages: Iterator[tuple[str, str, datetime]]) -> int:
+        """Append messages (user id, content, time) under new numbers: all of them, or none if the iterator raises.
+
+        One transaction, whatever their number; in a thread, from where the iterator is called. How many there were.
+        """
+        self._check_open("store messages")
+        return await self._file.write("store messages", lambda connection: _load(connection, room_id, messages))
 
     async def aclose(self) -> None:
         if not self._is_closed:
@@ -143,12 +152,35 @@ def _append(connection: sqlite3.Connection, append: Append, at: int) -> Appended
         messages.append(StoredMessage(last, draft.user_id, draft.content, stamp))
         receipts.append(Receipt(last, stamp, True))
     if rows:
-        connection.executemany("INSERT INTO messages (room, seq, user_id, content, at) VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany(_INSERT, rows)
         connection.execute("UPDATE rooms SET last_seq = ? WHERE id = ?", (last, room))
     return Appended(messages, receipts)
 
 
-def _receipt_of(connection: sqlite3.Connection, room: int | None, draft: Draft) -> Receipt | None:
+def _find_or_make_room(connection: sqlite3.Connection, room_id: str) -> tuple[int, int]:
+    """The room's key and its last number."""
+    found = _find_room(connection, room_id)
+    if found is not None:
+        return found[0], found[2]
+    return int(connection.execute("INSERT INTO rooms (room_id) VALUES (?)", (room_id,)).lastrowid or 0), 0
+
+
+def _load(connection: sqlite3.Connection, room_id: str, messages: Iterator[tuple[str, str, datetime]]) -> int:
+    room, before = _find_or_make_room(connection, room_id)
+    last = before
+
+    def rows() -> Iterator[tuple[int, int, str, str, int]]:
+        nonlocal last
+        for user_id, content, at in messages:
+            last += 1
+            yield room, last, user_id, content, _milliseconds(at)
+
+    connection.executemany(_INSERT, rows())
+    connection.execute("UPDATE rooms SET last_seq = ? WHERE id = ?", (last, room))
+    return last - before
+
+
+def _receipt_of(connection: sqlite3.Connection, room: int, draft: Draft) -> Receipt | None:
     row = connection.execute(
         "SELECT seq, at FROM receipts WHERE room = ? AND user_id = ? AND client_msg_id = ?",
         (room, draft.user_id, draft.client_msg_id),

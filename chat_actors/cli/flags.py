@@ -1,0 +1,44 @@
+"""The flags that commands share: settings from a file, from flags, and from the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chat_actors.server.settings_sources import Loaded, SettingsError, load_settings
+
+BAD_SETTINGS = 2
+"""Exit code."""
+
+
+def settings_flags(command: Any) -> Any:
+    """The flags of a command that takes all settings."""
+    for flag, help_text in (
+        ("--bind", "Where to listen: host:port, [ipv6]:port or unix:/path."),
+        ("--certfile", "TLS certificate chain (PEM)."),
+        ("--keyfile", "TLS private key (PEM)."),
+        ("--dir", "Folder of the accounts and messages."),
+    ):
+        command = click.option(flag, help=help_text)(command)
+    command = click.option(
+        "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
+    )(command)
+    return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
+
+
+def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]) -> Loaded:
+    """The settings in force; ends the program with one line if they are bad."""
+    sections = {"dir": "data"}
+    named: dict[str, object] = {f"{sections.get(name, 'server')}.{name}": value for name, value in flags.items()}
+    for assignment in assignments:
+        key, _, value = assignment.partition("=")
+        named[key] = value
+    try:
+        return load_settings(config, os.environ, named)
+    except SettingsError as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(BAD_SETTINGS)

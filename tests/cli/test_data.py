@@ -1,0 +1,181 @@
+"""The commands for what is kept, as an operator runs them."""
+
+import json
+import signal
+import sqlite3
+import stat
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from chat_actors.client import connect, generate_key
+from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
+from tests.cli.test_commands import PROGRAM, Process, serve
+
+pytestmark = pytest.mark.anyio
+NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, tzinfo=UTC)
+
+
+def run(*arguments, stdin=b""):
+    done = subprocess.run([*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture
+async def folder(tmp_path):
+    """Data with two users, and 1,234 messages in a room of which the oldest 100 are gone."""
+    file = await SqliteFile.open(tmp_path / "data" / "chat.db")
+    accounts, journal = SqliteAccounts(file), SqliteJournal(file)
+    await accounts.register("alice", b"key")
+    await accounts.register("bob", b"key")
+    contents = [f"{n} \u2028\x00 \U0001f600" for n in range(1234)]
+    for n, content in enumerate(contents):
+        if n % 100 == 0:
+            batch = [Draft("alice", content) for content in contents[n : n + 100]]
+            await journal.commit([Append("red", batch)], NOON + timedelta(seconds=n))
+    await journal.prune(Retention(keep_messages=1134), NOON)
+    await journal.aclose()
+    await accounts.aclose()
+    return tmp_path / "data"
+
+
+async def test_a_room_that_is_exported_and_imported_is_the_same_but_for_its_numbers(folder, tmp_path):
+    code, out, err = run("export", "red", "--dir", folder)
+    assert (code, err) == (0, "")
+    lines = [json.loads(line) for line in out.strip().split("\n")]
+    assert [line["seq"] for line in lines] == list(range(101, 1235))
+    assert lines[0] == {
+        "seq": 101,
+        "userId": "alice",
+        "content": "100 \u2028\x00 \U0001f600",
+        "timestamp": "2026-01-01T12:01:40.005Z",
+    }
+    code, _, err = run("export", "red", "--dir", folder, "--out", tmp_path / "red.jsonl")
+    assert (code, (tmp_path / "red.jsonl").read_text()) == (0, out)
+    for source in (("import", "blue", tmp_path / "red.jsonl"), ("import", "green")):
+        code, _, err = run(*source, "--dir", folder, stdin=out.encode())
+        assert (code, err) == (0, f"1134 messages are now in {source[1]}\n")
+        again = [json.loads(line) for line in run("export", source[1], "--dir", folder)[1].strip().split("\n")]
+        assert [line.pop("seq") for line in again] == list(range(1, 1135))
+        assert again == [{key: value for key, value in line.items() if key != "seq"} for line in lines]
+
+
+async def test_an_import_into_a_room_with_messages_must_be_meant(folder):
+    line = b'{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00+02:00"}\n'
+    code, _, err = run("import", "red", "--dir", folder, stdin=line)
+    assert code == 1
+    assert "add --append" in err
+    assert run("import", "red", "--append", "--dir", folder, stdin=line)[0] == 0
+    last = json.loads(run("export", "red", "--dir", folder)[1].splitlines()[-1])
+    assert last == {"seq": 1235, "userId": "bob", "content": "hi", "timestamp": "2025-12-31T22:00:00.000Z"}
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("nonsense", "line 3: "),
+        ('{"userId": "bob", "content": "hi"}', "line 3: Object missing required field `timestamp`"),
+        ('{"userId": "b b", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}', "cannot be a user id"),
+        ('{"userId": "bob", "content": "", "timestamp": "2026-01-01T00:00:00Z"}', "the content is empty"),
+        ('{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00"}', "no time zone"),
+    ],
+)
+async def test_a_bad_line_is_named_and_nothing_is_imported(folder, line, problem):
+    good = '{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}\n'
+    code, _, err = run("import", "blue", "--dir", folder, stdin=f"{good}\n{line}\n{good}".encode())
+    assert code == 1
+    assert problem in err
+    assert "nothing was imported" in err
+    assert len(err.splitlines()) == 1
+    assert run("export", "blue", "--dir", folder)[2] == "chat-actors: nothing was ever said in a room 'blue'\n"
+
+
+async def test_while_a_server_runs_one_may_look_but_not_change(tmp_path):
+    server, url = await serve(tmp_path)
+    folder = tmp_path / "data"
+    async with server:
+        async with connect(url, "alice", generate_key(2048)) as chat:
+            await chat.join("red")
+            await chat.say("hello")
+            assert json.loads(run("export", "red", "--dir", folder)[1])["content"] == "hello"
+            assert run("users", "list", "--dir", folder)[1].startswith("alice\t20")
+            assert run("backup", tmp_path / "copy.db", "--dir", folder)[0] == 0
+            line = b'{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}'
+            for change in (("import", "blue"), ("users", "remove", "alice", "--yes")):
+                code, _, err = run(*change, "--dir", folder, stdin=line)
+                assert code == 1
+                assert f"process {server.process.pid} is using it; end that first" in err
+            second = await Process.start("serve", "--bind", "127.0.0.1:0", "--dir", folder)
+            code, output = await second.finish()
+            assert code == 1
+            assert f"process {server.process.pid} is using it" in output
+        server.process.send_signal(signal.SIGKILL)
+        await server.finish()
+    assert run("users", "remove", "alice", "--yes", "--dir", folder)[0] == 0
+
+
+async def test_a_backup_is_whole_private_and_never_over_another_file(folder, tmp_path):
+    copy = tmp_path / "copy.db"
+    code, _, err = run("backup", copy, "--dir", folder)
+    assert (code, err) == (0, f"{copy} holds all accounts and messages; keep it to yourself\n")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    database = sqlite3.connect(copy)
+    assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+    for leftover in tmp_path.glob("copy.db-*"):
+        leftover.unlink()
+    code, _, err = run("backup", copy, "--dir", folder)
+    assert code == 1
+    assert "name another, or remove that" in err
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    copy.rename(restored / "chat.db")
+    assert run("export", "red", "--dir", restored)[1] == run("export", "red", "--dir", folder)[1]
+    assert not list(tmp_path.glob("*.partial"))
+
+
+async def test_a_backup_is_of_one_moment_while_others_write(tmp_path):
+    file = await SqliteFile.open(tmp_path / "chat.db")
+    journal = SqliteJournal(file)
+    for _ in range(30):
+        await journal.commit([Append("red", [Draft("ann", "x" * 1000) for _ in range(200)])], NOON)
+    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None, check_same_thread=False)
+    reports = []
+
+    def write_meanwhile(left, total):
+        reports.append((left, total))
+        other.execute("INSERT INTO rooms (room_id) VALUES (?)", (f"meanwhile {len(reports)}",))
+
+    before = (await journal.extent("red")).last
+    await file.copy_to(tmp_path / "copy.db", write_meanwhile)
+    other.close()
+    await journal.aclose()
+    assert len(reports) > 1
+    assert reports[-1][0] == 0
+    copied = await SqliteFile.open(tmp_path / "copy.db")
+    journal = SqliteJournal(copied)
+    assert (await journal.extent("red")).last == before
+    rooms = await copied.read("count", lambda database: database.execute("SELECT count(*) FROM rooms").fetchone())
+    assert rooms == (1,)
+    await journal.aclose()
+
+
+async def test_users_are_listed_and_removed_after_a_question(folder):
+    assert [line.split("\t")[0] for line in run("users", "list", "--dir", folder)[1].splitlines()] == ["alice", "bob"]
+    code, _, err = run("users", "remove", "alice", "--dir", folder, stdin=b"n\n")
+    assert code == 1
+    assert "nothing was removed" in err
+    assert run("users", "remove", "alice", "--dir", folder, stdin=b"y\n")[0] == 0
+    assert run("users", "list", "--dir", folder)[1].startswith("bob\t")
+    code, _, err = run("users", "remove", "alice", "--yes", "--dir", folder)
+    assert code == 1
+    assert "there is no user 'alice'" in err
+
+
+@pytest.mark.parametrize("command", [("export", "red"), ("backup", "x"), ("users", "list"), ("import", "red")])
+async def test_where_there_are_no_data_none_are_made(tmp_path, command):
+    code, _, err = run(*command, "--dir", tmp_path / "nowhere")
+    assert code == 1
+    assert "there are no data in" in err
+    assert not (tmp_path / "nowhere").exists()
