@@ -36,7 +36,8 @@ class SessionFactory(Protocol):
         peer: Peer,
         *,
         limits: Limits,
-        accounts: Ref[RegistrarMessage],
+        accounts: Accounts,
+        registrar: Ref[RegistrarMessage],
         journal: Journal | None,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
@@ -74,7 +75,13 @@ def start_chat(
         journaling = Journaling(writer, storage.journal)
     directory = system.spawn_named("rooms", Directory, now, journaling, room)
     make_session = partial(
-        session, limits=limits, accounts=registrar, journal=storage.journal, now=now, random_bytes=random_bytes
+        session,
+        limits=limits,
+        accounts=storage.accounts,
+        registrar=registrar,
+        journal=storage.journal,
+        now=now,
+        random_bytes=random_bytes,
     )
     gate = system.spawn_named("sessions", Gate, GateState(), limits, make_session)
     return Chat(gate, directory)

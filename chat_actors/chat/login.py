@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import anyio
 
-from chat_actors.chat import registrar
 from chat_actors.chat.limits import Limits
-from chat_actors.identity import Challenge, SignatureUndecodable, issue, verify
+from chat_actors.chat.registrar import Register as AskToRegister
+from chat_actors.chat.registrar import RegistrarMessage
+from chat_actors.identity import Challenge, SignatureUndecodable, issue, load_public_key, verify
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Ref
-from chat_actors.protocol import Authenticate, Refusal, Register, refusals
+from chat_actors.protocol import Authenticate, Refusal, Register, is_user_id, refusals
+from chat_actors.storage import Accounts, StorageError
+
+logger = logging.getLogger(__name__)
 
 ASK_TIMEOUT = 10.0
 """Seconds that a session waits for the registrar before it says that the server is busy."""
@@ -19,18 +24,20 @@ ASK_TIMEOUT = 10.0
 class Login:
     """The part of a session that deals with keys."""
 
-    __slots__ = ("_accounts", "_address", "_challenge", "_challenge_seconds", "_random_bytes")
+    __slots__ = ("_accounts", "_address", "_challenge", "_challenge_seconds", "_random_bytes", "_registrar")
 
     def __init__(
         self,
         address: str,
         limits: Limits,
-        accounts: Ref[registrar.RegistrarMessage],
+        accounts: Accounts,
+        registrar: Ref[RegistrarMessage],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._address = address
         self._challenge_seconds = limits.challenge_seconds
         self._accounts = accounts
+        self._registrar = registrar
         self._random_bytes = random_bytes
         self._challenge: Challenge | None = None
 
@@ -41,9 +48,9 @@ class Login:
 
     async def register(self, command: Register) -> Refusal | None:
         """Put a new user's key into the accounts. Why not, or None."""
-        request = registrar.Register(command.user_id, command.public_key, self._address)
+        request = AskToRegister(command.user_id, command.public_key, self._address)
         try:
-            return await self._accounts.ask(request, timeout=ASK_TIMEOUT)
+            return await self._registrar.ask(request, timeout=ASK_TIMEOUT)
         except (ActorStopped, AskFailed, AskTimeout):
             return refusals.INTERNAL_FAILURE
 
@@ -51,11 +58,10 @@ class Login:
         """Check the signature of the challenge, which is used up whatever comes of it. Why not, or None."""
         challenge, self._challenge = self._challenge, None
         try:
-            key = await self._accounts.ask(registrar.FindKey(command.user_id), timeout=ASK_TIMEOUT)
-        except (ActorStopped, AskFailed, AskTimeout):
+            key = await self._accounts.key_of(command.user_id) if is_user_id(command.user_id) else None
+        except StorageError as error:
+            logger.error("authentication refused: %s", error)
             return refusals.INTERNAL_FAILURE
-        if isinstance(key, Refusal):
-            return key
         if key is None:
             return refusals.USER_NOT_REGISTERED
         if challenge is None:
@@ -63,6 +69,6 @@ class Login:
         if challenge.is_expired(anyio.current_time(), self._challenge_seconds):
             return refusals.CHALLENGE_EXPIRED
         try:
-            return None if verify(key, challenge, command.signature) else refusals.INVALID_SIGNATURE
+            return None if verify(load_public_key(key), challenge, command.signature) else refusals.INVALID_SIGNATURE
         except SignatureUndecodable:
             return refusals.AUTHENTICATION_FAILED

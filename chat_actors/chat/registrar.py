@@ -1,4 +1,4 @@
-"""The registrar: the one actor that knows the accounts."""
+"""The registrar: the one actor that makes accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
-from chat_actors.identity import AttemptLimit, KeyRefused, PublicKey, load_public_key, network_of, parse_public_key
+from chat_actors.identity import AttemptLimit, KeyRefused, network_of, parse_public_key
 from chat_actors.kernel import Actor, Escalate, Request, Restart, StopReason, handles
 from chat_actors.protocol import Refusal, is_user_id, refusals
 from chat_actors.storage import Accounts, StorageError
@@ -26,17 +26,11 @@ class Register(Request["Refusal | None"], msgspec.Struct, frozen=True):
     address: str
 
 
-class FindKey(Request["PublicKey | Refusal | None"], msgspec.Struct, frozen=True):
-    """The key of a user; None if there is no such user; a refusal if it cannot be found out now."""
-
-    user_id: str
-
-
-RegistrarMessage: TypeAlias = Register | FindKey
+RegistrarMessage: TypeAlias = Register
 
 
 class Registrar(Actor[RegistrarMessage]):
-    """Registers users and finds their keys, one request after the other, so that the accounts need no lock.
+    """Registers users, one after the other, so that nothing comes between a look and what follows from it.
 
     A storage that fails is answered with a refusal and logged; the next request tries again.
     """
@@ -73,17 +67,6 @@ class Registrar(Actor[RegistrarMessage]):
             return refusals.INTERNAL_FAILURE
         self.context.events.publish(events.UserRegistered(request.user_id, request.address))
         return None
-
-    @handles
-    async def find_key(self, request: FindKey) -> PublicKey | Refusal | None:
-        if not is_user_id(request.user_id):
-            return None
-        try:
-            spki = await self._accounts.key_of(request.user_id)
-        except StorageError as error:
-            logger.error("authentication refused: %s", error)
-            return refusals.INTERNAL_FAILURE
-        return None if spki is None else load_public_key(spki)
 
     async def on_stop(self, reason: StopReason) -> None:
         await self._accounts.aclose()

@@ -9,12 +9,13 @@ from typing import TypeAlias, assert_never
 import anyio
 import msgspec
 
-from chat_actors.chat import events, registrar
+from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
 from chat_actors.chat.lookup import look_up
 from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block, Outbox
+from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import NotInRoom
 from chat_actors.chat.room_messages import Post as PostToRoom
 from chat_actors.identity import TokenBucket
@@ -54,7 +55,7 @@ from chat_actors.protocol import (
     refusals,
     retry_after,
 )
-from chat_actors.storage import Journal
+from chat_actors.storage import Accounts, Journal
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -108,7 +109,8 @@ class SessionActor(Actor[SessionMessage]):
         peer: Peer,
         *,
         limits: Limits,
-        accounts: Ref[registrar.RegistrarMessage],
+        accounts: Accounts,
+        registrar: Ref[RegistrarMessage],
         journal: Journal | None,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
@@ -118,7 +120,7 @@ class SessionActor(Actor[SessionMessage]):
         self._limits = limits
         self._journal = journal
         self._now = now
-        self._login = Login(peer.address, limits, accounts, random_bytes)
+        self._login = Login(peer.address, limits, accounts, registrar, random_bytes)
         self._frames = TokenBucket(limits.messages_per_second, limits.message_burst)
         self._moves = TokenBucket(limits.rooms_per_minute / 60, limits.rooms_per_minute)
         self._overdue: Timer | None = None

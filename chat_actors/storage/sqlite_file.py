@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -25,7 +27,10 @@ _SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
 
 
 class SqliteFile:
-    """One connection that writes and one that reads, each used by one worker thread at a time.
+    """One connection that writes and one that reads, each with a thread of its own.
+
+    What waits for a thread is taken by the thread itself, one after the other, without a turn of the event loop in
+    between: when two thousand clients come back at once, a turn takes long.
 
     All that writes to the file shares the one connection and waits for its turn: of two connections, the one that finds
     the file locked sleeps and tries again, and beside a busy one it may do so until it gives up. In WAL mode reading
@@ -42,8 +47,8 @@ class SqliteFile:
         self.path = path
         self._lock = lock
         self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = (writer, reader)
-        self._one_writer = anyio.CapacityLimiter(1)
-        self._one_reader = anyio.CapacityLimiter(1)
+        self._writing = ThreadPoolExecutor(1, "sqlite-writer")
+        self._reading = ThreadPoolExecutor(1, "sqlite-reader")
         self._users = 0
 
     @classmethod
@@ -81,7 +86,7 @@ class SqliteFile:
     async def write(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work` as one transaction, in a thread. Raises `StorageError`, and then nothing has changed.
 
-        If the caller is cancelled, the thread finishes what it has begun; so it is done as a whole, or not at all.
+        If the caller is cancelled, the thread finishes what it has begun: it is done as a whole, or not at all.
         """
 
         def transact() -> Result:
@@ -99,7 +104,7 @@ class SqliteFile:
                 raise storage_error(action, self.path, error) from error
             return result
 
-        return await anyio.to_thread.run_sync(transact, limiter=self._one_writer)
+        return await asyncio.wrap_future(self._writing.submit(transact))
 
     async def read(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work` in a thread, on what has been committed. Raises `StorageError`."""
@@ -111,7 +116,7 @@ class SqliteFile:
             except sqlite3.Error as error:
                 raise storage_error(action, self.path, error) from error
 
-        return await anyio.to_thread.run_sync(look, limiter=self._one_reader)
+        return await asyncio.wrap_future(self._reading.submit(look))
 
     async def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
         """Copy everything that is committed now to a new file (0600), while others go on writing to this one.
@@ -144,7 +149,7 @@ class SqliteFile:
                 partial.unlink(missing_ok=True)
                 raise storage_error("back up", path, error) from error
 
-        await anyio.to_thread.run_sync(copy, limiter=self._one_reader)
+        await asyncio.wrap_future(self._reading.submit(copy))
 
     def _open_connections(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
@@ -164,9 +169,13 @@ class SqliteFile:
             if connections is not None and self._lock is not None:
                 self._lock.release()
 
+        def close_after_reading() -> None:
+            self._reading.shutdown()
+            close()
+
         with anyio.CancelScope(shield=True):
-            async with self._one_reader:
-                await anyio.to_thread.run_sync(close, limiter=self._one_writer)
+            await asyncio.wrap_future(self._writing.submit(close_after_reading))
+        self._writing.shutdown()
 
 
 def _make_file(path: Path) -> None:
@@ -188,7 +197,7 @@ def _connect(
     path: Path, durability: Durability, busy_timeout: float, migrations: Sequence[str]
 ) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     def connect() -> sqlite3.Connection:
-        # check_same_thread=False: anyio's worker threads change; the limiters let only one at a time in.
+        # check_same_thread=False: made in one thread, and then used in another one alone.
         connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
         opened.callback(connection.close)
         return connection

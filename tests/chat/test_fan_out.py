@@ -44,11 +44,15 @@ def heard_by(one):
     return [text for block in blocks_for(one) for text in block]
 
 
+def enter(fan_out, one):
+    return fan_out.enter(one, messages.joined(one.user_id, "red"))
+
+
 def fan_out_with(*names):
     fan_out = FanOut("red")
     people = [member(name) for name in names]
     for one in people:
-        fan_out.enter(one)
+        enter(fan_out, one)
     fan_out.hand_out()
     for one in people:
         blocks_for(one)
@@ -59,7 +63,7 @@ def test_many_joins_in_one_turn_are_one_block_for_each_who_was_there():
     fan_out, (ann,) = fan_out_with("ann")
     newcomers = [member(name) for name in "bcdef"]
     for one in newcomers:
-        fan_out.enter(one)
+        enter(fan_out, one)
     fan_out.hand_out()
     assert blocks_for(ann) == [["+b", "+c", "+d", "+e", "+f"]]
     assert blocks_for(newcomers[0]) == [["joined"], ["+c", "+d", "+e", "+f"]]
@@ -70,7 +74,7 @@ def test_who_comes_and_goes_in_one_turn_hears_what_was_said_meanwhile():
     fan_out, (ann,) = fan_out_with("ann")
     bob = member("bob")
     fan_out.add(said("before"))
-    fan_out.enter(bob)
+    enter(fan_out, bob)
     fan_out.add(said("meanwhile"))
     assert fan_out.leave(bob.session) == "bob"
     fan_out.add(said("after"))
@@ -82,7 +86,7 @@ def test_who_comes_and_goes_in_one_turn_hears_what_was_said_meanwhile():
 def test_who_joins_the_room_that_they_are_in_keeps_the_order():
     fan_out, (ann, ben) = fan_out_with("ann", "ben")
     fan_out.add(said("before"))
-    fan_out.enter(ann)
+    enter(fan_out, ann)
     fan_out.add(said("after"))
     fan_out.hand_out()
     assert heard_by(ann) == ["before", "joined", "after"]
@@ -93,7 +97,7 @@ def test_a_second_connection_of_a_user_is_no_news_and_hears_from_then_on():
     fan_out, (ann,) = fan_out_with("ann")
     second = member("ann")
     fan_out.add(said("before"))
-    assert not fan_out.enter(second)
+    assert not enter(fan_out, second)
     fan_out.add(said("after"))
     assert fan_out.leave(second.session) is None
     fan_out.hand_out()
@@ -106,7 +110,7 @@ def test_who_joins_when_the_block_is_full_hears_neither_what_was_before_nor_of_t
     full = "x" * (BLOCK_BYTES - 150)
     fan_out.add(said(full))
     bob = member("b" * 32)
-    fan_out.enter(bob)
+    enter(fan_out, bob)
     fan_out.hand_out()
     assert heard_by(bob) == ["joined"]
     assert heard_by(ann) == [full, "+" + "b" * 32]
@@ -126,7 +130,7 @@ def test_however_turns_are_cut_everybody_hears_the_same(turn, steps):
     for at, (step, who) in enumerate(steps):
         match step:
             case "enter":
-                fan_out.enter(people[who])
+                enter(fan_out, people[who])
                 if who not in here:
                     here.append(who)
                     everybody(f"+{who}", but=who)

@@ -3,7 +3,7 @@ import pytest
 
 from chat_actors.chat import ROOMS, Admit, Peer, QueueOutbox, RoomActor, Storage
 from chat_actors.chat.members import Member
-from chat_actors.chat.registrar import FindKey
+from chat_actors.chat.registrar import Register
 from chat_actors.chat.room_messages import Enter, Post
 from chat_actors.kernel import KernelError, SystemFailed, handles
 from chat_actors.kernel.messages import Failure
@@ -33,9 +33,9 @@ async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(
     runtime = Runtime(Settings(), on_failure=failures.append, storage=Storage(BrokenAccounts()))
     await runtime.start()
     registrar = next(cell.ref for cell in runtime.system.family if cell.path == "/registrar")
-    for _ in range(6):
+    for n in range(6):
         with pytest.raises(KernelError):
-            await registrar.ask(FindKey("alice"), timeout=60)
+            await registrar.ask(Register("alice", "a key", f"192.0.2.{n}"), timeout=60)
     await runtime.system.wait_stopped()
     await anyio.wait_all_tasks_blocked()
     (group,) = failures
