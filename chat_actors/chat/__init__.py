@@ -9,7 +9,8 @@ from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_messages import ROOMS
 from chat_actors.chat.room_state import Journaling, RoomState
-from chat_actors.chat.session import Frame, Peer, SessionActor, SessionMessage, SessionRef
+from chat_actors.chat.session import SessionActor
+from chat_actors.chat.session_messages import Frame, Peer, SessionMessage, SessionRef
 
 __all__ = [
     "ROOMS",

@@ -16,7 +16,8 @@ from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar, RegistrarMessage
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
-from chat_actors.chat.session import Peer, SessionActor
+from chat_actors.chat.session import SessionActor
+from chat_actors.chat.session_messages import Peer
 from chat_actors.kernel import ActorSystem, Ref
 from chat_actors.storage import Accounts, Journal, Retention
 

@@ -12,7 +12,8 @@ from anyio.lowlevel import checkpoint
 from chat_actors.chat import events
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Closing
-from chat_actors.chat.session import Peer, SessionActor, SessionMessage
+from chat_actors.chat.session import SessionActor
+from chat_actors.chat.session_messages import Peer, SessionMessage
 from chat_actors.identity import network_of
 from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Request, Restart, Terminated, handles
 from chat_actors.protocol import CloseCode, retry_after

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import anyio
 import msgspec
@@ -14,10 +14,11 @@ from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
 from chat_actors.chat.lookup import look_up
 from chat_actors.chat.membership import Membership
-from chat_actors.chat.outbox import Block, Outbox
+from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import NotInRoom
 from chat_actors.chat.room_messages import Post as PostToRoom
+from chat_actors.chat.session_messages import Frame, Later, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
     Actor,
@@ -58,37 +59,8 @@ from chat_actors.protocol import (
 from chat_actors.storage import Accounts, Journal
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """One text frame from the client."""
-
-    text: str
-
-
-class Later(msgspec.Struct, frozen=True):
-    """A session's message to itself: a command that could not be carried out in the turn in which it came."""
-
-    command: Command
-
-
 class AuthenticationOverdue(msgspec.Struct, frozen=True):
     """A session's timer to itself."""
-
-
-SessionMessage: TypeAlias = Frame | Later | NotInRoom
-SessionRef: TypeAlias = Ref[SessionMessage]
-
-
-def _nothing_waits() -> None:
-    """For a connection that waits for its session by itself."""
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """The client at the other end: where it comes from, and the way back to it."""
-
-    address: str
-    outbox: Outbox
-    resume: Callable[[], None] = _nothing_waits
-    """Called whenever the session has nothing left to do: its connection may go on reading."""
 
 
 class SessionActor(Actor[SessionMessage]):

@@ -9,13 +9,13 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TypeAlias, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.backoff import Backoff
-from chat_actors.client.conversation import PASSING, Conversation, Done, Event, Gap, NotDone, Resumed
+from chat_actors.client.conversation import PASSING, Conversation, Done, Event, NotDone, Resumed
+from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
 from chat_actors.client.session import Refused
 from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer, websocket_url
 from chat_actors.protocol import Command, ListMembers, ReadHistory, ServerMessage, messages
@@ -30,40 +30,7 @@ EVENTS = 1000
 """Events that may wait to be read. Beyond, the server is not read from."""
 
 
-class Reconnecting(msgspec.Struct, frozen=True):
-    """The connection is lost, and tried for again in so many seconds."""
-
-    seconds: float
-    why: str
-
-
-class Reconnected(msgspec.Struct, frozen=True):
-    """There is a connection again; what was missed comes next."""
-
-
 Answer = TypeVar("Answer")
-ClientEvent: TypeAlias = ServerMessage | Gap | Reconnecting | Reconnected
-
-
-class NotSent(Exception):
-    """The server refused to do what was asked, and would again."""
-
-    def __init__(self, error: messages.Error) -> None:
-        self.text = error.message
-        self.code = error.code
-
-    def __str__(self) -> str:
-        return f"the server refused: {self.text}"
-
-
-class NobodyReads(Exception):
-    """The answer cannot come, since it is behind events that nobody reads. The request may have been carried out."""
-
-    def __init__(self, waiting: int) -> None:
-        self.waiting = waiting
-
-    def __str__(self) -> str:
-        return f"{self.waiting} events wait to be read: iterate over the client, or connect with listen=False"
 
 
 class ChatClient:

@@ -1,0 +1,254 @@
+"""The async client over real sockets: a real server, and a line between them that breaks."""
+
+import asyncio
+import random
+
+import pytest
+
+from chat_actors.chat import Limits, Storage
+from chat_actors.client import (
+    Backoff,
+    ConnectionLost,
+    NobodyReads,
+    NotSent,
+    Reconnected,
+    Reconnecting,
+    Refused,
+    chat_client,
+    connect,
+    generate_key,
+)
+from chat_actors.protocol import messages
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import Settings
+from chat_actors.storage import MemoryAccounts, MemoryJournal
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
+WITHIN = 20.0
+
+
+@pytest.fixture(scope="module")
+def key():
+    return generate_key(2048)
+
+
+def fail_test(error):
+    raise AssertionError("the actor system failed") from error
+
+
+@pytest.fixture
+async def server():
+    storage = Storage(MemoryAccounts(), MemoryJournal(room_messages=100_000))
+    async with LiveServer(create_app(Settings(limits=NO_LIMITS), on_failure=fail_test, storage=storage)) as server:
+        yield server
+
+
+class Cable:
+    """A TCP proxy that can be cut."""
+
+    def __init__(self, port):
+        self._target = port
+        self._writers = set()
+        self._tasks = set()
+        self.is_broken = False
+
+    async def __aenter__(self):
+        self._listening = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.port = self._listening.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc):
+        self._listening.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listening.wait_closed()
+
+    def cut(self):
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _carry(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
+        ends = [writer]
+        try:
+            self._writers.add(writer)
+            if self.is_broken:
+                return
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            ends.append(far_writer)
+            self._writers.add(far_writer)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._copy(reader, far_writer))
+                tasks.create_task(self._copy(far_reader, writer))
+        except* OSError:
+            pass
+        finally:
+            for end in ends:
+                end.transport.abort()
+                self._writers.discard(end)
+
+    async def _copy(self, reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.transport.abort()
+        raise ConnectionResetError
+
+
+def at(port, user_id, key, **options):
+    options.setdefault("backoff", Backoff(random.Random(1).random, first=0.02, longest=0.05))
+    return connect(f"ws://127.0.0.1:{port}", user_id, key, **options)
+
+
+async def events_until(chat, is_last):
+    heard = []
+    async with asyncio.timeout(WITHIN):
+        async for event in chat:
+            heard.append(event)
+            if is_last(event):
+                return heard
+    raise AssertionError("the stream ended")
+
+
+def is_message(content):
+    return lambda event: isinstance(event, messages.ChatMessage) and event.content == content
+
+
+async def test_what_is_said_is_accepted_and_heard(server, key):
+    async with at(server.port, "alice", key) as alice:
+        joined = await alice.join("lobby")
+        receipt = await alice.say("hello")
+        heard = await events_until(alice, is_message("hello"))
+        assert heard[0] == joined
+        assert heard[-1].seq == receipt.seq
+        assert (await alice.members()).members == ["alice"]
+        assert [message.content for message in (await alice.history()).messages] == ["hello"]
+        assert (await alice.leave()).room_id == "lobby"
+        with pytest.raises(NotSent, match="Not connected to any room") as caught:
+            await alice.say("into the void")
+        assert caught.value.code == "not_in_room"
+
+
+async def test_a_line_that_breaks_is_told_and_nothing_is_missed(server, key):
+    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice, at(server.port, "bob", key) as bob:
+        await alice.join("lobby")
+        await bob.join("lobby")
+        await bob.say("before")
+        await events_until(alice, is_message("before"))
+        cable.is_broken = True
+        cable.cut()
+        for n in range(300):
+            await bob.say(str(n))
+        cable.is_broken = False
+        heard = await events_until(alice, is_message("299"))
+        kinds = [type(event) for event in heard if isinstance(event, Reconnecting | Reconnected)]
+        assert kinds[0] is Reconnecting
+        assert kinds[-1] is Reconnected
+        assert kinds.count(Reconnected) == 1
+        said = [event.content for event in heard if isinstance(event, messages.ChatMessage)]
+        assert said == [str(n) for n in range(300)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_over_a_line_that_breaks_anywhere_each_message_is_said_and_heard_once(server, key, seed):
+    chance = random.Random(seed)
+    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice, at(cable.port, "bob", key) as bob:
+        for chat in (alice, bob):
+            await chat.join("lobby")
+        listening = asyncio.create_task(events_until(bob, is_message("the end")))
+
+        cuts = 0
+
+        async def disturb():
+            nonlocal cuts
+            while True:
+                await asyncio.sleep(chance.random() * 0.04)
+                cable.cut()
+                cuts += 1
+
+        disturbing = asyncio.create_task(disturb())
+        async with asyncio.timeout(WITHIN):
+            receipts = await asyncio.gather(*(alice.say(str(n)) for n in range(400)))
+        disturbing.cancel()
+        assert cuts > 3
+        await alice.say("the end")
+        said = [event for event in await listening if isinstance(event, messages.ChatMessage)]
+        assert [message.content for message in said[:-1]] == [str(n) for n in range(400)]
+        assert [message.seq for message in said[:-1]] == [receipt.seq for receipt in receipts]
+
+
+async def test_without_reconnect_a_lost_line_ends_everything(server, key):
+    async with Cable(server.port) as cable, at(cable.port, "alice", key, reconnect=False) as alice:
+        await alice.join("lobby")
+        cable.is_broken = True
+        cable.cut()
+        for _ in range(2):
+            with pytest.raises(ConnectionLost):
+                await events_until(alice, lambda event: False)
+        with pytest.raises(ConnectionLost):
+            await alice.say("anybody?")
+
+
+async def test_a_first_connection_that_fails_is_an_error_at_once(server, key):
+    async with Cable(server.port) as cable:
+        cable.is_broken = True
+        with pytest.raises(ConnectionLost):
+            async with at(cable.port, "alice", key):
+                pass
+
+
+async def test_a_wrong_key_is_refused_and_not_tried_again(server, key):
+    async with at(server.port, "alice", key):
+        pass
+    with pytest.raises(Refused, match="Invalid signature"):
+        async with at(server.port, "alice", generate_key(2048)):
+            pass
+
+
+async def test_who_waits_when_the_client_is_closed_is_told(server, key):
+    async with Cable(server.port) as cable:
+        async with at(cable.port, "alice", key) as alice:
+            await alice.join("lobby")
+            cable.is_broken = True
+            cable.cut()
+            waiting = asyncio.create_task(alice.say("late"))
+            await events_until(alice, lambda event: isinstance(event, Reconnecting))
+        with pytest.raises(ConnectionLost, match="the client was closed"):
+            await waiting
+
+
+async def test_who_does_not_listen_may_speak_for_ever(server, key):
+    async with at(server.port, "alice", key, listen=False) as alice:
+        await alice.join("lobby")
+        for n in range(chat_client.EVENTS + 50):
+            await alice.say(str(n))
+
+
+async def test_who_waits_for_an_answer_behind_what_nobody_reads_is_told(server, key, monkeypatch):
+    monkeypatch.setattr(chat_client, "READ_WITHIN", 0.05)
+    async with at(server.port, "alice", key) as alice:
+        await alice.join("lobby")
+
+        async def say_too_much():
+            for n in range(2 * chat_client.EVENTS):
+                await alice.say(str(n))
+
+        with pytest.raises(NobodyReads, match="listen=False"):
+            await say_too_much()
+        heard = await events_until(alice, is_message(str(chat_client.EVENTS - 2)))
+        said = [event.content for event in heard if isinstance(event, messages.ChatMessage)]
+        assert said == [str(n) for n in range(chat_client.EVENTS - 1)]
+
+
+async def test_many_switches_and_lookups_at_once_are_answered_in_their_order(server, key):
+    async with at(server.port, "alice", key, listen=False) as alice:
+        answers = await asyncio.gather(
+            alice.join("one"), alice.say("in one"), alice.join("two"), alice.say("in two"), alice.leave()
+        )
+        assert [type(answer).__name__ for answer in answers] == ["Joined", "Accepted", "Joined", "Accepted", "Left"]
+        for room in ("one", "two"):
+            assert [message.content for message in (await alice.history(room)).messages] == [f"in {room}"]
+        with pytest.raises(NotSent, match="Room ID"):
+            await alice.history("\n")
