@@ -27,7 +27,7 @@ _SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
 
 
 class SqliteFile:
-    """One connection that writes and one that reads, each with a thread of its own.
+    """One connection that writes and one that reads, each with a thread of its own. For asyncio.
 
     What waits for a thread is taken by the thread itself, one after the other, without a turn of the event loop in
     between: when two thousand clients come back at once, a turn takes long.
@@ -88,9 +88,9 @@ class SqliteFile:
 
         If the caller is cancelled, the thread finishes what it has begun: it is done as a whole, or not at all.
         """
+        writer, _ = self._open(action)
 
         def transact() -> Result:
-            writer, _ = self._open_connections(action)
             try:
                 writer.execute("BEGIN IMMEDIATE")
                 try:
@@ -108,9 +108,9 @@ class SqliteFile:
 
     async def read(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work` in a thread, on what has been committed. Raises `StorageError`."""
+        _, reader = self._open(action)
 
         def look() -> Result:
-            _, reader = self._open_connections(action)
             try:
                 return work(reader)
             except sqlite3.Error as error:
@@ -124,9 +124,9 @@ class SqliteFile:
         `progress(pages left, pages in all)` is called in a thread. The file is there under its name once it is whole.
         Raises `StorageError`, also if there is such a file.
         """
+        _, reader = self._open("back up")
 
         def copy() -> None:
-            _, reader = self._open_connections("back up")
             partial = path.with_name(path.name + ".partial")
             try:
                 if path.exists():
@@ -151,7 +151,7 @@ class SqliteFile:
 
         await asyncio.wrap_future(self._reading.submit(copy))
 
-    def _open_connections(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    def _open(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
             raise StorageError(action, str(self.path), "it is closed", "the server is stopping")
         return self._connections
@@ -159,22 +159,19 @@ class SqliteFile:
     async def aclose(self) -> None:
         """One storage less uses the file; the last one closes it, after what is under way."""
         self._users -= 1
-        if self._users > 0:
+        if self._users > 0 or self._connections is None:
             return
+        connections, self._connections = self._connections, None
 
         def close() -> None:
-            connections, self._connections = self._connections, None
-            for connection in reversed(connections or ()):
+            self._reading.shutdown()
+            for connection in reversed(connections):
                 connection.close()
-            if connections is not None and self._lock is not None:
+            if self._lock is not None:
                 self._lock.release()
 
-        def close_after_reading() -> None:
-            self._reading.shutdown()
-            close()
-
         with anyio.CancelScope(shield=True):
-            await asyncio.wrap_future(self._writing.submit(close_after_reading))
+            await asyncio.wrap_future(self._writing.submit(close))
         self._writing.shutdown()
 
 

@@ -1,11 +1,13 @@
 """What the SQLite file promises beyond the port: it survives, and it fails as a whole."""
 
+import asyncio
 import random
 import resource
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 
 import anyio
@@ -152,11 +154,11 @@ async def test_reading_does_not_wait_for_a_commit_that_is_under_way(tmp_path):
     file = await SqliteFile.open(tmp_path / "chat.db")
     journal = SqliteJournal(file)
     await say(journal, "before")
-    begun, go_on = anyio.Event(), anyio.Event()
+    begun, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
 
     def hold(connection):
-        anyio.from_thread.run_sync(begun.set)
-        anyio.from_thread.run(go_on.wait)
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(10)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(file.write, "hold the file", hold)
