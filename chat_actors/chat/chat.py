@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,11 +13,10 @@ from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
 from chat_actors.chat.gate import Gate, GateMessage, GateState
 from chat_actors.chat.journal_writer import JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
-from chat_actors.chat.registrar import Registrar, RegistrarMessage
+from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
 from chat_actors.chat.session import SessionActor
-from chat_actors.chat.session_messages import Peer
 from chat_actors.kernel import ActorSystem, Ref
 from chat_actors.storage import Accounts, Journal, Retention
 
@@ -29,20 +28,7 @@ class Chat(msgspec.Struct, frozen=True):
     directory: Ref[DirectoryMessage]
 
 
-class SessionFactory(Protocol):
-    """Makes the session of a connection."""
-
-    def __call__(
-        self,
-        peer: Peer,
-        *,
-        limits: Limits,
-        accounts: Accounts,
-        registrar: Ref[RegistrarMessage],
-        journal: Journal | None,
-        now: Callable[[], datetime],
-        random_bytes: Callable[[int], bytes],
-    ) -> SessionActor: ...
+SessionFactory: TypeAlias = type[SessionActor]
 
 
 class Storage(msgspec.Struct, frozen=True):

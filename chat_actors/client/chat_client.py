@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import secrets
 import ssl
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TypeVar, assert_never
@@ -57,6 +57,7 @@ class ChatClient:
         self._reconnect = reconnect
         self._listen = listen
         self._events: asyncio.Queue[ClientEvent | None] = asyncio.Queue(EVENTS)
+        self._unread: deque[ClientEvent] = deque()  # on their way into the queue: a lost line must not lose them
         self._answers: dict[str, asyncio.Future[ServerMessage]] = {}
         self._to_send = asyncio.Event()
         self._end: Exception | None = None
@@ -138,11 +139,17 @@ class ChatClient:
 
     async def receive(self) -> ClientEvent:
         """The next event. Raises `ConnectionLost` once it is lost for good, or `Refused`."""
+        if self._end is not None and self._events.empty():
+            raise self._end
         event = await self._events.get()
         if event is None:
-            self._events.put_nowait(None)  # for whoever asks next
-            raise self._end or AssertionError("the last event is put after the end is known")
+            self._wake_reader()  # whoever else waits
+            raise self._end or AssertionError("who waits is woken after the end is known")
         return event
+
+    def _wake_reader(self) -> None:
+        if self._events.empty():
+            self._events.put_nowait(None)
 
     # -- the connections ---------------------------------------------------------------------------------------------
 
@@ -160,8 +167,9 @@ class ChatClient:
         """Close the connection; who waits for an answer gets `ConnectionLost`. Doing it twice changes nothing."""
         if self._running is not None:
             self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
+            await asyncio.wait({self._running})  # and not for its result: our own cancellation must stay one
+            if not self._running.cancelled():
+                self._running.result()
 
     async def _run(self) -> None:
         try:
@@ -173,7 +181,9 @@ class ChatClient:
                     pause = self._pause_after(error)
                     if pause is None:
                         raise
-                    await self._tell(Reconnecting(pause, error.text if isinstance(error, Refused) else error.problem))
+                    why = error.text if isinstance(error, Refused) else error.problem
+                    self._unread.append(Reconnecting(pause, why))
+                    await self._hand_over()
                     await asyncio.sleep(pause)
         except (ConnectionLost, Refused) as error:
             self._finish(error)
@@ -202,9 +212,7 @@ class ChatClient:
                 answer.set_exception(error)
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)
-        if self._events.full():
-            self._events.get_nowait()  # the end is always told
-        self._events.put_nowait(None)
+        self._wake_reader()
 
     async def _one_connection(self) -> None:
         socket = await self._open_socket()
@@ -236,8 +244,9 @@ class ChatClient:
                     text = await socket.receive()
             except TimeoutError:
                 raise ConnectionLost(self._url, f"no login within {LOGIN_WITHIN:g} s") from None
-            await self._take(self._conversation.receive(text))
+            self._take(self._conversation.receive(text))
             self._to_send.set()
+            await self._hand_over()
             if self._conversation.is_settled and not self._conversation.wants_retry:
                 self._backoff.succeeded()
             if self._conversation.is_logged_in and self._ready is not None and not self._ready.done():
@@ -251,7 +260,7 @@ class ChatClient:
         self._conversation.retry()
         self._to_send.set()
 
-    async def _take(self, events: Sequence[Event]) -> None:
+    def _take(self, events: Sequence[Event]) -> None:
         for event in events:
             match event:
                 case Done(request_id=request_id, answer=answer):
@@ -261,21 +270,24 @@ class ChatClient:
                     if (waiting := self._answers.get(request_id)) is not None and not waiting.done():
                         waiting.set_exception(NotSent(error))
                 case Resumed():
-                    await self._tell(Reconnected())
+                    self._unread.append(Reconnected())
                 case _:
-                    await self._tell(event)
+                    self._unread.append(event)
 
-    async def _tell(self, event: ClientEvent) -> None:
+    async def _hand_over(self) -> None:
+        """Put what is unread where it can be read, waiting for room."""
         if not self._listen:
-            return
-        try:
-            async with asyncio.timeout(READ_WITHIN):
-                await self._events.put(event)
-        except TimeoutError:
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_exception(NobodyReads(self._events.qsize()))
-            await self._events.put(event)
+            self._unread.clear()
+        while self._unread:
+            try:
+                async with asyncio.timeout(READ_WITHIN):
+                    await self._events.put(self._unread[0])
+            except TimeoutError:
+                for answer in self._answers.values():
+                    if not answer.done():
+                        answer.set_exception(NobodyReads(self._events.qsize()))
+            else:
+                self._unread.popleft()
 
 
 def _as(kind: type[Answer], answer: ServerMessage) -> Answer:

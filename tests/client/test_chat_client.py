@@ -179,6 +179,28 @@ async def test_over_a_line_that_breaks_anywhere_each_message_is_said_and_heard_o
         assert [message.seq for message in said[:-1]] == [receipt.seq for receipt in receipts]
 
 
+async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server, key, monkeypatch):
+    monkeypatch.setattr(chat_client, "EVENTS", 3)
+    chance = random.Random(5)
+    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice:
+        async with at(server.port, "bob", key, listen=False) as bob:
+            await alice.join("lobby")
+            await bob.join("lobby")
+            for n in range(200):
+                await bob.say(str(n))
+        said = []
+        while len(said) < 200:
+            async with asyncio.timeout(WITHIN):
+                event = await alice.receive()
+            if isinstance(event, messages.ChatMessage):
+                said.append(event.content)
+            if chance.random() < 0.1:
+                cable.cut()
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.005)
+        assert said == [str(n) for n in range(200)]
+
+
 async def test_without_reconnect_a_lost_line_ends_everything(server, key):
     async with Cable(server.port) as cable, at(cable.port, "alice", key, reconnect=False) as alice:
         await alice.join("lobby")
