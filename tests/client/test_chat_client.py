@@ -1,6 +1,7 @@
 """The async client over real sockets: a real server, and a line between them that breaks."""
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from chat_actors.chat import Limits, Storage
 from chat_actors.client import (
     Backoff,
+    ChatClient,
     ConnectionLost,
+    Conversation,
     NobodyReads,
     NotSent,
     Reconnected,
@@ -18,6 +21,7 @@ from chat_actors.client import (
     connect,
     generate_key,
 )
+from chat_actors.client.socket import ClientSocket, websocket_url
 from chat_actors.protocol import messages
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
@@ -179,26 +183,58 @@ async def test_over_a_line_that_breaks_anywhere_each_message_is_said_and_heard_o
         assert [message.seq for message in said[:-1]] == [receipt.seq for receipt in receipts]
 
 
+class FailingSocket:
+    """A connection on which sending fails once it is told to."""
+
+    def __init__(self, socket):
+        self._socket = socket
+        self.fails = False
+
+    async def send(self, text):
+        if self.fails:
+            raise ConnectionLost("a test", "the connection broke")
+        await self._socket.send(text)
+
+    async def receive(self):
+        return await self._socket.receive()
+
+    async def aclose(self):
+        await self._socket.aclose()
+
+
 async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server, key, monkeypatch):
     monkeypatch.setattr(chat_client, "EVENTS", 3)
-    chance = random.Random(5)
-    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice:
-        async with at(server.port, "bob", key, listen=False) as bob:
-            await alice.join("lobby")
-            await bob.join("lobby")
-            for n in range(200):
-                await bob.say(str(n))
-        said = []
-        while len(said) < 200:
-            async with asyncio.timeout(WITHIN):
-                event = await alice.receive()
-            if isinstance(event, messages.ChatMessage):
-                said.append(event.content)
-            if chance.random() < 0.1:
-                cable.cut()
-            if chance.random() < 0.3:
-                await asyncio.sleep(0.005)
-        assert said == [str(n) for n in range(200)]
+    url, sockets, ids = websocket_url(f"ws://127.0.0.1:{server.port}"), [], itertools.count()
+
+    async def open_socket():
+        sockets.append(FailingSocket(await ClientSocket.open(url, None)))
+        return sockets[-1]
+
+    conversation = Conversation("alice", key, new_id=lambda: str(next(ids)))
+    alice = ChatClient(url, conversation, open_socket, Backoff(lambda: 0.0), reconnect=True, listen=True)
+    await alice.start()
+    await alice.join("lobby")
+    said = []
+    async with at(server.port, "bob", key, listen=False) as bob:
+        await bob.join("lobby")
+        for n in range(10):
+            for m in range(10):
+                await bob.say(str(10 * n + m))
+            while not alice._events.full():  # noqa: ASYNC110 - a queue says only when it is not full any more
+                await asyncio.sleep(0.001)
+            sockets[-1].fails = True
+            saying = asyncio.create_task(alice.say("x"))
+            while len(said) < 10 * n + 10:
+                async with asyncio.timeout(WITHIN):
+                    event = await alice.receive()
+                if isinstance(event, messages.ChatMessage) and event.user_id == "bob":
+                    said.append(event.content)
+            listening = asyncio.create_task(events_until(alice, is_message("x")))
+            await saying
+            await listening
+    assert said == [str(n) for n in range(100)]
+    assert len(sockets) == 11
+    await alice.aclose()
 
 
 async def test_without_reconnect_a_lost_line_ends_everything(server, key):
