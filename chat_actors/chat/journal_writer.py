@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import anyio
 import msgspec
 
-from chat_actors.kernel import Actor, Escalate, OwedAnswer, Restart, StopReason, handles
+from chat_actors.kernel import Actor, Escalate, OwedAnswer, Request, Restart, StopReason, handles
 from chat_actors.storage import Append, Appended, Journal, Retention, StorageError
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,15 @@ PRUNE_EVERY = 60.0
 
 PRUNE_PAUSE = 0.05
 """Seconds between two steps of a round: commits come first."""
+
+
+class WaitUntilStored(Request[None], msgspec.Struct, frozen=True):
+    """Answered when nothing of this room waits or is under way: what the journal then says of it is the last word."""
+
+    room_id: str
+
+
+WriterMessage: TypeAlias = Append | WaitUntilStored
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -61,10 +72,13 @@ class WriterState:
         self.waiting: list[Waiting] = []
         self.committing: list[Waiting] = []
         self.commit_is_over = anyio.Event()
+        self.under_way: Counter[str] = Counter()
+        """How many appends of each room are among those."""
+        self.barriers: dict[str, list[OwedAnswer[None]]] = {}
         self.is_failing = False
 
 
-class JournalWriter(Actor[Append]):
+class JournalWriter(Actor[WriterMessage]):
     """Group commit: everything that waits is stored as one transaction, while the next ones gather.
 
     A room has one append under way and goes on collecting meanwhile, so the more there is to do, the more goes into
@@ -88,7 +102,13 @@ class JournalWriter(Actor[Append]):
     @handles
     def append(self, request: Append) -> None:
         self._state.waiting.append(Waiting(request, self.context.answer_later()))
+        self._state.under_way[request.room_id] += 1
         self.context.hold_places(1)
+
+    @handles
+    def wait_until_stored(self, request: WaitUntilStored) -> None:
+        if request.room_id in self._state.under_way:
+            self._state.barriers.setdefault(request.room_id, []).append(self.context.answer_later())
 
     def on_turn_end(self) -> None:
         if self._state.waiting and not self._state.committing:
@@ -115,6 +135,7 @@ class JournalWriter(Actor[Append]):
     def stored(self, message: Stored) -> None:
         for waiting, answer in zip(self._batch_done(), message.answers, strict=True):
             waiting.answer.resolve(answer)
+            self._is_done(waiting.append.room_id)
         if self._state.is_failing:
             self._state.is_failing = False
             logger.warning("messages are stored again")
@@ -123,6 +144,7 @@ class JournalWriter(Actor[Append]):
     def not_stored(self, message: NotStored) -> None:
         for waiting in self._batch_done():
             waiting.answer.fail(message.error)
+            self._is_done(waiting.append.room_id)
         if not self._state.is_failing:  # and not for each commit: a full disk must not fill up with the log
             self._state.is_failing = True
             logger.error("messages are refused: %s", message.error)
@@ -131,6 +153,14 @@ class JournalWriter(Actor[Append]):
         batch, self._state.committing = self._state.committing, []
         self.context.free_places(len(batch))
         return batch
+
+    def _is_done(self, room_id: str) -> None:
+        under_way = self._state.under_way
+        under_way[room_id] -= 1
+        if not under_way[room_id]:
+            del under_way[room_id]
+            for answer in self._state.barriers.pop(room_id, ()):
+                answer.resolve(None)
 
     # -- retention ---------------------------------------------------------------------------------------------------
 

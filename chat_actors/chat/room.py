@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from chat_actors.chat import events
+from chat_actors.chat.journal_writer import WaitUntilStored
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
@@ -49,6 +50,10 @@ Many rooms are that small: two people, or one, whose room is named after them.
 
 LINGER = 30.0
 """Seconds between two looks at whether a room is empty that could not close when its last member left."""
+
+
+OPEN_WITHIN = 10.0
+"""Seconds that a room waits for the journal before it begins."""
 
 
 class CloseIfEmpty(msgspec.Struct, frozen=True):
@@ -97,6 +102,8 @@ class RoomActor(Actor[RoomMessage]):
         if self._journaling is None:
             return
         if not self.state.is_open:
+            # One of the same id that failed for good may have left an append behind, which nobody will hand out.
+            await self._journaling.writer.ask(WaitUntilStored(self.room_id), timeout=OPEN_WITHIN)
             self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
             return
         await self._read_on()

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from chat_actors.chat.fan_out import FanOut
+from chat_actors.chat.journal_writer import WriterMessage
 from chat_actors.chat.members import Member
 from chat_actors.kernel import AnyRef, OwedAnswer, Ref
-from chat_actors.storage import Append, Appended, Draft, Journal
+from chat_actors.storage import Appended, Draft, Journal
 
 
 class Journaling(msgspec.Struct, frozen=True):
     """Where a room's messages are kept: stored by the writer, read from the journal."""
 
-    writer: Ref[Append]
+    writer: Ref[WriterMessage]
     journal: Journal
 
 

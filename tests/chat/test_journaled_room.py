@@ -234,6 +234,24 @@ async def test_a_room_that_crashes_on_what_was_stored_hands_it_out_when_it_is_ba
         assert system.statistics().restarts == 1
 
 
+async def test_a_room_that_failed_for_good_with_a_commit_under_way_is_followed_by_one_that_knows_of_it():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, journal=SlowJournal(seconds=5))
+        ann, ben = await people_in(chat, "red", "ann", "ben")
+        room = room_of(ann)
+        ann.deliver(type="chat_message", content="under way")
+        await anyio.sleep(0.1)
+        for _ in range(6):
+            room.tell(Boom())
+        await room.wait_stopped()
+        ben.hear()
+        ben.deliver(type="join", userId="ben", roomId="red", id="q")
+        ben.deliver(type="chat_message", content="next")
+        await settle(system)
+        (joined, message) = [heard for heard in ben.hear() if not isinstance(heard, messages.Error)]
+        assert (joined.seq, message.seq) == (1, 2)
+
+
 async def test_a_writer_that_crashes_loses_nothing():
     async with RunningSystem() as system:
         journal = SlowJournal(seconds=1)
