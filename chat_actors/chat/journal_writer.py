@@ -22,8 +22,8 @@ COMMIT_DRAFTS = 4096
 PRUNE_EVERY = 60.0
 """Seconds from the end of one round of pruning to the next."""
 
-PRUNE_PAUSE = 0.05
-"""Seconds between two steps of a round: commits come first."""
+PRUNE_PAUSE = 0.01
+"""Seconds between two steps of a round: commits come first, and still 50,000 messages go in a second."""
 
 
 class WaitUntilStored(Request[None], msgspec.Struct, frozen=True):

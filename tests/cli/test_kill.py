@@ -221,6 +221,28 @@ async def test_a_file_that_another_process_holds_refuses_messages_until_it_lets_
     check(stored, accepted, streams)
 
 
+async def test_in_a_terminal_one_sees_what_was_said_before_and_comes_back_by_oneself(tmp_path):
+    env = {"HOME": str(tmp_path / "home")}
+    async with Server(tmp_path) as server:
+        arguments = ("--room", "lobby", "--url", server.url)
+        async with await Process.start("chat", "--as", "alice", *arguments, env=env) as alice:
+            await alice.read_until("you are in lobby")
+            await alice.type("before bob came")
+            await alice.read_until("alice: before bob came")
+            async with await Process.start("chat", "--as", "bob", *arguments, env=env) as bob:
+                printed = await bob.read_until("you are in lobby")
+                assert "alice: before bob came" in printed
+                await server.kill()
+                await bob.read_until("trying again in")
+                await bob.type("while it was down")
+                await server.start()
+                await bob.read_until("connected again")
+                await alice.read_until("bob: while it was down")
+                code, output = await bob.finish()
+                assert code == 0
+                assert (printed + output).count("before bob came") == 1
+
+
 async def test_a_user_is_told_when_the_server_never_comes_back(tmp_path):
     key = generate_key(2048)
     async with Server(tmp_path) as server, client(server, "alice", key, reconnect=False) as chat:
