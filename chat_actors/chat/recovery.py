@@ -19,6 +19,13 @@ DRAIN_CHECK = 0.02
 """Seconds between two looks at whether a client has read enough to be sent the next page."""
 
 
+READ_WITHIN = 30.0
+"""Seconds in which a client that catches up must have read something, or it is closed.
+
+While it is sent what it missed nothing else is done for it, so neither its backlog nor its pings would ever tell.
+"""
+
+
 class HeldOutbox:
     """An outbox in front of another: what is offered waits until `release`, then follows; later it goes straight on.
 
@@ -102,10 +109,20 @@ async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, 
         for block in _blocks(room_id, page.messages):
             if not outbox.offer(block):
                 return
-            # Looked at from time to time: an event for it would cost each write to each client, for this alone.
-            while outbox.backlog > BLOCK_BYTES and outbox.closing is None:  # noqa: ASYNC110
-                await anyio.sleep(DRAIN_CHECK)
+            await _wait_until_read(outbox)
         after = page.messages[-1].seq
+
+
+async def _wait_until_read(outbox: Outbox) -> None:
+    """Until the client has read almost all, or the outbox is closed: with 4008, if it reads nothing for too long."""
+    # Looked at from time to time: an event for it would cost each write to each client, for this alone.
+    least, since = outbox.backlog, anyio.current_time()
+    while outbox.backlog > BLOCK_BYTES and outbox.closing is None:
+        await anyio.sleep(DRAIN_CHECK)
+        if outbox.backlog < least:
+            least, since = outbox.backlog, anyio.current_time()
+        elif anyio.current_time() - since > READ_WITHIN:
+            outbox.close(CloseCode.TOO_SLOW, f"too slow: nothing was read within {READ_WITHIN:g} s; reconnect")
 
 
 def _blocks(room_id: str, stored: Sequence[StoredMessage]) -> list[Block]:

@@ -152,6 +152,21 @@ async def test_a_long_absence_is_read_in_pages_and_no_faster_than_the_client_rea
         assert len(journal.reads) > 10
 
 
+async def test_who_asks_for_what_was_missed_and_never_reads_is_closed():
+    async with RunningSystem() as system:
+        journal = SlowJournal(room_messages=10_000)
+        for _ in range(10):
+            await journal.commit([Append("red", [Draft("zoe", "x" * 1000) for _ in range(50)])], START)
+        ann = await come_back(MemoryChat(system, journal=journal), "ann", 0)
+        await anyio.sleep(29)
+        assert ann.outbox.closing is None
+        await anyio.sleep(2)
+        assert ann.outbox.closing.code == 4008
+        ann.vanish()
+        await settle(system)
+        assert ann.session.is_stopped
+
+
 async def test_who_is_away_for_too_long_in_a_room_that_never_rests_is_closed_and_comes_closer():
     outbox = QueueOutbox(131_072)
     held = HeldOutbox(outbox, 131_072)
