@@ -8,6 +8,7 @@ import pytest
 from quart import Quart, websocket
 
 from chat_actors.chat import Block, Closing, Limits, QueueOutbox
+from chat_actors.chat.recovery import HeldOutbox
 from chat_actors.protocol import CloseCode
 from chat_actors.server.connection import DirectConnection
 from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, install
@@ -88,6 +89,9 @@ class FakeLine:
         elif len(self.waits) > BACKLOG:
             self._receiver.overflowed()
 
+    def backlog(self):
+        return len(self.waits)
+
     def flush(self):
         self.peer.feed(bytes(self.waits))
         self.waits.clear()
@@ -136,6 +140,15 @@ class FakeLane:
 
     async def aclose(self):
         pass
+
+
+class HeldLane(FakeLane):
+    """A line behind an outbox that has held back for a while, and does not any more."""
+
+    async def open(self):
+        await super().open()
+        self.outbox = HeldOutbox(self.outbox, BACKLOG)
+        self.outbox.release()
 
 
 async def texts_and_close(peer):
@@ -219,6 +232,7 @@ LANES = {
     "queue": QueueLane,
     "line": FakeLane,
     "compressed line": partial(FakeLane, is_compressed=True),
+    "held": HeldLane,
     "http1": Http1Lane,
     "http2": Http2Lane,
 }
@@ -287,6 +301,18 @@ async def test_who_does_not_read_is_closed_with_4008_within_the_bound_and_has_go
     texts, closed = await lane.everything()
     assert texts == offered[: len(texts)]
     assert closed is None or closed[0] == 4008
+
+
+async def test_the_backlog_is_what_waits_for_the_client(lane):
+    assert lane.outbox.backlog == 0
+    await lane.stall()
+    texts = [f"{n:>4000}" for n in range(30)]
+    for text in texts:
+        assert lane.outbox.offer(block_of(text))
+    assert lane.outbox.backlog == lane.backlog()
+    assert lane.backlog() or isinstance(lane, SocketLane), "a system has buffers of its own"
+    lane.outbox.close(CloseCode.NORMAL, "")
+    assert (await lane.everything())[0] == texts
 
 
 @pytest.mark.parametrize("lane", [Http1Lane, Http2Lane], indirect=True, ids=["http1", "http2"])
