@@ -1,0 +1,323 @@
+"""One user's conversation against a small model of a server in which everything goes wrong, at any moment.
+
+The line is cut with texts on their way, the server is killed, prunes, refuses for now, and throws people out of rooms.
+What the user is told is held against all that was ever stored.
+"""
+
+import itertools
+from collections import defaultdict, deque
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chat_actors.client import Conversation, Gap
+from chat_actors.client.conversation import Done, NotDone
+from chat_actors.protocol import (
+    Authenticate,
+    GetChallenge,
+    Join,
+    Leave,
+    Post,
+    ReadHistory,
+    decode_command,
+    encode,
+    messages,
+    refusals,
+)
+from tests.chat.rig import KEY
+
+ROOMS = ("red", "blue")
+USERS = ("ann", "ben")
+FOR_NOW = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES)
+
+
+class Room:
+    """All that was ever stored, of which the first `pruned` are not kept, and what has which name."""
+
+    def __init__(self):
+        self.stored = []
+        self.pruned = 0
+        self.named = {}
+        self.members = []
+
+    @property
+    def last(self):
+        return len(self.stored)
+
+    def after(self, seq):
+        return self.stored[max(seq, self.pruned) :]
+
+
+class Connection:
+    """The server's end of a line, and the texts that are on their way."""
+
+    def __init__(self, rooms, user_id):
+        self.rooms = rooms
+        self.user_id = user_id
+        self.room_id = None
+        self.to_server = deque()
+        self.to_client = deque()
+
+    def tell(self, message):
+        self.to_client.append(encode(message))
+
+    def go_out(self):
+        if self.room_id is not None:
+            self.rooms[self.room_id].members.remove(self)
+            self.room_id = None
+
+    def throw_out(self):
+        """The room has failed for good."""
+        self.go_out()
+        self.tell(refusals.ROOM_CLOSED.as_error())
+
+    def handle(self, refuse=None):
+        """Take the oldest text that has come. `refuse`: what to say instead of obeying."""
+        command = decode_command(self.to_server.popleft())
+        request_id = command.request_id
+        if refuse is not None and not isinstance(command, GetChallenge | Authenticate):
+            # A frame too many is not even read.
+            self.tell(refuse.as_error(None if refuse is refusals.TOO_MANY_FRAMES else request_id))
+            return
+        match command:
+            case GetChallenge():
+                self.tell(messages.Challenge("AAAA"))
+            case Authenticate():
+                self.tell(messages.authenticated(self.user_id))
+            case Join():
+                self.join(command)
+            case Leave() if self.room_id is not None:
+                self.tell(messages.Left(self.room_id, request_id=request_id))
+                self.go_out()
+            case ReadHistory() if self.room_id is not None:
+                page = self.rooms[self.room_id].after(0)[-50:]
+                first, last = (page[0].seq, page[-1].seq) if page else (None, None)
+                self.tell(messages.History(self.room_id, page, first, last, False, request_id=request_id))
+            case Post() if self.room_id is not None:
+                self.post(command)
+            case Post() | Leave() | ReadHistory():
+                self.tell(refusals.NOT_IN_ROOM.as_error(request_id))
+
+    def join(self, command):
+        self.go_out()
+        room, self.room_id = self.rooms[command.room_id], command.room_id
+        room.members.append(self)
+        joined = messages.joined(self.user_id, command.room_id, command.request_id, room.last)
+        if command.since is None:
+            self.tell(joined)
+            return
+        kept = room.after(command.since)
+        missed = room.last - command.since
+        lost = missed - len(kept)
+        self.tell(msgspec.structs.replace(joined, recovered=not lost, missed=missed, lost=lost or None))
+        for message in kept:
+            self.tell(message)
+
+    def post(self, command):
+        room, name = self.rooms[self.room_id], (self.user_id, command.client_msg_id)
+        if name not in room.named:
+            message = messages.ChatMessage(self.user_id, self.room_id, command.content, "now", room.last + 1)
+            room.stored.append(message)
+            room.named[name] = message.seq
+            for member in room.members:
+                member.tell(message)
+        self.tell(messages.Accepted(command.client_msg_id, room.named[name], "now", request_id=command.request_id))
+
+
+class User:
+    """A conversation, what was wanted of it, and what it told. `heard` is the stay in the room that goes on."""
+
+    def __init__(self, user_id, rooms):
+        ids = itertools.count()
+        self.rooms = rooms
+        self.conversation = Conversation(user_id, KEY, new_id=lambda: f"{user_id}-{next(ids)}")
+        self.connection = None
+        self.wanted = []
+        self.answered = []
+        self.posts = {}  # the id of each post -> its content
+        self.position = None
+        self.open_gap = 0
+
+    def connect(self):
+        self.connection = Connection(self.rooms, self.conversation.user_id)
+        self.conversation.connected()
+
+    def cut(self):
+        self.connection.go_out()
+        self.connection = None
+        self.conversation.disconnected()
+
+    def send(self):
+        texts = self.conversation.to_send()
+        self.connection.to_server.extend(texts)
+        return bool(texts)
+
+    def receive(self):
+        for event in self.conversation.receive(self.connection.to_client.popleft()):
+            self.hear(event)
+
+    def hear(self, event):
+        match event:
+            case Done(request_id=request_id):
+                self.answered.append(request_id)
+            case NotDone(request_id=request_id, error=error):
+                assert error.code == "not_in_room", error
+                self.answered.append(request_id)
+            case messages.Joined():
+                self.position, self.open_gap = event.seq, 0
+            case messages.Left():
+                self.position = None
+            case Gap():
+                assert event.room_id == self.conversation.room_id
+                assert event.lost is not None
+                assert event.lost > 0
+                self.open_gap += event.lost
+            case messages.ChatMessage():
+                assert event == self.rooms[event.room_id].stored[event.seq - 1]
+                assert event.seq - self.position - 1 == self.open_gap, "missed without a gap, repeated, or a wrong gap"
+                self.position, self.open_gap = event.seq, 0
+
+    def is_quiet(self):
+        connection = self.connection
+        return not (connection.to_server or connection.to_client or self.conversation.wants_retry)
+
+
+class ConversationModel(RuleBasedStateMachine):
+    @initialize()
+    def begin(self):
+        self.rooms = defaultdict(Room)
+        self.users = [User(user_id, self.rooms) for user_id in USERS]
+        self.said = itertools.count()
+        for user in self.users:
+            user.wanted.append(user.conversation.join("red"))
+
+    who = st.integers(0, len(USERS) - 1)
+
+    def connected(self, who):
+        user = self.users[who]
+        if user.connection is None:
+            user.connect()
+        return user
+
+    @rule(who=who, times=st.integers(1, 3))
+    def say(self, who, times):
+        user = self.users[who]
+        for _ in range(times):
+            content = f"{user.conversation.user_id} {next(self.said)}"
+            request_id = user.conversation.post(content)
+            user.posts[request_id] = content
+            user.wanted.append(request_id)
+
+    @rule(who=who, room=st.sampled_from(ROOMS))
+    def join(self, who, room):
+        user = self.users[who]
+        user.wanted.append(user.conversation.join(room))
+
+    @rule(who=who)
+    def leave(self, who):
+        user = self.users[who]
+        user.wanted.append(user.conversation.leave())
+
+    @rule(who=who)
+    def look_up(self, who):
+        user = self.users[who]
+        request_id = user.conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+        user.lookups = [*getattr(user, "lookups", []), request_id]
+
+    @rule(who=who)
+    def send(self, who):
+        self.connected(who).send()
+
+    @rule(who=who, times=st.integers(1, 6))
+    def serve(self, who, times):
+        connection = self.connected(who).connection
+        for _ in range(min(times, len(connection.to_server))):
+            connection.handle()
+
+    @rule(who=who, times=st.integers(1, 6))
+    def receive(self, who, times):
+        user = self.connected(who)
+        for _ in range(min(times, len(user.connection.to_client))):
+            user.receive()
+
+    @rule(who=who, rounds=st.integers(1, 8))
+    def flow(self, who, rounds):
+        user = self.connected(who)
+        for _ in range(rounds):
+            user.send()
+            while user.connection.to_server:
+                user.connection.handle()
+            while user.connection.to_client:
+                user.receive()
+
+    @rule(who=who, refusal=st.sampled_from(FOR_NOW))
+    def refuse_for_now(self, who, refusal):
+        connection = self.connected(who).connection
+        if connection.to_server:
+            connection.handle(refusal)
+
+    @rule(who=who)
+    def retry(self, who):
+        self.users[who].conversation.retry()
+
+    @rule(who=who)
+    def cut(self, who):
+        if self.users[who].connection is not None:
+            self.users[who].cut()
+
+    @rule()
+    def kill(self):
+        for user in self.users:
+            if user.connection is not None:
+                user.cut()
+
+    @rule(room=st.sampled_from(ROOMS))
+    def close_the_room(self, room):
+        for connection in list(self.rooms[room].members):
+            connection.throw_out()
+
+    @precondition(lambda self: any(room.stored for room in self.rooms.values()))
+    @rule(room=st.sampled_from(ROOMS), keep=st.integers(0, 3))
+    def prune(self, room, keep):
+        pruned = self.rooms[room]
+        pruned.pruned = max(pruned.pruned, pruned.last - keep)
+
+    @invariant()
+    def each_post_is_stored_once_and_in_its_authors_order(self):
+        for user in getattr(self, "users", []):
+            order = {content: n for n, content in enumerate(user.posts.values())}
+            for room in self.rooms.values():
+                mine = [order[m.content] for m in room.stored if m.user_id == user.conversation.user_id]
+                assert mine == sorted(set(mine))
+
+    def teardown(self):
+        if not hasattr(self, "users"):
+            return
+        for user in self.users:
+            if user.connection is None:
+                user.connect()
+        for _ in range(1000):
+            for user in self.users:
+                user.send()
+                while user.connection.to_server:
+                    user.connection.handle()
+                while user.connection.to_client:
+                    user.receive()
+                user.conversation.retry()
+            if all(user.is_quiet() and not user.send() for user in self.users):
+                break
+        else:
+            raise AssertionError("it never comes to rest")
+        for user in self.users:
+            lookups = getattr(user, "lookups", [])
+            assert [one for one in user.answered if one not in lookups] == user.wanted
+            assert sorted(one for one in user.answered if one in lookups) == sorted(lookups)
+            assert user.conversation.unsent == 0
+            if user.conversation.room_id is not None:
+                assert user.position + user.open_gap == self.rooms[user.conversation.room_id].last
+
+
+TestConversationModel = ConversationModel.TestCase
+TestConversationModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
