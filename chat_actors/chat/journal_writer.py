@@ -11,7 +11,7 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from chat_actors.kernel import Actor, Escalate, OwedAnswer, Request, Restart, StopReason, handles
+from chat_actors.kernel import Actor, Escalate, OwedAnswer, Request, Restart, StopReason, Timer, handles
 from chat_actors.storage import Append, Appended, Journal, Retention, StorageError
 
 logger = logging.getLogger(__name__)
@@ -95,9 +95,10 @@ class JournalWriter(Actor[WriterMessage]):
         self._state = state
         self._retention = retention
         self._now = now
+        self._next_prune: Timer | None = None
 
     async def on_start(self) -> None:
-        self.context.after(PRUNE_PAUSE, Prune())
+        self._prune_after(PRUNE_PAUSE)
 
     @handles
     def append(self, request: Append) -> None:
@@ -176,7 +177,12 @@ class JournalWriter(Actor[WriterMessage]):
     def pruned(self, message: Pruned) -> None:
         if message.error is not None:
             logger.warning("old messages could not be removed: %s", message.error)
-        self.context.after(PRUNE_PAUSE if message.more else PRUNE_EVERY, Prune())
+        self._prune_after(PRUNE_PAUSE if message.more else PRUNE_EVERY)
+
+    def _prune_after(self, seconds: float) -> None:
+        if self._next_prune is not None:  # a step that was under way when this actor crashed has come back
+            self.context.cancel_timer(self._next_prune)
+        self._next_prune = self.context.after(seconds, Prune())
 
     async def on_stop(self, reason: StopReason) -> None:
         try:

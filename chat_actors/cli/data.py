@@ -20,17 +20,20 @@ from chat_actors.server.runtime import data_file
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal, StorageError
 
 PAGE_MESSAGES = 200
+"""Messages that an export holds at once."""
+
 REPORT_EVERY = 100
+"""Lines of an import between two steps of its bar."""
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """One message in an exported file. Numbers are given anew at an import."""
+    """One message in an exported file, but for its number: an import gives new ones."""
 
     user_id: str
     content: str
     timestamp: datetime
-    seq: int = 0
 
 
 class BadLine(Exception):

@@ -25,7 +25,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import settle
 from chat_actors.protocol import decode_message
-from chat_actors.storage import MemoryAccounts, MemoryJournal
+from chat_actors.storage import MemoryAccounts, MemoryJournal, Retention
 
 KEY = generate_private_key(65537, 2048)
 NO_LIMITS = Limits(
@@ -36,6 +36,7 @@ NO_LIMITS = Limits(
     connections_per_ip=0,
     unauthenticated_seconds=0,
 )
+KEEP_ALL = Retention()
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -121,14 +122,14 @@ class MemoryClient:
 class MemoryChat:
     """The whole chat on a running actor system."""
 
-    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None):
+    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None, retention=KEEP_ALL):
         self.system = system
         self.accounts = MemoryAccounts()
         self.journal = journal
         self.limits = limits
         self.chat = start_chat(
             system,
-            storage=Storage(self.accounts, self.journal),
+            storage=Storage(self.accounts, self.journal, retention),
             limits=limits,
             now=lambda: START + timedelta(seconds=anyio.current_time() % 1e6),
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),

@@ -3,12 +3,13 @@
 import anyio
 import pytest
 
+from chat_actors.chat.journal_writer import PRUNE_EVERY
 from chat_actors.chat.room_messages import CatchUp, Post
 from chat_actors.kernel import handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import format_timestamp, messages
-from chat_actors.storage import Appended, Committed, StorageError, StoredMessage
+from chat_actors.storage import Appended, Committed, Extent, Retention, StorageError, StoredMessage
 from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat, SlowJournal
 from tests.chat.test_chat import room_of
 
@@ -263,6 +264,21 @@ async def test_a_writer_that_crashes_loses_nothing():
         await anyio.sleep(5)
         await settle(system)
         assert said(people[0].hear()) == said(people[1].hear()) == [str(n) for n in range(5)]
+
+
+async def test_old_messages_are_removed_while_the_chat_goes_on():
+    async with RunningSystem() as system:
+        journal = SlowJournal(room_messages=10_000)
+        chat = MemoryChat(system, journal=journal, retention=Retention(keep_messages=10))
+        (ann,) = await people_in(chat, "red", "ann")
+        for n in range(1200):
+            ann.deliver(type="chat_message", content=str(n))
+        await settle(system)
+        writer_of(system).mailbox.put_system(Failure(ValueError("a bug in the writer")))
+        await anyio.sleep(PRUNE_EVERY + 1)
+        assert await journal.extent("red") == Extent(1191, 1200)
+        assert said(ann.hear()) == [str(n) for n in range(1200)]
+        assert system.statistics().timers <= 2, "the room's and one of the writer's"
 
 
 async def test_what_is_stored_elsewhere_is_heard_in_its_place_and_once():
