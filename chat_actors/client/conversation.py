@@ -79,11 +79,12 @@ class Conversation:
         self._key = key
         self._new_id = new_id
         self._most_unsent = most_unsent
-        self._position: int | None = None  # the number of the last message of the room that the user has seen
+        self._position: int | None = None  # up to this number the user has heard each message, or that it is lost
         self._queue: deque[tuple[str, Command]] = deque()
         self._lookups: dict[str, Command] = {}
         self._session: ClientSession | None = None
-        self._rejoining: str | None = None
+        self._must_rejoin = False
+        self._rejoins: dict[str, int | None] = {}  # under way on this connection: the `since` of each
         self._in_flight = False
         self._has_begun = False
         self.wants_retry = False
@@ -96,7 +97,7 @@ class Conversation:
     @property
     def is_settled(self) -> bool:
         """Whether the user is logged in, and where they want to be."""
-        return self._session is not None and self._session.is_ready and self._rejoining is None
+        return self.is_logged_in and not self._must_rejoin
 
     @property
     def unsent(self) -> int:
@@ -108,7 +109,8 @@ class Conversation:
     def connected(self) -> None:
         """A new connection begins: first of all the user is logged in."""
         self._session = ClientSession(self.user_id, self._key)
-        self._rejoining = None
+        self._must_rejoin = self.room_id is not None
+        self._rejoins.clear()
         self._in_flight = self.wants_retry = False
 
     def disconnected(self) -> None:
@@ -124,12 +126,7 @@ class Conversation:
         """Try again what has failed. Of no effect on a connection that has ended meanwhile."""
         if self.wants_retry and self._session is not None and self._session.is_ready:
             self.wants_retry = False
-            if self._rejoining is not None:
-                self._rejoin(self._session)
-                return
-            for command in self._lookups.values():
-                self._session.send(command)
-            self._send_next()
+            self._go_on(self._session)
 
     # -- what the user wants -----------------------------------------------------------------------------------------
 
@@ -184,8 +181,8 @@ class Conversation:
                 return ()
             case messages.Authenticated():
                 return self._logged_in(self._session)
-            case messages.Joined(request_id=request_id) if request_id is not None and request_id == self._rejoining:
-                return self._rejoined(message)
+            case messages.Joined(request_id=str(request_id)) if request_id in self._rejoins:
+                return self._rejoined(self._session, request_id, message)
             case messages.ChatMessage() if message.room_id == self.room_id:
                 return self._heard(message)
             case messages.Error():
@@ -203,37 +200,55 @@ class Conversation:
                 return (message,)
 
     def _logged_in(self, session: ClientSession) -> Sequence[Event]:
-        if self.room_id is not None:
-            self._rejoin(session)
-            return ()
-        return self._settled()
+        self._go_on(session)
+        return () if self._must_rejoin else self._resumed()
 
-    def _settled(self) -> Sequence[Event]:
-        if self._session is not None:
-            for command in self._lookups.values():
-                self._session.send(command)
+    def _go_on(self, session: ClientSession) -> None:
+        """Back into the room first, and then everything that waits."""
+        if self._must_rejoin:
+            request_id = self._new_id()
+            self._rejoins[request_id] = self._position
+            session.send(Join(self.user_id, self.room_id, self._position, request_id=request_id))
+            return
+        for command in self._lookups.values():
+            session.send(command)
         self._send_next()
+
+    def _resumed(self) -> Sequence[Event]:
         is_back, self._has_begun = self._has_begun, True
         return (Resumed(),) if is_back else ()
 
-    def _rejoin(self, session: ClientSession) -> None:
-        self._rejoining = self._new_id()
-        session.send(Join(self.user_id, self.room_id, self._position, request_id=self._rejoining))
-
-    def _rejoined(self, joined: messages.Joined) -> Sequence[Event]:
-        self._rejoining = None
-        events: list[Event] = list(self._settled())
-        if joined.recovered is False:
-            events.append(Gap(joined.room_id, joined.lost))
-            if joined.lost is None:
-                self._position = joined.seq  # the numbers are others now
+    def _rejoined(self, session: ClientSession, request_id: str, joined: messages.Joined) -> Sequence[Event]:
+        """Of several rejoins under way each answer counts: what is sent again follows on that one's own `since`."""
+        events: list[Event] = []
+        since = self._rejoins[request_id]
+        while next(iter(self._rejoins)) != request_id:
+            del self._rejoins[next(iter(self._rejoins))]  # was refused
+        del self._rejoins[request_id]
+        if self._must_rejoin:
+            self._must_rejoin = False
+            self._go_on(session)
+            events.extend(self._resumed())
+        if joined.recovered is False and (joined.lost is None or since is None):
+            self._position = joined.seq  # the numbers are others now
+            events.append(Gap(joined.room_id, None))
+        elif joined.lost is not None and since is not None:
+            events.extend(self._skip_to(joined.room_id, since + joined.lost))
         return events
+
+    def _skip_to(self, room_id: str, seq: int) -> Sequence[Event]:
+        """What up to here has not come will not come. Numbers have no holes, so what was told before is known."""
+        if self._position is None or seq <= self._position:
+            return ()
+        lost, self._position = seq - self._position, seq
+        return (Gap(room_id, lost),)
 
     def _heard(self, message: messages.ChatMessage) -> Sequence[Event]:
         if self._position is not None and message.seq <= self._position:
             return ()
+        gap = self._skip_to(message.room_id, message.seq - 1)
         self._position = message.seq
-        return (message,)
+        return (*gap, message)
 
     def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
         if self._lookups.pop(request_id, None) is None:
@@ -255,30 +270,31 @@ class Conversation:
         return events
 
     def _failed(self, error: messages.Error) -> Sequence[Event]:
+        is_of_lookup = error.request_id in self._lookups
         is_of_head = bool(self._queue) and error.request_id == self._queue[0][0]
-        is_of_rejoin = error.request_id is not None and error.request_id == self._rejoining
-        if error.request_id in self._lookups:
-            del self._lookups[error.request_id]
-            return (NotDone(error.request_id, error),)
         has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
-        if has_lost_room and not is_of_rejoin and self._session is not None and self._session.is_ready:
-            self._in_flight = False
-            if self.room_id is not None:
-                self._rejoining = self._new_id()  # holds everything back until the retry
-            self.wants_retry = True
-            return ()
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
-        if is_of_rejoin or is_too_fast or (is_of_head and error.code in PASSING):
+        if error.request_id in self._rejoins or (has_lost_room and self.is_logged_in):
+            self._must_rejoin = self.room_id is not None
             self._in_flight = False
             self.wants_retry = True
-            return ()
-        if is_of_head and error.request_id is not None:
+        elif is_too_fast or (is_of_head and error.code in PASSING):
+            self._in_flight = False
+            self.wants_retry = True
+        elif is_of_lookup and error.code in PASSING:
+            self.wants_retry = True
+        elif error.request_id is None:
+            return (error,)
+        elif is_of_lookup:
+            del self._lookups[error.request_id]
+            return (NotDone(error.request_id, error),)
+        elif is_of_head:
             self._queue.popleft()
             self._in_flight = False
             self._send_next()
             return (NotDone(error.request_id, error),)
-        return (error,)
+        return ()  # an error with an id besides these answers what had been sent again
 
     def _send_next(self) -> None:
         if (

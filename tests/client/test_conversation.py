@@ -5,13 +5,14 @@ import logging
 import random
 
 import anyio
+import msgspec
 import pytest
 
 from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
 from chat_actors.client.conversation import Done, NotDone, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
-from chat_actors.protocol import ReadHistory, encode, messages
+from chat_actors.protocol import ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError
 from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, SlowJournal
 from tests.chat.test_chat import room_of
@@ -334,3 +335,80 @@ def test_a_message_that_comes_twice_is_heard_once():
     conversation.room_id = "red"
     text = encode(messages.ChatMessage("ben", "red", "hello", "now", 7))
     assert [len(conversation.receive(text)) for _ in range(2)] == [1, 0]
+
+
+def conversation_in_red(heard):
+    """Logged in again after a break, having heard so many of the room's messages."""
+    ids = itertools.count()
+    conversation = Conversation("ann", KEY, new_id=lambda: f"id{next(ids)}")
+    wanted = conversation.join("red")
+    for joined in (messages.joined("ann", "red", wanted, heard), None):
+        conversation.connected()
+        conversation.receive(encode(messages.Challenge("AAAA")))
+        conversation.receive(encode(messages.authenticated("ann")))
+        if joined is not None:
+            conversation.receive(encode(joined))
+            conversation.disconnected()
+    return conversation
+
+
+def sent_by(conversation):
+    return [decode_command(text) for text in conversation.to_send()]
+
+
+def hear(conversation, *told):
+    return [event for message in told for event in conversation.receive(encode(message))]
+
+
+def said(*seqs):
+    return [messages.ChatMessage("ben", "red", str(seq), "now", seq) for seq in seqs]
+
+
+def rejoined(rejoin, seq, lost):
+    joined = messages.joined("ann", "red", rejoin.request_id, seq)
+    return msgspec.structs.replace(joined, recovered=lost == 0, missed=seq - rejoin.since, lost=lost or None)
+
+
+def test_a_gap_is_told_once_whatever_comes_between_a_rejoin_and_its_answer():
+    conversation = conversation_in_red(heard=5)
+    first = sent_by(conversation)[-1]
+    late = hear(conversation, refusals.ROOM_CLOSED.as_error())
+    conversation.retry()
+    second = sent_by(conversation)[-1]
+    assert (late, first.since, second.since) == ([], 5, 5)
+    assert hear(conversation, rejoined(first, 30, 15), *said(*range(21, 31))) == [
+        Resumed(),
+        Gap("red", 15),
+        *said(*range(21, 31)),
+    ]
+    # Meanwhile more was pruned, of what has been heard already and of what has not.
+    assert hear(conversation, rejoined(second, 40, 30), *said(*range(36, 41))) == [Gap("red", 5), *said(*range(36, 41))]
+
+
+def test_a_gap_that_nothing_follows_is_not_told_again_after_the_next_break():
+    conversation = conversation_in_red(heard=5)
+    assert hear(conversation, rejoined(sent_by(conversation)[-1], 20, 15)) == [Resumed(), Gap("red", 15)]
+    conversation.disconnected()
+    conversation.connected()
+    hear(conversation, messages.Challenge("AAAA"), messages.authenticated("ann"))
+    rejoin = sent_by(conversation)[-1]
+    assert rejoin.since == 20
+    assert hear(conversation, rejoined(rejoin, 21, 0), *said(21)) == [Resumed(), *said(21)]
+
+
+def test_a_number_left_out_is_a_gap():
+    conversation = conversation_in_red(heard=5)
+    assert hear(conversation, *said(6, 9)) == [*said(6), Gap("red", 2), *said(9)]
+
+
+def test_a_lookup_that_fails_for_now_is_asked_again():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    asked = conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+    for refusal in (refusals.INTERNAL_FAILURE, refusals.TOO_MANY_FRAMES):
+        assert [command.request_id for command in sent_by(conversation)] == [asked]
+        assert hear(conversation, refusal.as_error(asked if refusal is refusals.INTERNAL_FAILURE else None)) == []
+        assert conversation.wants_retry
+        conversation.retry()
+    page = messages.History("red", [], None, None, False, request_id=asked)
+    assert hear(conversation, page) == [Done(asked, page)]

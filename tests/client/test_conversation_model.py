@@ -73,6 +73,9 @@ class Connection:
         self.go_out()
         self.tell(refusals.ROOM_CLOSED.as_error())
 
+    def is_asked_to_join(self):
+        return bool(self.to_server) and isinstance(decode_command(self.to_server[0]), Join)
+
     def handle(self, refuse=None):
         """Take the oldest text that has come. `refuse`: what to say instead of obeying."""
         command = decode_command(self.to_server.popleft())
@@ -277,6 +280,13 @@ class ConversationModel(RuleBasedStateMachine):
     def close_the_room(self, room):
         for connection in list(self.rooms[room].members):
             connection.throw_out()
+
+    @rule(who=who)
+    def throw_out_late(self, who):
+        """The room had failed before what is on its way to the server; who was in it is told only now."""
+        connection = self.users[who].connection
+        if connection is not None and connection.room_id is None and connection.is_asked_to_join():
+            connection.tell(refusals.ROOM_CLOSED.as_error())
 
     @precondition(lambda self: any(room.stored for room in self.rooms.values()))
     @rule(room=st.sampled_from(ROOMS), keep=st.integers(0, 3))
