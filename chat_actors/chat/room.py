@@ -12,7 +12,7 @@ import msgspec
 from chat_actors.chat import events
 from chat_actors.chat.journal_writer import WaitUntilStored
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block
+from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_messages import (
     MEMBERS_LISTED,
@@ -39,7 +39,7 @@ from chat_actors.kernel import (
     handles,
 )
 from chat_actors.protocol import Refusal, encode, format_timestamp, messages, refusals
-from chat_actors.storage import Append, Appended, Committed, Draft, Receipt, StorageError, StoredMessage
+from chat_actors.storage import Append, Appended, Committed, Draft, Journal, StorageError, StoredMessage
 
 DIRECT_MEMBERS = 2
 """Up to so many members, a message is handed out, or stored, in the turn in which it came in.
@@ -106,17 +106,15 @@ class RoomActor(Actor[RoomMessage]):
             await self._journaling.writer.ask(WaitUntilStored(self.room_id), timeout=OPEN_WITHIN)
             self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
             return
-        await self._read_on()
+        await self._read_on(self._journaling.journal)
         if self.state.unfinished is not None:
             self._finish(self.state.unfinished)
         self._settle()
 
-    async def _read_on(self) -> None:
-        if self._journaling is None:
-            return
+    async def _read_on(self, journal: Journal) -> None:
         more = True
         while more:
-            page = await self._journaling.journal.page(self.room_id, after=self.state.last_seq, limit=PAGE_MESSAGES)
+            page = await journal.page(self.room_id, after=self.state.last_seq, limit=PAGE_MESSAGES)
             self._put_in_order(page.messages)
             more = page.more
 
@@ -213,14 +211,13 @@ class RoomActor(Actor[RoomMessage]):
 
     def _finish(self, appended: Appended) -> None:
         self._put_in_order(appended.messages)
-        accepted: defaultdict[AnyRef, list[bytes]] = defaultdict(list)
-        in_flight = self._take_in_flight()
-        for pending, receipt in zip(in_flight, appended.receipts, strict=True):
+        accepted: defaultdict[Outbox, list[bytes]] = defaultdict(list)
+        for pending, receipt in zip(self._take_in_flight(), appended.receipts, strict=True):
             if pending.draft.client_msg_id is not None:
-                accepted[pending.author.session].append(encode(_accepted_pending(pending, receipt)))
-        for pending in in_flight:
-            if payloads := accepted.pop(pending.author.session, None):
-                pending.author.outbox.offer(Block(payloads))
+                answer = _accepted(pending.draft.client_msg_id, pending.request_id, receipt.seq, receipt.at)
+                accepted[pending.author.outbox].append(encode(answer))
+        for outbox, payloads in accepted.items():
+            outbox.offer(Block(payloads))
         self._settle()
 
     def _put_in_order(self, stored: Sequence[StoredMessage]) -> None:
@@ -238,8 +235,9 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     async def append_failed(self, message: AppendFailed) -> None:
         self._refuse_in_flight()
-        if not isinstance(message.error, StorageError):
-            await self._read_on()  # the writer failed, and not the storage: some of it may have been stored
+        if self._journaling is not None and not isinstance(message.error, StorageError):
+            # The writer failed, and not the storage: some of it may have been stored.
+            await self._read_on(self._journaling.journal)
 
     def _refuse_in_flight(self) -> None:
         for pending in self._take_in_flight():
@@ -321,10 +319,6 @@ class RoomActor(Actor[RoomMessage]):
         if not len(self.members) and self.state.is_settled:
             # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
             self.context.stop_if_idle()
-
-
-def _accepted_pending(pending: Pending, receipt: Receipt) -> messages.Accepted:
-    return _accepted(pending.draft.client_msg_id or "", pending.request_id, receipt.seq, receipt.at)
 
 
 def _accepted(client_msg_id: str, request_id: str | None, seq: int, at: datetime) -> messages.Accepted:

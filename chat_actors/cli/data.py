@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import anyio
 import click
 import msgspec
 
-from chat_actors.cli.flags import load_from_flags
+from chat_actors.cli.flags import data_flags, load_from_flags
 from chat_actors.protocol import format_timestamp, is_room_id, is_user_id
 from chat_actors.server.runtime import data_file
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal, StorageError
@@ -24,8 +24,6 @@ PAGE_MESSAGES = 200
 
 REPORT_EVERY = 100
 """Lines of an import between two steps of its bar."""
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,11 +49,6 @@ class NotPossible(Exception):
     """What was asked for cannot be done with these data."""
 
 
-def _data_flags(command: Command) -> Command:
-    command = click.option("--dir", "folder", help="Folder of the accounts and messages.")(command)
-    return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
-
-
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Do it, or say in one line why not."""
     try:
@@ -67,15 +60,12 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def _opened(config: Path | None, folder: str | None, *, exclusive: bool = False) -> AsyncIterator[SqliteFile]:
-    path = data_file(load_from_flags(config, (), {"dir": folder}).settings.data)
+    path = data_file(load_from_flags(config, (), {"folder": folder}).settings.data)
     if not path.exists():
         raise NotPossible(f"there are no data in {path.parent}; name the folder with --dir")
     file = await SqliteFile.open(path, exclusive=exclusive)
-    file.share()
-    try:
+    async with contextlib.aclosing(file.share()):
         yield file
-    finally:
-        await file.aclose()
 
 
 def _progress(label: str, length: int) -> Any:
@@ -89,7 +79,7 @@ def _progress(label: str, length: int) -> Any:
 @click.command("export")
 @click.argument("room")
 @click.option("--out", type=click.File("wb", lazy=True), default="-", help="File to write.  [default: standard output]")
-@_data_flags
+@data_flags
 def export_room(room: str, out: BinaryIO, config: Path | None, folder: str | None) -> None:
     """Write the messages of ROOM, one JSON object a line, oldest first. The server may be running."""
 
@@ -119,7 +109,7 @@ async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
 @click.argument("room")
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--append", is_flag=True, help="Even if ROOM has messages already.")
-@_data_flags
+@data_flags
 def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, folder: str | None) -> None:
     """Put the messages of FILE, as export writes them, into ROOM: all of them, or none if a line is bad.
 
@@ -188,7 +178,7 @@ def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@_data_flags
+@data_flags
 def backup(file: Path, config: Path | None, folder: str | None) -> None:
     """Copy accounts and messages, as they are now, to a new FILE. The server may be running.
 
@@ -215,7 +205,7 @@ def users() -> None:
 
 
 @users.command("list")
-@_data_flags
+@data_flags
 def list_users(config: Path | None, folder: str | None) -> None:
     """Print each user's id and since when there is one. The server may be running."""
 
@@ -230,7 +220,7 @@ def list_users(config: Path | None, folder: str | None) -> None:
 @users.command("remove")
 @click.argument("user")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_data_flags
+@data_flags
 def remove_user(user: str, yes: bool, config: Path | None, folder: str | None) -> None:
     """Remove the account of USER. The server must not be running. What USER has said stays.
 

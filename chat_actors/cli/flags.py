@@ -21,19 +21,24 @@ def settings_flags(command: Any) -> Any:
         ("--bind", "Where to listen: host:port, [ipv6]:port or unix:/path."),
         ("--certfile", "TLS certificate chain (PEM)."),
         ("--keyfile", "TLS private key (PEM)."),
-        ("--dir", "Folder of the accounts and messages."),
     ):
         command = click.option(flag, help=help_text)(command)
     command = click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
     )(command)
+    return data_flags(command)
+
+
+def data_flags(command: Any) -> Any:
+    """The flags of a command that takes only where the data are."""
+    command = click.option("--dir", "folder", help="Folder of the accounts and messages.")(command)
     return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
 
 
 def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]) -> Loaded:
     """The settings in force; ends the program with one line if they are bad."""
-    sections = {"dir": "data"}
-    named: dict[str, object] = {f"{sections.get(name, 'server')}.{name}": value for name, value in flags.items()}
+    keys = {"folder": "data.dir"}
+    named: dict[str, object] = {keys.get(name, f"server.{name}"): value for name, value in flags.items()}
     for assignment in assignments:
         key, _, value = assignment.partition("=")
         named[key] = value

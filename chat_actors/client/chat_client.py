@@ -1,23 +1,17 @@
-"""The async client: one unbroken conversation over a line that breaks."""
+"""A client that is connected: one unbroken conversation over a line that breaks."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import secrets
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from types import TracebackType
 from typing import TypeVar, assert_never
-
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.backoff import Backoff
 from chat_actors.client.conversation import PASSING, Conversation, Done, Event, NotDone, Resumed
 from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
 from chat_actors.client.session import Refused
-from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer, websocket_url
+from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer
 from chat_actors.protocol import Command, ListMembers, ReadHistory, ServerMessage, messages
 
 LOGIN_WITHIN = 30.0
@@ -128,6 +122,16 @@ class ChatClient:
         finally:
             self._answers.pop(request_id, None)
 
+    def _waiting(self, request_id: str) -> Sequence[asyncio.Future[ServerMessage]]:
+        """Who still waits for this answer: one or nobody."""
+        answer = self._answers.get(request_id)
+        return () if answer is None or answer.done() else (answer,)
+
+    def _fail_answers(self, error: Exception) -> None:
+        for request_id in self._answers:
+            for waiting in self._waiting(request_id):
+                waiting.set_exception(error)
+
     # -- what one hears ----------------------------------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[ClientEvent]:
@@ -207,9 +211,7 @@ class ChatClient:
 
     def _finish(self, error: Exception) -> None:
         self._end = error
-        for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(error)
+        self._fail_answers(error)
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)
         self._wake_reader()
@@ -264,10 +266,10 @@ class ChatClient:
         for event in events:
             match event:
                 case Done(request_id=request_id, answer=answer):
-                    if (waiting := self._answers.get(request_id)) is not None and not waiting.done():
+                    for waiting in self._waiting(request_id):
                         waiting.set_result(answer)
                 case NotDone(request_id=request_id, error=error):
-                    if (waiting := self._answers.get(request_id)) is not None and not waiting.done():
+                    for waiting in self._waiting(request_id):
                         waiting.set_exception(NotSent(error))
                 case Resumed():
                     self._unread.append(Reconnected())
@@ -283,9 +285,7 @@ class ChatClient:
                 async with asyncio.timeout(READ_WITHIN):
                     await self._events.put(self._unread[0])
             except TimeoutError:
-                for answer in self._answers.values():
-                    if not answer.done():
-                        answer.set_exception(NobodyReads(self._events.qsize()))
+                self._fail_answers(NobodyReads(self._events.qsize()))
             else:
                 self._unread.popleft()
 
@@ -294,42 +294,3 @@ def _as(kind: type[Answer], answer: ServerMessage) -> Answer:
     if not isinstance(answer, kind):
         raise TypeError(f"the server answered with {type(answer).__name__} instead of {kind.__name__}")
     return answer
-
-
-class connect:  # noqa: N801 - reads as a verb at its use, like `open`
-    """`async with connect(url, user_id, key) as chat:` a user who is logged in, and stays so.
-
-    A user that the server does not know is registered. A connection that is lost later is made again, for as long as it
-    takes, unless `reconnect` is False. With `listen` False, nothing that others say is kept to be read. `tls` is for a
-    server with a certificate of one's own. Raises `ConnectionLost`, or `Refused` with the server's reason.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        user_id: str,
-        key: RSAPrivateKey,
-        *,
-        tls: ssl.SSLContext | None = None,
-        reconnect: bool = True,
-        listen: bool = True,
-        backoff: Backoff | None = None,
-    ) -> None:
-        address = websocket_url(url)
-        self._client = ChatClient(
-            address,
-            Conversation(user_id, key, new_id=lambda: secrets.token_urlsafe(16)),
-            lambda: ClientSocket.open(address, tls),
-            backoff or Backoff(random.random),
-            reconnect=reconnect,
-            listen=listen,
-        )
-
-    async def __aenter__(self) -> ChatClient:
-        await self._client.start()
-        return self._client
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._client.aclose()

@@ -14,11 +14,8 @@ from chat_actors.protocol import (
     Authenticate,
     Command,
     GetChallenge,
-    Join,
-    Post,
     Register,
     ServerMessage,
-    SwitchRoom,
     UnknownMessage,
     decode_message,
     encode_command,
@@ -56,7 +53,6 @@ class ClientSession:
 
     def __init__(self, user_id: str, key: RSAPrivateKey) -> None:
         self.user_id = user_id
-        self.room_id: str | None = None
         self._key = key
         self._step = Step.CHALLENGE
         self._outgoing: deque[str] = deque()
@@ -76,14 +72,6 @@ class ClientSession:
     def send(self, command: Command) -> None:
         """Send any command; once the user is logged in, that is up to the caller."""
         self._outgoing.append(encode_command(command))
-
-    def join(self, room_id: str) -> None:
-        """Enter a room, or switch to it."""
-        self.send(Join(self.user_id, room_id) if self.room_id is None else SwitchRoom(room_id))
-
-    def say(self, content: str) -> None:
-        """Post to the room."""
-        self.send(Post(content))
 
     def receive(self, text: str | bytes) -> ServerMessage | None:
         """Take what has come. Returns the message if it concerns the user: None for the steps of logging in.
@@ -109,9 +97,6 @@ class ClientSession:
             case messages.Error() if self._step is not Step.READY:
                 self._on_refusal(message)
                 return None
-            case messages.Joined():
-                self.room_id = message.room_id
-                return message
             case _:
                 return message
 

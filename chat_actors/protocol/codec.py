@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -12,13 +12,8 @@ from chat_actors.protocol.commands import (
     REQUEST_ID_CHARS,
     Authenticate,
     Command,
-    GetChallenge,
     Join,
-    Leave,
-    ListMembers,
-    Ping,
     Post,
-    ReadHistory,
     Register,
     SwitchRoom,
 )
@@ -30,21 +25,7 @@ _message_decoder: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(Ser
 _any_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
-_COMMANDS: dict[str, type[Command]] = {
-    str(command.__struct_config__.tag): command
-    for command in (
-        GetChallenge,
-        Register,
-        Authenticate,
-        Join,
-        Post,
-        SwitchRoom,
-        Leave,
-        ListMembers,
-        ReadHistory,
-        Ping,
-    )
-}
+_COMMANDS: dict[str, type[Command]] = {command.__struct_config__.tag: command for command in get_args(Command)}
 _MISSING: dict[type[Command], Refusal] = {
     Register: refusals.REGISTER_FIELDS,
     Authenticate: refusals.AUTHENTICATE_FIELDS,

@@ -21,9 +21,7 @@ class SqliteAccounts:
     """The accounts of a file. What survives, the file's `durability` says."""
 
     def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-        self._is_closed = False
-        file.share()
+        self._file = file.share()
 
     async def register(self, user_id: str, key: bytes) -> bool:
         def insert(connection: sqlite3.Connection) -> bool:
@@ -59,6 +57,4 @@ class SqliteAccounts:
         return await self._file.write("remove a user", delete)
 
     async def aclose(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            await self._file.aclose()
+        await self._file.aclose()

@@ -79,9 +79,10 @@ class SqliteFile:
 
         return await anyio.to_thread.run_sync(open_all)
 
-    def share(self) -> None:
-        """One more storage uses the file, until it calls `aclose`."""
+    def share(self) -> SqliteShare:
+        """One more storage uses the file, until it closes its share."""
         self._users += 1
+        return SqliteShare(self)
 
     async def write(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work` as one transaction, in a thread. Raises `StorageError`, and then nothing has changed.
@@ -153,11 +154,11 @@ class SqliteFile:
 
     def _open(self, action: str) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         if self._connections is None:
-            raise StorageError(action, str(self.path), "it is closed", "the server is stopping")
+            raise closed_error(action, self.path)
         return self._connections
 
-    async def aclose(self) -> None:
-        """One storage less uses the file; the last one closes it, after what is under way."""
+    async def give_back(self) -> None:
+        """One storage less uses the file; with the last one it is closed, after what is under way."""
         self._users -= 1
         if self._users > 0 or self._connections is None:
             return
@@ -173,6 +174,33 @@ class SqliteFile:
         with anyio.CancelScope(shield=True):
             await asyncio.wrap_future(self._writing.submit(close))
         self._writing.shutdown()
+
+
+class SqliteShare:
+    """One storage's use of a file."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file: SqliteFile | None = file
+        self._path = file.path
+
+    async def write(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """As the file's `write`; raises `StorageError` also if the share is closed."""
+        return await self._open(action).write(action, work)
+
+    async def read(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """As the file's `read`; raises `StorageError` also if the share is closed."""
+        return await self._open(action).read(action, work)
+
+    def _open(self, action: str) -> SqliteFile:
+        if self._file is None:
+            raise closed_error(action, self._path)
+        return self._file
+
+    async def aclose(self) -> None:
+        """The storage needs the file no more; the last one closes it. Doing it twice changes nothing."""
+        file, self._file = self._file, None
+        if file is not None:
+            await file.give_back()
 
 
 def _make_file(path: Path) -> None:
@@ -210,6 +238,11 @@ def _connect(
             raise storage_error("open the data", path, error) from error
         opened.pop_all()
     return writer, reader
+
+
+def closed_error(action: str, path: Path) -> StorageError:
+    """Who asks came too late."""
+    return StorageError(action, str(path), "it is closed", "the server is stopping")
 
 
 def storage_error(action: str, path: Path, error: Exception) -> StorageError:

@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from chat_actors.storage.errors import StorageError
 from chat_actors.storage.journal import (
     DEDUPE_SECONDS,
     PAGE_BYTES,
@@ -42,18 +41,13 @@ class SqliteJournal:
     """
 
     def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-        self._is_closed = False
+        self._file = file.share()
         self._pruned_room = 0
-        file.share()
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
-        self._check_open("store messages")
         return await self._file.write("store messages", lambda connection: _store(connection, batch, at))
 
     async def extent(self, room_id: str) -> Extent:
-        self._check_open("read messages")
-
         def select(connection: sqlite3.Connection) -> Extent:
             room = _find_room(connection, room_id)
             return Extent() if room is None else Extent(room[1], room[2])
@@ -61,7 +55,6 @@ class SqliteJournal:
         return await self._file.read("read messages", select)
 
     async def page(self, room_id: str, *, after: int | None = None, before: int | None = None, limit: int) -> Page:
-        self._check_open("read messages")
         return await self._file.read(
             "read messages", lambda connection: _read_page(connection, room_id, after, before, limit)
         )
@@ -74,8 +67,6 @@ class SqliteJournal:
         return Missed(kept, ever - kept)
 
     async def prune(self, retention: Retention, now: datetime) -> bool:
-        self._check_open("remove messages")
-
         def step(connection: sqlite3.Connection) -> tuple[bool, int]:
             more = _forget_receipts(connection, _milliseconds(now - timedelta(seconds=DEDUPE_SECONDS)))
             more_rooms, last_room = _prune_rooms(connection, self._pruned_room, retention, now)
@@ -89,17 +80,10 @@ class SqliteJournal:
 
         One transaction, whatever their number; in a thread, from where the iterator is called. How many there were.
         """
-        self._check_open("store messages")
         return await self._file.write("store messages", lambda connection: _load(connection, room_id, messages))
 
     async def aclose(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            await self._file.aclose()
-
-    def _check_open(self, action: str) -> None:
-        if self._is_closed:
-            raise StorageError(action, str(self._file.path), "it is closed", "the server is stopping")
+        await self._file.aclose()
 
 
 def _milliseconds(at: datetime) -> int:
@@ -127,14 +111,7 @@ def _store(connection: sqlite3.Connection, batch: Sequence[Append], at: datetime
 
 def _append(connection: sqlite3.Connection, append: Append, at: int) -> Appended:
     # This holds the interpreter's lock against the event loop, so each message costs one row and two records, no more.
-    found = _find_room(connection, append.room_id)
-    if found is None:
-        (room,) = connection.execute(
-            "INSERT INTO rooms (room_id) VALUES (?) RETURNING id", (append.room_id,)
-        ).fetchone()
-        last = 0
-    else:
-        room, _, last = found
+    room, last = _find_or_make_room(connection, append.room_id)
     stamp = _time(at)
     rows, messages, receipts = [], [], []
     for draft in append.drafts:

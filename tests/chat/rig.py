@@ -24,7 +24,7 @@ from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import settle
-from chat_actors.protocol import decode_message
+from chat_actors.protocol import decode_message, messages
 from chat_actors.storage import MemoryAccounts, MemoryJournal, Retention
 
 KEY = generate_private_key(65537, 2048)
@@ -159,3 +159,27 @@ class MemoryChat:
         await settle(self.system)
         client.hear()
         return client
+
+
+async def people_in(chat, room, *names):
+    people = [await chat.log_in(name, room) for name in names]
+    for person in people:
+        person.hear()
+    return people
+
+
+def said(heard):
+    return [message.content for message in heard if isinstance(message, messages.ChatMessage)]
+
+
+def kinds(heard):
+    """The contents of chat messages, the kinds of others."""
+    return [getattr(message, "content", type(message).__name__) for message in heard]
+
+
+def seqs(heard):
+    return [message.seq for message in heard if isinstance(message, messages.ChatMessage)]
+
+
+def errors(heard):
+    return [(message.code, message.request_id) for message in heard if isinstance(message, messages.Error)]

@@ -10,7 +10,19 @@ from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import format_timestamp, messages
 from chat_actors.storage import Appended, Committed, Extent, Retention, StorageError, StoredMessage
-from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat, SlowJournal
+from tests.chat.rig import (
+    NO_LIMITS,
+    START,
+    Boom,
+    FragileRoom,
+    MemoryChat,
+    SlowJournal,
+    errors,
+    kinds,
+    people_in,
+    said,
+    seqs,
+)
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -20,30 +32,6 @@ FULL = StorageError("store messages", "a test", "the disk is full", "free some s
 def writer_of(system):
     (cell,) = [cell for cell in system.family.everyone() if cell.path == "/journal"]
     return cell
-
-
-async def people_in(chat, room, *names):
-    people = [await chat.log_in(name, room) for name in names]
-    for person in people:
-        person.hear()
-    return people
-
-
-def said(heard):
-    return [message.content for message in heard if isinstance(message, messages.ChatMessage)]
-
-
-def kinds(heard):
-    """The contents of chat messages, the kinds of others."""
-    return [getattr(message, "content", type(message).__name__) for message in heard]
-
-
-def seqs(heard):
-    return [message.seq for message in heard if isinstance(message, messages.ChatMessage)]
-
-
-def errors(heard):
-    return [(message.code, message.request_id) for message in heard if isinstance(message, messages.Error)]
 
 
 def accepted(heard):

@@ -12,9 +12,8 @@ from chat_actors.chat.recovery import PAGE_MESSAGES, HeldOutbox
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import messages
 from chat_actors.storage import Append, Draft, Retention, StorageError
-from tests.chat.rig import START, MemoryChat, SlowJournal
+from tests.chat.rig import START, MemoryChat, SlowJournal, errors, kinds, people_in, said, seqs
 from tests.chat.test_chat import room_of
-from tests.chat.test_journaled_room import errors, kinds, people_in, said, seqs
 
 pytestmark = pytest.mark.anyio
 

@@ -10,18 +10,11 @@ from chat_actors.chat.room_messages import Enter, Leave, Post
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import decode_message, messages
-from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat
+from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, people_in
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
 WIDE = msgspec.structs.replace(NO_LIMITS, backlog_bytes=0)
-
-
-async def people_in(chat, room, *names):
-    people = [await chat.log_in(name, room) for name in names]
-    for person in people:
-        person.hear()
-    return people
 
 
 def blocks_for(client):
