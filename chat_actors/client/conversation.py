@@ -79,12 +79,14 @@ class Conversation:
         self._key = key
         self._new_id = new_id
         self._most_unsent = most_unsent
-        self._position: int | None = None  # up to this number the user has heard each message, or that it is lost
+        self._position: int | None = None  # the number of the last message of the room that the user has heard
+        self._known = 0  # messages heard, or told to be lost: the numbers cannot tell, they may have holes of their own
+        self._known_at_position = 0
         self._queue: deque[tuple[str, Command]] = deque()
         self._lookups: dict[str, Command] = {}
         self._session: ClientSession | None = None
         self._must_rejoin = False
-        self._rejoins: dict[str, int | None] = {}  # under way on this connection: the `since` of each
+        self._rejoins: dict[str, int | None] = {}  # under way on this connection: how many were known at its `since`
         self._in_flight = False
         self._has_begun = False
         self.wants_retry = False
@@ -207,7 +209,7 @@ class Conversation:
         """Back into the room first, and then everything that waits."""
         if self._must_rejoin:
             request_id = self._new_id()
-            self._rejoins[request_id] = self._position
+            self._rejoins[request_id] = self._known_at_position
             session.send(Join(self.user_id, self.room_id, self._position, request_id=request_id))
             return
         for command in self._lookups.values():
@@ -221,34 +223,37 @@ class Conversation:
     def _rejoined(self, session: ClientSession, request_id: str, joined: messages.Joined) -> Sequence[Event]:
         """Of several rejoins under way each answer counts: what is sent again follows on that one's own `since`."""
         events: list[Event] = []
-        since = self._rejoins[request_id]
         while next(iter(self._rejoins)) != request_id:
             del self._rejoins[next(iter(self._rejoins))]  # was refused
-        del self._rejoins[request_id]
+        known_at_since = self._rejoins.pop(request_id)
         if self._must_rejoin:
             self._must_rejoin = False
             self._go_on(session)
             events.extend(self._resumed())
-        if joined.recovered is False and (joined.lost is None or since is None):
-            self._position = joined.seq  # the numbers are others now
+        if joined.recovered is False and joined.lost is None:
+            self._go_to(joined.seq)  # the numbers are others now, so `since` of the rest may mean anything
+            self._rejoins = dict.fromkeys(self._rejoins)
             events.append(Gap(joined.room_id, None))
-        elif joined.lost is not None and since is not None:
-            events.extend(self._skip_to(joined.room_id, since + joined.lost))
+        elif known_at_since is None:
+            events.append(Gap(joined.room_id, None))
+        elif joined.lost is not None:
+            # What is lost comes first after `since`; some of it may have been heard, or told, under another rejoin.
+            lost = joined.lost - (self._known - known_at_since)
+            if lost > 0:
+                self._known += lost
+                events.append(Gap(joined.room_id, lost))
         return events
 
-    def _skip_to(self, room_id: str, seq: int) -> Sequence[Event]:
-        """What up to here has not come will not come. Numbers have no holes, so what was told before is known."""
-        if self._position is None or seq <= self._position:
-            return ()
-        lost, self._position = seq - self._position, seq
-        return (Gap(room_id, lost),)
+    def _go_to(self, seq: int | None) -> None:
+        """The user knows all up to here."""
+        self._position, self._known_at_position = seq, self._known
 
     def _heard(self, message: messages.ChatMessage) -> Sequence[Event]:
         if self._position is not None and message.seq <= self._position:
             return ()
-        gap = self._skip_to(message.room_id, message.seq - 1)
-        self._position = message.seq
-        return (*gap, message)
+        self._known += 1
+        self._go_to(message.seq)
+        return (message,)
 
     def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
         if self._lookups.pop(request_id, None) is None:
@@ -259,7 +264,8 @@ class Conversation:
         events: list[Event] = [Done(request_id, answer)]
         match answer:
             case messages.Joined():
-                self.room_id, self._position = answer.room_id, answer.seq
+                self.room_id = answer.room_id
+                self._go_to(answer.seq)
                 events.append(answer)
             case messages.Left():
                 self.room_id = self._position = None

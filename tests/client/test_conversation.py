@@ -392,13 +392,24 @@ def test_a_gap_that_nothing_follows_is_not_told_again_after_the_next_break():
     conversation.connected()
     hear(conversation, messages.Challenge("AAAA"), messages.authenticated("ann"))
     rejoin = sent_by(conversation)[-1]
-    assert rejoin.since == 20
-    assert hear(conversation, rejoined(rejoin, 21, 0), *said(21)) == [Resumed(), *said(21)]
+    assert rejoin.since == 5
+    assert hear(conversation, rejoined(rejoin, 22, 16), *said(22)) == [Resumed(), Gap("red", 1), *said(22)]
 
 
-def test_a_number_left_out_is_a_gap():
+def test_numbers_that_are_left_out_are_no_gap():
     conversation = conversation_in_red(heard=5)
-    assert hear(conversation, *said(6, 9)) == [*said(6), Gap("red", 2), *said(9)]
+    assert hear(conversation, *said(6, 9)) == said(6, 9)
+
+
+def test_after_new_numbers_nobody_relies_on_a_rejoin_by_the_old_ones():
+    conversation = conversation_in_red(heard=5)
+    first = sent_by(conversation)[-1]
+    hear(conversation, refusals.ROOM_CLOSED.as_error())
+    conversation.retry()
+    second = sent_by(conversation)[-1]
+    forgotten = msgspec.structs.replace(rejoined(first, 2, 0), recovered=False, missed=None)
+    assert hear(conversation, forgotten, *said(3)) == [Resumed(), Gap("red", None), *said(3)]
+    assert hear(conversation, rejoined(second, 7, 0), *said(6, 7)) == [Gap("red", None), *said(6, 7)]
 
 
 def test_a_lookup_that_fails_for_now_is_asked_again():

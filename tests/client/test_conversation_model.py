@@ -34,7 +34,10 @@ FOR_NOW = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES)
 
 
 class Room:
-    """All that was ever stored, of which the first `pruned` are not kept, and what has which name."""
+    """All that was ever stored, of which the first `pruned` are not kept, and what has which name.
+
+    The messages are numbered by threes: clients may not rely on anything but the order.
+    """
 
     def __init__(self):
         self.stored = []
@@ -44,10 +47,10 @@ class Room:
 
     @property
     def last(self):
-        return len(self.stored)
+        return 3 * len(self.stored)
 
     def after(self, seq):
-        return self.stored[max(seq, self.pruned) :]
+        return self.stored[max(seq // 3, self.pruned) :]
 
 
 class Connection:
@@ -112,7 +115,7 @@ class Connection:
             self.tell(joined)
             return
         kept = room.after(command.since)
-        missed = room.last - command.since
+        missed = len(room.stored) - command.since // 3
         lost = missed - len(kept)
         self.tell(msgspec.structs.replace(joined, recovered=not lost, missed=missed, lost=lost or None))
         for message in kept:
@@ -121,7 +124,7 @@ class Connection:
     def post(self, command):
         room, name = self.rooms[self.room_id], (self.user_id, command.client_msg_id)
         if name not in room.named:
-            message = messages.ChatMessage(self.user_id, self.room_id, command.content, "now", room.last + 1)
+            message = messages.ChatMessage(self.user_id, self.room_id, command.content, "now", room.last + 3)
             room.stored.append(message)
             room.named[name] = message.seq
             for member in room.members:
@@ -178,8 +181,9 @@ class User:
                 assert event.lost > 0
                 self.open_gap += event.lost
             case messages.ChatMessage():
-                assert event == self.rooms[event.room_id].stored[event.seq - 1]
-                assert event.seq - self.position - 1 == self.open_gap, "missed without a gap, repeated, or a wrong gap"
+                assert event == self.rooms[event.room_id].stored[event.seq // 3 - 1]
+                left_out = (event.seq - self.position) // 3 - 1
+                assert left_out == self.open_gap, "missed without a gap, repeated, or a wrong gap"
                 self.position, self.open_gap = event.seq, 0
 
     def is_quiet(self):
@@ -292,7 +296,7 @@ class ConversationModel(RuleBasedStateMachine):
     @rule(room=st.sampled_from(ROOMS), keep=st.integers(0, 3))
     def prune(self, room, keep):
         pruned = self.rooms[room]
-        pruned.pruned = max(pruned.pruned, pruned.last - keep)
+        pruned.pruned = max(pruned.pruned, len(pruned.stored) - keep)
 
     @invariant()
     def each_post_is_stored_once_and_in_its_authors_order(self):
@@ -326,7 +330,7 @@ class ConversationModel(RuleBasedStateMachine):
             assert sorted(one for one in user.answered if one in lookups) == sorted(lookups)
             assert user.conversation.unsent == 0
             if user.conversation.room_id is not None:
-                assert user.position + user.open_gap == self.rooms[user.conversation.room_id].last
+                assert user.position + 3 * user.open_gap == self.rooms[user.conversation.room_id].last
 
 
 TestConversationModel = ConversationModel.TestCase
