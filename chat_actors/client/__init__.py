@@ -6,7 +6,7 @@ from chat_actors.client.connecting import connect
 from chat_actors.client.conversation import Conversation, Gap, TooMuchUnsent
 from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
 from chat_actors.client.keyfile import KeyFileError, generate_key, load_or_create_key, public_pem, save_key
-from chat_actors.client.session import ClientSession, Refused
+from chat_actors.client.session import ClientSession, Refused, Step
 from chat_actors.client.socket import ConnectionLost
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Reconnected",
     "Reconnecting",
     "Refused",
+    "Step",
     "TooMuchUnsent",
     "connect",
     "generate_key",

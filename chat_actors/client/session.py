@@ -59,6 +59,11 @@ class ClientSession:
         self.send(GetChallenge())
 
     @property
+    def step(self) -> Step:
+        """What it is waiting for."""
+        return self._step
+
+    @property
     def is_ready(self) -> bool:
         """Whether the user is logged in."""
         return self._step is Step.READY

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from load.bench.keys import cached_keys
 from load.bench.machine import choose_cores, describe_machine
 from load.bench.process import allow_many_files
 from load.bench.report import markdown
@@ -19,6 +18,7 @@ from load.bench.results import Results
 from load.bench.rounds import Plan, play_rounds
 from load.bench.scenarios import SCENARIOS
 from load.bench.servers import KINDS, Kind, Missing, install_node_peers, versions_of
+from load.keys import cached_keys
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from load.bench.keys import Key
+from load.keys import Key
 
 Script: TypeAlias = Generator[bytes | None, bytes, None]
 

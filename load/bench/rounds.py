@@ -10,12 +10,12 @@ from pathlib import Path
 
 from load.bench.crowd import LostMembers, NotReady
 from load.bench.dialects import RefusedByServer
-from load.bench.keys import Key
 from load.bench.measuring import NothingDelivered
 from load.bench.process import ServerFailed, ServerProcess, free_port
 from load.bench.results import Round
 from load.bench.scenarios import Run, Scenario
 from load.bench.servers import OURS, Kind, command_of, dialect_of
+from load.keys import Key
 
 _OUR_OWN = (OURS,)
 

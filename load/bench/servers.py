@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from load.bench.dialects import ChatActors, Dialect, Plain, SocketIO
-from load.bench.keys import Key
+from load.keys import Key
 
 Speaks = Literal["chat_actors", "plain", "socket.io"]
 

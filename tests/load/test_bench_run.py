@@ -13,10 +13,10 @@ import pytest
 
 from load.bench.crowd import Crowd, LostMembers, NotReady
 from load.bench.dialects import Member, Plain
-from load.bench.keys import cached_keys
 from load.bench.process import ServerProcess, free_port
 from load.bench.senders import ClosedLoop, Latencies, Pacer
 from load.bench.servers import KINDS, Missing, command_of, dialect_of, versions_of
+from load.keys import cached_keys
 from tests.load.endings import wait_until_ended
 
 WITHIN = 20.0

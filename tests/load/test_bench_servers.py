@@ -6,12 +6,12 @@ import sys
 import pytest
 
 from load.bench.dialects import ChatActors, Member, Plain, RefusedByServer, SocketIO
-from load.bench.keys import cached_keys
 from load.bench.process import ServerFailed, ServerProcess, free_port
 from load.bench.rounds import Plan, turns
 from load.bench.scenarios import SCENARIOS
 from load.bench.senders import content, sent_at
 from load.bench.servers import KINDS, Kind, Missing, command_of, versions_of
+from load.keys import cached_keys
 from tests.load.endings import wait_until_ended
 
 LISTENING = """

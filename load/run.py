@@ -1,0 +1,135 @@
+"""A load test as Locust runs it: what every process records, and what the one that leads makes of it."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from load import exchanges
+from load.keys import Key, cached_keys, keys_folder
+from load.objectives import Objectives, load_objectives
+from load.records import Portion, Records
+from load.server_watch import Sample, ServerWatch, find_server
+from load.wire import Address
+
+MOST_INTERVALS = 900
+"""A long test has longer intervals, so that memory and plots stay small."""
+
+LAG_EVERY = 0.05
+SETTLE_SECONDS = 2.0
+"""From when the last user has left until the server's memory is looked at a last time."""
+
+_PORTION = "chat_actors"
+
+
+class LoadRun:
+    """Belongs to one `Environment`. In a worker it only records, and hands that to the master every few seconds."""
+
+    def __init__(self, environment: Environment, options: argparse.Namespace, scenario: Path) -> None:
+        self.environment = environment
+        self.options = options
+        self.scenario = scenario.stem
+        self.address = Address.of(environment.host or "", options.ca)
+        self.objectives: Objectives = load_objectives(Path(options.objectives or scenario.with_suffix(".toml")))
+        self.records = Records(_interval(options.run_time))
+        self.samples: list[Sample] = []
+        self.notes: list[str] = []
+        """What a shape has found out, for the verdict."""
+        self.began = self.ended = math.nan
+        self.server = "none was looked for"
+        self._keys = cached_keys(keys_folder(), options.keys)
+        gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
+        self._numbers = itertools.count()
+        self._greenlets: list[gevent.Greenlet[..., None]] = []
+
+    @property
+    def is_worker(self) -> bool:
+        return isinstance(self.environment.runner, WorkerRunner)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been running, or ran."""
+        return (time.time() if math.isnan(self.ended) else self.ended) - self.began
+
+    def next_number(self) -> int:
+        """A number for one more user, of those of this process."""
+        return next(self._numbers)
+
+    def key(self, number: int) -> Key:
+        """The key of a user. Users share keys: a server does the same work for one that it has seen before."""
+        return self._keys[number % len(self._keys)]
+
+    # -- as Locust calls it --------------------------------------------------------------------------------------------
+
+    def on_request(self, name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
+        if exception is None:
+            self.records.done(name, response_time, time.time())
+        else:
+            self.records.failed(name, str(exception), time.time())
+
+    def on_test_start(self, **_: Any) -> None:
+        self._kill_greenlets()
+        self.records.take_portion()  # of a run before, on Locust's page
+        self.samples.clear()
+        self.notes.clear()
+        self.began, self.ended = time.time(), math.nan
+        self._greenlets = [gevent.spawn(self._measure_lag)]
+        if not self.is_worker:
+            watch = self._watch()
+            self.samples.append(watch.sample(self.began, 0, 0))
+            self._greenlets.append(gevent.spawn(self._sample, watch))
+
+    def on_test_stop(self, **_: Any) -> None:
+        if not self.is_worker:
+            self.ended = time.time()
+            gevent.sleep(SETTLE_SECONDS)
+        self._kill_greenlets()
+
+    def on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
+        data[_PORTION] = msgspec.msgpack.encode(self.records.take_portion())
+
+    def on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:
+        if _PORTION in data:
+            self.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> ServerWatch:
+        pid = self.options.server_pid
+        if pid is None and self.address.is_loopback:
+            pid = find_server(self.address.port)
+        watch = ServerWatch(pid)
+        self.server = watch.name
+        return watch
+
+    def _sample(self, watch: ServerWatch) -> None:
+        while True:
+            gevent.sleep(self.records.interval)
+            runner = self.environment.runner
+            users = runner.user_count if runner is not None else 0
+            self.samples.append(watch.sample(time.time(), users, self.records.count(exchanges.CONNECT)))
+
+    def _measure_lag(self) -> None:
+        # The one that leads many has no users, so its own lag says nothing.
+        while not isinstance(self.environment.runner, MasterRunner):
+            began = time.perf_counter()
+            gevent.sleep(LAG_EVERY)
+            late = time.perf_counter() - began - LAG_EVERY
+            self.records.done(exchanges.LAG, max(0.0, late) * 1e3, time.time())
+
+    def _kill_greenlets(self) -> None:
+        gevent.killall(self._greenlets)
+        self._greenlets.clear()
+
+
+def _interval(run_time: int | None) -> float:
+    return float(max(1, (run_time or 0) // MOST_INTERVALS))

@@ -1,0 +1,115 @@
+"""The outcome of a load test, as one would read it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from load import exchanges
+from load.objectives import Finding, judge
+from load.records import Records, Summary
+from load.run import LoadRun
+
+MOST_LAG = 50.0
+"""Milliseconds at p99: beyond, the times are more the load's own than the server's."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What was measured and what was wanted."""
+
+    scenario: str
+    server: str
+    began: str
+    seconds: float
+    users: int
+    findings: Sequence[Finding]
+    summaries: dict[str, Summary]
+    reasons: dict[str, int]
+    notes: Sequence[str]
+
+    @classmethod
+    def of(cls, run: LoadRun) -> Verdict:
+        return cls(
+            run.scenario,
+            f"{run.address.authority}, {run.server}",
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.began)),
+            run.ended - run.began,
+            max((sample.users for sample in run.samples), default=0),
+            judge(run.objectives, run.records, run.samples),
+            {name: run.records.summary(name) for name in run.records.names},
+            dict(run.records.reasons.most_common(20)),
+            [*_lag_notes(run.records), *run.notes],
+        )
+
+    @property
+    def is_met(self) -> bool:
+        """Whether no objective was breached."""
+        return all(finding.is_met for finding in self.findings)
+
+    @property
+    def exchanges(self) -> Sequence[Sequence[str]]:
+        """A table: the head, and what each exchange took."""
+        head = ("exchange", "how many", "failed", "a second", "p50 ms", "p95", "p99", "p99.9", "longest")
+        rows = [(name, *map(number, msgspec.structs.astuple(s))) for name, s in self.summaries.items()]
+        return [head, *rows]
+
+    @property
+    def objectives(self) -> Sequence[Sequence[str]]:
+        """A table: the head, and each limit with what was measured."""
+        return [("objective", "limit", "measured", ""), *(_objective(finding) for finding in self.findings)]
+
+    @property
+    def failures(self) -> Sequence[Sequence[str]]:
+        """A table: the head, and what went wrong."""
+        return [("failure", "how many"), *((why, number(count)) for why, count in self.reasons.items())]
+
+    @property
+    def outcome(self) -> str:
+        """In one line."""
+        breached = sum(not finding.is_met for finding in self.findings)
+        unknown = sum(not finding.is_known for finding in self.findings)
+        outcome = f"FAILED: {breached} objectives breached" if breached else "PASSED: no objective was breached"
+        return outcome + (f"; {unknown} could not be measured" if unknown else "")
+
+    def as_text(self) -> str:
+        """For a terminal."""
+        title = f"\n{self.scenario} on {self.server}: {self.users} users, {self.seconds:.0f} s"
+        tables = [self.exchanges, self.objectives, *([self.failures] if self.reasons else [])]
+        return "\n\n".join([title, *(_in_columns(rows) for rows in tables), *self.notes, self.outcome])
+
+
+def _lag_notes(records: Records) -> Sequence[str]:
+    lag = records.summary(exchanges.LAG).p99
+    if math.isnan(lag) or lag <= MOST_LAG:
+        return ()
+    note = (
+        f"The load itself was late by {lag:.0f} ms (p99): the times above are its own rather than the server's. "
+        "Use more processes (--processes), fewer users, or another machine."
+    )
+    return (note,)
+
+
+def _in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """As wide as they must be; all but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
+    )
+
+
+def number(value: float) -> str:
+    """With as many digits as mean something."""
+    if math.isnan(value):
+        return "-"
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _objective(finding: Finding) -> Sequence[str]:
+    limit = f"{'≥' if finding.is_lower_bound else '≤'} {number(finding.limit)} {finding.unit}"
+    measured = f"{number(finding.measured)} {finding.unit}" if finding.is_known else "-"
+    return finding.what, limit.rstrip(), measured.rstrip(), finding.result

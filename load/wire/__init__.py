@@ -1,0 +1,17 @@
+"""WebSockets that block their caller, over HTTP/1.1 and HTTP/2: for threads, or where gevent has patched, greenlets."""
+
+from load.wire.address import Address, BadAddress
+from load.wire.http2 import Http2Connection
+from load.wire.tcp import TcpStream, Unreachable
+from load.wire.websocket import Closed, NotAccepted, WebSocket
+
+__all__ = [
+    "Address",
+    "BadAddress",
+    "Closed",
+    "Http2Connection",
+    "NotAccepted",
+    "TcpStream",
+    "Unreachable",
+    "WebSocket",
+]

@@ -1,0 +1,54 @@
+"""Where the server is."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class BadAddress(Exception):
+    """A text is no address of a server."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return (
+            f"{self.text!r} is no address of a server; write it like http://127.0.0.1:8080 or https://chat.example.org"
+        )
+
+
+@dataclass(frozen=True)
+class Address:
+    """Host and port, and how to trust it if it speaks TLS."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+
+    @classmethod
+    def of(cls, text: str, ca: str = "") -> Address:
+        """From `http(s)://` or `ws(s)://` host and port. `ca`: a PEM file of who signed the certificate; empty: the
+        system's authorities. Raises `BadAddress`, or `OSError` if the file cannot be read."""
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise BadAddress(text) from None
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise BadAddress(text)
+        tls = ssl.create_default_context(cafile=ca or None) if parts.scheme in ("https", "wss") else None
+        return cls(parts.hostname, port or _PORTS[parts.scheme], tls)
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server runs on this machine, by the look of its name."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")

@@ -1,0 +1,212 @@
+"""Many WebSockets on one HTTP/2 connection (RFC 8441)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+from websockets.protocol import CLIENT, Protocol
+
+from load.wire.address import Address
+from load.wire.tcp import SEND_WITHIN, TcpStream
+from load.wire.websocket import MAX_TEXT, PATH, NotAccepted, WebSocket
+
+_FOREVER = 1e6
+
+
+class Http2Connection:
+    """One TCP connection; a thread, or greenlet, of its own reads it for all. Cleartext goes by prior knowledge."""
+
+    def __init__(self, stream: TcpStream, address: Address) -> None:
+        self._stream = stream
+        self._address = address
+        self._h2 = h2.connection.H2Connection(h2.config.H2Configuration())
+        self._lock = threading.Lock()  # around the h2 object, and what it has to send: that keeps its order
+        self._streams: dict[int, _Http2Stream] = {}
+        self._windows = threading.Condition(self._lock)
+        self.is_closed = False
+
+    @classmethod
+    def open(cls, address: Address, within: float) -> Http2Connection:
+        """Raises `Unreachable`."""
+        self = cls(TcpStream.open(address, within, alpn=("h2",)), address)
+        self._h2.initiate_connection()
+        # One window for all streams: with the 64 KiB that it has at first, one slow reader would hold up the others.
+        self._h2.increment_flow_control_window(1 << 28)
+        self._stream.send(self._h2.data_to_send())
+        threading.Thread(target=self._read_all, name="http2-reader", daemon=True).start()
+        return self
+
+    def open_websocket(self, within: float) -> WebSocket:
+        """Raises `NotAccepted`, `TimeoutError`."""
+        scheme = "http" if self._address.tls is None else "https"
+        fields = [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", scheme),
+            (":path", PATH),
+            (":authority", self._address.authority),
+            ("sec-websocket-version", "13"),
+        ]
+        with self._lock:
+            if self.is_closed:
+                raise NotAccepted("the HTTP/2 connection has ended")
+            number = self._h2.get_next_available_stream_id()
+            stream = self._streams[number] = _Http2Stream(self, number)
+            try:
+                self._h2.send_headers(number, fields)
+            except h2.exceptions.TooManyStreamsError:
+                del self._streams[number]
+                raise NotAccepted("the HTTP/2 connection has as many streams as the server allows") from None
+            self._flush()
+        status = stream.wait_status(within)
+        if status != 200:
+            raise NotAccepted(f"HTTP status {status}" if status else "the stream was reset")
+        return WebSocket(stream, Protocol(CLIENT, max_size=MAX_TEXT))
+
+    def close(self) -> None:
+        """End it with all its streams."""
+        self.is_closed = True
+        self._stream.close()
+
+    # -- for its streams -----------------------------------------------------------------------------------------------
+
+    def send(self, number: int, data: bytes) -> None:
+        until = time.monotonic() + SEND_WITHIN
+        with self._lock:
+            while data:
+                if self.is_closed or self._streams.get(number) is None:
+                    raise ConnectionResetError("the HTTP/2 stream has ended")
+                try:
+                    size = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size, len(data))
+                    if size:
+                        self._h2.send_data(number, data[:size])
+                except h2.exceptions.ProtocolError as error:
+                    raise ConnectionResetError(str(error)) from None
+                if size:
+                    data = data[size:]
+                    self._flush()
+                elif not self._windows.wait(until - time.monotonic()):
+                    raise TimeoutError(f"the server took nothing for {SEND_WITHIN:g} s")
+
+    def acknowledge(self, number: int, size: int) -> None:
+        with self._lock:
+            if not self.is_closed:
+                self._h2.acknowledge_received_data(size, number)
+                self._flush()
+
+    def end(self, number: int) -> None:
+        with self._lock:
+            if self._streams.pop(number, None) is None or self.is_closed:
+                return
+            try:
+                self._h2.reset_stream(number)
+            except h2.exceptions.ProtocolError:
+                return  # the server was faster
+            self._flush()
+
+    def _flush(self) -> None:
+        if data := self._h2.data_to_send():
+            try:
+                self._stream.send(data)
+            except OSError:
+                self.is_closed = True
+                raise
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _read_all(self) -> None:
+        try:
+            while data := self._stream.receive(_FOREVER):
+                with self._lock:
+                    for event in self._h2.receive_data(data):
+                        self._take(event)
+                    self._flush()
+        except (OSError, h2.exceptions.ProtocolError):
+            pass  # its streams are told below, as after a proper end
+        finally:
+            with self._lock:
+                self.is_closed = True
+                self._windows.notify_all()
+                for stream in self._streams.values():
+                    stream.end()
+            self._stream.close()
+
+    def _take(self, event: h2.events.Event) -> None:
+        stream = self._streams.get(getattr(event, "stream_id", None) or 0)
+        match event:
+            case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
+                self._windows.notify_all()
+            case h2.events.DataReceived(flow_controlled_length=int(size)) if stream is None:
+                self._h2.acknowledge_received_data(size, event.stream_id or 0)
+            case _ if stream is None:
+                pass
+            case h2.events.ResponseReceived(headers=list(headers)):
+                stream.answer(int(dict(headers)[b":status"]))
+            case h2.events.DataReceived(data=bytes(data), flow_controlled_length=int(size)):
+                stream.take(data, size)
+            case h2.events.StreamEnded() | h2.events.StreamReset():
+                stream.end()
+                self._windows.notify_all()
+            case _:
+                pass
+
+
+class _Http2Stream:
+    """Implements `Stream`. What has not been received is bounded by the stream's window."""
+
+    def __init__(self, connection: Http2Connection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+        self._chunks: deque[tuple[bytes, int]] = deque()
+        self._news = threading.Condition()
+        self._status: int | None = None
+        self._has_ended = False
+
+    # -- by the reading thread -----------------------------------------------------------------------------------------
+
+    def answer(self, status: int) -> None:
+        with self._news:
+            self._status = status
+            self._news.notify_all()
+
+    def take(self, data: bytes, size: int) -> None:
+        with self._news:
+            self._chunks.append((data, size))
+            self._news.notify_all()
+
+    def end(self) -> None:
+        with self._news:
+            self._has_ended = True
+            self._news.notify_all()
+
+    # -- by its user ---------------------------------------------------------------------------------------------------
+
+    def wait_status(self, within: float) -> int | None:
+        with self._news:
+            if not self._news.wait_for(lambda: self._status is not None or self._has_ended, within):
+                raise TimeoutError(f"no answer to the upgrade within {within:g} s")
+            return self._status
+
+    def send(self, data: bytes) -> None:
+        self._connection.send(self._number, data)
+
+    def receive(self, within: float) -> bytes:
+        with self._news:
+            if not self._news.wait_for(lambda: self._chunks or self._has_ended, max(within, 0)):
+                raise TimeoutError
+            if not self._chunks:
+                return b""
+            data, size = self._chunks.popleft()
+        if size:
+            self._connection.acknowledge(self._number, size)
+        return data
+
+    def close(self) -> None:
+        self._connection.end(self._number)

@@ -1,0 +1,175 @@
+"""One WebSocket (RFC 6455), whatever it travels on."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidHandshake
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import Protocol
+from websockets.uri import parse_uri
+
+from load.wire.address import Address
+from load.wire.stream import Stream
+from load.wire.tcp import TcpStream
+
+PATH = "/ws"
+MAX_TEXT = 1 << 22
+"""Bytes of the longest text that is taken: a page of history has some 64 KiB, and a room's block is not one text."""
+
+NO_CLOSE = 1006
+"""Close code, never sent: the connection ended without a word (RFC 6455, section 7.1.5)."""
+
+
+class Closed(Exception):
+    """The WebSocket has ended."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        if self.code == NO_CLOSE:
+            return "closed 1006: the connection ended without a close frame"
+        return f"closed {self.code}: {self.reason}"
+
+
+class NotAccepted(Exception):
+    """The server would not make it a WebSocket."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"no WebSocket: {self.why}"
+
+
+class WebSocket:
+    """Texts both ways. Pings are answered while somebody receives."""
+
+    def __init__(self, stream: Stream, protocol: Protocol) -> None:
+        """On a stream whose handshake is done."""
+        self._stream = stream
+        self._protocol = protocol
+        self._texts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
+        self._ended: Closed | None = None
+
+    @classmethod
+    def open(cls, address: Address, within: float, *, reads_little: bool = False) -> WebSocket:
+        """Over HTTP/1.1. `reads_little`: see `TcpStream`. Raises `Unreachable`, `NotAccepted`, `TimeoutError`."""
+        until = time.monotonic() + within
+        stream = TcpStream.open(address, within, reads_little=reads_little)
+        scheme = "ws" if address.tls is None else "wss"
+        protocol = ClientProtocol(parse_uri(f"{scheme}://{address.authority}{PATH}"), max_size=MAX_TEXT)
+        protocol.send_request(protocol.connect())
+        self = cls(stream, protocol)
+        try:
+            self._flush()
+            while not any(isinstance(event, Response) for event in self._read(until - time.monotonic())):
+                pass
+        except BaseException as error:
+            stream.close()
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+                raise NotAccepted(error.strerror or str(error)) from None
+            raise
+        return self
+
+    def send(self, text: str) -> None:
+        """Send a text. Raises `Closed`."""
+        if self._ended is not None:
+            raise self._ended
+        self._protocol.send_text(text.encode())
+        try:
+            self._flush()
+        except OSError:
+            # What the server said before it closed may still be there to be read, the close code above all.
+            self._read_to_the_end()
+            raise self._end() from None
+
+    def receive(self, within: float) -> bytes:
+        """The next text. Raises `TimeoutError` after so many seconds, or `Closed`."""
+        if self._texts:
+            return self._texts.popleft()
+        until = time.monotonic() + within
+        while not self._texts:
+            if self._ended is not None:
+                raise self._ended
+            try:
+                self._read(until - time.monotonic())
+            except TimeoutError:
+                raise
+            except OSError:
+                self._end()
+        return self._texts.popleft()
+
+    def close(self) -> None:
+        """Say goodbye, and end without waiting for an answer. Doing it twice changes nothing."""
+        if self._ended is None:
+            self._ended = Closed(1000, "by ourselves")
+            try:
+                self._protocol.send_close(1000)
+                self._flush()
+            except (OSError, TimeoutError):
+                pass  # it is gone already
+        self._stream.close()
+
+    def drop(self) -> None:
+        """End without a word, as a line that breaks."""
+        if self._ended is None:
+            self._ended = Closed(NO_CLOSE, "by ourselves")
+        self._stream.close()
+
+    def _read(self, within: float) -> list[object]:
+        data = self._stream.receive(within)
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        events = self._protocol.events_received()
+        for event in events:
+            if isinstance(event, Frame):
+                self._take(event)
+        if isinstance(self._protocol, ClientProtocol) and self._protocol.handshake_exc is not None:
+            raise NotAccepted(_why(self._protocol.handshake_exc))
+        if self._protocol.close_rcvd is not None or not data:
+            self._end()
+        self._flush()
+        return list(events)
+
+    def _read_to_the_end(self) -> None:
+        try:
+            while self._ended is None:
+                self._read(1.0)
+        except OSError:
+            pass
+
+    def _take(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            if frame.fin and not self._parts:
+                self._texts.append(bytes(frame.data))
+                return
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                self._texts.append(b"".join(self._parts))
+                self._parts.clear()
+
+    def _end(self) -> Closed:
+        if self._ended is None:
+            close = self._protocol.close_rcvd
+            self._ended = Closed(NO_CLOSE, "") if close is None else Closed(close.code, close.reason)
+            if close is None:
+                self._stream.close()
+        return self._ended
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:  # an empty one asks for a half-close, which close() makes a whole one
+                self._stream.send(data)
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, InvalidHandshake) else f"{type(error).__name__}: {error}"
