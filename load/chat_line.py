@@ -128,7 +128,7 @@ class ChatLine:
             if not joined.recovered:
                 raise Wrong("not recovered")
             while (self._listener.last_seq or 0) < (joined.seq or 0):
-                self._hear(self._next(began + ANSWER_WITHIN - time.perf_counter()))
+                self._hear(self._next(began + ANSWER_WITHIN - time.perf_counter()), is_live=False)
         except (Closed, NoAnswer, Rejected, Wrong) as error:
             self._report.failed(exchanges.RECOVER, error)
             raise
@@ -158,7 +158,8 @@ class ChatLine:
         """Say something of at least so many characters, and wait until it comes back. Raises as `join`."""
         began = time.perf_counter()
         try:
-            mark = self.say_nowait(chars)
+            mark = self._marker.next(time.time_ns())
+            self._send(Post(mark.as_content(chars)))
             until = began + ANSWER_WITHIN
             while self._own != mark:
                 message = self._next(until - time.perf_counter())
@@ -171,11 +172,10 @@ class ChatLine:
             raise
         self._done(exchanges.ECHO, began)
 
-    def say_nowait(self, chars: int = 0) -> Mark:
-        """Say something and wait for nothing. Raises `Closed`."""
-        mark = self._marker.next(time.time_ns())
-        self._send(Post(mark.as_content(chars)))
-        return mark
+    def say_nowait(self, chars: int = 0) -> None:
+        """Say something and wait for nothing, be it heard or refused. Raises `Closed`."""
+        self._marker.begin_stay()  # for each: those who hear it must not miss those that are refused
+        self._send(Post(self._marker.next(time.time_ns()).as_content(chars)))
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
@@ -290,13 +290,13 @@ class ChatLine:
             if message is not None:
                 return message
 
-    def _hear(self, message: ServerMessage) -> None:
+    def _hear(self, message: ServerMessage, *, is_live: bool = True) -> None:
         match message:
             case messages.ChatMessage() if message.room_id == self.room_id:
                 mark = Mark.of(message.content)
                 if (wrong := self._listener.hear(message.seq, mark)) is not None:
                     self._report.failed(exchanges.DELIVERY, Wrong(wrong))
-                elif mark is not None and mark.sender != self.user_id:
+                elif mark is not None and mark.sender != self.user_id and is_live:
                     self._report.done(exchanges.DELIVERY, (time.time_ns() - mark.sent_ns) / 1e6)
                 if mark is not None and mark.sender == self.user_id:
                     self._own = mark

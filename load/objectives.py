@@ -9,8 +9,11 @@ from pathlib import Path
 import msgspec
 
 from load import exchanges
-from load.records import Records
+from load.records import Records, Summary
 from load.server_watch import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
+
+MOST_LAG = 50.0
+"""Milliseconds at p99 by which the load itself may be late: beyond, its times are more its own than the server's."""
 
 
 class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +108,7 @@ def _findings(objectives: Objectives, records: Records, samples: Sequence[Sample
     yield Finding("failed exchanges", objectives.failure_ratio * 100, ratio * 100, "%")
     yield Finding("evictions of clients that read", objectives.evictions, evictions(records), "")
     for name, times in objectives.exchanges.items():
-        yield from judge_exchange(name, times, records, -math.inf, math.inf)
+        yield from _judge_exchange(name, times, records)
     for what, limit, measure, unit in (
         ("memory for each connection", objectives.kib_per_connection, kib_per_connection, "KiB"),
         ("memory kept of each connection", objectives.kib_kept_per_connection, kib_kept_per_connection, "KiB"),
@@ -115,10 +118,31 @@ def _findings(objectives: Objectives, records: Records, samples: Sequence[Sample
             yield Finding(what, limit, measure(samples), unit)
 
 
-def judge_exchange(name: str, times: Times, records: Records, since: float, until: float) -> Iterator[Finding]:
-    """The limits on one exchange, for those that ended between these times, in seconds since the epoch."""
-    summary = records.summary(name, since, until)
+def breaches_between(objectives: Objectives, records: Records, since: float, until: float) -> Sequence[str]:
+    """What was breached between two times, in seconds since the epoch. Memory is not judged, nor how many there were.
+
+    If the load itself was late, that is a breach too: nobody knows then what the server would have done.
+    """
+    breaches = []
+    for name, times in objectives.exchanges.items():
+        findings = _judge_times(name, times, records.summary(name, since, until))
+        breaches += [f"{f.what} {f.measured:.0f} ms" for f in findings if not f.is_met]
+    failures = sum(records.summary(name, since, until).failures for name in records.names)
+    if failures:
+        breaches.append(f"{failures} exchanges failed")
+    lag = records.summary(exchanges.LAG, since, until).p99
+    if lag > MOST_LAG:
+        breaches.append(f"the load itself was late, by {lag:.0f} ms")
+    return breaches
+
+
+def _judge_exchange(name: str, times: Times, records: Records) -> Iterator[Finding]:
+    summary = records.summary(name)
     yield Finding(f"{name}, how many", times.at_least, summary.count, "", is_lower_bound=True)
+    yield from _judge_times(name, times, summary)
+
+
+def _judge_times(name: str, times: Times, summary: Summary) -> Iterator[Finding]:
     for what, limit, measured in (
         ("p50", times.p50, summary.p50),
         ("p95", times.p95, summary.p95),

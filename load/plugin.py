@@ -34,6 +34,13 @@ def run_of(environment: Environment) -> LoadRun:
     return _runs[environment]
 
 
+def run_of_shape(shape: locust.LoadTestShape) -> LoadRun:
+    """The run that this shape belongs to; for its `tick`."""
+    if shape.runner is None:
+        raise RuntimeError("a shape has a runner once it runs")
+    return run_of(shape.runner.environment)
+
+
 def install(scenario: str, events: locust.event.Events = locust.events) -> None:
     """To be called once by a scenario's file, with its own path: its objectives lie beside it, as `.toml`."""
     events.init_command_line_parser.add_listener(_add_options)

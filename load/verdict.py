@@ -9,12 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from load import exchanges
-from load.objectives import Finding, judge
+from load.objectives import MOST_LAG, Finding, judge
 from load.records import Records, Summary
 from load.run import LoadRun
-
-MOST_LAG = 50.0
-"""Milliseconds at p99: beyond, the times are more the load's own than the server's."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

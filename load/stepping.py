@@ -1,0 +1,54 @@
+"""When a load that grows in steps has broken the server. Pure: what was measured is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+SETTLING = 1 / 3
+"""Of each step; what is measured in it is not judged, since users are still coming."""
+
+
+class Steps:
+    """Steps of `step_users` more users each, up to `most_users`, until one breaches an objective.
+
+    `tick` says how many users there are to be. `breaches(since, until)` says what was breached between two times from
+    the beginning, in seconds: sentences, or nothing.
+    """
+
+    def __init__(
+        self, step_users: int, most_users: int, step_seconds: float, breaches: Callable[[float, float], Sequence[str]]
+    ) -> None:
+        self.highest = 0
+        """Users of the highest step that met all objectives."""
+        self.broken_by: Sequence[str] = ()
+        """What was breached in the step after it."""
+        self._step_users = step_users
+        self._most_users = most_users
+        self._step_seconds = step_seconds
+        self._breaches = breaches
+        self._step = 1
+
+    @property
+    def users(self) -> int:
+        """Of the step that is under way."""
+        return min(self._step * self._step_users, self._most_users)
+
+    def tick(self, elapsed: float) -> int | None:
+        """How many users there are to be after so many seconds; None: it is over."""
+        end = self._step * self._step_seconds
+        if elapsed < end:
+            return self.users
+        self.broken_by = self._breaches(end - self._step_seconds * (1 - SETTLING), end)
+        if self.broken_by:
+            return None
+        self.highest = self.users
+        if self.users == self._most_users:
+            return None
+        self._step += 1
+        return self.users
+
+    def outcome(self) -> str:
+        """For people."""
+        if self.broken_by:
+            return f"Steps: {self.highest} users met the objectives, {self.users} did not: {'; '.join(self.broken_by)}."
+        return f"Steps: all met the objectives, up to {self.highest} users; the limit is above."
