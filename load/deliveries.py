@@ -66,11 +66,13 @@ class Listener:
 
     def hear(self, seq: int, mark: Mark | None) -> str | None:
         """Take a message. What is wrong with it, or None."""
-        before, self.last_seq = self.last_seq, seq
+        before, self.last_seq = self.last_seq, max(seq, self.last_seq or seq)
+        wrong = self._compare(mark) if mark is not None else None
         if before is not None and seq <= before:
             return "heard twice" if seq == before else "out of order"
-        if mark is None:
-            return None
+        return wrong
+
+    def _compare(self, mark: Mark) -> str | None:
         stay, number = self._heard.get(mark.sender, (mark.stay, mark.number - 1))
         self._heard[mark.sender] = mark.stay, mark.number
         if stay != mark.stay or number + 1 == mark.number:

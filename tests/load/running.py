@@ -1,0 +1,114 @@
+"""A real server in a process of its own, and load on it in another one, as whoever uses them starts them."""
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+START_WITHIN = 30.0
+STOP_WITHIN = 20.0
+ANY_SPEED = Path(__file__).parent / "any_speed.toml"
+
+
+class Server:
+    """`with Server(folder) as server:` has it on `server.url`; `fault` is one of those that can be planted."""
+
+    def __init__(self, folder, fault="none", *arguments):
+        self.folder = folder
+        self.fault = fault
+        self.arguments = arguments
+
+    def __enter__(self):
+        config = ("--config", ROOT / "load" / "server.toml", "--dir", self.folder / "data")
+        words = ("serve", *config, "--bind", "127.0.0.1:0", *self.arguments)
+        with (self.folder / "server.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.load.faulty_server", self.fault, *map(str, words)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        try:
+            self.url = self._read_url()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_WITHIN)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+    def _read_url(self):
+        until = time.monotonic() + START_WITHIN
+        text = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while not (found := re.search(rb"listening on (http\S+:\d+)\s", text)):
+                assert selector.select(until - time.monotonic()), text
+                read = os.read(self.process.stdout.fileno(), 4096)
+                assert read, (text, (self.folder / "server.log").read_text())
+                text += read
+        return found[1].decode()
+
+
+class Load:
+    """`python -m load` in a process of its own, begun at once; `verdict()` waits for it."""
+
+    def __init__(self, url, folder, scenario, *arguments, users=20, seconds=6, objectives=None):
+        self.folder = folder
+        words = (scenario, "--host", url, "--users", users, "--rate", users, "--minutes", seconds / 60, "--keys", 2)
+        judging = ("--objectives", objectives) if objectives is not None else ()
+        folder.mkdir()
+        self.output = (folder / "output").open("w+b")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "load", *map(str, (*words, "--report", folder / "report", *judging, *arguments))],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")},
+        )
+
+    def verdict(self, within=50.0):
+        """The exit code, and what the report says."""
+        try:
+            code = self.process.wait(within)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.output.seek(0)
+            self.text = self.output.read().decode()
+            self.output.close()
+        found = list(self.folder.glob("report/*/verdict.json"))
+        assert len(found) == 1, self.text
+        self.page = found[0].with_name("report.html")
+        return code, json.loads(found[0].read_text())
+
+
+def counts(verdict):
+    """How many of each exchange went well."""
+    return {name: summary["count"] for name, summary in verdict["summaries"].items()}
+
+
+def breached(verdict):
+    return [f["what"] for f in verdict["findings"] if f["measured"] is not None and not is_met(f)]
+
+
+def is_met(finding):
+    if finding["is_lower_bound"]:
+        return finding["measured"] >= finding["limit"]
+    return finding["measured"] <= finding["limit"]
