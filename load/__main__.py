@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from locust.argument_parser import get_parser
 from locust.main import main as locust_main
+from locust.util.load_locustfile import load_locustfile
 
-from load.command_line import as_locust, parser
+from load.command_line import as_locust, locustfiles, parser
 
 wanted, rest = parser().parse_known_args()
-sys.argv = as_locust(wanted, rest)
-locust_main()  # type: ignore[no-untyped-call]  # ends the program: 0, or 1 if an objective was breached, or 2
+if wanted.more:
+    for path in locustfiles(wanted):  # Locust's own --help is given before they are loaded, and lacks their options
+        load_locustfile(str(path))
+    get_parser().print_help()
+else:
+    sys.argv = as_locust(wanted, rest)
+    locust_main()  # type: ignore[no-untyped-call]  # ends the program: 0, or 1 if an objective was breached, or 2

@@ -51,14 +51,15 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def locustfiles(wanted: argparse.Namespace) -> Sequence[Path]:
+    """The scenario's, and that of the shape if there is one."""
+    scenario = FOLDER / "scenarios" / f"{wanted.scenario}.py"
+    return [scenario, FOLDER / "shapes" / f"{wanted.shape}.py"] if wanted.shape else [scenario]
+
+
 def as_locust(wanted: argparse.Namespace, rest: Sequence[str]) -> list[str]:
     """Locust's own command line for what is wanted."""
-    files = [FOLDER / "scenarios" / f"{wanted.scenario}.py"]
-    if wanted.shape:
-        files.append(FOLDER / "shapes" / f"{wanted.shape}.py")
-    words = ["locust", "--locustfile", ",".join(map(str, files))]
-    if wanted.more:
-        return [*words, "--help"]
+    words = ["locust", "--locustfile", ",".join(map(str, locustfiles(wanted)))]
     words += ["--headless", "--only-summary", "--skip-log-setup", "--host", wanted.host]
     words += ["--users", str(wanted.users), "--spawn-rate", str(wanted.rate or max(1.0, wanted.users / 10))]
     words += ["--run-time", f"{max(1, round(wanted.minutes * 60))}s", "--report", wanted.report]

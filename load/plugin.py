@@ -75,10 +75,10 @@ def _lead(run: LoadRun, events: locust.event.Events) -> None:
     def stop(environment: Environment, **_: Any) -> None:
         progress.stop()
         run.on_test_stop()
-        verdict = Verdict.of(run)
+        verdict = Verdict.of(run.measured, run.objectives)
         click.echo(verdict.as_text())
         if run.options.report:
-            click.echo(f"report: {write_report(run, verdict, Path(run.options.report))}")
+            click.echo(f"report: {write_report(run.measured, verdict, Path(run.options.report))}")
         environment.process_exit_code = 0 if verdict.is_met else FAILED
 
 

@@ -44,15 +44,15 @@ class Progress:
             click.echo(f"\r\x1b[K{line}" if self._is_terminal else line, err=True, nl=not self._is_terminal)
 
     def _line(self) -> str:
-        run, now = self._run, time.time()
-        records = run.records
+        measured, now = self._run.measured, time.time()
+        records = measured.records
         delivery = records.summary(exchanges.DELIVERY, now - WINDOW - records.interval)
         echo = records.summary(exchanges.ECHO, now - WINDOW - records.interval)
-        of_all = f" of {run.options.run_time} s" if run.options.run_time else " s"
-        users = run.samples[-1].users if run.samples else 0
-        cpu = run.samples[-1].cpu_percent if run.samples else math.nan
+        of_all = f" of {self._run.options.run_time} s" if self._run.options.run_time else " s"
+        users = measured.samples[-1].users if measured.samples else 0
+        cpu = measured.samples[-1].cpu_percent if measured.samples else math.nan
         parts = [
-            f"{run.seconds:.0f}{of_all}",
+            f"{now - measured.began:.0f}{of_all}",
             f"{users} users",
             f"{number(delivery.per_second if delivery.count else 0)} deliveries/s",
             f"echo p50 {number(echo.p50)} p99 {number(echo.p99)} ms",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from load import exchanges
 from load.keys import Key, cached_keys, keys_folder
+from load.measured import Measured
 from load.objectives import Objectives, load_objectives
 from load.records import Portion, Records
-from load.server_watch import Sample, ServerWatch, find_server
+from load.server_watch import ServerWatch, find_server
 from load.wire import Address
 
 MOST_INTERVALS = 900
@@ -37,15 +37,9 @@ class LoadRun:
     def __init__(self, environment: Environment, options: argparse.Namespace, scenario: Path) -> None:
         self.environment = environment
         self.options = options
-        self.scenario = scenario.stem
         self.address = Address.of(environment.host or "", options.ca)
         self.objectives: Objectives = load_objectives(Path(options.objectives or scenario.with_suffix(".toml")))
-        self.records = Records(_interval(options.run_time))
-        self.samples: list[Sample] = []
-        self.notes: list[str] = []
-        """What a shape has found out, for the verdict."""
-        self.began = self.ended = math.nan
-        self.server = "none was looked for"
+        self.measured = Measured(scenario.stem, self.address.authority, Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
         self._numbers = itertools.count()
@@ -54,11 +48,6 @@ class LoadRun:
     @property
     def is_worker(self) -> bool:
         return isinstance(self.environment.runner, WorkerRunner)
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been running, or ran."""
-        return (time.time() if math.isnan(self.ended) else self.ended) - self.began
 
     def next_number(self) -> int:
         """A number for one more user, of those of this process."""
@@ -72,51 +61,47 @@ class LoadRun:
 
     def on_request(self, name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
         if exception is None:
-            self.records.done(name, response_time, time.time())
+            self.measured.records.done(name, response_time, time.time())
         else:
-            self.records.failed(name, str(exception), time.time())
+            self.measured.records.failed(name, str(exception), time.time())
 
     def on_test_start(self, **_: Any) -> None:
         self._kill_greenlets()
-        self.records.take_portion()  # of a run before, on Locust's page
-        self.samples.clear()
-        self.notes.clear()
-        self.began, self.ended = time.time(), math.nan
+        watch = ServerWatch(None if self.is_worker else self._find_server())
+        self.measured.begin(time.time(), f"{self.address.authority}, {watch.name}")
         self._greenlets = [gevent.spawn(self._measure_lag)]
         if not self.is_worker:
-            watch = self._watch()
-            self.samples.append(watch.sample(self.began, 0, 0))
+            self.measured.samples.append(watch.sample(self.measured.began, 0, 0))
             self._greenlets.append(gevent.spawn(self._sample, watch))
 
     def on_test_stop(self, **_: Any) -> None:
         if not self.is_worker:
-            self.ended = time.time()
+            self.measured.ended = time.time()
             gevent.sleep(SETTLE_SECONDS)
         self._kill_greenlets()
 
     def on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
-        data[_PORTION] = msgspec.msgpack.encode(self.records.take_portion())
+        data[_PORTION] = msgspec.msgpack.encode(self.measured.records.take_portion())
 
     def on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:
         if _PORTION in data:
-            self.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
+            self.measured.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _watch(self) -> ServerWatch:
-        pid = self.options.server_pid
-        if pid is None and self.address.is_loopback:
-            pid = find_server(self.address.port)
-        watch = ServerWatch(pid)
-        self.server = watch.name
-        return watch
+    def _find_server(self) -> int | None:
+        if self.options.server_pid is not None:
+            return int(self.options.server_pid)
+        return find_server(self.address.port) if self.address.is_loopback else None
 
     def _sample(self, watch: ServerWatch) -> None:
         while True:
-            gevent.sleep(self.records.interval)
+            gevent.sleep(self.measured.records.interval)
             runner = self.environment.runner
             users = runner.user_count if runner is not None else 0
-            self.samples.append(watch.sample(time.time(), users, self.records.count(exchanges.CONNECT)))
+            self.measured.samples.append(
+                watch.sample(time.time(), users, self.measured.records.count(exchanges.CONNECT))
+            )
 
     def _measure_lag(self) -> None:
         # The one that leads many has no users, so its own lag says nothing.
@@ -124,7 +109,7 @@ class LoadRun:
             began = time.perf_counter()
             gevent.sleep(LAG_EVERY)
             late = time.perf_counter() - began - LAG_EVERY
-            self.records.done(exchanges.LAG, max(0.0, late) * 1e3, time.time())
+            self.measured.records.done(exchanges.LAG, max(0.0, late) * 1e3, time.time())
 
     def _kill_greenlets(self) -> None:
         gevent.killall(self._greenlets)

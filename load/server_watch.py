@@ -69,10 +69,13 @@ def _sum(numbers: Iterable[float]) -> float:
 
 
 def kib_per_connection(samples: Iterable[Sample]) -> float:
-    """What each connection costs while it is there: from the first sample to the one with the most users. NaN if
-    nobody knows."""
+    """What each connection costs while it is there: from the first sample to the one with the most users, of several to
+    that with the most memory. NaN if nobody knows."""
     known = [sample for sample in samples if not math.isnan(sample.memory_bytes)]
-    if not known or (most := max(known, key=lambda sample: sample.users)).users <= known[0].users:
+    if (
+        not known
+        or (most := max(known, key=lambda sample: (sample.users, sample.memory_bytes))).users <= known[0].users
+    ):
         return math.nan
     return (most.memory_bytes - known[0].memory_bytes) / 1024 / (most.users - known[0].users)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-SETTLING = 1 / 3
-"""Of each step; what is measured in it is not judged, since users are still coming."""
+JUDGED = 2 / 3
+"""The last part of each step; what is measured before is not judged, since users are still coming."""
 
 
 class Steps:
@@ -38,7 +38,7 @@ class Steps:
         end = self._step * self._step_seconds
         if elapsed < end:
             return self.users
-        self.broken_by = self._breaches(end - self._step_seconds * (1 - SETTLING), end)
+        self.broken_by = self._breaches(end - self._step_seconds * JUDGED, end)
         if self.broken_by:
             return None
         self.highest = self.users

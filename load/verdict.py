@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import msgspec
 
 from load import exchanges
-from load.objectives import MOST_LAG, Finding, judge
+from load.measured import Measured
+from load.objectives import MOST_LAG, Finding, Objectives, judge
 from load.records import Records, Summary
-from load.run import LoadRun
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -28,17 +28,18 @@ class Verdict(msgspec.Struct, frozen=True):
     notes: Sequence[str]
 
     @classmethod
-    def of(cls, run: LoadRun) -> Verdict:
+    def of(cls, measured: Measured, objectives: Objectives) -> Verdict:
+        records = measured.records
         return cls(
-            run.scenario,
-            f"{run.address.authority}, {run.server}",
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.began)),
-            run.ended - run.began,
-            max((sample.users for sample in run.samples), default=0),
-            judge(run.objectives, run.records, run.samples),
-            {name: run.records.summary(name) for name in run.records.names},
-            dict(run.records.reasons.most_common(20)),
-            [*_lag_notes(run.records), *run.notes],
+            measured.scenario,
+            measured.server,
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(measured.began)),
+            measured.ended - measured.began,
+            max((sample.users for sample in measured.samples), default=0),
+            judge(objectives, records, measured.samples),
+            {name: records.summary(name) for name in records.names},
+            dict(records.reasons.most_common(20)),
+            [*_lag_notes(records), *measured.notes],
         )
 
     @property

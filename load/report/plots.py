@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from load import exchanges
-from load.run import LoadRun
+from load.measured import Measured
 
 PLOTTED = (exchanges.ECHO, exchanges.DELIVERY, exchanges.AUTHENTICATE, exchanges.RECOVER)
 """Exchanges with a plot of their own, if there were any."""
@@ -20,59 +20,63 @@ PLOTTED = (exchanges.ECHO, exchanges.DELIVERY, exchanges.AUTHENTICATE, exchanges
 _PERCENTS = ((50.0, "#2e7d32"), (95.0, "#ef6c00"), (99.0, "#c62828"))
 
 
-def draw(run: LoadRun) -> Sequence[tuple[str, str]]:
+def draw(measured: Measured) -> Sequence[tuple[str, str]]:
     """Each plot's title, and the plot."""
     plots = [
-        (f"{name}: percentiles over time", _svg(partial(_latencies, run, name)))
+        (f"{name}: percentiles over time", _svg(partial(_latencies, measured, name)))
         for name in PLOTTED
-        if run.records.count(name)
+        if measured.records.count(name)
     ]
-    plots.append(("Throughput", _svg(partial(_throughput, run))))
-    plots.append(("Users", _svg(partial(_users, run))))
-    if any(not math.isnan(sample.memory_bytes) for sample in run.samples):
-        plots.append(("The server's processor", _svg(partial(_cpu, run))))
-        plots.append(("The server's memory", _svg(partial(_memory, run))))
+    plots.append(("Throughput", _svg(partial(_throughput, measured))))
+    plots.append(("Users", _svg(partial(_users, measured))))
+    if any(not math.isnan(sample.memory_bytes) for sample in measured.samples):
+        plots.append(("The server's processor", _svg(partial(_cpu, measured))))
+        plots.append(("The server's memory", _svg(partial(_memory, measured))))
     return plots
 
 
-def _latencies(run: LoadRun, name: str, ax: Axes) -> None:
+def _latencies(measured: Measured, name: str, ax: Axes) -> None:
     for percent, colour in _PERCENTS:
-        times, values = run.records.series(name, percent)
-        ax.plot(_since(run, times), values, color=colour, label=f"p{percent:g}", linewidth=1.2)
+        times, values = measured.records.series(name, percent)
+        ax.plot(_since(measured, times), values, color=colour, label=f"p{percent:g}", linewidth=1.2)
     ax.set_yscale("log")
     ax.set_ylabel("ms")
     ax.legend(fontsize=8, frameon=False)
 
 
-def _throughput(run: LoadRun, ax: Axes) -> None:
-    for name in run.records.names:
-        if name != exchanges.LAG and run.records.count(name):
-            times, values = run.records.rates(name)
-            ax.plot(_since(run, times), values, label=name, linewidth=1.2)
+def _throughput(measured: Measured, ax: Axes) -> None:
+    for name in measured.records.names:
+        if name != exchanges.LAG and measured.records.count(name):
+            times, values = measured.records.rates(name)
+            ax.plot(_since(measured, times), values, label=name, linewidth=1.2)
     ax.set_yscale("symlog", linthresh=1)
     ax.set_ylabel("a second")
     ax.legend(fontsize=8, frameon=False, ncols=3)
 
 
-def _users(run: LoadRun, ax: Axes) -> None:
-    ax.step([s.at - run.began for s in run.samples], [s.users for s in run.samples], where="post", color="#1565c0")
+def _users(measured: Measured, ax: Axes) -> None:
+    ax.step(_moments(measured), [s.users for s in measured.samples], where="post", color="#1565c0")
     ax.set_ylim(bottom=0)
 
 
-def _cpu(run: LoadRun, ax: Axes) -> None:
-    ax.plot([s.at - run.began for s in run.samples], [s.cpu_percent for s in run.samples], color="#6a1b9a")
+def _cpu(measured: Measured, ax: Axes) -> None:
+    ax.plot(_moments(measured), [s.cpu_percent for s in measured.samples], color="#6a1b9a")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("% of one core")
 
 
-def _memory(run: LoadRun, ax: Axes) -> None:
-    ax.plot([s.at - run.began for s in run.samples], [s.memory_bytes / 2**20 for s in run.samples], color="#00695c")
+def _memory(measured: Measured, ax: Axes) -> None:
+    ax.plot(_moments(measured), [s.memory_bytes / 2**20 for s in measured.samples], color="#00695c")
     ax.set_ylim(bottom=0)
     ax.set_ylabel("MiB")
 
 
-def _since(run: LoadRun, times: Sequence[float]) -> Sequence[float]:
-    return [at - run.began for at in times]
+def _moments(measured: Measured) -> Sequence[float]:
+    return _since(measured, [sample.at for sample in measured.samples])
+
+
+def _since(measured: Measured, times: Sequence[float]) -> Sequence[float]:
+    return [at - measured.began for at in times]
 
 
 def _svg(fill: Callable[[Axes], None]) -> str:

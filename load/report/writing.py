@@ -8,22 +8,22 @@ from pathlib import Path
 
 import msgspec
 
+from load.measured import Measured
 from load.records import Summary
 from load.report.page import page
 from load.report.plots import draw
-from load.run import LoadRun
 from load.verdict import Verdict
 
 
-def write_report(run: LoadRun, verdict: Verdict, folder: Path) -> Path:
+def write_report(measured: Measured, verdict: Verdict, folder: Path) -> Path:
     """Write it below `folder`, and say where its page is."""
-    into = folder / f"{run.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(run.began))}"
+    into = folder / f"{measured.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(measured.began))}"
     into.mkdir(parents=True, exist_ok=True)
     (into / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)) + b"\n")
     _write_exchanges(verdict, into / "exchanges.csv")
-    _write_server(run, into / "server.csv")
+    _write_server(measured, into / "server.csv")
     path = into / "report.html"
-    path.write_text(page(verdict, draw(run)), encoding="utf-8")
+    path.write_text(page(verdict, draw(measured)), encoding="utf-8")
     return path
 
 
@@ -35,10 +35,10 @@ def _write_exchanges(verdict: Verdict, path: Path) -> None:
             writer.writerow((name, *msgspec.structs.astuple(summary)))
 
 
-def _write_server(run: LoadRun, path: Path) -> None:
+def _write_server(measured: Measured, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("seconds", "users", "connects", "cpu_percent", "memory_bytes"))
-        for sample in run.samples:
+        for sample in measured.samples:
             _, *rest = msgspec.structs.astuple(sample)
-            writer.writerow((round(sample.at - run.began, 3), *rest))
+            writer.writerow((round(sample.at - measured.began, 3), *rest))

@@ -4,6 +4,7 @@ Tells the highest step that met them. What is measured while users are still com
 """
 
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from functools import cached_property
 
 from locust import LoadTestShape, events
@@ -26,18 +27,18 @@ class StepsUntilBroken(LoadTestShape):
 
     @cached_property
     def steps(self) -> Steps:
+        options = run_of_shape(self).options
+        step_users = options.step_users or max(1, options.num_users // 10)
+        return Steps(step_users, options.num_users, options.step_seconds, self.breaches)
+
+    def breaches(self, since: float, until: float) -> Sequence[str]:
         run = run_of_shape(self)
-        options = run.options
-        return Steps(
-            options.step_users or max(1, options.num_users // 10),
-            options.num_users,
-            options.step_seconds,
-            lambda since, until: breaches_between(run.objectives, run.records, run.began + since, run.began + until),
-        )
+        began = run.measured.began
+        return breaches_between(run.objectives, run.measured.records, began + since, began + until)
 
     def tick(self) -> tuple[int, float] | None:
         users = self.steps.tick(self.get_run_time())
         if users is None:
-            run_of_shape(self).notes.append(self.steps.outcome())
+            run_of_shape(self).measured.notes.append(self.steps.outcome())
             return None
         return users, max(1.0, users / 3)

@@ -1,0 +1,31 @@
+"""All that one load test has measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from load.records import Records
+from load.server_watch import Sample
+
+
+@dataclass
+class Measured:
+    """Filled while the test runs. Times in seconds since the epoch, NaN before there is one."""
+
+    scenario: str
+    server: str
+    """Where it is, and which process, if that could be found."""
+    records: Records
+    samples: list[Sample] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the verdict, such as what a shape has found out."""
+    began: float = math.nan
+    ended: float = math.nan
+
+    def begin(self, now: float, server: str) -> None:
+        """A test begins; what was measured before is forgotten."""
+        self.records.take_portion()
+        self.samples.clear()
+        self.notes.clear()
+        self.began, self.ended, self.server = now, math.nan, server

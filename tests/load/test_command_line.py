@@ -1,0 +1,116 @@
+import itertools
+import subprocess
+import sys
+
+import pytest
+
+from load.command_line import FOLDER, as_locust, parser, scenarios
+from load.keys import cached_keys, keys_folder
+from load.wire import Address, BadAddress
+from tests.load.running import ROOT
+
+
+def words_for(*words):
+    return as_locust(*parser().parse_known_args(words))
+
+
+def run(*words):
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_what_is_wanted_becomes_locusts_own_command_line():
+    words = words_for("churn", "--host", "https://chat.example", "--users", "30", "--minutes", "2.5")
+    assert words[:3] == ["locust", "--locustfile", str(FOLDER / "scenarios" / "churn.py")]
+    given = dict(itertools.pairwise(words))
+    assert given["--host"] == "https://chat.example"
+    assert given["--users"] == "30"
+    assert given["--run-time"] == "150s"
+    assert given["--spawn-rate"] == "3.0"
+    assert "--headless" in words
+    assert "--processes" not in words
+
+
+def test_a_shape_is_one_more_locustfile_and_the_rest_goes_through():
+    words = words_for("steady", "--shape", "steps", "--processes", "2", "--step-users", "5")
+    assert words[2].split(",")[1] == str(FOLDER / "shapes" / "steps.py")
+    assert words[-2:] == ["--step-users", "5"]
+    assert words[words.index("--processes") + 1] == "2"
+
+
+def test_help_lists_every_scenario_with_its_question():
+    code, text = run("load", "--help")
+    assert code == 0
+    for name in scenarios():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"  {name} ")]
+        assert line.endswith("?")
+
+
+def test_more_options_are_shown_with_those_of_the_scenario():
+    code, text = run("load", "reconnect_storm", "--more")
+    assert code == 0
+    assert "--drop-every" in text
+    assert "--room-size" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--host", "ftp://x"), "'ftp://x' is no address of a server; write it like http://127.0.0.1:8080"),
+        (("--objectives", "none.toml"), "no objectives in none.toml: "),
+        (("--ca", "none.pem"), "No such file"),
+    ],
+)
+def test_bad_options_end_it_with_one_line(tmp_path, words, said):
+    host = () if "--host" in words else ("--host", "https://127.0.0.1:1")
+    code, text = run("load", "steady", "--report", str(tmp_path), *host, *words)
+    assert code == 2
+    assert said in text
+    assert "Traceback" not in text
+
+
+def test_a_server_that_is_not_there_is_a_failed_test_and_no_crash(tmp_path):
+    words = ("--host", "http://127.0.0.1:1", "--users", "1", "--minutes", "0.03", "--keys", "1")
+    code, text = run("load", "steady", "--report", str(tmp_path), *words)
+    assert code == 1
+    assert "connect: no connection to 127.0.0.1:1: Connection refused" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "is_tls"),
+    [
+        ("http://127.0.0.1:8080", "127.0.0.1", 8080, False),
+        ("ws://chat.example", "chat.example", 80, False),
+        ("https://chat.example", "chat.example", 443, True),
+        ("wss://[::1]:9443/ws", "::1", 9443, True),
+    ],
+)
+def test_an_address_may_be_written_in_many_ways(text, host, port, is_tls):
+    address = Address.of(text)
+    assert (address.host, address.port, address.tls is not None) == (host, port, is_tls)
+
+
+@pytest.mark.parametrize("text", ["", "chat.example", "ftp://chat.example", "http://", "http://x:y", "http://x:99999"])
+def test_what_is_no_address_is_refused(text):
+    with pytest.raises(BadAddress):
+        Address.of(text)
+
+
+def test_an_address_of_ipv6_is_written_in_brackets():
+    assert Address.of("http://[::1]:80").authority == "[::1]:80"
+
+
+def test_keys_are_kept_outside_the_repository(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert keys_folder() == tmp_path / "chat-actors" / "load-keys"
+    first = cached_keys(keys_folder(), 2)
+    assert [key.public_pem for key in cached_keys(keys_folder(), 2)] == [key.public_pem for key in first]
+    assert len(list(keys_folder().iterdir())) == 2
+
+
+def test_how_many_keys_must_be_a_number():
+    code, text = run("load.keys", "many")
+    assert (code, text) == (2, "usage: python -m load.keys HOW_MANY\n")

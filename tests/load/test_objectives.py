@@ -1,0 +1,124 @@
+import math
+
+import pytest
+
+from load import exchanges
+from load.command_line import FOLDER, scenarios
+from load.objectives import BadObjectives, Objectives, Times, breaches_between, judge, load_objectives
+from load.records import Records
+from load.server_watch import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
+
+KIB = 1024
+
+
+def records_of(ms, failed=0):
+    records = Records()
+    for n in range(100):
+        records.done("echo", ms, at=n)
+    for n in range(failed):
+        records.failed("echo", "no answer", at=n)
+    return records
+
+
+def outcomes(objectives, records=None, samples=()):
+    findings = judge(objectives, records_of(10) if records is None else records, samples)
+    return {finding.what: finding.result for finding in findings}
+
+
+def samples_of(*memory, users=10, connects=100):
+    """A server with so many KiB at each moment, after one without users."""
+    empty = Sample(0.0, 0, 0, math.nan, memory[0] * KIB)
+    return [empty, *(Sample(n + 1.0, users, (n + 1) * connects, 5.0, m * KIB) for n, m in enumerate(memory[1:]))]
+
+
+@pytest.mark.parametrize("scenario", scenarios())
+def test_each_scenario_has_objectives(scenario):
+    objectives = load_objectives(FOLDER / "scenarios" / f"{scenario}.toml")
+    assert objectives.exchanges
+    assert all(times.at_least for times in objectives.exchanges.values())
+
+
+def test_a_limit_that_holds_is_met_and_one_that_does_not_is_breached():
+    limits = Objectives(exchanges={"echo": Times(p50=20, p95=5)})
+    assert outcomes(limits)["echo, p50"] == "met"
+    assert outcomes(limits)["echo, p95"] == "BREACHED"
+
+
+def test_what_was_breached_comes_first():
+    findings = judge(Objectives(exchanges={"echo": Times(p50=20, p95=5)}), records_of(10), ())
+    assert [finding.is_met for finding in findings] == sorted(finding.is_met for finding in findings)
+
+
+def test_a_test_in_which_nothing_happened_has_not_passed():
+    assert outcomes(Objectives(exchanges={"recover": Times(p95=5)}))["recover, how many"] == "BREACHED"
+
+
+def test_failures_and_evictions_are_judged():
+    records = records_of(10, failed=2)
+    assert outcomes(Objectives(), records)["failed exchanges"] == "BREACHED"
+    assert outcomes(Objectives(failure_ratio=0.05), records)["failed exchanges"] == "met"
+    records.failed(exchanges.closed(4008), "too slow", at=1)
+    assert outcomes(Objectives(failure_ratio=1), records)["evictions of clients that read"] == "BREACHED"
+
+
+def test_the_loads_own_lag_is_no_exchange():
+    records = Records()
+    for n in range(100):
+        records.done(exchanges.LAG, 1, at=n)
+    records.failed("echo", "no answer", at=0)
+    finding = next(f for f in judge(Objectives(), records, ()) if f.what == "failed exchanges")
+    assert finding.measured == 100
+
+
+def test_memory_that_cannot_be_seen_is_not_judged():
+    assert outcomes(Objectives(kib_per_connection=1))["memory for each connection"] == "not measured"
+
+
+def test_memory_for_each_connection():
+    assert kib_per_connection(samples_of(1000, 1200, 1500)) == pytest.approx(50)
+    assert outcomes(Objectives(kib_per_connection=49), None, samples_of(1000, 1500))["memory for each connection"] == (
+        "BREACHED"
+    )
+
+
+def test_memory_that_stays_of_each_connection():
+    growing = samples_of(1000, *(2000 + 300 * n for n in range(12)))
+    assert kib_kept_per_connection(growing) == pytest.approx(3)
+    level = samples_of(1000, *(2000 + n % 2 for n in range(12)))
+    assert abs(kib_kept_per_connection(level)) < 0.01
+
+
+def test_growth_by_the_hour():
+    assert mib_per_hour(samples_of(1000, *(2000 + 2 * n for n in range(12)))) == pytest.approx(2 * 3600 / 1024)
+
+
+def test_of_nothing_no_memory_is_known():
+    for measure in (kib_per_connection, kib_kept_per_connection, mib_per_hour):
+        assert math.isnan(measure([]))
+        assert math.isnan(measure([Sample(0, 5, 5, math.nan, math.nan)] * 9))
+
+
+def test_a_window_is_judged_by_what_happened_in_it():
+    records = records_of(10)
+    for n in range(50, 60):
+        for _ in range(100):
+            records.done("echo", 500, at=n)
+    limits = Objectives(exchanges={"echo": Times(p95=100), "recover": Times(p95=1)})
+    assert breaches_between(limits, records, 10, 40) == []
+    assert breaches_between(limits, records, 50, 60) == ["echo, p95 506 ms"]
+    records.failed("join", "no answer", at=20)
+    records.done(exchanges.LAG, 80, at=20)
+    assert breaches_between(limits, records, 10, 40) == ["1 exchanges failed", "the load itself was late, by 80 ms"]
+
+
+@pytest.mark.parametrize("text", ["p50 = 1", "[exchanges.echo]\np42 = 1", "failure_ratio = 'none'", "="])
+def test_a_file_that_holds_none_says_where_and_why(tmp_path, text):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(BadObjectives, match=r"mine\.toml: "):
+        load_objectives(path)
+
+
+def test_a_file_that_is_missing_says_so(tmp_path):
+    with pytest.raises(BadObjectives, match="No such file"):
+        load_objectives(tmp_path / "none.toml")

@@ -1,0 +1,64 @@
+import math
+
+import msgspec
+import pytest
+
+from load.records import MOST_REASONS, OTHER_REASONS, Portion, Records
+
+
+def filled(interval=1.0):
+    records = Records(interval)
+    for n in range(100):
+        records.done("echo", n + 1, at=1000 + n / 10)
+    records.failed("echo", "no answer", at=1001)
+    return records
+
+
+def test_a_summary_is_of_all_that_went_well():
+    summary = filled().summary("echo")
+    assert (summary.count, summary.failures, summary.longest) == (100, 1, 100)
+    assert summary.per_second == 10
+    assert summary.p50 == pytest.approx(50, rel=0.021)
+    assert summary.p99 == pytest.approx(99, rel=0.021)
+
+
+def test_a_summary_of_a_window_is_of_whole_intervals_within():
+    summary = filled().summary("echo", 1002, 1004)
+    assert (summary.count, summary.failures) == (20, 0)
+    assert summary.p50 == pytest.approx(30, rel=0.021)
+
+
+def test_of_what_never_was_there_is_nothing():
+    summary = filled().summary("history")
+    assert summary.count == 0
+    assert math.isnan(summary.p50)
+    assert math.isnan(summary.longest)
+
+
+def test_many_processes_add_up_as_one():
+    whole, total = filled(), Records()
+    for _ in range(2):
+        part = filled()
+        sent = msgspec.msgpack.encode(part.take_portion())
+        assert part.exchanges == 0
+        total.add(msgspec.msgpack.decode(sent, type=Portion))
+    assert total.count("echo") == 2 * whole.count("echo")
+    assert total.summary("echo").p95 == whole.summary("echo").p95
+    assert total.reasons == {"echo: no answer": 2}
+
+
+def test_who_has_longer_intervals_takes_shorter_ones():
+    total = Records(5)
+    total.add(filled(1).take_portion())
+    times, rates = total.rates("echo")
+    assert times == [1002.5, 1007.5]
+    assert rates == [10, 10]
+
+
+def test_kinds_of_failure_are_bounded():
+    records = Records()
+    for n in range(MOST_REASONS + 50):
+        records.failed("echo", str(n), at=0)
+    assert len(records.reasons) == MOST_REASONS + 1
+    assert records.reasons[OTHER_REASONS] == 50
+    assert records.failures() == MOST_REASONS + 50

@@ -1,0 +1,62 @@
+"""How an outcome reads. (What Locust itself brings is tested in processes of their own: it patches all of Python.)"""
+
+import math
+import xml.etree.ElementTree as ET
+
+from load.objectives import Finding
+from load.records import Summary
+from load.report.page import page
+from load.verdict import Verdict, number
+
+SUMMARY = Summary(1200, 3, 40.0, 1.2345, 10.0, 99.96, 250.5, 12345.6)
+MET = Finding("echo, p50", 25, 1.2345, "ms")
+BREACHED = Finding("echo, p95", 5, 10, "ms")
+UNKNOWN = Finding("growth of memory", 20, math.nan, "MiB/h")
+TOO_FEW = Finding("recover, how many", 1, 0, "", is_lower_bound=True)
+
+
+def verdict(*findings, reasons=(), notes=()):
+    return Verdict("steady", "host:1", "now", 60.0, 50, findings, {"echo": SUMMARY}, dict(reasons), notes)
+
+
+def test_numbers_have_as_many_digits_as_mean_something():
+    assert [number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan)] == [
+        "0",
+        "1.23",
+        "12.3",
+        "250.5",
+        "12,346",
+        "-",
+    ]
+
+
+def test_it_passes_if_nothing_is_breached_and_says_what_is_unknown():
+    outcome = verdict(MET, UNKNOWN)
+    assert outcome.is_met
+    assert outcome.outcome == "PASSED: no objective was breached; 1 could not be measured"
+
+
+def test_it_fails_on_one_breach():
+    outcome = verdict(MET, BREACHED, TOO_FEW)
+    assert not outcome.is_met
+    assert outcome.outcome == "FAILED: 2 objectives breached"
+
+
+def test_on_a_terminal_it_stands_in_columns():
+    lines = verdict(BREACHED, TOO_FEW, reasons={"echo: no answer": 3}, notes=["A note."]).as_text().splitlines()
+    assert "steady on host:1: 50 users, 60 s" in lines
+    assert "echo         1,200       3        40    1.23   10  100  250.5   12,346" in lines
+    assert "echo, p95          ≤ 5 ms     10 ms  BREACHED" in lines
+    assert "recover, how many     ≥ 1         0  BREACHED" in lines
+    assert "echo: no answer         3" in lines
+    assert lines[-1] == "FAILED: 2 objectives breached"
+    assert "A note." in lines
+
+
+def test_on_the_page_all_of_it_is_text():
+    hostile = "<script>alert(1)</script> & 'more'"
+    text = page(verdict(BREACHED, reasons={hostile: 1}, notes=[hostile]), [("Users", "<svg></svg>")])
+    assert "<script>" not in text
+    assert text.count("&lt;script&gt;") == 2
+    assert '<tr class="breached">' in text
+    ET.fromstring(text[text.index("<body>") : text.index("</html>")])  # every element is closed
