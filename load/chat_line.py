@@ -101,7 +101,8 @@ class ChatLine:
             except (Closed, Refused, NoAnswer) as error:
                 self._report.failed(_STEPS[step], error)
                 raise
-            self._done(_STEPS[step], began)
+            if self._session.step is not Step.REGISTRATION:  # that was a try, to find out who is unknown
+                self._done(_STEPS[step], began)
 
     def join(self, room_id: str) -> messages.Joined:
         """Enter a room, leaving the one before. Raises `Rejected`, `Closed`, `NoAnswer`."""

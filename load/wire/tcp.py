@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Sequence
 
 from load.wire.address import Address
@@ -39,16 +40,10 @@ class TcpStream:
         megabytes, which no network does.
         """
         try:
-            sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-            if reads_little:  # heeded only before connecting
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(within)
-            sock.connect((address.host, address.port))
+            sock = _connect(address, within, reads_little=reads_little)
             if address.tls is not None:
                 address.tls.set_alpn_protocols(list(alpn))
-                sock = address.tls.wrap_socket(sock, server_hostname=address.host)
+                sock = _with_tls(sock, address.tls, address.host)
         except OSError as error:
             raise Unreachable(address, error) from None
         return cls(sock)
@@ -63,3 +58,33 @@ class TcpStream:
 
     def close(self) -> None:
         self._sock.close()
+
+
+def _connect(address: Address, within: float, *, reads_little: bool) -> socket.socket:
+    """As `socket.create_connection`, which sets no options before it connects."""
+    failed: OSError | None = None
+    for family, kind, protocol, _, target in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            if reads_little:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(within)
+            sock.connect(target)
+        except BaseException as error:  # a greenlet may be killed while it connects
+            sock.close()
+            if not isinstance(error, OSError):
+                raise
+            failed = error
+        else:
+            return sock
+    raise failed or OSError("the name has no address")
+
+
+def _with_tls(sock: socket.socket, tls: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    try:
+        return tls.wrap_socket(sock, server_hostname=host)
+    except BaseException:
+        sock.close()
+        raise

@@ -60,7 +60,7 @@ def test_nothing_fails_in_any_scenario(done, name):
 def test_everybody_registers_logs_in_and_enters_a_room(done, name):
     seen = counts(done[name][1])
     assert seen["register"] == USERS
-    assert seen["authenticate"] >= 2 * USERS  # the first time, users are told that they must register
+    assert seen["authenticate"] >= USERS
     assert seen["join"] >= USERS
 
 
@@ -75,7 +75,7 @@ def test_a_login_storm_is_many_logins(done):
     seen = counts(done["login_storm"][1])
     assert seen["register"] == USERS
     assert seen["connect"] > 5 * USERS
-    assert seen["authenticate"] >= seen["connect"]
+    assert seen["connect"] - USERS <= seen["authenticate"] <= seen["connect"]
 
 
 def test_all_who_lose_the_line_at_once_recover(done):
