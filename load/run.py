@@ -19,7 +19,7 @@ from load.measured import Measured
 from load.objectives import Objectives, load_objectives
 from load.records import Portion, Records
 from load.server_watch import ServerWatch, find_server
-from load.wire import Address
+from load.wire import Address, BadAddress
 
 MOST_INTERVALS = 900
 """A long test has longer intervals, so that memory and plots stay small."""
@@ -37,13 +37,20 @@ class LoadRun:
     def __init__(self, environment: Environment, options: argparse.Namespace, scenario: Path) -> None:
         self.environment = environment
         self.options = options
-        self.address = Address.of(environment.host or "", options.ca)
+        self._address = Address.of(environment.host, options.ca) if environment.host else None
         self.objectives: Objectives = load_objectives(Path(options.objectives or scenario.with_suffix(".toml")))
-        self.measured = Measured(scenario.stem, self.address.authority, Records(_interval(options.run_time)))
+        self.measured = Measured(scenario.stem, "", Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
         self._numbers = itertools.count()
         self._greenlets: list[gevent.Greenlet[..., None]] = []
+
+    @property
+    def address(self) -> Address:
+        """Of the server, once the test has begun."""
+        if self._address is None:
+            raise BadAddress(self.environment.host or "")
+        return self._address
 
     @property
     def is_worker(self) -> bool:
@@ -67,6 +74,8 @@ class LoadRun:
 
     def on_test_start(self, **_: Any) -> None:
         self._kill_greenlets()
+        # Only now: a worker is told by its master, and Locust's page lets one change it.
+        self._address = Address.of(self.environment.host or "", self.options.ca)
         watch = ServerWatch(None if self.is_worker else self._find_server())
         self.measured.begin(time.time(), f"{self.address.authority}, {watch.name}")
         self._greenlets = [gevent.spawn(self._measure_lag)]

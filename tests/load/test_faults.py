@@ -1,41 +1,58 @@
 """Servers with a fault planted: each is caught by the scenario that is meant for it, and told for what it is."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from tests.load.running import Load, Server, breached
 
 pytestmark = pytest.mark.timeout(120)
+SCENARIOS = {
+    "drop": ("steady", {"users": 40, "seconds": 14}, ("--say-every", 0.1)),
+    "delay": ("steady", {"users": 40, "seconds": 10}, ("--say-every", 1)),
+    "leak": ("login_storm", {"users": 10, "seconds": 14}, ()),
+    "reorder": ("steady", {"users": 40, "seconds": 10}, ("--say-every", 0.3)),
+}
 
 
-def judge(tmp_path, fault, scenario, *arguments, **options):
-    with Server(tmp_path, fault) as server:
-        code, verdict = Load(server.url, tmp_path / "load", scenario, *arguments, **options).verdict()
-    return code, verdict
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """The exit code and the verdict for each fault; all servers and loads run at once."""
+    with ExitStack() as running:
+        loads = {}
+        for fault, (scenario, options, arguments) in SCENARIOS.items():
+            folder = tmp_path_factory.mktemp(fault)
+            server = running.enter_context(Server(folder, fault))
+            loads[fault] = Load(server.url, folder / "load", scenario, *arguments, **options)
+        return {fault: load.verdict(90) for fault, load in loads.items()}
 
 
-def test_one_message_dropped_in_ten_thousand_is_caught_by_steady(tmp_path):
-    code, verdict = judge(tmp_path, "drop", "steady", "--say-every", 0.1, users=40, seconds=12)
+@pytest.mark.parametrize("fault", SCENARIOS)
+def test_a_faulty_server_fails(judged, fault):
+    code, verdict = judged[fault]
     assert code == 1
+    assert breached(verdict)
+
+
+def test_one_message_dropped_in_ten_thousand_is_missed(judged):
+    _, verdict = judged["drop"]
     assert verdict["reasons"]["delivery: messages are missing"] >= 1
     assert "failed exchanges" in breached(verdict)
 
 
-def test_one_percent_that_comes_late_is_caught_by_steady(tmp_path):
-    code, verdict = judge(tmp_path, "delay", "steady", "--say-every", 1, users=40, seconds=8)
-    assert code == 1
+def test_one_percent_that_comes_late_shows_in_the_percentiles(judged):
+    _, verdict = judged["delay"]
     assert "delivery, p99" in breached(verdict)
     assert verdict["reasons"] == {}
 
 
-def test_a_session_leaked_at_each_disconnect_is_caught_by_login_storm(tmp_path):
-    code, verdict = judge(tmp_path, "leak", "login_storm", users=20, seconds=10)
-    assert code == 1
+def test_a_session_leaked_at_each_disconnect_shows_in_the_memory_that_stays(judged):
+    _, verdict = judged["leak"]
     assert "memory kept of each connection" in breached(verdict)
     assert verdict["reasons"] == {}
 
 
-def test_two_messages_in_the_wrong_order_are_caught_by_steady(tmp_path):
-    code, verdict = judge(tmp_path, "reorder", "steady", "--say-every", 0.2, users=40, seconds=8)
-    assert code == 1
+def test_two_messages_in_the_wrong_order_are_noticed(judged):
+    _, verdict = judged["reorder"]
     assert verdict["reasons"]["delivery: out of order"] >= 1
     assert "failed exchanges" in breached(verdict)

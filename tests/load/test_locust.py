@@ -1,0 +1,142 @@
+"""What Locust itself brings, with these scenarios: many processes, load shapes, its page."""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+
+import pytest
+
+from load.bench.process import free_port
+from tests.load.running import ANY_SPEED, ROOT, Load, Server, counts
+
+pytestmark = pytest.mark.timeout(120)
+WITHIN = 40.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with Server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+STEPS = ("--shape", "steps", "--step-seconds", 3, "--say-every", 0.3)
+RUNS = {
+    "processes": (("--processes", 2, "--say-every", 0.5), {"users": 10, "seconds": 8}),
+    "steps": ((*STEPS, "--step-users", 4), {"users": 8, "seconds": 60}),
+    "broken steps": ((*STEPS, "--step-users", 2), {"users": 50, "seconds": 60}),
+    "ramp": (("--shape", "ramp", "--say-every", 0.3), {"users": 10, "seconds": 8}),
+    "spike": (("--shape", "spike", "--say-every", 0.3), {"users": 10, "seconds": 8}),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(server, tmp_path_factory):
+    """Of each its load, its exit code, and its verdict; all run at once."""
+    strict = tmp_path_factory.mktemp("strict") / "strict.toml"
+    strict.write_text("[exchanges.echo]\np50 = 0.0001\n")
+    folder = tmp_path_factory.mktemp("runs")
+    loads = {}
+    for name, (arguments, options) in RUNS.items():
+        objectives = strict if name == "broken steps" else ANY_SPEED
+        loads[name] = Load(server.url, folder / name, "steady", *arguments, objectives=objectives, **options)
+    return {name: (load, *load.verdict(90)) for name, load in loads.items()}
+
+
+def test_many_processes_make_one_load_and_one_verdict(runs):
+    load, code, verdict = runs["processes"]
+    assert code == 0, load.text
+    seen = counts(verdict)
+    assert verdict["users"] == seen["register"] == 10
+    assert seen["delivery"] > seen["echo"] > 10
+    assert seen["the load's own lag"] > 20
+
+
+def test_steps_go_up_and_tell_the_highest_that_held(runs):
+    load, code, verdict = runs["steps"]
+    assert code == 0, load.text
+    assert verdict["users"] == 8
+    (note,) = [note for note in verdict["notes"] if note.startswith("Steps")]
+    # On a busy machine the load itself may be late, which ends the steps too, and says so.
+    assert note == "Steps: all met the objectives, up to 8 users; the limit is above." or "itself was late" in note
+    assert verdict["seconds"] < 20
+
+
+def test_steps_stop_at_the_first_that_breaks(runs):
+    _, code, verdict = runs["broken steps"]
+    assert code == 1
+    (note,) = [note for note in verdict["notes"] if note.startswith("Steps")]
+    assert re.match(r"Steps: 0 users met the objectives, 2 did not: echo, p50 \d+ ms", note)
+    assert verdict["users"] == 2
+
+
+@pytest.mark.parametrize("shape", ["ramp", "spike"])
+def test_a_shape_brings_and_takes_users(runs, shape):
+    load, code, verdict = runs[shape]
+    assert code == 0, load.text
+    assert 8 <= verdict["users"] <= 10
+    (samples,) = load.folder.glob("report/*/server.csv")
+    users = [int(line.split(",")[1]) for line in samples.read_text().splitlines()[1:]]
+    assert min(users[2:-1]) < max(users)
+
+
+def fetch(url, form=None):
+    data = urllib.parse.urlencode(form).encode() if form else None
+    with urllib.request.urlopen(url, data, timeout=5) as answer:
+        return answer.read().decode()
+
+
+def wait_for(what, condition):
+    until = time.monotonic() + WITHIN
+    while True:
+        with contextlib.suppress(OSError):
+            if (found := condition()) is not None:
+                return found
+        assert time.monotonic() < until, what
+        time.sleep(0.1)
+
+
+def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(server, tmp_path):
+    port = free_port()
+    words = (
+        "--host",
+        server.url,
+        "--web-host",
+        "127.0.0.1",
+        "--web-port",
+        str(port),
+        "--keys",
+        "2",
+        "--say-every",
+        "0.3",
+    )
+    words = ("-f", "load/scenarios/steady.py", *words, "--report", str(tmp_path / "report"))
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        locust = subprocess.Popen(
+            [sys.executable, "-m", "locust", *words],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        page = f"http://127.0.0.1:{port}"
+        wait_for("its page", lambda: fetch(page) or None)
+        fetch(f"{page}/swarm", {"user_count": 5, "spawn_rate": 5, "host": server.url})
+
+        def echoes():
+            stats = json.loads(fetch(f"{page}/stats/requests"))["stats"]
+            return next((s for s in stats if s["name"] == "echo" and s["num_requests"] > 5), None)
+
+        seen = wait_for("messages", echoes)
+        assert seen["num_failures"] == 0
+        fetch(f"{page}/stop", {"now": "please"})
+        wait_for("the report", lambda: next(iter(tmp_path.glob("report/*/report.html")), None))
+    finally:
+        locust.terminate()
+        locust.wait(WITHIN)
+    assert "PASSED" in log.read_text() or "FAILED" in log.read_text()
