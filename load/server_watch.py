@@ -8,6 +8,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import psutil
 
+TELLING_CONNECTS = 2000
+"""With fewer, what a server grows by anyway as it warms up (some 4 MB: caches of SQLite, of the allocator) would be
+taken for what they have left behind."""
+
+TELLING_SECONDS = 600.0
+"""The same, for growth over time."""
+
 
 class Sample(msgspec.Struct, frozen=True):
     """The server at one moment, and how busy the load was then."""
@@ -84,18 +91,18 @@ def kib_kept_per_connection(samples: Iterable[Sample]) -> float:
     """What stays of each connection that has come and gone: growth while all users are there, after a first third.
 
     The slope of a line through memory over connections made (least squares), so that no single moment decides. NaN if
-    hardly any were made.
+    fewer were made than `TELLING_CONNECTS`.
     """
     points = [(sample.connects, sample.memory_bytes) for sample in _settled(samples)]
-    if len(points) < 3 or points[-1][0] - points[0][0] < 10:
+    if not points or points[-1][0] - points[0][0] < TELLING_CONNECTS:
         return math.nan
     return _slope(points) / 1024
 
 
 def mib_per_hour(samples: Iterable[Sample]) -> float:
-    """How fast memory grows while all users are there, after a first third. NaN if that was too short to tell."""
+    """How fast memory grows while all users are there, after a first third. NaN if that was under `TELLING_SECONDS`."""
     points = [(sample.at, sample.memory_bytes) for sample in _settled(samples)]
-    if len(points) < 3:
+    if not points or points[-1][0] - points[0][0] < TELLING_SECONDS:
         return math.nan
     return _slope(points) * 3600 / 1024 / 1024
 

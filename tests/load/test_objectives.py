@@ -25,10 +25,13 @@ def outcomes(objectives, records=None, samples=()):
     return {finding.what: finding.result for finding in findings}
 
 
-def samples_of(*memory, users=10, connects=100):
+def samples_of(*memory, users=10, connects=1000, seconds=100.0):
     """A server with so many KiB at each moment, after one without users."""
     empty = Sample(0.0, 0, 0, math.nan, memory[0] * KIB)
-    return [empty, *(Sample(n + 1.0, users, (n + 1) * connects, 5.0, m * KIB) for n, m in enumerate(memory[1:]))]
+    return [
+        empty,
+        *(Sample((n + 1) * seconds, users, (n + 1) * connects, 5.0, m * KIB) for n, m in enumerate(memory[1:])),
+    ]
 
 
 @pytest.mark.parametrize("scenario", scenarios())
@@ -82,14 +85,20 @@ def test_memory_for_each_connection():
 
 
 def test_memory_that_stays_of_each_connection():
-    growing = samples_of(1000, *(2000 + 300 * n for n in range(12)))
+    growing = samples_of(1000, *(2000 + 3000 * n for n in range(12)))
     assert kib_kept_per_connection(growing) == pytest.approx(3)
     level = samples_of(1000, *(2000 + n % 2 for n in range(12)))
     assert abs(kib_kept_per_connection(level)) < 0.01
 
 
 def test_growth_by_the_hour():
-    assert mib_per_hour(samples_of(1000, *(2000 + 2 * n for n in range(12)))) == pytest.approx(2 * 3600 / 1024)
+    assert mib_per_hour(samples_of(1000, *(2000 + 2 * n for n in range(12)))) == pytest.approx(2 * 36 / 1024)
+
+
+def test_what_is_too_short_to_tell_is_not_told():
+    growing = [2000 + 3000 * n for n in range(12)]
+    assert math.isnan(kib_kept_per_connection(samples_of(1000, *growing, connects=100)))
+    assert math.isnan(mib_per_hour(samples_of(1000, *growing, seconds=10)))
 
 
 def test_of_nothing_no_memory_is_known():
