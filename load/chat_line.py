@@ -28,7 +28,7 @@ _STEPS = {
 
 
 class Report(Protocol):
-    """Where it is written down how exchanges went. `at`: when, in seconds since the epoch."""
+    """Where it is written down how exchanges went."""
 
     def done(self, name: str, ms: float) -> None:
         """It went well and took so many milliseconds."""

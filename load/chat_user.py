@@ -118,7 +118,7 @@ class ChatUser(User):
             self.act()
         except Closed as end:
             self.failed(exchanges.closed(end.code), end)
-            self._line = None
+            self.leave_line(with_a_word=False)
             self._sleep(self._backoff.pause_after(end.code, end.reason))
         except (NoAnswer, Refused, Unreachable, NotAccepted):
             self.leave_line(with_a_word=False)  # it has been reported
@@ -151,7 +151,7 @@ class ChatUser(User):
             self._line.listen(seconds)
         except Closed as end:
             self.failed(exchanges.closed(end.code), end)
-            self._line = None
+            self.leave_line(with_a_word=False)
 
     def _sleep(self, seconds: float | None) -> None:
         gevent.sleep(LONG_PAUSE if seconds is None else seconds)

@@ -10,6 +10,7 @@ from functools import partial
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from load import exchanges
 from load.measured import Measured
@@ -17,6 +18,7 @@ from load.measured import Measured
 PLOTTED = (exchanges.ECHO, exchanges.DELIVERY, exchanges.AUTHENTICATE, exchanges.RECOVER)
 """Exchanges with a plot of their own, if there were any."""
 
+_PLAIN = StrMethodFormatter("{x:g}")
 _PERCENTS = ((50.0, "#2e7d32"), (95.0, "#ef6c00"), (99.0, "#c62828"))
 
 
@@ -40,8 +42,10 @@ def _latencies(measured: Measured, name: str, ax: Axes) -> None:
         times, values = measured.records.series(name, percent)
         ax.plot(_since(measured, times), values, color=colour, label=f"p{percent:g}", linewidth=1.2)
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(_PLAIN)
+    ax.yaxis.set_minor_formatter(_PLAIN)
     ax.set_ylabel("ms")
-    ax.legend(fontsize=8, frameon=False)
+    _add_legend(ax)
 
 
 def _throughput(measured: Measured, ax: Axes) -> None:
@@ -51,7 +55,12 @@ def _throughput(measured: Measured, ax: Axes) -> None:
             ax.plot(_since(measured, times), values, label=name, linewidth=1.2)
     ax.set_yscale("symlog", linthresh=1)
     ax.set_ylabel("a second")
-    ax.legend(fontsize=8, frameon=False, ncols=3)
+    _add_legend(ax)
+
+
+def _add_legend(ax: Axes) -> None:
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))  # beside: it hides no line
 
 
 def _users(measured: Measured, ax: Axes) -> None:

@@ -13,6 +13,9 @@ from load.objectives import breaches_between
 from load.plugin import run_of_shape
 from load.stepping import Steps
 
+ARRIVING = 1 / 4
+"""Part of a step in which its new users come: less than the part that is not judged."""
+
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
@@ -41,4 +44,6 @@ class StepsUntilBroken(LoadTestShape):
         if users is None:
             run_of_shape(self).measured.notes.append(self.steps.outcome())
             return None
-        return users, max(1.0, users / 3)
+        options = run_of_shape(self).options
+        more = options.step_users or options.num_users / 10
+        return users, max(1.0, more / (options.step_seconds * ARRIVING))

@@ -140,3 +140,52 @@ def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(serv
         locust.terminate()
         locust.wait(WITHIN)
     assert "PASSED" in log.read_text() or "FAILED" in log.read_text()
+
+
+def blocks(language):
+    """The code blocks of the page about load tests."""
+    page = (ROOT / "docs" / "how-to" / "load-test.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def locust(*words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "locust", *map(str, words), "--keys", "2", "--say-every", "0.3"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_the_documented_scenario_of_ones_own_runs_and_is_judged(server, tmp_path):
+    (source,) = blocks("python")
+    (objectives,) = blocks("toml")
+    (tmp_path / "shouter.py").write_text(source)
+    (tmp_path / "shouter.toml").write_text(objectives)
+    words = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
+    process = locust("-f", tmp_path / "shouter.py", *words)
+    text, _ = process.communicate(timeout=WITHIN)
+    assert process.returncode == 1
+    assert re.search(r"delivery, how many +≥ 1,000 +\d+ +BREACHED", text)
+    assert re.search(r"failed exchanges +≤ 0 % +0 % +met", text)
+
+
+def test_a_master_leads_a_worker_that_was_started_by_itself(server, tmp_path):
+    port = free_port()
+    lead = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", 1)
+    load = ("--headless", "--users", 6, "--spawn-rate", 6, "--run-time", "6s", "--host", server.url)
+    file = ("-f", "load/scenarios/steady.py")
+    master = locust(*file, *lead, *load, "--objectives", ANY_SPEED, "--report", tmp_path)
+    worker = locust(*file, "--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    try:
+        text, _ = master.communicate(timeout=WITHIN)
+    finally:
+        for process in (master, worker):
+            process.terminate()
+            process.communicate(timeout=WITHIN)
+    assert master.returncode == 0, text
+    (found,) = tmp_path.glob("*/verdict.json")
+    seen = counts(json.loads(found.read_text()))
+    assert seen["register"] == 6
+    assert seen["delivery"] > 0
