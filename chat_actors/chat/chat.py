@@ -10,12 +10,14 @@ from typing import TypeAlias
 import msgspec
 
 from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
+from chat_actors.chat.extension import Extensions
 from chat_actors.chat.gate import Gate, GateMessage, GateState
 from chat_actors.chat.journal_writer import JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
+from chat_actors.chat.services import Services
 from chat_actors.chat.session import SessionActor
 from chat_actors.kernel import ActorSystem, Ref
 from chat_actors.storage import Accounts, Journal, Retention
@@ -48,12 +50,13 @@ def start_chat(
     random_bytes: Callable[[int], bytes],
     room: RoomFactory = RoomActor,
     session: SessionFactory = SessionActor,
+    extensions: Extensions | None = None,
 ) -> Chat:
     """Start the actors of a chat in a running system.
 
     `now` is the wall clock (aware), `random_bytes` unpredictable. The system stops its top actors the youngest first:
-    so the sessions end before the rooms, the rooms before the journal, which is closed with its writer, and that before
-    the accounts, which are closed with the registrar.
+    so the sessions end before the services of extensions, these before the rooms, the rooms before the journal, which
+    is closed with its writer, and that before the accounts, which are closed with the registrar.
     """
     registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
     journaling = None
@@ -61,6 +64,9 @@ def start_chat(
         writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
         journaling = Journaling(writer, storage.journal)
     directory = system.spawn_named("rooms", Directory, now, journaling, room)
+    extensions = extensions or Extensions()
+    if extensions.offered:
+        system.spawn_named("services", Services, extensions)
     make_session = partial(
         session,
         limits=limits,
@@ -69,6 +75,7 @@ def start_chat(
         journal=storage.journal,
         now=now,
         random_bytes=random_bytes,
+        extensions=extensions,
     )
     gate = system.spawn_named("sessions", Gate, GateState(), limits, make_session)
     return Chat(gate, directory)

@@ -13,7 +13,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from chat_actors.protocol import CloseCode, ServerMessage, compressed_text_frame, encode, text_frame, too_slow
+from chat_actors.protocol import AnyMessage, CloseCode, compressed_text_frame, encode, text_frame, too_slow
 
 
 class Block:
@@ -29,7 +29,7 @@ class Block:
         self._texts: Sequence[str] | None = None
 
     @classmethod
-    def of(cls, message: ServerMessage) -> Block:
+    def of(cls, message: AnyMessage) -> Block:
         return cls((encode(message),))
 
     @property

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from chat_actors.chat import events
+from chat_actors.chat.extension import Extensions
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
 from chat_actors.chat.lookup import look_up
@@ -18,6 +19,8 @@ from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import NotInRoom
 from chat_actors.chat.room_messages import Post as PostToRoom
+from chat_actors.chat.service import Caller, Rate
+from chat_actors.chat.services import call_service
 from chat_actors.chat.session_messages import Frame, Later, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
@@ -32,9 +35,11 @@ from chat_actors.kernel import (
     handles,
 )
 from chat_actors.protocol import (
+    AnyCommand,
+    AnyMessage,
     Authenticate,
     CloseCode,
-    Command,
+    ExtensionCommand,
     GetChallenge,
     Join,
     Leave,
@@ -45,14 +50,11 @@ from chat_actors.protocol import (
     ReadHistory,
     Refusal,
     Register,
-    ServerMessage,
     State,
     SwitchRoom,
-    decode_command,
     format_timestamp,
     is_room_id,
     messages,
-    refusal,
     refusals,
     retry_after,
 )
@@ -86,8 +88,12 @@ class SessionActor(Actor[SessionMessage]):
         journal: Journal | None,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        extensions: Extensions,
     ) -> None:
         self._peer = peer
+        self._vocabulary = extensions.vocabulary
+        self._routes = extensions.routes
+        self._rates: dict[type[ExtensionCommand], TokenBucket] | None = None  # made by the first who needs them
         self._outbox = peer.outbox
         self._limits = limits
         self._journal = journal
@@ -132,15 +138,15 @@ class SessionActor(Actor[SessionMessage]):
     def on_turn_end(self) -> None:
         self._peer.resume()
 
-    def _read(self, text: str) -> Command | None:
+    def _read(self, text: str) -> AnyCommand | None:
         """The command in a frame, if it may be obeyed. Else the client has been told why not."""
         request_id = None
         try:
             if self._frames.is_limited and not self._frames.take(anyio.current_time()):
                 raise ProtocolError(refusals.TOO_MANY_FRAMES)
-            command = decode_command(text)
+            command = self._vocabulary.decode(text)
             request_id = command.request_id
-            no = refusal(self.state, type(command))
+            no = self._vocabulary.refusal(self.state, type(command))
         except ProtocolError as error:
             no, request_id = error.refusal, error.request_id
         else:
@@ -149,7 +155,7 @@ class SessionActor(Actor[SessionMessage]):
         self._refuse(no, request_id)
         return None
 
-    def _obey_now(self, command: Command) -> bool:
+    def _obey_now(self, command: AnyCommand) -> bool:
         """Carry out a command that needs no wait. False, and nothing has happened, if it does need one."""
         match command:
             case Post():
@@ -183,12 +189,12 @@ class SessionActor(Actor[SessionMessage]):
     def _as_post(self, command: Post) -> PostToRoom:
         return PostToRoom(self.context.self_ref, command.content, command.client_msg_id, command.request_id)
 
-    async def _obey(self, command: Command) -> None:
+    async def _obey(self, command: AnyCommand) -> None:
         no = await self._carry_out(command)
         if no is not None:
             self._refuse(no, command.request_id)
 
-    async def _carry_out(self, command: Command) -> Refusal | None:
+    async def _carry_out(self, command: AnyCommand) -> Refusal | None:
         match command:
             case Post():
                 return await self._post(command)
@@ -206,6 +212,8 @@ class SessionActor(Actor[SessionMessage]):
                 return await self._look_up(command)
             case GetChallenge() | Ping():
                 raise AssertionError(f"{type(command).__name__} needs no wait")
+            case ExtensionCommand():
+                return await self._call(command)
             case _:
                 assert_never(command)
 
@@ -279,6 +287,27 @@ class SessionActor(Actor[SessionMessage]):
         self._tell(found)
         return None
 
+    # -- extensions --------------------------------------------------------------------------------------------------
+
+    async def _call(self, command: ExtensionCommand) -> Refusal | None:
+        route = self._routes[type(command)]
+        if route.rate is not None and not self._rate(type(command), route.rate).take(anyio.current_time()):
+            return refusals.TOO_MANY_FRAMES
+        caller = Caller(self._user_id or "", self._membership.room_id, self._outbox)
+        answer = await call_service(self.context, route, caller, command)
+        if isinstance(answer, Refusal):
+            return answer
+        if answer is not None:
+            self._tell(answer)
+        return None
+
+    def _rate(self, command: type[ExtensionCommand], rate: Rate) -> TokenBucket:
+        if self._rates is None:
+            self._rates = {}
+        if command not in self._rates:
+            self._rates[command] = TokenBucket(rate.per_second, rate.burst)
+        return self._rates[command]
+
     @handles
     def room_ended(self, message: Terminated) -> None:
         if message.ref is self._membership.room:
@@ -312,7 +341,7 @@ class SessionActor(Actor[SessionMessage]):
             self.context.events.publish(events.ClientEvicted(who, self._user_id, self._limits.backlog_bytes))
         self.context.events.publish(events.SessionClosed(who, self._peer.address, self._user_id))
 
-    def _tell(self, message: ServerMessage) -> None:
+    def _tell(self, message: AnyMessage) -> None:
         self._outbox.offer(Block.of(message))
 
     def _refuse(self, no: Refusal, request_id: str | None = None) -> None:

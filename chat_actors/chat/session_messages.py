@@ -10,7 +10,7 @@ import msgspec
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room_messages import NotInRoom
 from chat_actors.kernel import Ref
-from chat_actors.protocol import Command
+from chat_actors.protocol import AnyCommand
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Frame(msgspec.Struct, frozen=True):
 class Later(msgspec.Struct, frozen=True):
     """A session's message to itself: a command that could not be carried out in the turn in which it came."""
 
-    command: Command
+    command: AnyCommand
 
 
 SessionMessage: TypeAlias = Frame | Later | NotInRoom

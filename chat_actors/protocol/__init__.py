@@ -2,12 +2,14 @@
 
 from chat_actors.protocol import messages, refusals
 from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, parse_retry_after, retry_after, too_slow
-from chat_actors.protocol.codec import UnknownMessage, decode_command, decode_message, encode, encode_command
+from chat_actors.protocol.codec import UnknownMessage, decode_message, encode, encode_command
 from chat_actors.protocol.commands import (
     CLIENT_MSG_ID_CHARS,
     REQUEST_ID_CHARS,
+    AnyCommand,
     Authenticate,
     Command,
+    ExtensionCommand,
     GetChallenge,
     Join,
     Leave,
@@ -19,11 +21,12 @@ from chat_actors.protocol.commands import (
     SwitchRoom,
 )
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
-from chat_actors.protocol.messages import ServerMessage
+from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
 from chat_actors.protocol.names import is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
-from chat_actors.protocol.states import RULES, State, refusal
+from chat_actors.protocol.states import RULES, State
 from chat_actors.protocol.timestamps import format_timestamp
+from chat_actors.protocol.vocabulary import Added, NameClaimedTwice, Vocabulary, decode_command
 
 __all__ = [
     "CLIENT_MSG_ID_CHARS",
@@ -31,13 +34,19 @@ __all__ = [
     "REQUEST_ID_CHARS",
     "RULES",
     "WHOLE_TEXT",
+    "Added",
+    "AnyCommand",
+    "AnyMessage",
     "Authenticate",
     "CloseCode",
     "Command",
+    "ExtensionCommand",
+    "ExtensionMessage",
     "GetChallenge",
     "Join",
     "Leave",
     "ListMembers",
+    "NameClaimedTwice",
     "Ping",
     "Post",
     "ProtocolError",
@@ -48,6 +57,7 @@ __all__ = [
     "State",
     "SwitchRoom",
     "UnknownMessage",
+    "Vocabulary",
     "compressed_text_frame",
     "decode_command",
     "decode_message",
@@ -58,7 +68,6 @@ __all__ = [
     "is_user_id",
     "messages",
     "parse_retry_after",
-    "refusal",
     "refusals",
     "retry_after",
     "text_frame",

@@ -16,32 +16,32 @@ CLIENT_MSG_ID_CHARS = 64
 """The longest `clientMsgId`."""
 
 
-class _Command(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
+class BaseCommand(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
     """Base of every command. Fields are camelCase on the wire; what is not named here is ignored."""
 
     request_id: str | None = msgspec.field(default=None, name="id")
     """Comes back with the answer, or with the error."""
 
 
-class GetChallenge(_Command, frozen=True, tag="get_challenge"):
+class GetChallenge(BaseCommand, frozen=True, tag="get_challenge"):
     """Ask for something to sign."""
 
 
-class Register(_Command, frozen=True, tag="register"):
+class Register(BaseCommand, frozen=True, tag="register"):
     """Make an account: a name and the PEM text of an RSA public key."""
 
     user_id: str
     public_key: str
 
 
-class Authenticate(_Command, frozen=True, tag="authenticate"):
+class Authenticate(BaseCommand, frozen=True, tag="authenticate"):
     """Prove to be `user_id` by a base64 signature of the challenge."""
 
     user_id: str
     signature: str
 
 
-class Join(_Command, frozen=True, tag="join"):
+class Join(BaseCommand, frozen=True, tag="join"):
     """Enter a room; without `room_id`, the one named after the user. With `since`, hear first what came after that."""
 
     user_id: str
@@ -49,30 +49,30 @@ class Join(_Command, frozen=True, tag="join"):
     since: Seq | None = None
 
 
-class Post(_Command, frozen=True, tag="chat_message"):
+class Post(BaseCommand, frozen=True, tag="chat_message"):
     """Say something to the room; with `client_msg_id` once, however often it is sent, and be told when it is stored."""
 
     content: str
     client_msg_id: str | None = None
 
 
-class SwitchRoom(_Command, frozen=True, tag="switch_room"):
+class SwitchRoom(BaseCommand, frozen=True, tag="switch_room"):
     """Leave the room and enter another."""
 
     room_id: str
 
 
-class Leave(_Command, frozen=True, tag="leave"):
+class Leave(BaseCommand, frozen=True, tag="leave"):
     """Leave the room, and enter no other."""
 
 
-class ListMembers(_Command, frozen=True, tag="members"):
+class ListMembers(BaseCommand, frozen=True, tag="members"):
     """Who is in a room; without `room_id`, in this connection's own."""
 
     room_id: str | None = None
 
 
-class ReadHistory(_Command, frozen=True, tag="history"):
+class ReadHistory(BaseCommand, frozen=True, tag="history"):
     """Some messages of a room: the newest, or the newest before `before`, or the oldest after `after`."""
 
     room_id: str | None = None
@@ -81,10 +81,17 @@ class ReadHistory(_Command, frozen=True, tag="history"):
     limit: Seq | None = None
 
 
-class Ping(_Command, frozen=True, tag="ping"):
+class Ping(BaseCommand, frozen=True, tag="ping"):
     """A heartbeat, for clients that cannot send WebSocket pings."""
+
+
+class ExtensionCommand(BaseCommand, frozen=True, kw_only=True):
+    """Base of the commands that extensions add: a subclass names its `tag`, which is its `type` on the wire."""
 
 
 Command: TypeAlias = (
     GetChallenge | Register | Authenticate | Join | Post | SwitchRoom | Leave | ListMembers | ReadHistory | Ping
 )
+"""The built-in commands."""
+
+AnyCommand: TypeAlias = Command | ExtensionCommand

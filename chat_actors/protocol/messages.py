@@ -117,6 +117,10 @@ class Pong(_Answer, frozen=True, tag="pong"):
     time: str
 
 
+class ExtensionMessage(_Answer, frozen=True, kw_only=True):
+    """Base of the messages that extensions add: a subclass names its `tag`, which is its `type` on the wire."""
+
+
 class Error(_Answer, frozen=True, tag="error"):
     """Something was wrong; the connection stays open. `code` is a stable word for programs."""
 
@@ -139,6 +143,9 @@ ServerMessage: TypeAlias = (
     | Pong
     | Error
 )
+"""The built-in messages."""
+
+AnyMessage: TypeAlias = ServerMessage | ExtensionMessage
 
 
 def registered(user_id: str, request_id: str | None = None) -> Registered:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from chat_actors.protocol.messages import Error
@@ -44,6 +46,13 @@ JOIN_FIELDS = Refusal("missing_field", "userId is required for join message")
 CONTENT_REQUIRED = Refusal("missing_field", "content is required for chat_message")
 SWITCH_ROOM_FIELDS = Refusal("missing_field", "roomId is required for switch_room message")
 
+
+def missing_fields(command: str, required: Sequence[str]) -> Refusal:
+    """For the commands of extensions."""
+    named, verb = " and ".join(required), "is" if len(required) == 1 else "are"
+    return Refusal("missing_field", f"{named} {verb} required for {command}")
+
+
 # Registration.
 TOO_MANY_REGISTRATIONS = Refusal("too_many_registrations", "Too many registration attempts. Please try again later.")
 INVALID_USER_ID = Refusal("invalid_user_id", "User ID must be 3-32 alphanumeric characters")
@@ -74,6 +83,7 @@ NOT_STORED = Refusal("not_stored", "The message could not be stored, and was not
 NO_HISTORY = Refusal("no_history", "This server keeps no messages.")
 REQUEST_ID_TOO_LONG = Refusal("invalid_id", "id must be at most 64 characters")
 INVALID_CLIENT_MSG_ID = Refusal("invalid_client_msg_id", "clientMsgId must be 1-64 characters")
+BUSY = Refusal("busy", "The server has too much of this to do. Try again later.")
 INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from chat_actors.protocol import refusals
 from chat_actors.protocol.commands import (
     Authenticate,
-    Command,
+    BaseCommand,
     GetChallenge,
     Join,
     Leave,
@@ -30,7 +30,7 @@ class State(Enum):
     IN_ROOM = auto()
 
 
-RULES: Mapping[type[Command], Mapping[State, Refusal | None]] = {
+RULES: Mapping[type[BaseCommand], Mapping[State, Refusal | None]] = {
     GetChallenge: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
     Register: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
     Authenticate: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
@@ -51,8 +51,3 @@ RULES: Mapping[type[Command], Mapping[State, Refusal | None]] = {
     Ping: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
 }
 """Command × state → why not, or None: allowed. Total over both."""
-
-
-def refusal(state: State, command: type[Command]) -> Refusal | None:
-    """Why this command is not allowed in this state, or None."""
-    return RULES[command][state]

@@ -122,7 +122,7 @@ class MemoryClient:
 class MemoryChat:
     """The whole chat on a running actor system."""
 
-    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None, retention=KEEP_ALL):
+    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None, retention=KEEP_ALL, extensions=None):
         self.system = system
         self.accounts = MemoryAccounts()
         self.journal = journal
@@ -135,6 +135,7 @@ class MemoryChat:
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),
             room=room,
             session=FragileSession,
+            extensions=extensions,
         )
         self._random = itertools.count()
 

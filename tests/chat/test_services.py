@@ -1,0 +1,282 @@
+"""Commands of extensions, from the client's frame to the service that carries them out and back."""
+
+import logging
+
+import anyio
+import msgspec
+import pytest
+
+from chat_actors.chat import Enabled, Extension, Extensions, Rate, Refused, Scope, Service, Where, command
+from chat_actors.kernel import BadHandler
+from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage
+from tests.chat.rig import MemoryChat, errors
+
+pytestmark = pytest.mark.anyio
+
+
+class Roll(ExtensionCommand, tag="roll"):
+    sides: int = 6
+
+
+class Count(ExtensionCommand, tag="count"):
+    pass
+
+
+class Hello(ExtensionCommand, tag="hello"):
+    pass
+
+
+class Wait(ExtensionCommand, tag="wait"):
+    seconds: float
+
+
+class Crash(ExtensionCommand, tag="crash"):
+    pass
+
+
+class Later(ExtensionCommand, tag="later"):
+    pass
+
+
+class Rolled(ExtensionMessage, tag="rolled"):
+    who: str
+    room: str
+    result: int
+
+
+class Counted(ExtensionMessage, tag="counted"):
+    key: str
+    count: int
+
+
+class DiceSettings(msgspec.Struct, frozen=True):
+    result: int = 4
+
+
+class Dice(Service):
+    @command(where=Where.IN_ROOM)
+    def roll(self, caller, roll: Roll):
+        if roll.sides < 2:
+            raise Refused("too_few_sides", "A die has at least two sides.")
+        return Rolled(caller.user_id, caller.room_id, self.settings.result)
+
+    @command(where=Where.ANYWHERE)
+    async def hello(self, caller, hello: Hello):
+        await anyio.sleep(0.01)
+        return Counted(caller.user_id, 0)
+
+    @command()
+    async def wait(self, caller, wait: Wait):
+        await anyio.sleep(wait.seconds)
+
+    @command()
+    def crash(self, caller, crash: Crash):
+        raise ValueError("asked to crash")
+
+    @command()
+    def later(self, caller, later: Later):
+        caller.tell(Counted("told", 1))
+        return "no message"
+
+
+class Counter(Service):
+    scope = Scope.USER
+    linger = 30
+
+    def __init__(self):
+        self.count = 0
+
+    @command(rate=Rate(1, 3))
+    def count_up(self, caller, count: Count):
+        self.count += 1
+        return Counted(self.key, self.count)
+
+
+class RoomCounter(Counter):
+    scope = Scope.ROOM
+
+
+DICE = Extension(name="dice", services=[Dice], settings=DiceSettings)
+COUNTER = Extension(name="counter", services=[Counter])
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def chat_with(system, *extensions, **options):
+    enabled = [Enabled(extension, extension.settings()) for extension in extensions]
+    return MemoryChat(system, extensions=Extensions(enabled), **options)
+
+
+async def answers(system, client, **fields):
+    """What a client is sent after this, as plain objects."""
+    client.deliver(**fields)
+    await settle(system)
+    found = [msgspec.json.decode(text) for block in client.outbox._blocks for text in block.texts]
+    client.outbox._blocks.clear()
+    return found
+
+
+async def test_a_command_goes_to_its_service_and_the_answer_comes_back_with_its_id():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann", "red")
+        answer = await answers(system, ann, type="roll", id="q")
+        assert answer == [{"type": "rolled", "who": "ann", "room": "red", "result": 4, "id": "q"}]
+
+
+async def test_a_service_refuses_with_a_code_and_a_text():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann", "red")
+        (answer,) = await answers(system, ann, type="roll", sides=1, id="q")
+        assert answer == {
+            "type": "error",
+            "message": "A die has at least two sides.",
+            "code": "too_few_sides",
+            "id": "q",
+        }
+
+
+async def test_a_command_is_held_to_its_state_like_any_other():
+    async with RunningSystem() as system:
+        chat = chat_with(system, DICE)
+        nobody = await chat.connect()
+        for fields in ({"type": "roll"}, {"type": "wait", "seconds": 1}):
+            nobody.deliver(**fields)
+        await settle(system)
+        nobody.hear()
+        assert errors(nobody.heard) == [("not_authenticated", None)] * 2
+        assert await answers(system, nobody, type="hello") == [{"type": "counted", "key": "", "count": 0}]
+        ann = await chat.log_in("ann")
+        ann.deliver(type="roll")
+        await settle(system)
+        assert errors(ann.hear()) == [("not_in_room", None)]
+
+
+async def test_none_is_no_answer():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann")
+        assert await answers(system, ann, type="wait", seconds=0) == []
+
+
+async def test_what_a_client_sends_while_a_service_works_waits_its_turn():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann", "red")
+        ann.deliver(type="wait", seconds=5)
+        ann.deliver(type="roll")
+        await anyio.sleep(4)
+        assert ann.hear() == []
+        assert len(await answers(system, ann, type="ping")) == 2
+
+
+async def test_a_service_that_crashes_is_an_error_to_its_caller_and_then_there_again():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann", "red")
+        ann.deliver(type="crash", id="q")
+        await settle(system)
+        assert errors(ann.hear()) == [("internal_failure", "q")]
+        assert len(await answers(system, ann, type="roll")) == 1
+
+
+async def test_a_service_that_returns_no_message_is_at_fault_and_not_the_client():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann")
+        told, error = await answers(system, ann, type="later")
+        assert told == {"type": "counted", "key": "told", "count": 1}
+        assert error["code"] == "internal_failure"
+
+
+async def test_a_service_that_takes_too_long_is_busy():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, DICE).log_in("ann")
+        ann.deliver(type="wait", seconds=60, id="q")
+        await anyio.sleep(11)
+        assert errors(ann.hear()) == [("busy", "q")]
+
+
+async def test_each_user_has_their_own_service_over_all_connections():
+    async with RunningSystem() as system:
+        chat = chat_with(system, COUNTER)
+        ann, ben = await chat.log_in("ann"), await chat.log_in("ben")
+        for client, key, count in ((ann, "ann", 1), (ann, "ann", 2), (ben, "ben", 1)):
+            assert await answers(system, client, type="count") == [{"type": "counted", "key": key, "count": count}]
+
+
+async def test_each_room_has_its_own_service():
+    async with RunningSystem() as system:
+        chat = chat_with(system, Extension(name="rooms", services=[RoomCounter]))
+        ann, ben = await chat.log_in("ann", "red"), await chat.log_in("ben", "red")
+        ann.hear()
+        assert (await answers(system, ann, type="count"))[0]["count"] == 1
+        assert (await answers(system, ben, type="count"))[0] == {"type": "counted", "key": "red", "count": 2}
+        outside = await chat.log_in("cyd")
+        assert (await answers(system, outside, type="count"))[0]["code"] == "not_in_room"
+
+
+async def test_a_service_that_nobody_calls_ends_and_comes_back_new():
+    async with RunningSystem() as system:
+        ann = await chat_with(system, COUNTER).log_in("ann")
+        await answers(system, ann, type="count")
+        await anyio.sleep(25)
+        await answers(system, ann, type="count")
+        await anyio.sleep(25)
+        assert (await answers(system, ann, type="count"))[0]["count"] == 3
+        await anyio.sleep(70)
+        assert (await answers(system, ann, type="count"))[0]["count"] == 1
+
+
+async def test_a_rate_of_its_own_is_held_for_each_connection():
+    async with RunningSystem() as system:
+        chat = chat_with(system, COUNTER)
+        ann, other = await chat.log_in("ann"), await chat.log_in("ben")
+        seen = [(await answers(system, ann, type="count"))[0]["type"] for _ in range(5)]
+        assert seen == ["counted"] * 3 + ["error"] * 2
+        assert (await answers(system, other, type="count"))[0]["type"] == "counted"
+        await anyio.sleep(1)
+        assert (await answers(system, ann, type="count"))[0]["type"] == "counted"
+
+
+async def test_without_extensions_nothing_of_them_runs():
+    async with RunningSystem() as system:
+        ann = await MemoryChat(system).log_in("ann", "red")
+        assert [cell.path for cell in system.family.everyone() if "services" in cell.path] == []
+        assert (await answers(system, ann, type="roll"))[0]["code"] == "unknown_type"
+
+
+def test_a_method_of_no_use_is_told_at_once():
+    class NoCommand(Service):
+        @command()
+        def roll(self, caller, roll: int):
+            pass
+
+    class TooFew(Service):
+        @command()
+        def roll(self, roll: Roll):
+            pass
+
+    class Twice(Service):
+        @command()
+        def one(self, caller, roll: Roll):
+            pass
+
+        @command()
+        def two(self, caller, roll: Roll):
+            pass
+
+    class OutOfRooms(Service):
+        scope = Scope.ROOM
+
+        @command(where=Where.LOGGED_IN)
+        def roll(self, caller, roll: Roll):
+            pass
+
+    for service, why in (
+        (NoCommand, "annotate 'roll' with a subclass of Command"),
+        (TooFew, "must take the caller and the command"),
+        (Twice, "is already there for Roll"),
+        (OutOfRooms, "one for each room has no commands after the login"),
+    ):
+        with pytest.raises(BadHandler, match=why):
+            Extensions([Enabled(Extension(name="bad", services=[service]))])

@@ -1,0 +1,95 @@
+"""Commands that extensions add are decoded, refused and ruled as the built-in ones."""
+
+import json
+
+import pytest
+
+from chat_actors.protocol import (
+    RULES,
+    Added,
+    ExtensionCommand,
+    NameClaimedTwice,
+    Ping,
+    ProtocolError,
+    Refusal,
+    State,
+    Vocabulary,
+    refusals,
+)
+
+NO = Refusal("not_now", "Not now.")
+RULES_OF_ROLL = {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: NO, State.IN_ROOM: None}
+
+
+class Roll(ExtensionCommand, tag="roll"):
+    dice: str
+    how_many: int = 1
+
+
+class Weigh(ExtensionCommand, tag="weigh"):
+    first_thing: str
+    other: int
+
+
+VOCABULARY = Vocabulary([Added("dice", Roll, RULES_OF_ROLL), Added("scales", Weigh, RULES_OF_ROLL)])
+
+
+def decode(**fields):
+    return VOCABULARY.decode(json.dumps(fields))
+
+
+def error(**fields):
+    with pytest.raises(ProtocolError) as raised:
+        decode(**fields)
+    return raised.value.refusal.text, raised.value.request_id
+
+
+def test_fields_are_camel_case_and_unknown_ones_are_ignored():
+    assert decode(type="roll", dice="d6", howMany=3, id="x", colour="red") == Roll("d6", 3, request_id="x")
+
+
+def test_a_required_field_that_is_missing_is_named():
+    assert error(type="roll", id="x") == ("dice is required for roll", "x")
+    assert error(type="weigh", other="much") == ("firstThing and other are required for weigh", None)
+
+
+def test_a_field_of_the_wrong_type_counts_as_missing():
+    assert error(type="roll", dice=6) == ("dice is required for roll", None)
+    assert decode(type="roll", dice="d6", howMany="many") == Roll("d6")
+
+
+def test_an_id_that_is_too_long_is_refused():
+    assert error(type="roll", dice="d6", id="x" * 65) == (refusals.REQUEST_ID_TOO_LONG.text, None)
+
+
+def test_the_built_in_commands_are_as_ever():
+    assert decode(type="ping") == Ping()
+    assert error(type="rol")[0] == "Unknown message type: rol"
+    for state in State:
+        assert VOCABULARY.refusal(state, Ping) is RULES[Ping][state]
+
+
+def test_without_the_extension_its_command_is_unknown():
+    with pytest.raises(ProtocolError, match="Unknown message type: roll"):
+        Vocabulary().decode('{"type": "roll", "dice": "d6"}')
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_state_decides_who_may_send_it(state):
+    assert VOCABULARY.refusal(state, Roll) is RULES_OF_ROLL[state]
+
+
+def test_two_that_claim_one_name_are_both_named():
+    class Other(ExtensionCommand, tag="roll"):
+        pass
+
+    with pytest.raises(NameClaimedTwice, match="'roll' is claimed by dice and by casino; switch one of them off"):
+        Vocabulary([Added("dice", Roll, RULES_OF_ROLL), Added("casino", Other, RULES_OF_ROLL)])
+
+
+def test_a_built_in_name_cannot_be_claimed():
+    class Mine(ExtensionCommand, tag="ping"):
+        pass
+
+    with pytest.raises(NameClaimedTwice, match="'ping' is claimed by the server and by mine"):
+        Vocabulary([Added("mine", Mine, RULES_OF_ROLL)])
