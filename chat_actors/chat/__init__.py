@@ -8,6 +8,7 @@ from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_kind import RoomKind, RoomView
 from chat_actors.chat.room_messages import ROOMS
 from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.service import Caller, Rate, Refused, Scope, Service, Where, command
@@ -39,7 +40,9 @@ __all__ = [
     "Rate",
     "Refused",
     "RoomActor",
+    "RoomKind",
     "RoomState",
+    "RoomView",
     "Scope",
     "Service",
     "SessionActor",

@@ -63,8 +63,8 @@ def start_chat(
     if storage.journal is not None:
         writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
         journaling = Journaling(writer, storage.journal)
-    directory = system.spawn_named("rooms", Directory, now, journaling, room)
     extensions = extensions or Extensions()
+    directory = system.spawn_named("rooms", Directory, now, journaling, room, extensions.kinds)
     if extensions.offered:
         system.spawn_named("services", Services, extensions)
     make_session = partial(

@@ -10,6 +10,8 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
+from chat_actors.chat.extension import RoomKinds
+from chat_actors.chat.kind_room import KindRoom
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_messages import ROOMS, CatchUp
 from chat_actors.chat.room_state import Journaling, RoomState
@@ -40,8 +42,13 @@ class Directory(Actor[DirectoryMessage]):
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
     def __init__(
-        self, now: Callable[[], datetime], journaling: Journaling | None = None, room: RoomFactory = RoomActor
+        self,
+        now: Callable[[], datetime],
+        journaling: Journaling | None = None,
+        room: RoomFactory = RoomActor,
+        kinds: RoomKinds | None = None,
     ) -> None:
+        self._kinds = kinds or RoomKinds()
         self._now = now
         self._journaling = journaling
         self._room = room
@@ -53,7 +60,11 @@ class Directory(Actor[DirectoryMessage]):
         # Without a journal the numbering begins at the time in microseconds: a room that has gone and comes back goes
         # on above its old numbers, unless it ever held a million messages a second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
-        return partial(self._room, room_id, RoomState(room_id, first), self._now, self._journaling)
+        state = RoomState(room_id, first)
+        make_kind = self._kinds.maker(room_id)
+        if make_kind is not None:
+            return partial(KindRoom, room_id, state, self._now, self._journaling, make_kind)
+        return partial(self._room, room_id, state, self._now, self._journaling)
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.service import CommandMethod, Rate, Scope, Service, commands_of
 from chat_actors.kernel import Kind
 from chat_actors.protocol import Added, ExtensionCommand, Vocabulary
@@ -21,6 +23,7 @@ class Extension(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     services: Sequence[type[Service]] = ()
+    room_kinds: Sequence[type[RoomKind]] = ()
 
     settings: type[msgspec.Struct] = NoSettings
     """The struct of its section `[extensions.NAME]`; each field needs a default."""
@@ -50,6 +53,27 @@ class Route(msgspec.Struct, frozen=True):
     rate: Rate | None
 
 
+class RoomKinds:
+    """Which rooms are of which kind, by their names."""
+
+    def __init__(self, kinds: Sequence[tuple[type[RoomKind], Any]] = ()) -> None:
+        """Kinds with their settings; of several that match, the first counts."""
+        self._kinds = kinds
+
+    def maker(self, room_id: str) -> Callable[[], RoomKind] | None:
+        """What makes the kind of a room; None for an ordinary one."""
+        for kind, settings in self._kinds:
+            if kind.matches(room_id):
+                return partial(_make_kind, kind, settings)
+        return None
+
+
+def _make_kind(kind: type[RoomKind], settings: Any) -> RoomKind:
+    made = kind()
+    made.settings = settings
+    return made
+
+
 class Extensions:
     """All that are switched on: what clients may say, and who carries it out."""
 
@@ -67,3 +91,4 @@ class Extensions:
                     added.append(Added(f"the extension {one.extension.name!r}", method.command, method.where.rules))
                     self.routes[method.command] = Route(kind, service.scope, method.rate)
         self.vocabulary = Vocabulary(added)
+        self.kinds = RoomKinds([(kind, one.settings) for one in enabled for kind in one.extension.room_kinds])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chat_actors.chat.members import Member, Members
 from chat_actors.chat.outbox import Block
 from chat_actors.kernel import AnyRef
-from chat_actors.protocol import ServerMessage, encode, messages
+from chat_actors.protocol import AnyMessage, encode, messages
 
 BLOCK_BYTES = 65_536
 """What a room hands out at once, at most, but for one message that is larger.
@@ -32,7 +32,7 @@ class FanOut:
         self._pending_bytes = 0
         self._newcomers: dict[AnyRef, int] = {}  # from which pending message on they hear
 
-    def add(self, message: ServerMessage) -> None:
+    def add(self, message: AnyMessage) -> None:
         """Everybody who is here now is to hear this, in the order of the calls."""
         payload = encode(message)
         self._make_room(payload)

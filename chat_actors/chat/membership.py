@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
+
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.chat.recovery import HeldOutbox, joined_again, replay
-from chat_actors.chat.room_messages import ROOMS, Enter, EnterSilently, Leave, RoomMessage
-from chat_actors.kernel import ActorStopped, AskFailed, Context, Ref
+from chat_actors.chat.room_messages import ROOMS, Enter, Entered, EnterSilently, Leave, MayEnter, RoomMessage
+from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context, Ref
 from chat_actors.protocol import Refusal, refusals
 from chat_actors.storage import Journal, StorageError
 
@@ -34,6 +36,13 @@ class Membership:
         self.room: Ref[RoomMessage] | None = None
         self.room_id = ""
 
+    async def may_enter(self, room_id: str, user_id: str) -> Refusal | None:
+        """Ask a room of a kind, before the one where the session is has been left. Why not, or None."""
+        try:
+            return await self._context.get_or_spawn(ROOMS, room_id).ask(MayEnter(user_id), timeout=ANSWER_WITHIN)
+        except (ActorStopped, AskFailed, AskTimeout):
+            return refusals.INTERNAL_FAILURE
+
     async def enter(self, room_id: str, user_id: str, request_id: str | None) -> Refusal | None:
         """Go into a room, which is opened if need be. Why not, or None: then the room tells the client."""
         member = Member(self._context.self_ref, user_id, self._outbox)
@@ -55,11 +64,13 @@ class Membership:
         What is said meanwhile waits in an outbox of its own. Raises `AskTimeout`.
         """
         held = HeldOutbox(self._outbox, self._backlog_bytes)
-        last = await self._enter_silently(room_id, Member(self._context.self_ref, user_id, held))
-        if isinstance(last, Refusal):
-            return last
+        entered = await self._enter_silently(room_id, Member(self._context.self_ref, user_id, held))
+        if isinstance(entered, Refusal):
+            return entered
+        last = entered.last_seq
         try:
             joined = await joined_again(self._journal, room_id, user_id, request_id, since, last)
+            joined = msgspec.structs.replace(joined, state=entered.state)
             self._outbox.offer(Block.of(joined))
             if self._journal is not None:
                 await replay(self._journal, room_id, self._outbox, after=since, up_to=last)
@@ -70,18 +81,18 @@ class Membership:
         held.release()
         return None
 
-    async def _enter_silently(self, room_id: str, member: Member) -> Refusal | int:
-        """The number of the last message before, or why not."""
+    async def _enter_silently(self, room_id: str, member: Member) -> Entered | Refusal:
         try:
             room = self._context.get_or_spawn(ROOMS, room_id)
         except ActorStopped:
             return refusals.INTERNAL_FAILURE  # the server is stopping
         try:
-            last_seq = await room.ask(EnterSilently(member), timeout=ANSWER_WITHIN)
+            entered = await room.ask(EnterSilently(member), timeout=ANSWER_WITHIN)
         except (ActorStopped, AskFailed):
             return refusals.ROOM_CLOSED  # it failed: a room does not go away, being empty, with a request on its way
-        self._is_in(room, room_id)
-        return last_seq
+        if isinstance(entered, Entered):
+            self._is_in(room, room_id)
+        return entered
 
     def _is_in(self, room: Ref[RoomMessage], room_id: str) -> None:
         if room is not self.room:

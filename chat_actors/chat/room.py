@@ -18,6 +18,7 @@ from chat_actors.chat.room_messages import (
     MEMBERS_LISTED,
     CatchUp,
     Enter,
+    Entered,
     EnterSilently,
     Leave,
     NotInRoom,
@@ -125,15 +126,18 @@ class RoomActor(Actor[RoomMessage]):
         member, request_id = message.member, message.request_id
         # Who gives its requests an id knows of `since`, and needs to know from which number on it hears.
         seq = None if request_id is None else self.state.last_seq
-        joined = messages.joined(member.user_id, self.room_id, request_id, seq)
+        joined = self._make_joined(member.user_id, request_id, seq)
         self.context.watch(member.session)
         self._say_joined(member, self.fan_out.enter(member, joined))
 
+    def _make_joined(self, user_id: str, request_id: str | None, seq: int | None) -> messages.Joined:
+        return messages.joined(user_id, self.room_id, request_id, seq)
+
     @handles
-    def enter_silently(self, request: EnterSilently) -> int:
+    def enter_silently(self, request: EnterSilently) -> Entered | Refusal:
         self.context.watch(request.member.session)
         self._say_joined(request.member, self.fan_out.enter_silently(request.member))
-        return self.state.last_seq
+        return Entered(self.state.last_seq)
 
     def _say_joined(self, member: Member, is_first: bool) -> None:
         if is_first:
@@ -313,7 +317,10 @@ class RoomActor(Actor[RoomMessage]):
     def _say_left(self, session: AnyRef) -> None:
         user_id = self.fan_out.leave(session)
         if user_id is not None:
-            self.context.events.publish(events.UserLeft(user_id, self.room_id))
+            self._gone(user_id)
+
+    def _gone(self, user_id: str) -> None:
+        self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
         if not len(self.members) and self.state.is_settled:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from chat_actors.chat.members import Member
 from chat_actors.kernel import AnyRef, Kind, Request
+from chat_actors.protocol import Refusal
 from chat_actors.storage import Committed
 
 MEMBERS_LISTED = 1000
@@ -22,10 +23,23 @@ class Enter(msgspec.Struct, frozen=True):
     request_id: str | None = None
 
 
-class EnterSilently(Request[int], msgspec.Struct, frozen=True):
-    """As `Enter`, without a word to the one who enters. The answer is the number of the last message before."""
+class Entered(msgspec.Struct, frozen=True):
+    """Somebody is in: the number of the last message before, and what the room's kind tells newcomers."""
+
+    last_seq: int
+    state: Any = None
+
+
+class EnterSilently(Request[Entered | Refusal], msgspec.Struct, frozen=True):
+    """As `Enter`, without a word to the one who enters."""
 
     member: Member
+
+
+class MayEnter(Request[Refusal | None], msgspec.Struct, frozen=True):
+    """Ask, before leaving the room where one is, whether a room of a kind would let a user in: why not, or None."""
+
+    user_id: str
 
 
 class Leave(Request[None], msgspec.Struct, frozen=True):
@@ -59,12 +73,13 @@ class CatchUp(Request[None], msgspec.Struct, frozen=True):
 
 
 class NotInRoom(msgspec.Struct, frozen=True):
-    """Told to a session by a room: it is not, or no longer, a member."""
+    """Told to a session by a room: it is not, or no longer, a member. `why`, if there is more to say than that."""
 
     room: AnyRef
+    why: Refusal | None = None
 
 
-RoomMessage: TypeAlias = Enter | EnterSilently | Leave | Post | WhoIsHere | CatchUp | Committed
+RoomMessage: TypeAlias = Enter | EnterSilently | MayEnter | Leave | Post | WhoIsHere | CatchUp | Committed
 
 ROOMS: Kind[RoomMessage] = Kind("room")
 """Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""

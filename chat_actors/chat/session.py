@@ -93,6 +93,7 @@ class SessionActor(Actor[SessionMessage]):
         self._peer = peer
         self._vocabulary = extensions.vocabulary
         self._routes = extensions.routes
+        self._kinds = extensions.kinds
         self._rates: dict[type[ExtensionCommand], TokenBucket] | None = None  # made by the first who needs them
         self._outbox = peer.outbox
         self._limits = limits
@@ -264,6 +265,10 @@ class SessionActor(Actor[SessionMessage]):
         if self._user_id is None:
             raise AssertionError("the state table lets nobody in who has not authenticated")
         if room_id != self._membership.room_id:
+            if self._kinds.maker(room_id) is not None:
+                no = await self._membership.may_enter(room_id, self._user_id)
+                if no is not None:
+                    return no
             await self._membership.leave()
         if since is None:
             return await self._membership.enter(room_id, self._user_id, request_id)
@@ -318,7 +323,7 @@ class SessionActor(Actor[SessionMessage]):
     async def not_in_room(self, message: NotInRoom) -> None:
         if message.room is self._membership.room:
             await self._membership.leave()  # and not just forget: a later join may have gone through meanwhile
-            self._refuse(refusals.ROOM_CLOSED)
+            self._refuse(message.why or refusals.ROOM_CLOSED)
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -48,6 +48,7 @@ class Joined(_Answer, frozen=True, tag="joined"):
     """How many messages there were since; those that are still kept follow now."""
     lost: int | None = None
     """How many of them are not kept any more. Only if not recovered, and only if that can be known."""
+    state: Any = None
 
 
 class UserJoined(_Message, frozen=True, tag="user_joined"):
