@@ -18,6 +18,9 @@ from load.wire import Closed, WebSocket
 ANSWER_WITHIN = 30.0
 """Seconds, for any exchange."""
 
+OVERDUE = 1.0
+"""Seconds, for an exchange that is still under way when the test ends."""
+
 Answer = TypeVar("Answer", bound=ServerMessage)
 
 _STEPS = {
@@ -55,7 +58,7 @@ class NoAnswer(Exception):
         self.within = within
 
     def __str__(self) -> str:
-        return f"no answer within {self.within:g} s"
+        return "no answer in time"
 
 
 class Wrong(Exception):
@@ -87,6 +90,7 @@ class ChatLine:
         self._marker = marker
         self._ids = itertools.count()
         self._own: Mark | None = None  # the last of our own that was heard
+        self._under_way: tuple[str, float] | None = None
 
     # -- exchanges -----------------------------------------------------------------------------------------------------
 
@@ -94,12 +98,15 @@ class ChatLine:
         """Log in, registering the user if the server does not know them. Raises `Refused`, `Closed`, `NoAnswer`."""
         while not self._session.is_ready:
             step = self._session.step
-            began = time.perf_counter()
+            began = self._begin(_STEPS[step])
             try:
                 self._send_all()
                 self._session.receive(self._receive(ANSWER_WITHIN))
-            except (Closed, Refused, NoAnswer) as error:
-                self._report.failed(_STEPS[step], error)
+            except Refused as error:
+                self._fail(_STEPS[step], Rejected(error.code, error.text))  # its own text names the user
+                raise
+            except (Closed, NoAnswer) as error:
+                self._fail(_STEPS[step], error)
                 raise
             if self._session.step is not Step.REGISTRATION:  # that was a try, to find out who is unknown
                 self._done(_STEPS[step], began)
@@ -120,7 +127,7 @@ class ChatLine:
         if since is None:
             return self.join(room_id)
         request_id = self._next_id()
-        began = time.perf_counter()
+        began = self._begin(exchanges.RECOVER)
         try:
             self._send(Join(self.user_id, room_id, since, request_id=request_id))
             joined = self._answer(messages.Joined, request_id)
@@ -131,7 +138,7 @@ class ChatLine:
             while (self._listener.last_seq or 0) < (joined.seq or 0):
                 self._hear(self._next(began + ANSWER_WITHIN - time.perf_counter()), is_live=False)
         except (Closed, NoAnswer, Rejected, Wrong) as error:
-            self._report.failed(exchanges.RECOVER, error)
+            self._fail(exchanges.RECOVER, error)
             raise
         self._done(exchanges.RECOVER, began)
         return joined
@@ -157,7 +164,7 @@ class ChatLine:
 
     def say(self, chars: int = 0) -> None:
         """Say something of at least so many characters, and wait until it comes back. Raises as `join`."""
-        began = time.perf_counter()
+        began = self._begin(exchanges.ECHO)
         try:
             mark = self._marker.next(time.time_ns())
             self._send(Post(mark.as_content(chars)))
@@ -169,14 +176,16 @@ class ChatLine:
                 self._hear(message)
         except (Closed, NoAnswer, Rejected) as error:
             self._marker.begin_stay()  # nobody knows whether it was heard
-            self._report.failed(exchanges.ECHO, error)
+            self._fail(exchanges.ECHO, error)
             raise
         self._done(exchanges.ECHO, began)
 
     def say_nowait(self, chars: int = 0) -> None:
-        """Say something and wait for nothing, be it heard or refused. Raises `Closed`."""
-        self._marker.begin_stay()  # for each: those who hear it must not miss those that are refused
-        self._send(Post(self._marker.next(time.time_ns()).as_content(chars)))
+        """Say something and wait for nothing, be it heard or refused. Raises `Closed`.
+
+        It bears no mark: nobody misses it, and how long it takes is nobody's measure.
+        """
+        self._send(Post("x" * max(1, chars)))
 
     # -- listening -----------------------------------------------------------------------------------------------------
 
@@ -189,13 +198,13 @@ class ChatLine:
             except NoAnswer:
                 return
 
-    def is_gone(self) -> bool:
-        """Whether the server has ended the connection, found out without reading a thing."""
+    def end_without_reading(self) -> Closed | None:
+        """How the server has ended the connection, if it has, found out without reading before it has."""
         try:
             self._send(Ping())
-        except Closed:
-            return True
-        return False
+        except Closed as end:
+            return end
+        return None
 
     def send_text(self, text: str) -> None:
         """Send any text, be it a command or not. Raises `Closed`."""
@@ -219,6 +228,16 @@ class ChatLine:
                 return message.code
             self._hear(message)
         return None
+
+    def give_up(self) -> None:
+        """Nobody waits any longer: an exchange that has been under way for `OVERDUE` seconds has failed.
+
+        Without this, a server that hangs would only be noticed after `ANSWER_WITHIN`, and a shorter test would pass.
+        """
+        if self._under_way is not None:
+            name, began = self._under_way
+            if (waited := time.perf_counter() - began) >= OVERDUE:
+                self._report.failed(name, NoAnswer(waited))
 
     def close(self) -> None:
         """Say goodbye and go."""
@@ -246,12 +265,12 @@ class ChatLine:
         then: Callable[[], None] = lambda: None,
     ) -> Answer:
         request_id = self._next_id()
-        began = time.perf_counter()
+        began = self._begin(name)
         try:
             self._send(make(request_id))
             answer = self._answer(kind, request_id)
         except (Closed, NoAnswer, Rejected) as error:
-            self._report.failed(name, error)
+            self._fail(name, error)
             raise
         self._done(name, began)
         then()
@@ -306,5 +325,15 @@ class ChatLine:
             case _:
                 pass
 
+    def _begin(self, name: str) -> float:
+        began = time.perf_counter()
+        self._under_way = name, began
+        return began
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self._under_way = None
+        self._report.failed(name, error)
+
     def _done(self, name: str, began: float) -> None:
+        self._under_way = None
         self._report.done(name, (time.perf_counter() - began) * 1e3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -18,8 +19,13 @@ from load.deliveries import Listener, Marker
 from load.plugin import run_of
 from load.wire import Closed, NotAccepted, Unreachable, WebSocket
 
+logger = logging.getLogger(__name__)
+
 REQUEST_TYPE = "chat"
 CONNECT_WITHIN = 30.0
+CRASH_PAUSE = 1.0
+"""Seconds until a user goes on that has itself failed, so that it does not do so for ever at full speed."""
+
 LONG_PAUSE = 30.0
 """Seconds until a user comes back whom the server has told not to."""
 
@@ -34,6 +40,9 @@ class ChatUser(User):
     """
 
     abstract = True
+
+    times_deliveries = True
+    """Whether it is to be measured how late this user hears what others say."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -85,6 +94,8 @@ class ChatUser(User):
 
     def done(self, name: str, ms: float) -> None:
         """Report an exchange of so many milliseconds."""
+        if name == exchanges.DELIVERY and not self.times_deliveries:
+            return
         self.environment.events.request.fire(
             request_type=REQUEST_TYPE, name=name, response_time=ms, response_length=0, exception=None, context={}
         )
@@ -125,10 +136,17 @@ class ChatUser(User):
             self._sleep(self._backoff.next_pause())
         except (Rejected, Wrong):
             self._listen_or_sleep(self._backoff.next_pause())  # as well
+        except Exception as error:
+            logger.exception("a user of the scenario failed")
+            self.failed(exchanges.CRASH, error)
+            self.leave_line(with_a_word=False)
+            self._sleep(CRASH_PAUSE)
         else:
             self._backoff.succeeded()
 
     def on_stop(self) -> None:
+        if self._line is not None:
+            self._line.give_up()
         self.leave_line(with_a_word=True)
 
     def _come_online(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,19 @@ def _question(scenario: str) -> str:
     return (ast.get_docstring(ast.parse(text)) or scenario).splitlines()[0]
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return number
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     listed = "\n".join(f"  {name:<16} {_question(name)}" for name in scenarios())
@@ -41,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("scenario", choices=scenarios(), metavar="SCENARIO")
     made.add_argument("--host", default="http://127.0.0.1:8080", help="the server  [default: %(default)s]")
-    made.add_argument("--users", type=int, default=100, help="how many at once  [default: %(default)s]")
+    made.add_argument("--users", type=_at_least_one, default=100, help="how many at once  [default: %(default)s]")
     made.add_argument("--minutes", type=float, default=1.0, help="for how long  [default: %(default)s]")
     made.add_argument("--rate", type=float, help="users that come a second  [default: all within 10 s]")
     made.add_argument("--shape", choices=shapes(), help="how the number of users changes over time")
@@ -64,5 +78,8 @@ def as_locust(wanted: argparse.Namespace, rest: Sequence[str]) -> list[str]:
     words += ["--users", str(wanted.users), "--spawn-rate", str(wanted.rate or max(1.0, wanted.users / 10))]
     words += ["--run-time", f"{max(1, round(wanted.minutes * 60))}s", "--report", wanted.report]
     if wanted.processes:
-        words += ["--processes", str(wanted.processes)]
+        # A port of its own, on loopback: Locust's own choice is the same for every test, and open to the network.
+        port = str(_free_port())
+        words += ["--processes", str(wanted.processes), "--master-port", port]
+        words += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
     return [*words, *rest]

@@ -20,6 +20,8 @@ REFUSAL = "refusal"
 """From sending too much until the server says so."""
 LISTEN = "listen"
 """Has failures alone: errors that nobody asked for."""
+CRASH = "crash"
+"""Has failures alone: a user of the scenario that has itself failed."""
 LAG = "the load's own lag"
 """No exchange: how late this program's own timers are, which it adds to every other time."""
 

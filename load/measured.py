@@ -20,6 +20,8 @@ class Measured:
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """Sentences for the verdict, such as what a shape has found out."""
+    problems: list[str] = field(default_factory=list)
+    """Why this is not what was wanted, whatever was measured: sentences. Any makes the test fail."""
     began: float = math.nan
     ended: float = math.nan
 
@@ -28,4 +30,5 @@ class Measured:
         self.records.take_portion()
         self.samples.clear()
         self.notes.clear()
+        self.problems.clear()
         self.began, self.ended, self.server = now, math.nan, server

@@ -89,7 +89,7 @@ def load_objectives(path: Path) -> Objectives:
     """Read a TOML file. Raises `BadObjectives`."""
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Objectives)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, UnicodeError, msgspec.MsgspecError) as error:
         raise BadObjectives(path, str(error)) from None
 
 
@@ -118,12 +118,17 @@ def _findings(objectives: Objectives, records: Records, samples: Sequence[Sample
             yield Finding(what, limit, measure(samples), unit)
 
 
-def breaches_between(objectives: Objectives, records: Records, since: float, until: float) -> Sequence[str]:
-    """What was breached between two times, in seconds since the epoch. Memory is not judged, nor how many there were.
+def breaches_between(objectives: Objectives, records: Records, users: int, since: float, until: float) -> Sequence[str]:
+    """What was breached between two times, in seconds since the epoch, while so many users should have been there.
 
-    If the load itself was late, that is a breach too: nobody knows then what the server would have done.
+    Memory is not judged, nor how many there were of each exchange. That nothing happened, or that not everybody came
+    in, is a breach. So is that the load itself was late: nobody knows then what the server would have done.
     """
     breaches = []
+    if (came := records.count(exchanges.AUTHENTICATE)) < users:
+        breaches.append(f"only {came} of {users} users logged in")
+    if not any(records.summary(name, since, until).count for name in records.names if name != exchanges.LAG):
+        breaches.append("nothing happened")
     for name, times in objectives.exchanges.items():
         findings = _judge_times(name, times, records.summary(name, since, until))
         breaches += [f"{f.what} {f.measured:.0f} ms" for f in findings if not f.is_met]

@@ -36,7 +36,7 @@ class Portion(msgspec.Struct):
     times: dict[str, dict[int, dict[int, int]]]
     failures: dict[str, dict[int, int]]
     reasons: dict[str, int]
-    longest: dict[str, float]
+    longest: dict[str, dict[int, float]]
 
 
 class Records:
@@ -52,13 +52,14 @@ class Records:
         """Of each kind of failure how many there were, as a sentence."""
         self._times: defaultdict[str, defaultdict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
         self._failures: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        self._longest: dict[str, float] = {}
+        self._longest: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
     def done(self, name: str, ms: float, at: float) -> None:
         """An exchange went well, and took so long. `at`: when it ended, in seconds since the epoch."""
-        self._times[name][self._number(at)][bucket_of(ms)] += 1
-        if ms > self._longest.get(name, -1.0):
-            self._longest[name] = ms
+        number = self._number(at)
+        self._times[name][number][bucket_of(ms)] += 1
+        if ms > self._longest[name].get(number, -1.0):
+            self._longest[name][number] = ms
 
     def failed(self, name: str, why: str, at: float) -> None:
         """An exchange failed."""
@@ -101,7 +102,7 @@ class Records:
             percentile(counts, 95),
             percentile(counts, 99),
             percentile(counts, 99.9),
-            self._longest.get(name, math.nan),
+            max((self._longest[name][number] for number in inside), default=math.nan),
         )
 
     def series(self, name: str, percent: float) -> tuple[Sequence[float], Sequence[float]]:
@@ -123,7 +124,7 @@ class Records:
             {name: {n: dict(counts) for n, counts in by.items()} for name, by in self._times.items()},
             {name: dict(by) for name, by in self._failures.items()},
             dict(self.reasons),
-            dict(self._longest),
+            {name: dict(by) for name, by in self._longest.items()},
         )
         self._times.clear()
         self._failures.clear()
@@ -141,7 +142,9 @@ class Records:
                 self._failures[name][self._number(number * portion.interval)] += count
         self.reasons.update(portion.reasons)
         for name, longest in portion.longest.items():
-            self._longest[name] = max(longest, self._longest.get(name, -1.0))
+            for number, ms in longest.items():
+                ours = self._number(number * portion.interval)
+                self._longest[name][ours] = max(ms, self._longest[name].get(ours, -1.0))
 
     def _number(self, at: float) -> int:
         return int(at // self.interval)

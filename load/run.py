@@ -28,6 +28,12 @@ LAG_EVERY = 0.05
 SETTLE_SECONDS = 2.0
 """From when the last user has left until the server's memory is looked at a last time."""
 
+LAST_REPORT_WITHIN = 30.0
+"""Seconds that workers get to stop their users and to tell what they have seen last."""
+
+STOP_TOLERANCE = 2.0
+"""Seconds by which a test may end early and still have had its time: timers of a busy program are late."""
+
 _PORTION = "chat_actors"
 
 
@@ -38,11 +44,14 @@ class LoadRun:
         self.environment = environment
         self.options = options
         self._address = Address.of(environment.host, options.ca) if environment.host else None
-        self.objectives: Objectives = load_objectives(Path(options.objectives or scenario.with_suffix(".toml")))
+        self.objectives = _objectives(options.objectives, scenario.with_suffix(".toml"))
+        if options.server_pid is not None:
+            ServerWatch(options.server_pid)
         self.measured = Measured(scenario.stem, "", Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
         self._numbers = itertools.count()
+        self._most_workers = 0
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     @property
@@ -83,9 +92,28 @@ class LoadRun:
             self.measured.samples.append(watch.sample(self.measured.began, 0, 0))
             self._greenlets.append(gevent.spawn(self._sample, watch))
 
+    def on_test_stopping(self, **_: Any) -> None:
+        """In the one that leads: the users are about to stop."""
+        self.measured.ended = time.time()
+        lasted, wanted = self.measured.ended - self.measured.began, self.options.run_time or 0
+        if self.environment.shape_class is None and lasted < wanted - STOP_TOLERANCE:
+            self.measured.problems.append(f"stopped after {lasted:.0f} of {wanted} s")
+        runner = self.environment.runner
+        if isinstance(runner, MasterRunner):
+            self._stop_workers(runner)
+
+    def _stop_workers(self, runner: MasterRunner) -> None:
+        """Have what they have seen last, before anything is judged: at its end Locust itself does not wait for that."""
+        if runner.worker_count < self._most_workers:
+            self.measured.problems.append(f"{self._most_workers - runner.worker_count} of the load's workers were lost")
+        for client in runner.clients.all:
+            runner.send_message("stop", client_id=client.id)
+        until = time.monotonic() + LAST_REPORT_WITHIN
+        while runner.user_count and time.monotonic() < until:
+            gevent.sleep(0.1)
+
     def on_test_stop(self, **_: Any) -> None:
         if not self.is_worker:
-            self.measured.ended = time.time()
             gevent.sleep(SETTLE_SECONDS)
         self._kill_greenlets()
 
@@ -108,6 +136,8 @@ class LoadRun:
             gevent.sleep(self.measured.records.interval)
             runner = self.environment.runner
             users = runner.user_count if runner is not None else 0
+            if isinstance(runner, MasterRunner):
+                self._most_workers = max(self._most_workers, runner.worker_count)
             self.measured.samples.append(
                 watch.sample(time.time(), users, self.measured.records.count(exchanges.CONNECT))
             )
@@ -123,6 +153,13 @@ class LoadRun:
     def _kill_greenlets(self) -> None:
         gevent.killall(self._greenlets)
         self._greenlets.clear()
+
+
+def _objectives(named: str, beside: Path) -> Objectives:
+    """Those that were named, or those beside the scenario; a scenario of one's own need have none."""
+    if not named and not beside.exists():
+        return Objectives()
+    return load_objectives(Path(named) if named else beside)
 
 
 def _interval(run_time: int | None) -> float:

@@ -39,11 +39,25 @@ def find_server(port: int) -> int | None:
     return next((one.pid for one in listening if one.laddr and one.laddr.port == port and one.pid), None)
 
 
+class NoSuchServer(Exception):
+    """There is no process of that number, or it may not be looked at."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"there is no process {self.pid} to be watched; leave --server-pid out, or name the server's"
+
+
 class ServerWatch:
     """Samples a process and its children."""
 
     def __init__(self, pid: int | None) -> None:
-        self._process = psutil.Process(pid) if pid is not None else None
+        """Raises `NoSuchServer`."""
+        try:
+            self._process = psutil.Process(pid) if pid is not None else None
+        except psutil.Error:
+            raise NoSuchServer(pid) from None
         self._last: tuple[float, float] | None = None
 
     @property

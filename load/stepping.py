@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 JUDGED = 2 / 3
 """The last part of each step; what is measured before is not judged, since users are still coming."""
 
 
+Breaches: TypeAlias = Callable[[int, float, float], Sequence[str]]
+
+
 class Steps:
     """Steps of `step_users` more users each, up to `most_users`, until one breaches an objective.
 
-    `tick` says how many users there are to be. `breaches(since, until)` says what was breached between two times from
-    the beginning, in seconds: sentences, or nothing.
+    `tick` says how many users there are to be. `breaches(users, since, until)` says what so many users saw breached
+    between two times, in seconds from the beginning: sentences, or nothing.
     """
 
     def __init__(
-        self, step_users: int, most_users: int, step_seconds: float, breaches: Callable[[float, float], Sequence[str]]
+        self,
+        step_users: int,
+        most_users: int,
+        step_seconds: float,
+        breaches: Callable[[int, float, float], Sequence[str]],
     ) -> None:
         self.highest = 0
         """Users of the highest step that met all objectives."""
@@ -38,7 +46,7 @@ class Steps:
         end = self._step * self._step_seconds
         if elapsed < end:
             return self.users
-        self.broken_by = self._breaches(end - self._step_seconds * JUDGED, end)
+        self.broken_by = self._breaches(self.users, end - self._step_seconds * JUDGED, end)
         if self.broken_by:
             return None
         self.highest = self.users

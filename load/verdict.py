@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +12,10 @@ import msgspec
 from load import exchanges
 from load.measured import Measured
 from load.objectives import MOST_LAG, Finding, Objectives, judge
-from load.records import Records, Summary
+from load.records import OTHER_REASONS, Records, Summary
+
+MOST_SHOWN = 20
+"""Kinds of failure in a verdict, the most frequent ones; the rest is counted together."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -26,6 +30,7 @@ class Verdict(msgspec.Struct, frozen=True):
     summaries: dict[str, Summary]
     reasons: dict[str, int]
     notes: Sequence[str]
+    problems: Sequence[str]
 
     @classmethod
     def of(cls, measured: Measured, objectives: Objectives) -> Verdict:
@@ -38,14 +43,15 @@ class Verdict(msgspec.Struct, frozen=True):
             max((sample.users for sample in measured.samples), default=0),
             judge(objectives, records, measured.samples),
             {name: records.summary(name) for name in records.names},
-            dict(records.reasons.most_common(20)),
+            _most_common(records.reasons),
             [*_lag_notes(records), *measured.notes],
+            list(measured.problems),
         )
 
     @property
     def is_met(self) -> bool:
-        """Whether no objective was breached."""
-        return all(finding.is_met for finding in self.findings)
+        """Whether no objective was breached, and nothing came between."""
+        return not self.problems and all(finding.is_met for finding in self.findings)
 
     @property
     def exchanges(self) -> Sequence[Sequence[str]]:
@@ -69,7 +75,11 @@ class Verdict(msgspec.Struct, frozen=True):
         """In one line."""
         breached = sum(not finding.is_met for finding in self.findings)
         unknown = sum(not finding.is_known for finding in self.findings)
-        outcome = f"FAILED: {breached} objectives breached" if breached else "PASSED: no objective was breached"
+        if self.is_met:
+            outcome = "PASSED: no objective was breached"
+        else:
+            failed = [f"{breached} objective{'s' if breached > 1 else ''} breached"] if breached else []
+            outcome = f"FAILED: {'; '.join([*failed, *self.problems])}"
         return outcome + (f"; {unknown} could not be measured" if unknown else "")
 
     def as_text(self) -> str:
@@ -77,6 +87,13 @@ class Verdict(msgspec.Struct, frozen=True):
         title = f"\n{self.scenario} on {self.server}: {self.users} users, {self.seconds:.0f} s"
         tables = [self.exchanges, self.objectives, *([self.failures] if self.reasons else [])]
         return "\n\n".join([title, *(_in_columns(rows) for rows in tables), *self.notes, self.outcome])
+
+
+def _most_common(reasons: Counter[str]) -> dict[str, int]:
+    shown = dict(reasons.most_common(MOST_SHOWN))
+    if rest := reasons.total() - sum(shown.values()):
+        shown[OTHER_REASONS] = shown.get(OTHER_REASONS, 0) + rest
+    return shown
 
 
 def _lag_notes(records: Records) -> Sequence[str]:
@@ -102,6 +119,8 @@ def number(value: float) -> str:
     """With as many digits as mean something."""
     if math.isnan(value):
         return "-"
+    if math.isinf(value):
+        return "any"
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"

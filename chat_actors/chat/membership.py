@@ -73,7 +73,7 @@ class Membership:
             joined = msgspec.structs.replace(joined, state=entered.state)
             self._outbox.offer(Block.of(joined))
             if self._journal is not None:
-                await replay(self._journal, room_id, self._outbox, after=since, up_to=last)
+                await replay(self._journal, room_id, self._outbox, after=since, up_to=last, lost=joined.lost or 0)
         except StorageError as error:
             logger.error("a client cannot catch up: %s", error)
             await self.leave()

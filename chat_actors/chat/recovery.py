@@ -9,7 +9,7 @@ from msgspec import structs
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.outbox import Block, Closing, Outbox
-from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, too_slow
+from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, retry_after, too_slow
 from chat_actors.storage import Journal, StoredMessage
 
 PAGE_MESSAGES = 200
@@ -97,20 +97,27 @@ async def joined_again(
     )
 
 
-async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, up_to: int) -> None:
+async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, up_to: int, lost: int) -> None:
     """Offer all messages with `after` < number <= `up_to`, page by page, no faster than the client reads.
 
-    Holds one page at a time, whatever there is to be read. Ends early if the outbox is closed. Raises `StorageError`.
+    The client has been told that the first `lost` of them are not kept.
+
+    Holds one page at a time, whatever there is to be read. Ends early if the outbox is closed; and closes it if some of
+    it is removed while the client reads: it then comes back and is told what is lost. Raises `StorageError`.
     """
     while after < up_to:
         page = await journal.page(room_id, after=after, before=up_to + 1, limit=PAGE_MESSAGES)
+        next_one = page.messages[0].seq if page.messages else up_to + 1
+        if next_one > after + 1 and (await journal.missed(room_id, after=after, up_to=next_one - 1)).lost > lost:
+            outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
+            return
         if not page.messages:
             return
         for block in _blocks(room_id, page.messages):
             if not outbox.offer(block):
                 return
             await _wait_until_read(outbox)
-        after = page.messages[-1].seq
+        after, lost = page.messages[-1].seq, 0
 
 
 async def _wait_until_read(outbox: Outbox) -> None:

@@ -54,6 +54,8 @@ async def _print_all(client: ChatClient, shown: int) -> None:
     async for event in client:
         if isinstance(event, messages.ChatMessage) and event.seq <= shown:
             continue  # it came between the entering and the look at what was said last
+        if isinstance(event, messages.ChatMessage | Gap | Reconnected):
+            shown = 0  # all that comes now is new, also where the numbers have begun anew
         if (line := render(event)) is not None:
             click.echo(line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,8 +126,13 @@ def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, fo
         ):
             if (await journal.extent(room)).last and not append:
                 raise NotPossible(f"the room {room!r} has messages already; add --append to put these behind them")
+            is_aborted = threading.Event()
             with _seekable(file) as lines:
-                count = await journal.load(room, _reported(room, lines))
+                try:
+                    count = await journal.load(room, _reported(room, lines, is_aborted))
+                except anyio.get_cancelled_exc_class():
+                    is_aborted.set()  # Ctrl+C: else the thread would go on and import everything
+                    raise
         click.echo(f"{count} messages are now in {room}", err=True)
 
     _run(work)
@@ -144,12 +150,14 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _reported(room: str, lines: BinaryIO) -> Iterator[tuple[str, str, datetime]]:
+def _reported(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterator[tuple[str, str, datetime]]:
     size = lines.seek(0, 2)
     lines.seek(0)
     unreported = 0
     with _progress(f"import {room}", size) as bar:
         for number, line in enumerate(lines, start=1):
+            if is_aborted.is_set():
+                raise BadLine(number, "the import was aborted")
             unreported += len(line)
             if number % REPORT_EVERY == 0:
                 bar.update(unreported)

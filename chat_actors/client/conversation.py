@@ -13,7 +13,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.session import ClientSession
-from chat_actors.protocol import Command, Join, Leave, Post, ServerMessage, messages
+from chat_actors.protocol import Command, Join, Leave, Post, ServerMessage, encode_command, messages
 
 PASSING = frozenset(
     {
@@ -87,6 +87,7 @@ class Conversation:
         self._session: ClientSession | None = None
         self._must_rejoin = False
         self._rejoins: dict[str, int | None] = {}  # under way on this connection: how many were known at its `since`
+        self._last_rejoin: str | None = None  # the last that was answered: what it replays may fail after that
         self._in_flight = False
         self._has_begun = False
         self.wants_retry = False
@@ -113,6 +114,7 @@ class Conversation:
         self._session = ClientSession(self.user_id, self._key)
         self._must_rejoin = self.room_id is not None
         self._rejoins.clear()
+        self._last_rejoin = None
         self._in_flight = self.wants_retry = False
 
     def disconnected(self) -> None:
@@ -133,7 +135,10 @@ class Conversation:
     # -- what the user wants -----------------------------------------------------------------------------------------
 
     def join(self, room_id: str) -> str:
-        """Enter a room, leaving the one before. The id under which it is `Done`. Raises `TooMuchUnsent`."""
+        """Enter a room, leaving the one before. The id under which it is `Done`.
+
+        Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8.
+        """
         request_id = self._new_id()
         return self._add(request_id, Join(self.user_id, room_id, request_id=request_id))
 
@@ -143,13 +148,14 @@ class Conversation:
         return self._add(request_id, Leave(request_id=request_id))
 
     def post(self, content: str) -> str:
-        """Say something. The id under which it is `Done`, once it is stored. Raises `TooMuchUnsent`."""
+        """Say something. The id under which it is `Done`, once it is stored. Raises as `join`."""
         request_id = self._new_id()
         return self._add(request_id, Post(content, client_msg_id=request_id, request_id=request_id))
 
     def _add(self, request_id: str, command: Command) -> str:
         if len(self._queue) >= self._most_unsent:
             raise TooMuchUnsent(self._most_unsent)
+        encode_command(command)  # here it may raise: later it would hold up all that is behind it
         self._queue.append((request_id, command))
         self._send_next()
         return request_id
@@ -162,7 +168,9 @@ class Conversation:
         if len(self._lookups) >= self._most_unsent:
             raise TooMuchUnsent(self._most_unsent)
         request_id = self._new_id()
-        self._lookups[request_id] = command = make(request_id)
+        command = make(request_id)
+        encode_command(command)
+        self._lookups[request_id] = command
         if self.is_settled and self._session is not None:
             self._session.send(command)
         return request_id
@@ -207,7 +215,11 @@ class Conversation:
 
     def _go_on(self, session: ClientSession) -> None:
         """Back into the room first, and then everything that waits."""
-        if self._must_rejoin:
+        if self._must_rejoin and self.room_id is None:
+            self._must_rejoin = False
+            self._rejoins.clear()
+            session.send(Leave(request_id=self._new_id()))  # of the room into which a rejoin has led meanwhile
+        elif self._must_rejoin:
             request_id = self._new_id()
             self._rejoins[request_id] = self._known_at_position
             session.send(Join(self.user_id, self.room_id, self._position, request_id=request_id))
@@ -226,6 +238,12 @@ class Conversation:
         while next(iter(self._rejoins)) != request_id:
             del self._rejoins[next(iter(self._rejoins))]  # was refused
         known_at_since = self._rejoins.pop(request_id)
+        if joined.room_id != self.room_id:
+            # The user has gone elsewhere while it was under way, and it has brought them back here.
+            if not self._rejoins:
+                self._go_on(session)
+            return ()
+        self._last_rejoin = request_id
         if self._must_rejoin:
             self._must_rejoin = False
             self._go_on(session)
@@ -266,9 +284,11 @@ class Conversation:
             case messages.Joined():
                 self.room_id = answer.room_id
                 self._go_to(answer.seq)
+                self._must_rejoin = bool(self._rejoins)  # they lead elsewhere
                 events.append(answer)
             case messages.Left():
                 self.room_id = self._position = None
+                self._must_rejoin = bool(self._rejoins)
                 events.append(answer)
             case _:
                 pass
@@ -281,8 +301,10 @@ class Conversation:
         has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
-        if error.request_id in self._rejoins or (has_lost_room and self.is_logged_in):
-            self._must_rejoin = self.room_id is not None
+        is_of_rejoin = error.request_id in self._rejoins or error.request_id == self._last_rejoin is not None
+        if is_of_rejoin or (has_lost_room and self.is_logged_in):
+            self._rejoins.pop(error.request_id or "", None)
+            self._must_rejoin = self.room_id is not None or bool(self._rejoins)
             self._in_flight = False
             self.wants_retry = True
         elif is_too_fast or (is_of_head and error.code in PASSING):

@@ -10,8 +10,14 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from chat_actors.protocol import CloseCode
+
 OPEN_WITHIN = 30.0
 """Seconds for the connection and its handshake."""
+
+
+MAX_TEXT = 16 << 20
+"""Bytes of the longest text that is taken: far beyond what a server lets anybody say."""
 
 
 class ConnectionLost(Exception):
@@ -32,8 +38,14 @@ class NoServer(ConnectionLost):
 
 
 def websocket_url(url: str) -> str:
-    """The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`."""
-    parts = urlsplit(url if "://" in url else f"ws://{url}")
+    """The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`.
+
+    Raises `NoServer`.
+    """
+    try:
+        parts = urlsplit(url if "://" in url else f"ws://{url}")
+    except ValueError as error:
+        raise NoServer(url, f"is no address: {error}") from None
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in {"", "/"} else "/ws", parts.query, ""))
 
@@ -50,10 +62,15 @@ class ClientSocket:
         """Connect. Raises `ConnectionLost`; `NoServer` if that will not change."""
         try:
             async with asyncio.timeout(OPEN_WITHIN):
-                return cls(url, await open_websocket(url, ssl=tls, compression=None))
+                # `ssl` of None would be refused for wss, True for ws. No time of its own: ours holds.
+                secure = tls or (True if url.startswith("wss:") else None)
+                connection = await open_websocket(
+                    url, ssl=secure, compression=None, open_timeout=None, max_size=MAX_TEXT
+                )
+                return cls(url, connection)
         except TimeoutError:
             raise ConnectionLost(url, f"no answer within {OPEN_WITHIN:g} s") from None
-        except (InvalidURI, ssl.SSLCertVerificationError) as error:
+        except (InvalidURI, UnicodeError, ValueError, ssl.SSLCertVerificationError) as error:
             raise NoServer(url, f"is no chat server: {error}") from None
         except OSError as error:
             raise ConnectionLost(url, f"cannot connect: {error.strerror or error}; is the server up?") from None
@@ -77,6 +94,8 @@ class ClientSocket:
 
     def _lost(self, error: ConnectionClosed) -> ConnectionLost:
         if error.rcvd is None:
+            if error.sent is not None and error.sent.code == CloseCode.TOO_BIG:
+                return NoServer(self._url, f"the server sent more than {MAX_TEXT >> 20} MiB at once", CloseCode.TOO_BIG)
             return ConnectionLost(self._url, "the connection broke")
         code, reason = error.rcvd.code, error.rcvd.reason
         return ConnectionLost(self._url, f"the server closed: {reason or code}", code, reason)

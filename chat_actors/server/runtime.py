@@ -52,7 +52,8 @@ def _journal(data: DataSettings, file: SqliteFile) -> Journal | None:
         case "sqlite":
             return SqliteJournal(file)
         case "memory":
-            return MemoryJournal()
+            # Microseconds: above the numbers of a server before, unless it stored a million messages a second.
+            return MemoryJournal(above=int(datetime.now(UTC).timestamp() * 1_000_000))
         case "off":
             return None
 

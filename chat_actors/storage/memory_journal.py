@@ -63,11 +63,12 @@ class MemoryJournal:
     and comes back goes on above all numbers that it ever had. Client ids are remembered for as many messages.
     """
 
-    def __init__(self, *, room_messages: int = 1000, rooms: int = 10_000) -> None:
+    def __init__(self, *, room_messages: int = 1000, rooms: int = 10_000, above: int = 0) -> None:
+        """Numbers are above `above`: of a process that comes after another, above all that the other ever gave."""
         self._room_messages = room_messages
         self._most_rooms = rooms
         self._rooms: OrderedDict[str, _Room] = OrderedDict()  # the one that was written to last is the last
-        self._floor = 0  # no forgotten room had a number above
+        self._floor = above  # no forgotten room had a number above
         self._closed = False
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:

@@ -4,18 +4,26 @@ Everybody says something, switches to another room, leaves it, joins the next, a
 back.
 """
 
+from argparse import ArgumentParser
+
+from locust import events
+
 from load.chat_user import ChatUser
-from load.plugin import install
+from load.plugin import at_least, install
 
 install(__file__)
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--rooms", type=at_least(2), default=10, help="How many rooms there are to go to")
 
 
 class Restless(ChatUser):
     """Never stays."""
 
     def a_room(self) -> str:
-        rooms = max(2, self.options.num_users // self.options.room_size)
-        return f"churn-{self.random.randrange(rooms)}"
+        return f"churn-{self.random.randrange(self.options.rooms)}"
 
     def enter(self) -> None:
         self.line.join(self.a_room())

@@ -34,9 +34,10 @@ class Talker(ChatUser):
 
 
 class Flooder(ChatUser):
-    """Keeps to none."""
+    """Keeps to none. What it hears is no measure: it hears late, having so much to send."""
 
     weight = 1
+    times_deliveries = False
 
     def enter(self) -> None:
         self.line.join(f"flood-{self.worker}-{self.number // self.options.room_size}")

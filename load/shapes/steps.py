@@ -10,7 +10,7 @@ from functools import cached_property
 from locust import LoadTestShape, events
 
 from load.objectives import breaches_between
-from load.plugin import run_of_shape
+from load.plugin import at_least, run_of_shape
 from load.stepping import Steps
 
 ARRIVING = 1 / 4
@@ -20,7 +20,7 @@ ARRIVING = 1 / 4
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--step-users", type=int, default=0, help="Users more in each step  [default: a tenth]")
-    parser.add_argument("--step-seconds", type=float, default=30.0, help="How long a step takes")
+    parser.add_argument("--step-seconds", type=at_least(3.0), default=30.0, help="How long a step takes; 3 at least")
 
 
 class StepsUntilBroken(LoadTestShape):
@@ -34,10 +34,10 @@ class StepsUntilBroken(LoadTestShape):
         step_users = options.step_users or max(1, options.num_users // 10)
         return Steps(step_users, options.num_users, options.step_seconds, self.breaches)
 
-    def breaches(self, since: float, until: float) -> Sequence[str]:
+    def breaches(self, users: int, since: float, until: float) -> Sequence[str]:
         run = run_of_shape(self)
         began = run.measured.began
-        return breaches_between(run.objectives, run.measured.records, began + since, began + until)
+        return breaches_between(run.objectives, run.measured.records, users, began + since, began + until)
 
     def tick(self) -> tuple[int, float] | None:
         users = self.steps.tick(self.get_run_time())

@@ -3,9 +3,10 @@
 from load.wire.address import Address, BadAddress
 from load.wire.http2 import Http2Connection
 from load.wire.tcp import TcpStream, Unreachable
-from load.wire.websocket import Closed, NotAccepted, WebSocket
+from load.wire.websocket import NO_CLOSE, Closed, NotAccepted, WebSocket
 
 __all__ = [
+    "NO_CLOSE",
     "Address",
     "BadAddress",
     "Closed",

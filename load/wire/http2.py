@@ -99,7 +99,7 @@ class Http2Connection:
         with self._lock:
             if not self.is_closed:
                 self._h2.acknowledge_received_data(size, number)
-                self._flush()
+                self._flush_if_alive()
 
     def end(self, number: int) -> None:
         with self._lock:
@@ -109,7 +109,13 @@ class Http2Connection:
                 self._h2.reset_stream(number)
             except h2.exceptions.ProtocolError:
                 return  # the server was faster
+            self._flush_if_alive()
+
+    def _flush_if_alive(self) -> None:
+        try:
             self._flush()
+        except OSError:
+            pass  # the reading side finds out as well, and tells every stream
 
     def _flush(self) -> None:
         if data := self._h2.data_to_send():

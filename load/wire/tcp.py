@@ -16,9 +16,9 @@ SEND_WITHIN = 60.0
 class Unreachable(Exception):
     """There is no connection to be had."""
 
-    def __init__(self, address: Address, error: OSError) -> None:
+    def __init__(self, address: Address, error: OSError | UnicodeError) -> None:
         self.authority = address.authority
-        self.why = error.strerror or str(error) or type(error).__name__
+        self.why = getattr(error, "strerror", None) or str(error) or type(error).__name__
 
     def __str__(self) -> str:
         return f"no connection to {self.authority}: {self.why}"
@@ -44,7 +44,7 @@ class TcpStream:
             if address.tls is not None:
                 address.tls.set_alpn_protocols(list(alpn))
                 sock = _with_tls(sock, address.tls, address.host)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # a name that is none
             raise Unreachable(address, error) from None
         return cls(sock)
 

@@ -32,9 +32,8 @@ class Closed(Exception):
         self.reason = reason
 
     def __str__(self) -> str:
-        if self.code == NO_CLOSE:
-            return "closed 1006: the connection ended without a close frame"
-        return f"closed {self.code}: {self.reason}"
+        # Without the reason: it may be another one for each client, and the same failure is to be counted as one.
+        return f"closed {self.code}" + (", without a close frame" if self.code == NO_CLOSE else "")
 
 
 class NotAccepted(Exception):

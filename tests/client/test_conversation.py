@@ -12,7 +12,7 @@ from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
 from chat_actors.client.conversation import Done, NotDone, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
-from chat_actors.protocol import ReadHistory, decode_command, encode, messages, refusals
+from chat_actors.protocol import Leave, ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError
 from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, SlowJournal
 from tests.chat.test_chat import room_of
@@ -423,3 +423,67 @@ def test_a_lookup_that_fails_for_now_is_asked_again():
         conversation.retry()
     page = messages.History("red", [], None, None, False, request_id=asked)
     assert hear(conversation, page) == [Done(asked, page)]
+
+
+def test_a_replay_that_fails_after_its_answer_is_asked_for_again():
+    conversation = conversation_in_red(heard=5)
+    rejoin = sent_by(conversation)[-1]
+    hear(conversation, rejoined(rejoin, 8, 0), *said(6))
+    assert hear(conversation, refusals.INTERNAL_FAILURE.as_error(rejoin.request_id)) == []
+    assert conversation.wants_retry
+    assert not conversation.is_settled
+    conversation.retry()
+    again = sent_by(conversation)[-1]
+    assert (again.room_id, again.since) == ("red", 6)
+    assert hear(conversation, rejoined(again, 8, 0), *said(7, 8)) == [Resumed(), *said(7, 8)]
+
+
+def test_a_rejoin_that_overtakes_a_change_of_rooms_leads_nowhere():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    wanted = conversation.join("blue")
+    conversation.post("for blue only")
+    assert [command.room_id for command in sent_by(conversation)] == ["blue"]
+    hear(conversation, refusals.ROOM_CLOSED.as_error())  # of red; the server has not got to the join yet
+    conversation.retry()
+    (rejoin,) = sent_by(conversation)
+    assert rejoin.room_id == "red"
+    hear(conversation, messages.joined("ann", "blue", wanted, 3))
+    assert sent_by(conversation) == []  # in which room the server has us now is not known
+    hear(conversation, rejoined(rejoin, 5, 0))
+    (back,) = sent_by(conversation)
+    assert (back.room_id, back.since) == ("blue", 3)
+    joined = msgspec.structs.replace(messages.joined("ann", "blue", back.request_id, 3), recovered=True, missed=0)
+    hear(conversation, joined)
+    conversation.retry()
+    assert [command.content for command in sent_by(conversation)] == ["for blue only"]
+    assert conversation.room_id == "blue"
+
+
+def test_a_rejoin_that_overtakes_the_leaving_of_a_room_is_undone():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    wanted = conversation.leave()
+    sent_by(conversation)
+    hear(conversation, refusals.ROOM_CLOSED.as_error())
+    conversation.retry()
+    (rejoin,) = sent_by(conversation)
+    hear(conversation, messages.Left("red", request_id=wanted), rejoined(rejoin, 5, 0))
+    (undone,) = sent_by(conversation)
+    assert isinstance(undone, Leave)
+    assert conversation.room_id is None
+    assert conversation.is_settled
+
+
+def test_what_is_no_text_is_refused_before_it_waits():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    for ask in (
+        lambda: conversation.post("\ud800"),
+        lambda: conversation.join("\udcff"),
+        lambda: conversation.look_up(lambda request_id: ReadHistory("\udcff", request_id=request_id)),
+    ):
+        with pytest.raises(ValueError, match="surrogates"):
+            ask()
+    conversation.post("fine")
+    assert [command.content for command in sent_by(conversation)] == ["fine"]

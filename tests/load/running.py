@@ -83,6 +83,14 @@ class Load:
             env={**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")},
         )
 
+    def wait_for(self, text, within=40.0):
+        """Until this stands in the output."""
+        until = time.monotonic() + within
+        while text not in (written := (self.folder / "output").read_text()):
+            assert time.monotonic() < until, written
+            assert self.process.poll() is None, written
+            time.sleep(0.1)
+
     def verdict(self, within=50.0):
         """The exit code, and what the report says."""
         try:

@@ -217,6 +217,16 @@ def test_no_answer_is_told_after_its_time(way, ann):
         line._receive(0.05)
 
 
+def test_an_exchange_that_is_still_under_way_at_the_end_has_failed(way, ann, monkeypatch):
+    monkeypatch.setattr("load.chat_line.OVERDUE", 0.0)
+    with closing(ann.come(way)) as line:
+        line.give_up()
+        assert ann.reported.bad == []
+        line._begin("history")
+        line.give_up()
+    assert ann.reported.bad == [("history", "no answer in time")]
+
+
 def test_a_connection_takes_no_more_streams_than_the_server_allows(servers):
     connection = Http2Connection.open(servers[False], WITHIN)
     with closing(connection):

@@ -61,6 +61,10 @@ def test_more_options_are_shown_with_those_of_the_scenario():
         (("--host", "ftp://x"), "'ftp://x' is no address of a server; write it like http://127.0.0.1:8080"),
         (("--objectives", "none.toml"), "no objectives in none.toml: "),
         (("--ca", "none.pem"), "No such file"),
+        (("--server-pid", "99999999"), "there is no process 99999999 to be watched"),
+        (("--users", "0"), "must be 1 or more, not 0"),
+        (("--room-size", "0"), "must be 1 or more, not 0"),
+        (("--shape", "steps", "--step-seconds", "1"), "must be 3.0 or more, not 1"),
     ],
 )
 def test_bad_options_end_it_with_one_line(tmp_path, words, said):

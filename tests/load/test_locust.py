@@ -171,6 +171,19 @@ def test_the_documented_scenario_of_ones_own_runs_and_is_judged(server, tmp_path
     assert re.search(r"failed exchanges +≤ 0 % +0 % +met", text)
 
 
+def test_a_scenario_without_objectives_is_held_to_no_failures(server, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "from load.chat_user import ChatUser\nfrom load.plugin import install\ninstall(__file__)\n"
+        "class Broken(ChatUser):\n    def act(self):\n        raise ValueError('a bug of the scenario')\n"
+    )
+    words = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
+    process = locust("-f", tmp_path / "broken.py", *words)
+    text, _ = process.communicate(timeout=WITHIN)
+    assert process.returncode == 1
+    assert re.search(r"crash: a bug of the scenario +[2-8]$", text, re.MULTILINE), text
+    assert re.search(r"failed exchanges +≤ 0 % .*BREACHED", text)
+
+
 def test_a_master_leads_a_worker_that_was_started_by_itself(server, tmp_path):
     port = free_port()
     lead = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", 1)

@@ -112,12 +112,23 @@ def test_a_window_is_judged_by_what_happened_in_it():
     for n in range(50, 60):
         for _ in range(100):
             records.done("echo", 500, at=n)
+    for _ in range(3):
+        records.done(exchanges.AUTHENTICATE, 5, at=1)
     limits = Objectives(exchanges={"echo": Times(p95=100), "recover": Times(p95=1)})
-    assert breaches_between(limits, records, 10, 40) == []
-    assert breaches_between(limits, records, 50, 60) == ["echo, p95 506 ms"]
+    assert breaches_between(limits, records, 3, 10, 40) == []
+    assert breaches_between(limits, records, 3, 50, 60) == ["echo, p95 506 ms"]
     records.failed("join", "no answer", at=20)
     records.done(exchanges.LAG, 80, at=20)
-    assert breaches_between(limits, records, 10, 40) == ["1 exchanges failed", "the load itself was late, by 80 ms"]
+    assert breaches_between(limits, records, 3, 10, 40) == ["1 exchanges failed", "the load itself was late, by 80 ms"]
+
+
+def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
+    records = records_of(10)
+    for _ in range(3):
+        records.done(exchanges.AUTHENTICATE, 5, at=1)
+    records.done(exchanges.LAG, 1, at=150)
+    assert breaches_between(Objectives(), records, 4, 10, 40) == ["only 3 of 4 users logged in"]
+    assert breaches_between(Objectives(), records, 3, 140, 160) == ["nothing happened"]
 
 
 @pytest.mark.parametrize("text", ["p50 = 1", "[exchanges.echo]\np42 = 1", "failure_ratio = 'none'", "="])
@@ -125,6 +136,13 @@ def test_a_file_that_holds_none_says_where_and_why(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(BadObjectives, match=r"mine\.toml: "):
+        load_objectives(path)
+
+
+def test_a_file_that_is_not_utf_8_says_so(tmp_path):
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b"# \xe4")
+    with pytest.raises(BadObjectives, match=r"latin\.toml: "):
         load_objectives(path)
 
 

@@ -24,7 +24,7 @@ def test_a_summary_is_of_all_that_went_well():
 
 def test_a_summary_of_a_window_is_of_whole_intervals_within():
     summary = filled().summary("echo", 1002, 1004)
-    assert (summary.count, summary.failures) == (20, 0)
+    assert (summary.count, summary.failures, summary.longest) == (20, 0, 40)
     assert summary.p50 == pytest.approx(30, rel=0.021)
 
 

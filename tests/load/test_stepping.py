@@ -5,7 +5,8 @@ def climb(breaks_at, step_users=10, most_users=50, step_seconds=30):
     """Tick each second on a server that holds fewer than so many users. The users at each tick, and the steps."""
     asked = []
 
-    def breaches(since, until):
+    def breaches(users, since, until):
+        assert users == steps.users
         asked.append((since, until))
         return ["echo, p95 900 ms"] if steps.users >= breaks_at else []
 

@@ -3,8 +3,9 @@
 import math
 import xml.etree.ElementTree as ET
 
-from load.objectives import Finding
-from load.records import Summary
+from load.measured import Measured
+from load.objectives import Finding, Objectives
+from load.records import Records, Summary
 from load.report.page import page
 from load.verdict import Verdict, number
 
@@ -15,18 +16,19 @@ UNKNOWN = Finding("growth of memory", 20, math.nan, "MiB/h")
 TOO_FEW = Finding("recover, how many", 1, 0, "", is_lower_bound=True)
 
 
-def verdict(*findings, reasons=(), notes=()):
-    return Verdict("steady", "host:1", "now", 60.0, 50, findings, {"echo": SUMMARY}, dict(reasons), notes)
+def verdict(*findings, reasons=(), notes=(), problems=()):
+    return Verdict("steady", "host:1", "now", 60.0, 50, findings, {"echo": SUMMARY}, dict(reasons), notes, problems)
 
 
 def test_numbers_have_as_many_digits_as_mean_something():
-    assert [number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan)] == [
+    assert [number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan, math.inf)] == [
         "0",
         "1.23",
         "12.3",
         "250.5",
         "12,346",
         "-",
+        "any",
     ]
 
 
@@ -40,6 +42,24 @@ def test_it_fails_on_one_breach():
     outcome = verdict(MET, BREACHED, TOO_FEW)
     assert not outcome.is_met
     assert outcome.outcome == "FAILED: 2 objectives breached"
+
+
+def test_it_fails_if_something_came_between_whatever_was_measured():
+    outcome = verdict(MET, problems=["stopped after 11 of 60 s"])
+    assert not outcome.is_met
+    assert outcome.outcome == "FAILED: stopped after 11 of 60 s"
+    assert verdict(BREACHED, problems=["x"]).outcome == "FAILED: 1 objective breached; x"
+
+
+def test_rare_failures_are_counted_together():
+    records = Records()
+    for n in range(25):
+        for _ in range(n + 1):
+            records.failed("echo", str(n), at=0)
+    shown = Verdict.of(Measured("steady", "host", records, began=0.0, ended=1.0), Objectives()).reasons
+    assert len(shown) == 21
+    assert shown["others"] == 1 + 2 + 3 + 4 + 5
+    assert sum(shown.values()) == records.failures()
 
 
 def test_on_a_terminal_it_stands_in_columns():

@@ -1,0 +1,94 @@
+"""Load tests that do not go as they should: none may pass."""
+
+import re
+import signal
+import sqlite3
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from tests.load.running import ANY_SPEED, Load, Server, counts
+
+pytestmark = pytest.mark.timeout(150)
+ON_ITS_WAY = "10 of"  # the progress says so after ten seconds
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory):
+    """All at once, each on a server of its own, and when all are on their way something happens to each."""
+    with ExitStack() as running:
+
+        def start(name, *arguments, scenario="steady", seconds=24, users=10):
+            folder = tmp_path_factory.mktemp(name)
+            server = running.enter_context(Server(folder))
+            arguments = ("--say-every", 0.5, *arguments)
+            load = Load(
+                server.url, folder / "load", scenario, *arguments, users=users, seconds=seconds, objectives=ANY_SPEED
+            )
+            return server, load
+
+        started = {
+            "hung": start("hung"),
+            "hung steps": start("steps", "--shape", "steps", "--step-users", 5, "--step-seconds", 7),
+            "worker": start("worker", "--processes", 2),
+            "interrupted": start("interrupted", seconds=60),
+            "slow": start("slow", scenario="slow_readers"),
+            "complete": start("complete", "--processes", 2, seconds=14),
+        }
+        for name, (_, load) in started.items():
+            if name != "complete":
+                load.wait_for(ON_ITS_WAY)
+        hung = [started[name][0].process for name in ("hung", "hung steps")]
+        for process in hung:
+            process.send_signal(signal.SIGSTOP)
+        psutil.Process(started["worker"][1].process.pid).children()[0].kill()
+        started["interrupted"][1].process.send_signal(signal.SIGINT)
+        started["slow"][0].process.kill()
+        try:
+            yield {name: (server, load, *load.verdict(90)) for name, (server, load) in started.items()}
+        finally:
+            for process in hung:
+                process.send_signal(signal.SIGCONT)
+
+
+def test_a_server_that_hangs_does_not_pass(started):
+    _, load, code, verdict = started["hung"]
+    assert code == 1, load.text
+    assert verdict["reasons"]["echo: no answer in time"] >= 1
+
+
+def test_steps_do_not_go_on_over_a_server_that_hangs(started):
+    _, load, code, verdict = started["hung steps"]
+    assert code == 1, load.text
+    (note,) = [note for note in verdict["notes"] if note.startswith("Steps")]
+    assert re.match(r"Steps: [05] users met the objectives, (5|10) did not: ", note), note
+
+
+def test_a_worker_that_is_lost_is_a_failed_test(started):
+    _, load, code, verdict = started["worker"]
+    assert code == 1, load.text
+    assert verdict["problems"] == ["1 of the load's workers were lost"]
+
+
+def test_a_test_that_is_interrupted_is_judged_and_has_not_passed(started):
+    _, load, code, verdict = started["interrupted"]
+    assert code == 1, load.text
+    assert re.fullmatch(r"stopped after \d+ of 60 s", verdict["problems"][0])
+    assert counts(verdict)["echo"] > 10
+
+
+def test_a_killed_server_is_no_eviction(started):
+    _, load, code, verdict = started["slow"]
+    assert code == 1, load.text
+    assert "eviction" not in counts(verdict) or counts(verdict)["eviction"] == 0
+    assert verdict["reasons"]["eviction: closed 1006, without a close frame"] >= 1
+
+
+def test_what_workers_have_seen_last_is_counted(started):
+    server, load, code, verdict = started["complete"]
+    assert code == 0, load.text
+    with sqlite3.connect(server.folder / "data" / "chat.db") as data:
+        (stored,) = data.execute("SELECT count(*) FROM messages").fetchone()
+    # Each user may have been waiting for the echo of one more when it was stopped.
+    assert stored - 10 <= counts(verdict)["echo"] <= stored
