@@ -28,13 +28,14 @@ LAG_EVERY = 0.05
 SETTLE_SECONDS = 2.0
 """From when the last user has left until the server's memory is looked at a last time."""
 
-LAST_REPORT_WITHIN = 30.0
-"""Seconds that workers get to stop their users and to tell what they have seen last."""
+LAST_REPORT_WITHIN = 20.0
+"""Seconds that workers get to stop their users and to tell what they have seen last. Who does not is lost."""
 
 STOP_TOLERANCE = 2.0
 """Seconds by which a test may end early and still have had its time: timers of a busy program are late."""
 
 _PORTION = "chat_actors"
+_USERS = "chat_actors_users"
 
 
 class LoadRun:
@@ -51,7 +52,8 @@ class LoadRun:
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
         self._numbers = itertools.count()
-        self._most_workers = 0
+        self._workers: set[str] = set()  # all that have ever reported
+        self._awaited: set[str] = set()  # those whose last report has not come yet
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     @property
@@ -98,31 +100,37 @@ class LoadRun:
         lasted, wanted = self.measured.ended - self.measured.began, self.options.run_time or 0
         if self.environment.shape_class is None and lasted < wanted - STOP_TOLERANCE:
             self.measured.problems.append(f"stopped after {lasted:.0f} of {wanted} s")
-        runner = self.environment.runner
-        if isinstance(runner, MasterRunner):
-            self._stop_workers(runner)
 
     def _stop_workers(self, runner: MasterRunner) -> None:
         """Have what they have seen last, before anything is judged: at its end Locust itself does not wait for that."""
-        if runner.worker_count < self._most_workers:
-            self.measured.problems.append(f"{self._most_workers - runner.worker_count} of the load's workers were lost")
+        self._awaited = set(self._workers)
         for client in runner.clients.all:
             runner.send_message("stop", client_id=client.id)
         until = time.monotonic() + LAST_REPORT_WITHIN
-        while runner.user_count and time.monotonic() < until:
+        while self._awaited and time.monotonic() < until:
             gevent.sleep(0.1)
+        if self._awaited:
+            self.measured.problems.append(f"{len(self._awaited)} of the load's {len(self._workers)} workers were lost")
 
     def on_test_stop(self, **_: Any) -> None:
+        if isinstance(self.environment.runner, MasterRunner):
+            self._stop_workers(self.environment.runner)
         if not self.is_worker:
             gevent.sleep(SETTLE_SECONDS)
         self._kill_greenlets()
 
     def on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
+        runner = self.environment.runner
         data[_PORTION] = msgspec.msgpack.encode(self.measured.records.take_portion())
+        data[_USERS] = runner.user_count if runner is not None else 0
 
     def on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:
-        if _PORTION in data:
-            self.measured.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
+        if _PORTION not in data:
+            return
+        self.measured.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
+        self._workers.add(client_id)
+        if not data[_USERS]:
+            self._awaited.discard(client_id)
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -136,8 +144,6 @@ class LoadRun:
             gevent.sleep(self.measured.records.interval)
             runner = self.environment.runner
             users = runner.user_count if runner is not None else 0
-            if isinstance(runner, MasterRunner):
-                self._most_workers = max(self._most_workers, runner.worker_count)
             self.measured.samples.append(
                 watch.sample(time.time(), users, self.measured.records.count(exchanges.CONNECT))
             )

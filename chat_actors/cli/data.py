@@ -60,9 +60,11 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _opened(config: Path | None, folder: str | None, *, exclusive: bool = False) -> AsyncIterator[SqliteFile]:
+async def _opened(
+    config: Path | None, folder: str | None, *, exclusive: bool = False, make: bool = False
+) -> AsyncIterator[SqliteFile]:
     path = data_file(load_from_flags(config, (), {"folder": folder}).settings.data)
-    if not path.exists():
+    if not path.exists() and not make:
         raise NotPossible(f"there are no data in {path.parent}; name the folder with --dir")
     file = await SqliteFile.open(path, exclusive=exclusive)
     async with contextlib.aclosing(file.share()):
@@ -121,7 +123,7 @@ def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, fo
         if not is_room_id(room):
             raise NotPossible(f"{room!r} cannot be the id of a room: 1 to 128 characters without control characters")
         async with (
-            _opened(config, folder, exclusive=True) as data,
+            _opened(config, folder, exclusive=True, make=True) as data,
             contextlib.aclosing(SqliteJournal(data)) as journal,
         ):
             if (await journal.extent(room)).last and not append:
@@ -133,7 +135,7 @@ def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, fo
                 except anyio.get_cancelled_exc_class():
                     is_aborted.set()  # Ctrl+C: else the thread would go on and import everything
                     raise
-        click.echo(f"{count} messages are now in {room}", err=True)
+        click.echo(f"{count} messages were put into {room} in {data.path.parent}", err=True)
 
     _run(work)
 
@@ -178,7 +180,10 @@ def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
         raise BadLine(number, "the content is empty")
     if read.timestamp.tzinfo is None:
         raise BadLine(number, "the timestamp has no time zone; end it with Z for UTC")
-    return read.user_id, read.content, read.timestamp.astimezone(UTC)
+    try:
+        return read.user_id, read.content, read.timestamp.astimezone(UTC)
+    except OverflowError:
+        raise BadLine(number, "the timestamp is before the year 1 or after 9999, in UTC") from None
 
 
 # -- everything --------------------------------------------------------------------------------------------------------

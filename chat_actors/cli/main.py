@@ -23,6 +23,7 @@ from chat_actors.client import (
     load_or_create_key,
     save_key,
 )
+from chat_actors.protocol import is_room_id, is_user_id, refusals
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import describe
 from chat_actors.server.transport import UntestedVersion
@@ -96,11 +97,17 @@ def keygen(file: Path, bits: int) -> None:
 @click.option("--key", type=click.Path(path_type=Path), help="Your private key.  [default: a file of NAME's own]")
 def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
     """Chat, line by line. An empty line is not sent; Ctrl+D leaves."""
+    if not is_user_id(user_id):
+        raise click.BadParameter("must be 3 to 32 letters, digits, _ or -", param_hint="--as")
+    if not is_room_id(room):
+        raise click.BadParameter("must be 1 to 128 characters, none of them a control character", param_hint="--room")
     path = key or Path(click.get_app_dir("chat-actors", force_posix=True)) / "keys" / f"{Path(user_id).name}.pem"
     try:
         asyncio.run(chat_in_lines(url, user_id, load_or_create_key(path), room))
     except (ConnectionLost, KeyFileError, NotSent, Refused) as error:
         click.echo(f"chat-actors: {error}", err=True)
+        if isinstance(error, Refused) and error.code == refusals.INVALID_SIGNATURE.code:
+            click.echo(f"  {user_id} belongs to another key: choose another name, or name the key with --key", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         pass

@@ -11,7 +11,6 @@ _HOPELESS = frozenset(
         CloseCode.PROTOCOL_ERROR,
         CloseCode.UNSUPPORTED_DATA,
         CloseCode.INVALID_DATA,
-        CloseCode.TOO_BIG,
         CloseCode.NOT_AUTHENTICATED,
         CloseCode.ORIGIN_REFUSED,
     }

@@ -12,7 +12,10 @@ from chat_actors.client.conversation import PASSING, Conversation, Done, Event, 
 from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
 from chat_actors.client.session import Refused
 from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer
-from chat_actors.protocol import Command, ListMembers, ReadHistory, ServerMessage, messages
+from chat_actors.protocol import CloseCode, Command, ListMembers, ReadHistory, ServerMessage, messages
+
+TOO_BIG = messages.Error("The message is longer than the server takes.", "too_big")
+"""What the server would say, if it could: it closes the connection instead."""
 
 LOGIN_WITHIN = 30.0
 """Seconds for the login on a new connection."""
@@ -23,6 +26,9 @@ READ_WITHIN = 10.0
 EVENTS = 1000
 """Events that may wait to be read. Beyond, the server is not read from."""
 
+
+EVENTS_BEHIND = 20_000
+"""Events that are taken besides while somebody waits for an answer, which may be behind them."""
 
 Answer = TypeVar("Answer")
 
@@ -71,19 +77,26 @@ class ChatClient:
     # -- what one may ask for ----------------------------------------------------------------------------------------
 
     async def join(self, room_id: str) -> messages.Joined:
-        """Enter a room, leaving the one before. Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`."""
+        """Enter a room, leaving the one before.
+
+        Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`, and `ValueError` for what is no text.
+        """
+        self._check_open()
         return _as(messages.Joined, await self._answer_to(self._conversation.join(room_id)))
 
     async def leave(self) -> messages.Left:
         """Leave the room. Raises as `join`."""
+        self._check_open()
         return _as(messages.Left, await self._answer_to(self._conversation.leave()))
 
     async def say(self, content: str) -> messages.Accepted:
         """Post to the room, once, whatever happens to the line; returns when the server has stored it.
 
-        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. Raises as
-        `join`; after `ConnectionLost` nobody knows whether it has been stored.
+        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. Cancelled, it
+        is not sent any more, unless it is on its way already. Raises as `join`; after `ConnectionLost` nobody knows
+        whether it has been stored.
         """
+        self._check_open()
         return _as(messages.Accepted, await self._answer_to(self._conversation.post(content)))
 
     async def history(
@@ -105,6 +118,7 @@ class ChatClient:
         )
 
     async def _look_up(self, make: Callable[[str], Command]) -> ServerMessage:
+        self._check_open()
         request_id = self._conversation.look_up(make)
         try:
             return await self._answer_to(request_id)
@@ -112,20 +126,28 @@ class ChatClient:
             self._conversation.forget(request_id)
 
     async def _answer_to(self, request_id: str) -> ServerMessage:
-        if self._end is not None:
-            raise self._end
         answer: asyncio.Future[ServerMessage] = asyncio.get_running_loop().create_future()
         self._answers[request_id] = answer
         self._to_send.set()
         try:
             return await answer
+        except asyncio.CancelledError:
+            self._conversation.withdraw(request_id)
+            raise
         finally:
             self._answers.pop(request_id, None)
+
+    def _check_open(self) -> None:
+        if self._end is not None:
+            raise self._end
 
     def _waiting(self, request_id: str) -> Sequence[asyncio.Future[ServerMessage]]:
         """Who still waits for this answer: one or nobody."""
         answer = self._answers.get(request_id)
         return () if answer is None or answer.done() else (answer,)
+
+    def _is_awaited(self) -> bool:
+        return any(not answer.done() for answer in self._answers.values())
 
     def _fail_answers(self, error: Exception) -> None:
         for request_id in self._answers:
@@ -181,6 +203,8 @@ class ChatClient:
                 try:
                     await self._one_connection()
                 except (ConnectionLost, Refused) as error:
+                    if isinstance(error, ConnectionLost) and error.code == CloseCode.TOO_BIG:
+                        self._take(self._conversation.refuse_head(TOO_BIG))
                     self._conversation.disconnected()
                     pause = self._pause_after(error)
                     if pause is None:
@@ -281,6 +305,8 @@ class ChatClient:
         if not self._listen:
             self._unread.clear()
         while self._unread:
+            if self._events.full() and self._is_awaited() and len(self._unread) < EVENTS_BEHIND:
+                return  # whoever reads may be waiting for an answer that is still to come
             try:
                 async with asyncio.timeout(READ_WITHIN):
                     await self._events.put(self._unread[0])

@@ -160,6 +160,20 @@ class Conversation:
         self._send_next()
         return request_id
 
+    def withdraw(self, request_id: str) -> None:
+        """Do not do what was asked for, if it has not been sent yet."""
+        is_sent = self._in_flight and bool(self._queue) and self._queue[0][0] == request_id
+        if not is_sent:
+            self._queue = deque(waiting for waiting in self._queue if waiting[0] != request_id)
+
+    def refuse_head(self, error: messages.Error) -> Sequence[Event]:
+        """What was sent last ended the connection, and would again: it is `NotDone`, and the rest goes on."""
+        if not self._in_flight:
+            return ()
+        self._in_flight = False
+        request_id, _ = self._queue.popleft()
+        return (NotDone(request_id, error),)
+
     def look_up(self, make: Callable[[str], Command]) -> str:
         """Ask for something that changes nothing, so that it may be asked again and out of turn: history, members.
 

@@ -36,10 +36,13 @@ class NotSent(Exception):
 
 
 class NobodyReads(Exception):
-    """The answer cannot come, since it is behind events that nobody reads. The request may have been carried out."""
+    """The answer cannot come, since too many events wait to be read. The request may have been carried out."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
 
     def __str__(self) -> str:
-        return f"{self.waiting} events wait to be read: iterate over the client, or connect with listen=False"
+        return (
+            f"{self.waiting} events wait to be read, and the answer is behind them: read them in a task of their own, "
+            "or connect with listen=False"
+        )

@@ -151,6 +151,27 @@ async def test_a_long_absence_is_read_in_pages_and_no_faster_than_the_client_rea
         assert len(journal.reads) > 10
 
 
+@pytest.mark.parametrize("kept", [0, 100])
+async def test_what_is_pruned_while_somebody_catches_up_is_no_hole_but_an_end(kept):
+    """They come back with what they have heard, and are told what is lost."""
+
+    class PrunedOnTheWay(SlowJournal):
+        async def page(self, room_id, **where):
+            page = await super().page(room_id, **where)
+            await self.prune(Retention(keep_messages=kept or 1), START)
+            return page
+
+    async with RunningSystem() as system:
+        journal = PrunedOnTheWay(room_messages=100_000)
+        await fill(journal, 1000)
+        ann = await come_back(MemoryChat(system, journal=journal), "ann", 0)
+        await settle(system)
+        joined, *rest = ann.hear()
+        assert (joined.recovered, joined.missed) == (True, 1000)
+        assert seqs(rest) == list(range(1, PAGE_MESSAGES + 1))
+        assert (ann.outbox.closing.code, ann.outbox.closing.reason) == (1012, "retry after 0")
+
+
 async def test_who_asks_for_what_was_missed_and_never_reads_is_closed():
     async with RunningSystem() as system:
         journal = SlowJournal(room_messages=10_000)

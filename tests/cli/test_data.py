@@ -1,14 +1,17 @@
 """The commands for what is kept, as an operator runs them."""
 
+import io
 import json
 import signal
 import sqlite3
 import stat
 import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chat_actors.cli.data import BadLine, _reported
 from chat_actors.client import connect, generate_key
 from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 from tests.cli.test_commands import PROGRAM, Process, serve
@@ -55,7 +58,7 @@ async def test_a_room_that_is_exported_and_imported_is_the_same_but_for_its_numb
     assert (code, (tmp_path / "red.jsonl").read_text()) == (0, out)
     for source in (("import", "blue", tmp_path / "red.jsonl"), ("import", "green")):
         code, _, err = run(*source, "--dir", folder, stdin=out.encode())
-        assert (code, err) == (0, f"1134 messages are now in {source[1]}\n")
+        assert (code, err) == (0, f"1134 messages were put into {source[1]} in {folder}\n")
         again = [json.loads(line) for line in run("export", source[1], "--dir", folder)[1].strip().split("\n")]
         assert [line.pop("seq") for line in again] == list(range(1, 1135))
         assert again == [{key: value for key, value in line.items() if key != "seq"} for line in lines]
@@ -173,7 +176,32 @@ async def test_users_are_listed_and_removed_after_a_question(folder):
     assert "there is no user 'alice'" in err
 
 
-@pytest.mark.parametrize("command", [("export", "red"), ("backup", "x"), ("users", "list"), ("import", "red")])
+async def test_a_room_may_be_taken_to_a_folder_where_there_is_nothing_yet(tmp_path):
+    line = b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n'
+    code, _, err = run("import", "red", "--dir", tmp_path / "new", stdin=line)
+    assert (code, err) == (0, f"1 messages were put into red in {tmp_path / 'new'}\n")
+    code, out, _ = run("export", "red", "--dir", tmp_path / "new")
+    assert "hello" in out
+
+
+async def test_a_timestamp_that_no_calendar_has_in_utc_is_a_bad_line(tmp_path):
+    line = b'{"userId": "ann", "content": "hello", "timestamp": "0001-01-01T00:00:00+05:00"}\n'
+    code, _, err = run("import", "red", "--dir", tmp_path, stdin=line)
+    assert code == 1
+    assert "line 1: the timestamp is before the year 1" in err
+
+
+def test_an_import_that_is_aborted_imports_nothing():
+    is_aborted = threading.Event()
+    lines = io.BytesIO(b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n' * 3)
+    reading = _reported("red", lines, is_aborted)
+    next(reading)
+    is_aborted.set()
+    with pytest.raises(BadLine, match="line 2: the import was aborted; nothing was imported"):
+        next(reading)
+
+
+@pytest.mark.parametrize("command", [("export", "red"), ("backup", "x"), ("users", "list")])
 async def test_where_there_are_no_data_none_are_made(tmp_path, command):
     code, _, err = run(*command, "--dir", tmp_path / "nowhere")
     assert code == 1

@@ -26,6 +26,7 @@ from chat_actors.protocol import messages
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
+from tests.wire.certificate import write_certificate
 from tests.wire.live_server import LiveServer
 
 pytestmark = pytest.mark.anyio
@@ -310,3 +311,69 @@ async def test_many_switches_and_lookups_at_once_are_answered_in_their_order(ser
             assert [message.content for message in (await alice.history(room)).messages] == [f"in {room}"]
         with pytest.raises(NotSent, match="Room ID"):
             await alice.history("\n")
+
+
+async def test_a_server_with_tls_needs_nothing_said_about_it(key, tmp_path, monkeypatch):
+    certfile, keyfile = write_certificate(tmp_path)
+    app = create_app(Settings(limits=NO_LIMITS), on_failure=fail_test, storage=Storage(MemoryAccounts()))
+    async with LiveServer(app, certfile=str(certfile), keyfile=str(keyfile)) as server:
+        url = f"https://localhost:{server.port}"
+        with pytest.raises(ConnectionLost, match="certificate"):
+            async with connect(url, "ann", key):
+                pass
+        monkeypatch.setenv("SSL_CERT_FILE", str(certfile))  # what the system trusts
+        async with connect(url, "ann", key) as chat:
+            assert (await chat.join("red")).room_id == "red"
+
+
+async def test_what_is_longer_than_the_server_takes_is_refused_and_the_rest_goes_on(server, key):
+    async with at(server.port, "ann", key) as chat:
+        await chat.join("red")
+        huge, small = asyncio.create_task(chat.say("x" * 70_000)), asyncio.create_task(chat.say("small"))
+        with pytest.raises(NotSent, match="longer than the server takes"):
+            await huge
+        async with asyncio.timeout(WITHIN):
+            assert (await small).seq > 0
+
+
+async def test_who_answers_to_what_it_hears_may_have_much_to_hear(server, key, monkeypatch):
+    monkeypatch.setattr(chat_client, "EVENTS", 20)
+    async with at(server.port, "bot", key) as bot, at(server.port, "ann", key, listen=False) as ann:
+        await bot.join("red")
+        await ann.join("red")
+        saying = asyncio.gather(*(ann.say(str(n)) for n in range(300)))
+        heard = 0
+        async with asyncio.timeout(WITHIN):
+            async for event in bot:
+                if isinstance(event, messages.ChatMessage) and event.user_id == "ann":
+                    heard += 1
+                    if heard % 50 == 1:
+                        await bot.say(f"heard {event.content}")
+                    if heard == 300:
+                        break
+        await saying
+
+
+async def test_who_gives_up_saying_something_does_not_say_it_later(server, key):
+    async with Cable(server.port) as cable, at(cable.port, "ann", key) as chat:
+        await chat.join("red")
+        cable.is_broken = True
+        cable.cut()
+        while not isinstance(await chat.receive(), Reconnecting):
+            pass
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await chat.say("given up")
+        cable.is_broken = False
+        await chat.say("said again")
+        page = await chat.history("red")
+        assert [message.content for message in page.messages] == ["said again"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:99999", f"http://{'x' * 70}.example", "http://.example"]
+)
+async def test_what_is_no_address_is_no_server(key, url):
+    with pytest.raises(ConnectionLost):
+        async with connect(url, "ann", key):
+            pass

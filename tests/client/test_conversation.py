@@ -487,3 +487,27 @@ def test_what_is_no_text_is_refused_before_it_waits():
             ask()
     conversation.post("fine")
     assert [command.content for command in sent_by(conversation)] == ["fine"]
+
+
+def test_what_is_withdrawn_before_it_is_sent_is_never_sent():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    first, second = conversation.post("first"), conversation.post("second")
+    conversation.withdraw(second)
+    conversation.withdraw(first)  # it is on its way
+    assert [command.content for command in sent_by(conversation)] == ["first"]
+    accepted = messages.Accepted(first, 6, "now", request_id=first)
+    assert hear(conversation, accepted) == [Done(first, accepted)]
+    assert sent_by(conversation) == []
+
+
+def test_what_has_ended_the_connection_is_not_done_and_the_rest_goes_on():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    too_big = messages.Error("too big", "too_big")
+    huge = conversation.post("huge")
+    conversation.post("small")
+    sent_by(conversation)
+    assert conversation.refuse_head(too_big) == (NotDone(huge, too_big),)
+    assert conversation.refuse_head(too_big) == ()
+    assert conversation.unsent == 1

@@ -19,7 +19,7 @@ def started(tmp_path_factory):
     """All at once, each on a server of its own, and when all are on their way something happens to each."""
     with ExitStack() as running:
 
-        def start(name, *arguments, scenario="steady", seconds=24, users=10):
+        def start(name, *arguments, scenario="steady", seconds=30, users=10):
             folder = tmp_path_factory.mktemp(name)
             server = running.enter_context(Server(folder))
             arguments = ("--say-every", 0.5, *arguments)
@@ -30,7 +30,7 @@ def started(tmp_path_factory):
 
         started = {
             "hung": start("hung"),
-            "hung steps": start("steps", "--shape", "steps", "--step-users", 5, "--step-seconds", 7),
+            "hung steps": start("steps", "--shape", "steps", "--step-users", 5, "--step-seconds", 14),
             "worker": start("worker", "--processes", 2),
             "interrupted": start("interrupted", seconds=60),
             "slow": start("slow", scenario="slow_readers"),
@@ -68,7 +68,7 @@ def test_steps_do_not_go_on_over_a_server_that_hangs(started):
 def test_a_worker_that_is_lost_is_a_failed_test(started):
     _, load, code, verdict = started["worker"]
     assert code == 1, load.text
-    assert verdict["problems"] == ["1 of the load's workers were lost"]
+    assert verdict["problems"] == ["1 of the load's 2 workers were lost"]
 
 
 def test_a_test_that_is_interrupted_is_judged_and_has_not_passed(started):
