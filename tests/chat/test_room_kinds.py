@@ -1,0 +1,295 @@
+"""Rooms of a kind: what the kind decides, and what it cannot break."""
+
+import itertools
+import logging
+
+import anyio
+import msgspec
+import pytest
+
+from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind, events
+from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.protocol import ExtensionMessage
+from tests.chat.rig import MemoryChat, SlowJournal, errors, people_in, said, seqs
+from tests.chat.test_chat import room_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Notice(ExtensionMessage, tag="notice"):
+    text: str
+
+
+class AnnouncementSettings(msgspec.Struct, frozen=True):
+    speakers: tuple[str, ...] = ("ann",)
+    banned: tuple[str, ...] = ("eve",)
+
+
+class Announcements(RoomKind):
+    rooms = "announcements-*"
+
+    def __init__(self):
+        self.came = []
+        self.went = []
+
+    async def on_open(self):
+        self.here_at_first = list(self.room.users)
+
+    async def may_join(self, user_id):
+        if user_id in self.settings.banned:
+            raise Refused("banned", "You are banned from here.")
+
+    def on_join(self, user_id):
+        self.came.append(user_id)
+        self.room.tell(user_id, Notice(f"welcome, {user_id}"))
+
+    def on_leave(self, user_id):
+        self.went.append(user_id)
+        self.room.tell_all(Notice(f"bye, {user_id}"))
+
+    def state_for(self, user_id):
+        return {"maySpeak": user_id in self.settings.speakers}
+
+    async def on_post(self, user_id, content):
+        if user_id not in self.settings.speakers:
+            raise Refused("read_only", "Only speakers may post here.")
+        if content == "crash":
+            raise ValueError("asked to crash")
+        if content == "put ben out":
+            self.room.remove("ben", "kicked", "You were put out.")
+        if content.startswith("wait "):
+            await anyio.sleep(float(content[5:]))
+        return content.upper()
+
+
+KINDS = Extension(name="announcements", room_kinds=[Announcements], settings=AnnouncementSettings)
+ROOM = "announcements-news"
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def chat_with(system, kind=None, **options):
+    extension = KINDS if kind is None else Extension(name="kind", room_kinds=[kind])
+    return MemoryChat(system, extensions=Extensions([Enabled(extension, extension.settings())]), **options)
+
+
+def kind_of(client):
+    return room_of(client)._cell.actor._kind
+
+
+def raw(client):
+    """What waits for a client, as plain objects."""
+    found = [msgspec.json.decode(text) for block in client.outbox._blocks for text in block.texts]
+    client.outbox._blocks.clear()
+    return found
+
+
+@pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
+async def test_a_kind_rewrites_and_refuses_what_is_said(journal):
+    async with RunningSystem() as system:
+        chat = chat_with(system, journal=SlowJournal() if journal else None)
+        ann, ben = await people_in(chat, ROOM, "ann", "ben")
+        ann.hear()
+        ann.deliver(type="chat_message", content="hello")
+        ben.deliver(type="chat_message", content="may I?", id="q")
+        await settle(system)
+        assert said(ann.hear()) == ["HELLO"]
+        heard = ben.hear()
+        assert said(heard) == ["HELLO"]
+        assert errors(heard) == [("read_only", "q")]
+
+
+async def test_newcomers_are_told_the_state_of_the_room():
+    async with RunningSystem() as system:
+        chat = chat_with(system)
+        for name, may_speak in (("ann", True), ("ben", False)):
+            client = await chat.log_in(name)
+            client.deliver(type="join", userId=name, roomId=ROOM)
+            await settle(system)
+            joined = next(message for message in raw(client) if message["type"] == "joined")
+            assert joined["state"] == {"maySpeak": may_speak}
+
+
+async def test_who_comes_back_is_told_the_state_as_well():
+    async with RunningSystem() as system:
+        chat = chat_with(system, journal=SlowJournal())
+        (ann,) = await people_in(chat, ROOM, "ann")
+        ann.deliver(type="chat_message", content="one")
+        await settle(system)
+        ben = await chat.log_in("ben")
+        ben.deliver(type="join", userId="ben", roomId=ROOM, since=0)
+        await settle(system)
+        joined, *rest = raw(ben)
+        assert (joined["recovered"], joined["state"]) == (True, {"maySpeak": False})
+        assert "ONE" in [message.get("content") for message in rest]
+
+
+@pytest.mark.parametrize("how", ["join", "switch", "come back"])
+async def test_who_may_not_enter_stays_where_they_are(how):
+    async with RunningSystem() as system:
+        chat = chat_with(system)
+        eve, ben = await people_in(chat, "cafe", "eve", "ben")
+        eve.hear()
+        match how:
+            case "join":
+                eve.deliver(type="join", userId="eve", roomId=ROOM, id="q")
+            case "switch":
+                eve.deliver(type="switch_room", roomId=ROOM, id="q")
+            case "come back":
+                eve.deliver(type="join", userId="eve", roomId=ROOM, since=3, id="q")
+        eve.deliver(type="chat_message", content="still here")
+        await settle(system)
+        heard = eve.hear()
+        assert errors(heard) == [("banned", "q")]
+        assert said(heard) == said(ben.hear()) == ["still here"]
+
+
+async def test_a_kind_hears_who_comes_and_goes_once_for_each_stay():
+    async with RunningSystem() as system:
+        chat = chat_with(system)
+        ann, ben, ben_again = await people_in(chat, ROOM, "ann", "ben", "ben")
+        kind = kind_of(ann)
+        assert kind.came == ["ann", "ben"]
+        ben.vanish()
+        await settle(system)
+        assert kind.went == []
+        ann.hear()
+        ben_again.deliver(type="switch_room", roomId="cafe")
+        await settle(system)
+        assert kind.went == ["ben"]
+        assert [message["type"] for message in raw(ann)] == ["user_left", "notice"]
+
+
+async def test_a_kind_puts_somebody_out_and_they_are_told_why():
+    async with RunningSystem() as system:
+        chat = chat_with(system)
+        ann, ben, other_ben = await people_in(chat, ROOM, "ann", "ben", "ben")
+        for client in (ann, ben, other_ben):
+            client.hear()
+        ann.deliver(type="chat_message", content="put ben out")
+        await settle(system)
+        for client in (ben, other_ben):
+            assert errors(client.hear()) == [("kicked", None)]
+        left = [message for message in raw(ann) if message["type"] == "user_left"]
+        assert len(left) == 1
+        ben.deliver(type="chat_message", content="me?", id="q")
+        await settle(system)
+        assert errors(ben.hear()) == [("not_in_room", "q")]
+
+
+async def test_rooms_of_other_names_are_ordinary():
+    async with RunningSystem() as system:
+        ann, eve = await people_in(chat_with(system), "announcements", "ann", "eve")
+        eve.deliver(type="chat_message", content="hello")
+        await settle(system)
+        assert said(ann.hear()) == ["hello"]
+        assert type(room_of(ann)._cell.actor).__name__ == "FragileRoom"
+
+
+@pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
+async def test_a_kind_that_raises_crashes_its_room_which_goes_on_with_its_members(journal):
+    async with RunningSystem() as system:
+        chat = chat_with(system, journal=SlowJournal() if journal else None)
+        ann, ben = await people_in(chat, ROOM, "ann", "ben")
+        ben.hear()
+        for content in ("one", "crash", "two"):
+            ann.deliver(type="chat_message", content=content)
+        await anyio.sleep(1)
+        heard = ben.hear()
+        assert said(heard) == ["ONE", "TWO"]
+        assert seqs(heard) == sorted(seqs(heard))
+        assert ("room_failed", None) in errors(ann.hear())
+        assert kind_of(ann).here_at_first == ["ann", "ben"]
+
+
+async def test_a_kind_that_takes_too_long_is_cut_short_as_a_crash():
+    async with RunningSystem() as system:
+        ann, _ = await people_in(chat_with(system), ROOM, "ann", "ben")
+        ann.hear()
+        ann.deliver(type="chat_message", content="wait 60")
+        ann.deliver(type="chat_message", content="next")
+        await anyio.sleep(10)
+        heard = ann.hear()
+        assert errors(heard) == [("room_failed", None)]
+        assert said(heard) == ["NEXT"]
+
+
+async def test_while_a_kind_waits_other_rooms_go_on():
+    async with RunningSystem() as system:
+        chat = chat_with(system)
+        ann, _ = await people_in(chat, ROOM, "ann", "ben")
+        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        ann.deliver(type="chat_message", content="wait 1")
+        for n in range(50):
+            cyd.deliver(type="chat_message", content=str(n))
+        await anyio.sleep(0.1)
+        assert said(dan.hear()) == [str(n) for n in range(50)]
+        assert "WAIT 1" not in said(ann.hear())
+        await anyio.sleep(1)
+        assert said(ann.hear()) == ["WAIT 1"]
+
+
+async def test_a_kind_that_raises_on_every_hundredth_message_is_not_noticed_in_other_rooms():
+    class Unreliable(RoomKind):
+        rooms = "unreliable"
+        counted = itertools.count(1)
+
+        async def on_post(self, user_id, content):
+            if next(self.counted) % 100 == 0:
+                raise ValueError("the hundredth")
+            return content
+
+    async with RunningSystem() as system:
+        chat = chat_with(system, Unreliable)
+        (ann,) = await people_in(chat, "unreliable", "ann")
+        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        cyd.hear()
+        for n in range(300):
+            ann.deliver(type="chat_message", content=str(n))
+            cyd.deliver(type="chat_message", content=str(n))
+            await anyio.sleep(0.01)
+        await anyio.sleep(5)
+        heard = ann.hear()
+        assert len(said(heard)) == 297
+        assert errors(heard) == [("room_failed", None)] * 3
+        assert said(cyd.hear()) == said(dan.hear()) == [str(n) for n in range(300)]
+
+
+async def test_a_kind_that_floods_the_bus_is_not_noticed_in_other_rooms():
+    class Flooding(RoomKind):
+        rooms = "flooding"
+
+        async def on_post(self, user_id, content):
+            for _ in range(1000):
+                self.room.context.events.publish(events.UserJoined(user_id, "flooding"))
+            return content
+
+    async with RunningSystem() as system:
+        chat = chat_with(system, Flooding)
+        heard_events = []
+
+        def listen(event):
+            heard_events.append(event)
+            raise RuntimeError("a listener that fails")
+
+        system.events.listen(events.UserJoined, listen)
+        (ann,) = await people_in(chat, "flooding", "ann")
+        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        for n in range(20):
+            ann.deliver(type="chat_message", content=str(n))
+            cyd.deliver(type="chat_message", content=str(n))
+        await settle(system)
+        assert said(ann.hear()) == said(dan.hear()) == [str(n) for n in range(20)]
+        assert len(heard_events) >= 20_000
+
+
+def test_the_first_kind_that_matches_counts():
+    class Anything(RoomKind):
+        rooms = "*"
+
+    both = Extensions([Enabled(KINDS, AnnouncementSettings()), Enabled(Extension(name="any", room_kinds=[Anything]))])
+    assert isinstance(both.kinds.maker(ROOM)(), Announcements)
+    assert isinstance(both.kinds.maker("cafe")(), Anything)
