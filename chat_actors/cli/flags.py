@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def settings_flags(command: Any) -> Any:
     ):
         command = click.option(flag, help=help_text)(command)
     command = click.option(
+        "--extension", "extensions", multiple=True, metavar="NAME", help="Switch an extension on: NAME or module:thing."
+    )(command)
+    command = click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
     )(command)
     return data_flags(command)
@@ -35,10 +39,10 @@ def data_flags(command: Any) -> Any:
     return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
 
 
-def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: dict[str, str | None]) -> Loaded:
+def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: Mapping[str, Any]) -> Loaded:
     """The settings in force; ends the program with one line if they are bad."""
     keys = {"folder": "data.dir"}
-    named: dict[str, object] = {keys.get(name, f"server.{name}"): value for name, value in flags.items()}
+    named: dict[str, object] = {keys.get(name, f"server.{name}"): value or None for name, value in flags.items()}
     for assignment in assignments:
         key, _, value = assignment.partition("=")
         named[key] = value

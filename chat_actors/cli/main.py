@@ -7,12 +7,14 @@ import logging
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from chat_actors import __version__
 from chat_actors.cli.chat import chat_in_lines
 from chat_actors.cli.data import backup, export_room, import_room, users
+from chat_actors.cli.extensions import extensions
 from chat_actors.cli.flags import load_from_flags, settings_flags
 from chat_actors.client import (
     ConnectionLost,
@@ -24,6 +26,7 @@ from chat_actors.client import (
     save_key,
 )
 from chat_actors.protocol import is_room_id, is_user_id, refusals
+from chat_actors.server.extension_loading import ExtensionError
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import describe
 from chat_actors.server.transport import UntestedVersion
@@ -49,7 +52,7 @@ def _program(started_as: str) -> str:
 
 @main.command("serve")
 @settings_flags
-def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
+def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Run the server until Ctrl+C."""
     settings = load_from_flags(config, assignments, flags).settings
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -65,14 +68,14 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: st
 
     try:
         sys.exit(asyncio.run(serve(settings, announce)))
-    except (CannotListen, StorageError, UntestedVersion) as error:
+    except (CannotListen, ExtensionError, StorageError, UntestedVersion) as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
 
 
 @main.command("check-config")
 @settings_flags
-def check_config(config: Path | None, assignments: tuple[str, ...], **flags: str | None) -> None:
+def check_config(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Print the settings in force and where each came from."""
     click.echo(describe(load_from_flags(config, assignments, flags)))
 
@@ -113,5 +116,5 @@ def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
         pass
 
 
-for command in (backup, export_room, import_room, users):
+for command in (backup, extensions, export_room, import_room, users):
     main.add_command(command)

@@ -92,9 +92,9 @@ class ChatClient:
     async def say(self, content: str) -> messages.Accepted:
         """Post to the room, once, whatever happens to the line; returns when the server has stored it.
 
-        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. Cancelled, it
-        is not sent any more, unless it is on its way already. Raises as `join`; after `ConnectionLost` nobody knows
-        whether it has been stored.
+        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. If it is
+        cancelled, it is not sent any more, unless it is on its way already. Raises as `join`; after `ConnectionLost`
+        nobody knows whether it has been stored.
         """
         self._check_open()
         return _as(messages.Accepted, await self._answer_to(self._conversation.post(content)))

@@ -38,7 +38,7 @@ def create_app(
 
     `on_failure(error)` is called when the actor system has failed for good; it should end the process. Without
     `storage`, it is opened as `[data]` says. `room` and `session` make the actors of these kinds.
-    Raises `UntestedVersion`.
+    Raises `UntestedVersion`, `ExtensionError`.
     """
     install()
     app = Quart(__name__, static_folder=None)

@@ -23,6 +23,7 @@ from chat_actors.chat import (
 )
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
+from chat_actors.server.extension_loading import combine, load_extensions
 from chat_actors.server.settings import DataSettings, Settings
 from chat_actors.server.transport import Control, anyio_context
 from chat_actors.storage import Journal, MemoryJournal, Retention, SqliteAccounts, SqliteFile, SqliteJournal
@@ -70,7 +71,9 @@ class Runtime:
         room: RoomFactory = RoomActor,
         session: SessionFactory = SessionActor,
     ) -> None:
+        """Raises `ExtensionError`."""
         self.settings = settings
+        self._extensions = combine(load_extensions(settings.server.extensions, settings.extensions))
         self.system = ActorSystem()
         self._chat: Chat | None = None
         self._storage = storage
@@ -109,6 +112,7 @@ class Runtime:
                     random_bytes=os.urandom,
                     room=self._room,
                     session=self._session,
+                    extensions=self._extensions,
                 )
                 started.set()
         except Exception as error:

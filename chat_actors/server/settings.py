@@ -40,6 +40,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allowed_origins: tuple[str, ...] = ()
     """Origins of web pages, besides its own, that may open a socket."""
 
+    extensions: tuple[str, ...] = ()
+    """What is switched on: names of installed extensions, or `module:thing`."""
+
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[data]`: what is kept, and where."""
@@ -69,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     server: ServerSettings = ServerSettings()
     data: DataSettings = DataSettings()
     limits: Limits = Limits()
+
+    extensions: Mapping[str, Mapping[str, Any]] = {}
+    """`[extensions.NAME]`: the settings of each, as they were written; its own struct says what they may be."""
 
 
 SECTIONS: Mapping[str, type[msgspec.Struct]] = {"server": ServerSettings, "data": DataSettings, "limits": Limits}

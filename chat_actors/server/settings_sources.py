@@ -12,6 +12,7 @@ import msgspec
 
 from chat_actors.server.settings import SECTIONS, Settings, problem_between, problem_with
 
+EXTENSIONS = "extensions"
 PREFIX = "CHAT_ACTORS_"
 CONFIG_VARIABLE = "CHAT_ACTORS_CONFIG"
 """Names the TOML file where no flag can: under plain `hypercorn`."""
@@ -52,7 +53,7 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
     for key, value in values.items():
         section, _, name = key.partition(".")
         sections[section][name] = value
-    settings = msgspec.convert(sections, Settings)
+    settings = msgspec.convert({**sections, "extensions": _extension_sections(config)}, Settings)
     if (problem := problem_between(settings)) is not None:
         raise SettingsError("settings", "", problem)
     return Loaded(settings, origins)
@@ -73,16 +74,29 @@ def _known() -> list[str]:
     return [f"{section}.{name}" for section, struct in SECTIONS.items() for name in struct.__struct_fields__]
 
 
-def _from_file(path: Path | None) -> Iterator[tuple[str, str, Any, bool]]:
-    if path is None:
-        return
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(str(path), "", f"cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(str(path), "", f"is not valid TOML: {error}") from None
-    for section, fields in content.items():
+
+
+def _extension_sections(path: Path | None) -> dict[str, dict[str, Any]]:
+    """As they were written: only the extensions know what they may be."""
+    sections = {} if path is None else _read(path).get(EXTENSIONS, {})
+    if not isinstance(sections, dict) or not all(isinstance(fields, dict) for fields in sections.values()):
+        raise SettingsError(str(path), EXTENSIONS, "holds no settings itself: write [extensions.NAME] above them")
+    return sections
+
+
+def _from_file(path: Path | None) -> Iterator[tuple[str, str, Any, bool]]:
+    if path is None:
+        return
+    for section, fields in _read(path).items():
+        if section == EXTENSIONS:
+            continue
         if not isinstance(fields, dict):
             raise SettingsError(str(path), section, "is no section: write [server], [data] or [limits] above it")
         for name, value in fields.items():

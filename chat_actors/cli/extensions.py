@@ -1,0 +1,49 @@
+"""The command that lists extensions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chat_actors.chat import Extension
+from chat_actors.chat.service import commands_of
+from chat_actors.cli.flags import load_from_flags, settings_flags
+from chat_actors.server.extension_loading import ExtensionError, available, combine, load_extensions
+
+FAILED = 1
+"""Exit code."""
+
+
+@click.command("extensions")
+@settings_flags
+def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
+    """List the extensions that are switched on, with what they add; and those that are installed besides."""
+    settings = load_from_flags(config, assignments, flags).settings
+    try:
+        loaded = load_extensions(settings.server.extensions, settings.extensions)
+        combine(loaded)
+    except ExtensionError as error:
+        click.echo(f"chat-actors: {error}", err=True)
+        sys.exit(FAILED)
+    for one in loaded:
+        click.echo(f"{one.enabled.extension.name}  from {one.origin}")
+        for line in _added(one.enabled.extension):
+            click.echo(f"  {line}")
+    origins = {one.origin for one in loaded}
+    for point in available():
+        if point.value not in origins:
+            click.echo(f"{point.name}  from {point.value}, not switched on")
+    if not loaded and not available():
+        click.echo("no extension is installed or switched on")
+
+
+def _added(extension: Extension) -> list[str]:
+    lines = []
+    for service in extension.services:
+        names = ", ".join(sorted(str(kind.__struct_config__.tag) for kind in commands_of(service)))
+        lines.append(f"service {service.__name__}, {service.scope.value}: {names or 'no commands'}")
+    lines += [f"rooms {kind.rooms}: {kind.__name__}" for kind in extension.room_kinds]
+    return lines

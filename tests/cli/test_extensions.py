@@ -1,0 +1,63 @@
+"""Extensions as whoever runs a server has them: the documented one, written, switched on, used over a socket."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from chat_actors.client import generate_key
+from tests.cli.test_commands import Process
+from tests.cli.test_drain import ask, log_in
+from tests.wire.http1 import open_http1
+
+pytestmark = pytest.mark.anyio
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "extensions.md"
+
+
+@pytest.fixture
+def package(tmp_path):
+    """The documented module, outside of the source tree."""
+    source = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
+    (tmp_path / "my_package.py").write_text(source)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+async def test_the_documented_extension_works_over_a_real_socket(tmp_path, package):
+    words = ("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "my_package:extension")
+    async with await Process.start(*words, env=package) as server:
+        port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
+        peer = await open_http1(port)
+        await log_in(peer, "alice", generate_key(2048), "shouting-room")
+        rolled = await ask(peer, type="roll", sides=20, id="1")
+        assert (rolled["type"], rolled["userId"], rolled["id"]) == ("rolled", "alice", "1")
+        assert 1 <= rolled["result"] <= 20
+        assert (await ask(peer, type="roll", sides=1))["code"] == "too_few_sides"
+        assert (await ask(peer, type="chat_message", content="quiet"))["content"] == "QUIET"
+        await peer.aclose()
+
+
+async def test_what_is_switched_on_is_listed(package):
+    code, output = await (
+        await Process.start("extensions", "--extension", "my_package:extension", env=package)
+    ).finish()
+    assert code == 0
+    assert "dice  from my_package:extension" in output
+    assert "  service Dice, one for the server: roll" in output
+    assert "  rooms shouting-*: Shouting" in output
+
+
+@pytest.mark.parametrize("command", ["serve", "extensions"])
+async def test_an_extension_that_cannot_be_imported_stops_the_start(tmp_path, package, command):
+    (tmp_path / "broken.py").write_text("import no_such_thing\n")
+    words = (command, "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "broken:extension")
+    code, output = await (await Process.start(*words, env=package)).finish()
+    assert code == 1
+    assert "the extension 'broken:extension' cannot be imported" in output
+    assert "No module named 'no_such_thing'" in output
+    assert "Traceback" not in output
+
+
+def test_the_example_of_the_wire_is_json():
+    for example in re.findall(r"`(\{.*?\})`", PAGE.read_text().replace("\n", " ")):
+        json.loads(example)
