@@ -81,14 +81,17 @@ def _progress(label: str, length: int) -> Any:
 
 @click.command("export")
 @click.argument("room")
-@click.option("--out", type=click.File("wb", lazy=True), default="-", help="File to write.  [default: standard output]")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write, anew.  [default: standard output]")
 @data_flags
-def export_room(room: str, out: BinaryIO, config: Path | None, folder: str | None) -> None:
+def export_room(room: str, out: Path | None, config: Path | None, folder: str | None) -> None:
     """Write the messages of ROOM, one JSON object a line, oldest first. The server may be running."""
 
     async def work() -> None:
         async with _opened(config, folder) as file, contextlib.aclosing(SqliteJournal(file)) as journal:
-            await _export(journal, room, out)
+            # Opened in here, so that what goes wrong with it is told like the rest.
+            with contextlib.nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as writing:
+                await _export(journal, room, writing)
+                writing.flush()
 
     _run(work)
 

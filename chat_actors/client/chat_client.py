@@ -180,7 +180,9 @@ class ChatClient:
     # -- the connections ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect and log in. Raises `ConnectionLost`, `Refused`."""
+        """Connect and log in, once. Raises `ConnectionLost`, `Refused`."""
+        if self._running is not None:
+            raise RuntimeError("this client has been connected already: call connect() again for another")
         self._ready = asyncio.get_running_loop().create_future()
         self._running = asyncio.create_task(self._run(), name=f"chat client of {self.user_id}")
         try:

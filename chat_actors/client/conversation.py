@@ -5,6 +5,7 @@ Sans I/O: give it each text that comes, send all of `to_send`, and say when a co
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -25,6 +26,10 @@ PASSING = frozenset(
     }
 )
 """Codes of errors that a later try may not meet."""
+
+
+LOOKUPS_AT_ONCE = 16
+"""Lookups that are on their way at a time."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -84,6 +89,7 @@ class Conversation:
         self._known_at_position = 0
         self._queue: deque[tuple[str, Command]] = deque()
         self._lookups: dict[str, Command] = {}
+        self._asked: set[str] = set()  # those that are on their way
         self._session: ClientSession | None = None
         self._must_rejoin = False
         self._rejoins: dict[str, int | None] = {}  # under way on this connection: how many were known at its `since`
@@ -186,12 +192,26 @@ class Conversation:
         encode_command(command)
         self._lookups[request_id] = command
         if self.is_settled and self._session is not None:
-            self._session.send(command)
+            self._send_lookups(self._session)
         return request_id
+
+    def _send_lookups(self, session: ClientSession) -> None:
+        # A few at a time: a server that finds them too many would be sent all of them again and again.
+        for request_id in itertools.islice(self._lookups, LOOKUPS_AT_ONCE):
+            if request_id not in self._asked:
+                self._asked.add(request_id)
+                session.send(self._lookups[request_id])
+
+    def _end_lookup(self, request_id: str) -> None:
+        del self._lookups[request_id]
+        self._asked.discard(request_id)
+        if self.is_settled and self._session is not None and not self.wants_retry:
+            self._send_lookups(self._session)
 
     def forget(self, request_id: str) -> None:
         """The answer to a `look_up` is not wanted any more."""
-        self._lookups.pop(request_id, None)
+        if request_id in self._lookups:
+            self._end_lookup(request_id)
 
     # -- what comes --------------------------------------------------------------------------------------------------
 
@@ -238,8 +258,8 @@ class Conversation:
             self._rejoins[request_id] = self._known_at_position
             session.send(Join(self.user_id, self.room_id, self._position, request_id=request_id))
             return
-        for command in self._lookups.values():
-            session.send(command)
+        self._asked.clear()
+        self._send_lookups(session)
         self._send_next()
 
     def _resumed(self) -> Sequence[Event]:
@@ -288,7 +308,9 @@ class Conversation:
         return (message,)
 
     def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
-        if self._lookups.pop(request_id, None) is None:
+        if request_id in self._lookups:
+            self._end_lookup(request_id)
+        else:
             if not self._queue or self._queue[0][0] != request_id:
                 return ()  # the answer to what was sent again
             self._queue.popleft()
@@ -329,7 +351,7 @@ class Conversation:
         elif error.request_id is None:
             return (error,)
         elif is_of_lookup:
-            del self._lookups[error.request_id]
+            self._end_lookup(error.request_id)
             return (NotDone(error.request_id, error),)
         elif is_of_head:
             self._queue.popleft()

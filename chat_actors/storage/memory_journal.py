@@ -135,8 +135,8 @@ class MemoryJournal:
                     return True
                 room.messages.popleft()
                 removed += 1
-            for name in [name for name, receipt in room.receipts.items() if receipt.at < known]:
-                del room.receipts[name]
+            while room.receipts and room.receipts[oldest_name := next(iter(room.receipts))].at < known:
+                del room.receipts[oldest_name]
         return False
 
     async def aclose(self) -> None:

@@ -131,7 +131,7 @@ class SqliteFile:
             partial = path.with_name(path.name + ".partial")
             try:
                 if path.exists():
-                    raise FileExistsError(17, "there is such a file already")
+                    raise FileExistsError("there is such a file already")
                 partial.unlink(missing_ok=True)
                 partial.touch(mode=0o600)
                 with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as target:

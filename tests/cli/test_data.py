@@ -176,6 +176,13 @@ async def test_users_are_listed_and_removed_after_a_question(folder):
     assert "there is no user 'alice'" in err
 
 
+async def test_an_export_that_cannot_be_written_says_so_in_one_line(folder):
+    code, _, err = run("export", "red", "--dir", folder, "--out", "/dev/full")
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert "No space left" in err
+
+
 async def test_a_room_may_be_taken_to_a_folder_where_there_is_nothing_yet(tmp_path):
     line = b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n'
     code, _, err = run("import", "red", "--dir", tmp_path / "new", stdin=line)

@@ -10,7 +10,7 @@ import pytest
 
 from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
-from chat_actors.client.conversation import Done, NotDone, Resumed
+from chat_actors.client.conversation import LOOKUPS_AT_ONCE, Done, NotDone, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
 from chat_actors.protocol import Leave, ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError
@@ -511,3 +511,20 @@ def test_what_has_ended_the_connection_is_not_done_and_the_rest_goes_on():
     assert conversation.refuse_head(too_big) == (NotDone(huge, too_big),)
     assert conversation.refuse_head(too_big) == ()
     assert conversation.unsent == 1
+
+
+def test_many_lookups_are_asked_a_few_at_a_time():
+    conversation = conversation_in_red(heard=5)
+    hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
+    wanted = [
+        conversation.look_up(lambda request_id: ReadHistory(request_id=request_id)) for _ in range(LOOKUPS_AT_ONCE + 3)
+    ]
+    asked = [command.request_id for command in sent_by(conversation)]
+    assert asked == wanted[:LOOKUPS_AT_ONCE]
+    hear(conversation, refusals.TOO_MANY_FRAMES.as_error())
+    conversation.retry()
+    assert [command.request_id for command in sent_by(conversation)] == asked
+    for request_id in wanted[:3]:
+        page = messages.History("red", [], None, None, False, request_id=request_id)
+        assert hear(conversation, page) == [Done(request_id, page)]
+    assert [command.request_id for command in sent_by(conversation)] == wanted[-3:]
