@@ -11,7 +11,7 @@ pytestmark = pytest.mark.timeout(180)
 USERS = 10
 ARGUMENTS = {
     "big_room": ("--say-every", 0.5),
-    "churn": ("--say-every", 0.3),
+    "churn": ("--say-every", 0.3, "--rooms", 2),
     "flood": ("--say-every", 0.5),
     "http2": ("--say-every", 0.5, "--streams", 4),
     "login_storm": (),
