@@ -338,6 +338,8 @@ class Conversation:
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = error.request_id in self._rejoins or error.request_id == self._last_rejoin is not None
+        if is_of_rejoin and not has_lost_room and error.code not in PASSING and self._session is not None:
+            return self._kept_out(self._session, error)
         if is_of_rejoin or (has_lost_room and self.is_logged_in):
             self._rejoins.pop(error.request_id or "", None)
             self._must_rejoin = self.room_id is not None or bool(self._rejoins)
@@ -359,6 +361,14 @@ class Conversation:
             self._send_next()
             return (NotDone(error.request_id, error),)
         return ()  # an error with an id besides these answers what had been sent again
+
+    def _kept_out(self, session: ClientSession, error: messages.Error) -> Sequence[Event]:
+        """The room would not have the user back, and will not: from now on they are in none."""
+        self.room_id = self._position = None
+        self._must_rejoin = False
+        self._rejoins.clear()
+        self._go_on(session)
+        return (*self._resumed(), error)
 
     def _send_next(self) -> None:
         if (

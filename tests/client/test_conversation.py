@@ -528,3 +528,16 @@ def test_many_lookups_are_asked_a_few_at_a_time():
         page = messages.History("red", [], None, None, False, request_id=request_id)
         assert hear(conversation, page) == [Done(request_id, page)]
     assert [command.request_id for command in sent_by(conversation)] == wanted[-3:]
+
+
+def test_a_room_that_would_not_have_the_user_back_is_told_and_left():
+    conversation = conversation_in_red(heard=5)
+    conversation.post("to red")
+    rejoin = sent_by(conversation)[-1]
+    banned = messages.Error("You are banned.", "banned", request_id=rejoin.request_id)
+    assert hear(conversation, banned) == [Resumed(), banned]
+    assert conversation.room_id is None
+    assert not conversation.wants_retry
+    (post,) = sent_by(conversation)
+    (refused,) = hear(conversation, refusals.NOT_IN_ROOM.as_error(post.request_id))
+    assert isinstance(refused, NotDone)
