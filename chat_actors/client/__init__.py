@@ -3,11 +3,12 @@
 from chat_actors.client.backoff import Backoff
 from chat_actors.client.chat_client import ChatClient
 from chat_actors.client.connecting import connect
-from chat_actors.client.conversation import Conversation, Gap, TooMuchUnsent
+from chat_actors.client.conversation import Conversation, TooMuchUnsent
 from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
 from chat_actors.client.keyfile import KeyFileError, generate_key, load_or_create_key, public_pem, save_key
 from chat_actors.client.session import ClientSession, Refused, Step
 from chat_actors.client.socket import ConnectionLost
+from chat_actors.client.stay import Gap
 
 __all__ = [
     "Backoff",

@@ -14,6 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.session import ClientSession
+from chat_actors.client.stay import Gap, Stay
 from chat_actors.protocol import Command, Join, Leave, Post, ServerMessage, encode_command, messages
 
 PASSING = frozenset(
@@ -30,13 +31,6 @@ PASSING = frozenset(
 
 LOOKUPS_AT_ONCE = 16
 """Lookups that are on their way at a time."""
-
-
-class Gap(msgspec.Struct, frozen=True):
-    """Some messages of the room are missing here: they are not kept any more. `lost`: how many, None if unknown."""
-
-    room_id: str
-    lost: int | None
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -80,24 +74,23 @@ class Conversation:
     def __init__(self, user_id: str, key: RSAPrivateKey, *, new_id: Callable[[], str], most_unsent: int = 1000) -> None:
         """`new_id()` gives ids that no other client of this user ever used, of at most 64 characters."""
         self.user_id = user_id
-        self.room_id: str | None = None
+        self._stay = Stay(user_id)
         self._key = key
         self._new_id = new_id
         self._most_unsent = most_unsent
-        self._position: int | None = None  # the number of the last message of the room that the user has heard
-        self._known = 0  # messages heard, or told to be lost: the numbers cannot tell, they may have holes of their own
-        self._known_at_position = 0
         self._queue: deque[tuple[str, Command]] = deque()
         self._lookups: dict[str, Command] = {}
         self._asked: set[str] = set()  # those that are on their way
         self._session: ClientSession | None = None
-        self._must_rejoin = False
-        self._rejoins: dict[str, int | None] = {}  # under way on this connection: how many were known at its `since`
-        self._last_rejoin: str | None = None  # the last that was answered: what it replays may fail after that
         self._in_flight = False
         self._has_begun = False
         self.wants_retry = False
         """Whether something has failed that may go well later: call `retry` after a pause."""
+
+    @property
+    def room_id(self) -> str | None:
+        """The room that the user is in, or on the way back into."""
+        return self._stay.room_id
 
     @property
     def is_logged_in(self) -> bool:
@@ -106,7 +99,7 @@ class Conversation:
     @property
     def is_settled(self) -> bool:
         """Whether the user is logged in, and where they want to be."""
-        return self.is_logged_in and not self._must_rejoin
+        return self.is_logged_in and not self._stay.must_rejoin
 
     @property
     def unsent(self) -> int:
@@ -118,9 +111,7 @@ class Conversation:
     def connected(self) -> None:
         """A new connection begins: first of all the user is logged in."""
         self._session = ClientSession(self.user_id, self._key)
-        self._must_rejoin = self.room_id is not None
-        self._rejoins.clear()
-        self._last_rejoin = None
+        self._stay.connected()
         self._in_flight = self.wants_retry = False
 
     def disconnected(self) -> None:
@@ -225,10 +216,10 @@ class Conversation:
                 return ()
             case messages.Authenticated():
                 return self._logged_in(self._session)
-            case messages.Joined(request_id=str(request_id)) if request_id in self._rejoins:
+            case messages.Joined(request_id=str(request_id)) if self._stay.is_rejoining(request_id):
                 return self._rejoined(self._session, request_id, message)
             case messages.ChatMessage() if message.room_id == self.room_id:
-                return self._heard(message)
+                return (message,) if self._stay.hear(message) else ()
             case messages.Error():
                 return self._failed(message)
             case messages.Accepted():
@@ -245,67 +236,32 @@ class Conversation:
 
     def _logged_in(self, session: ClientSession) -> Sequence[Event]:
         self._go_on(session)
-        return () if self._must_rejoin else self._resumed()
+        return () if self._stay.must_rejoin else self._resumed()
 
     def _go_on(self, session: ClientSession) -> None:
         """Back into the room first, and then everything that waits."""
-        if self._must_rejoin and self.room_id is None:
-            self._must_rejoin = False
-            self._rejoins.clear()
-            session.send(Leave(request_id=self._new_id()))  # of the room into which a rejoin has led meanwhile
-        elif self._must_rejoin:
-            request_id = self._new_id()
-            self._rejoins[request_id] = self._known_at_position
-            session.send(Join(self.user_id, self.room_id, self._position, request_id=request_id))
-            return
-        self._asked.clear()
-        self._send_lookups(session)
-        self._send_next()
+        if self._stay.must_rejoin:
+            session.send(self._stay.way_back(self._new_id()))
+        if not self._stay.must_rejoin:
+            self._asked.clear()
+            self._send_lookups(session)
+            self._send_next()
 
     def _resumed(self) -> Sequence[Event]:
         is_back, self._has_begun = self._has_begun, True
         return (Resumed(),) if is_back else ()
 
     def _rejoined(self, session: ClientSession, request_id: str, joined: messages.Joined) -> Sequence[Event]:
-        """Of several rejoins under way each answer counts: what is sent again follows on that one's own `since`."""
-        events: list[Event] = []
-        while next(iter(self._rejoins)) != request_id:
-            del self._rejoins[next(iter(self._rejoins))]  # was refused
-        known_at_since = self._rejoins.pop(request_id)
-        if joined.room_id != self.room_id:
-            # The user has gone elsewhere while it was under way, and it has brought them back here.
-            if not self._rejoins:
+        was_away = self._stay.must_rejoin
+        gaps = self._stay.rejoined(request_id, joined)
+        if gaps is None:
+            if not self._stay.is_on_the_way:
                 self._go_on(session)
             return ()
-        self._last_rejoin = request_id
-        if self._must_rejoin:
-            self._must_rejoin = False
-            self._go_on(session)
-            events.extend(self._resumed())
-        if joined.recovered is False and joined.lost is None:
-            self._go_to(joined.seq)  # the numbers are others now, so `since` of the rest may mean anything
-            self._rejoins = dict.fromkeys(self._rejoins)
-            events.append(Gap(joined.room_id, None))
-        elif known_at_since is None:
-            events.append(Gap(joined.room_id, None))
-        elif joined.lost is not None:
-            # What is lost comes first after `since`; some of it may have been heard, or told, under another rejoin.
-            lost = joined.lost - (self._known - known_at_since)
-            if lost > 0:
-                self._known += lost
-                events.append(Gap(joined.room_id, lost))
-        return events
-
-    def _go_to(self, seq: int | None) -> None:
-        """The user knows all up to here."""
-        self._position, self._known_at_position = seq, self._known
-
-    def _heard(self, message: messages.ChatMessage) -> Sequence[Event]:
-        if self._position is not None and message.seq <= self._position:
-            return ()
-        self._known += 1
-        self._go_to(message.seq)
-        return (message,)
+        if not was_away:
+            return gaps
+        self._go_on(session)
+        return (*self._resumed(), *gaps)
 
     def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
         if request_id in self._lookups:
@@ -318,13 +274,10 @@ class Conversation:
         events: list[Event] = [Done(request_id, answer)]
         match answer:
             case messages.Joined():
-                self.room_id = answer.room_id
-                self._go_to(answer.seq)
-                self._must_rejoin = bool(self._rejoins)  # they lead elsewhere
+                self._stay.enter(answer)
                 events.append(answer)
             case messages.Left():
-                self.room_id = self._position = None
-                self._must_rejoin = bool(self._rejoins)
+                self._stay.leave()
                 events.append(answer)
             case _:
                 pass
@@ -337,12 +290,13 @@ class Conversation:
         has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
-        is_of_rejoin = error.request_id in self._rejoins or error.request_id == self._last_rejoin is not None
+        is_of_rejoin = self._stay.has_rejoined(error.request_id)
         if is_of_rejoin and not has_lost_room and error.code not in PASSING and self._session is not None:
-            return self._kept_out(self._session, error)
+            self._stay.give_up()
+            self._go_on(self._session)
+            return (*self._resumed(), error)
         if is_of_rejoin or (has_lost_room and self.is_logged_in):
-            self._rejoins.pop(error.request_id or "", None)
-            self._must_rejoin = self.room_id is not None or bool(self._rejoins)
+            self._stay.lose(error.request_id)
             self._in_flight = False
             self.wants_retry = True
         elif is_too_fast or (is_of_head and error.code in PASSING):
@@ -361,14 +315,6 @@ class Conversation:
             self._send_next()
             return (NotDone(error.request_id, error),)
         return ()  # an error with an id besides these answers what had been sent again
-
-    def _kept_out(self, session: ClientSession, error: messages.Error) -> Sequence[Event]:
-        """The room would not have the user back, and will not: from now on they are in none."""
-        self.room_id = self._position = None
-        self._must_rejoin = False
-        self._rejoins.clear()
-        self._go_on(session)
-        return (*self._resumed(), error)
 
     def _send_next(self) -> None:
         if (

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from chat_actors.client.conversation import Gap
+from chat_actors.client.stay import Gap
 from chat_actors.protocol import ServerMessage, messages
 
 

@@ -328,13 +328,13 @@ def test_what_waits_is_bounded():
 
 
 def test_a_message_that_comes_twice_is_heard_once():
-    conversation = Conversation("ann", KEY, new_id=lambda: "x")
+    conversation = conversation_in_red(heard=5)
+    assert hear(conversation, *said(7), *said(7)) == said(7)
+
+
+def test_nothing_can_come_before_there_is_a_connection():
     with pytest.raises(RuntimeError):
-        conversation.receive("{}")
-    conversation.connected()
-    conversation.room_id = "red"
-    text = encode(messages.ChatMessage("ben", "red", "hello", "now", 7))
-    assert [len(conversation.receive(text)) for _ in range(2)] == [1, 0]
+        Conversation("ann", KEY, new_id=lambda: "x").receive("{}")
 
 
 def conversation_in_red(heard):
