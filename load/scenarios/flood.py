@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from load import exchanges
 from load.chat_line import ChatLine, Wrong
-from load.chat_user import ChatUser
 from load.plugin import install
+from load.talker import RoomTalker
 from load.wire import Closed
 
 install(__file__)
@@ -20,27 +20,22 @@ HUGE = 100_000
 """Bytes: more than a frame may have, and than a message may."""
 
 
-class Talker(ChatUser):
+class Talker(RoomTalker):
     """Keeps to the limits."""
 
     weight = 4
-
-    def enter(self) -> None:
-        self.line.recover(f"flood-{self.worker}-{self.number // self.options.room_size}")
-
-    def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+    rooms = "flood"
 
 
-class Flooder(ChatUser):
+class Flooder(RoomTalker):
     """Keeps to none. What it hears is no measure: it hears late, having so much to send."""
 
     weight = 1
+    rooms = "flood"
     times_deliveries = False
 
     def enter(self) -> None:
-        self.line.join(f"flood-{self.worker}-{self.number // self.options.room_size}")
+        self.line.join(self.room_id)
 
     def act(self) -> None:
         how, expected = self.random.choice(WAYS)

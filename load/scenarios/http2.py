@@ -9,8 +9,9 @@ from typing import ClassVar
 from gevent.lock import RLock
 from locust import events
 
-from load.chat_user import CONNECT_WITHIN, ChatUser
-from load.plugin import install
+from load.chat_user import CONNECT_WITHIN
+from load.plugin import at_least, install
+from load.talker import RoomTalker
 from load.wire import Http2Connection, WebSocket
 
 install(__file__)
@@ -18,11 +19,13 @@ install(__file__)
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--streams", type=int, default=50, help="WebSockets on one connection, at most")
+    parser.add_argument("--streams", type=at_least(1), default=50, help="WebSockets on one connection, at most")
 
 
-class Talker(ChatUser):
+class Talker(RoomTalker):
     """Stays in one room and talks."""
+
+    rooms = "http2"
 
     connections: ClassVar[dict[int, Http2Connection]] = {}
     opening: ClassVar[RLock] = RLock()
@@ -34,10 +37,3 @@ class Talker(ChatUser):
             if connection is None or connection.is_closed:
                 connection = self.connections[place] = Http2Connection.open(self.load_run.address, CONNECT_WITHIN)
         return connection.open_websocket(CONNECT_WITHIN)
-
-    def enter(self) -> None:
-        self.line.recover(f"http2-{self.worker}-{self.number // self.options.room_size}")
-
-    def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)

@@ -10,8 +10,8 @@ from argparse import ArgumentParser
 import gevent
 from locust import events
 
-from load.chat_user import ChatUser
-from load.plugin import install
+from load.plugin import at_least, install
+from load.talker import RoomTalker
 
 install(__file__)
 
@@ -20,20 +20,14 @@ COME_BACK_WITHIN = 2.0
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--drop-every", type=float, default=20.0, help="Seconds between two breaks of all lines")
+    parser.add_argument("--drop-every", type=at_least(1.0), default=20.0, help="Seconds between two breaks")
 
 
-class Stayer(ChatUser):
+class Stayer(RoomTalker):
     """Goes on talking, so that there is something to be missed."""
 
     weight = 1
-
-    def enter(self) -> None:
-        self.line.recover(f"storm-{self.worker}-{self.number // self.options.room_size}")
-
-    def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+    rooms = "storm"
 
 
 class Dropper(Stayer):

@@ -10,8 +10,9 @@ import gevent
 
 from load import exchanges
 from load.chat_line import NoAnswer
-from load.chat_user import CONNECT_WITHIN, ChatUser
+from load.chat_user import CONNECT_WITHIN
 from load.plugin import install
+from load.talker import RoomTalker
 from load.wire import NO_CLOSE, NotAccepted, Unreachable, WebSocket
 
 install(__file__)
@@ -21,29 +22,24 @@ LOOK_EVERY = 0.5
 TOO_SLOW = 4008
 
 
-class Talker(ChatUser):
+class Talker(RoomTalker):
     """Reads and talks."""
 
     weight = 4
-
-    def enter(self) -> None:
-        self.line.recover(f"slow-{self.worker}-{self.number // self.options.room_size}")
-
-    def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+    rooms = "slow"
 
 
-class SlowReader(ChatUser):
+class SlowReader(RoomTalker):
     """Enters, and never reads."""
 
     weight = 1
+    rooms = "slow"
 
     def open_socket(self) -> WebSocket:
         return WebSocket.open(self.load_run.address, CONNECT_WITHIN, reads_little=True)
 
     def enter(self) -> None:
-        self.line.join(f"slow-{self.worker}-{self.number // self.options.room_size}")
+        self.line.join(self.room_id)
 
     def act(self) -> None:
         began = time.perf_counter()

@@ -4,20 +4,18 @@ Ordinary talk, in rooms of `--room-size`; now and then somebody goes offline and
 not grow. Let it run for an hour at least: `--minutes 240`.
 """
 
-from load.chat_user import ChatUser
 from load.plugin import install
+from load.talker import RoomTalker
 
 install(__file__)
 
 
-class Regular(ChatUser):
+class Regular(RoomTalker):
     """Talks, and sometimes loses the line."""
 
-    def enter(self) -> None:
-        self.line.recover(f"soak-{self.worker}-{self.number // self.options.room_size}")
+    rooms = "soak"
 
     def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+        super().act()
         if self.random.random() < 0.05:
             self.leave_line(with_a_word=self.random.random() < 0.5)

@@ -5,17 +5,16 @@ the room's history once in twenty times, and listens in between. Everybody check
 of order.
 """
 
-from load.chat_user import ChatUser
 from load.plugin import install
+from load.talker import RoomTalker
 
 install(__file__)
 
 
-class Talker(ChatUser):
+class Talker(RoomTalker):
     """Stays in one room and talks."""
 
-    def enter(self) -> None:
-        self.line.recover(f"steady-{self.worker}-{self.number // self.options.room_size}")
+    rooms = "steady"
 
     def act(self) -> None:
         self.line.listen(self.pause())

@@ -2,7 +2,7 @@
 
 from load.wire.address import Address, BadAddress
 from load.wire.http2 import Http2Connection
-from load.wire.tcp import TcpStream, Unreachable
+from load.wire.opening import Unreachable
 from load.wire.websocket import NO_CLOSE, Closed, NotAccepted, WebSocket
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Closed",
     "Http2Connection",
     "NotAccepted",
-    "TcpStream",
     "Unreachable",
     "WebSocket",
 ]

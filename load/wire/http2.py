@@ -14,7 +14,9 @@ import h2.settings
 from websockets.protocol import CLIENT, Protocol
 
 from load.wire.address import Address
-from load.wire.tcp import SEND_WITHIN, TcpStream
+from load.wire.opening import open_connection
+from load.wire.stream import Connection
+from load.wire.tcp import SEND_WITHIN
 from load.wire.websocket import MAX_TEXT, PATH, NotAccepted, WebSocket
 
 _FOREVER = 1e6
@@ -23,24 +25,26 @@ _FOREVER = 1e6
 class Http2Connection:
     """One TCP connection; a thread, or greenlet, of its own reads it for all. Cleartext goes by prior knowledge."""
 
-    def __init__(self, stream: TcpStream, address: Address) -> None:
+    def __init__(self, stream: Connection, address: Address) -> None:
         self._stream = stream
         self._address = address
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration())
         self._lock = threading.Lock()  # around the h2 object, and what it has to send: that keeps its order
         self._streams: dict[int, _Http2Stream] = {}
         self._windows = threading.Condition(self._lock)
+        self._reader: threading.Thread
         self.is_closed = False
 
     @classmethod
     def open(cls, address: Address, within: float) -> Http2Connection:
         """Raises `Unreachable`."""
-        self = cls(TcpStream.open(address, within, alpn=("h2",)), address)
+        self = cls(open_connection(address, within, "h2"), address)
         self._h2.initiate_connection()
         # One window for all streams: with the 64 KiB that it has at first, one slow reader would hold up the others.
         self._h2.increment_flow_control_window(1 << 28)
         self._stream.send(self._h2.data_to_send())
-        threading.Thread(target=self._read_all, name="http2-reader", daemon=True).start()
+        self._reader = threading.Thread(target=self._read_all, name="http2-reader", daemon=True)
+        self._reader.start()
         return self
 
     def open_websocket(self, within: float) -> WebSocket:
@@ -71,9 +75,12 @@ class Http2Connection:
         return WebSocket(stream, Protocol(CLIENT, max_size=MAX_TEXT))
 
     def close(self) -> None:
-        """End it with all its streams."""
+        """End it with all its streams, and wait until it has ended. Doing it twice changes nothing."""
         self.is_closed = True
-        self._stream.close()
+        # The reader closes it. Closed here, its number could be that of the next connection while the reader still
+        # waits on it, and takes what is the other's.
+        self._stream.shut_down()
+        self._reader.join()
 
     # -- for its streams -----------------------------------------------------------------------------------------------
 

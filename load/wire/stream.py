@@ -18,3 +18,10 @@ class Stream(Protocol):
 
     def close(self) -> None:
         """End it, without a word. Doing it twice changes nothing."""
+
+
+class Connection(Stream, Protocol):
+    """A stream with a socket of its own."""
+
+    def shut_down(self) -> None:
+        """No more of it, both ways: whoever waits in `receive()` returns. It still has to be closed."""

@@ -13,8 +13,8 @@ from websockets.protocol import Protocol
 from websockets.uri import parse_uri
 
 from load.wire.address import Address
+from load.wire.opening import open_connection
 from load.wire.stream import Stream
-from load.wire.tcp import TcpStream
 
 PATH = "/ws"
 MAX_TEXT = 1 << 22
@@ -59,9 +59,9 @@ class WebSocket:
 
     @classmethod
     def open(cls, address: Address, within: float, *, reads_little: bool = False) -> WebSocket:
-        """Over HTTP/1.1. `reads_little`: see `TcpStream`. Raises `Unreachable`, `NotAccepted`, `TimeoutError`."""
+        """Over HTTP/1.1. `reads_little`: see `connect`. Raises `Unreachable`, `NotAccepted`, `TimeoutError`."""
         until = time.monotonic() + within
-        stream = TcpStream.open(address, within, reads_little=reads_little)
+        stream = open_connection(address, within, "http/1.1", reads_little=reads_little)
         scheme = "ws" if address.tls is None else "wss"
         protocol = ClientProtocol(parse_uri(f"{scheme}://{address.authority}{PATH}"), max_size=MAX_TEXT)
         protocol.send_request(protocol.connect())
