@@ -20,9 +20,12 @@ from chat_actors.storage.journal import (
 )
 from chat_actors.storage.memory_accounts import MemoryAccounts
 from chat_actors.storage.memory_journal import MemoryJournal
+from chat_actors.storage.memory_states import MemoryStates
 from chat_actors.storage.sqlite_accounts import SqliteAccounts, User
 from chat_actors.storage.sqlite_file import SqliteFile
 from chat_actors.storage.sqlite_journal import SqliteJournal
+from chat_actors.storage.sqlite_states import SqliteStates
+from chat_actors.storage.states import States
 
 __all__ = [
     "DEDUPE_SECONDS",
@@ -37,6 +40,7 @@ __all__ = [
     "Journal",
     "MemoryAccounts",
     "MemoryJournal",
+    "MemoryStates",
     "Missed",
     "Page",
     "Receipt",
@@ -44,6 +48,8 @@ __all__ = [
     "SqliteAccounts",
     "SqliteFile",
     "SqliteJournal",
+    "SqliteStates",
+    "States",
     "StorageError",
     "StoredMessage",
     "User",

@@ -40,6 +40,15 @@ MIGRATIONS: Sequence[str] = (
         UNIQUE (room, user_id, client_msg_id)
     ) STRICT;
     """,
+    # 3: the state of extensions
+    """
+    CREATE TABLE states (
+        space TEXT NOT NULL COLLATE BINARY,
+        key TEXT NOT NULL COLLATE BINARY,
+        value BLOB NOT NULL,
+        PRIMARY KEY (space, key)
+    ) WITHOUT ROWID, STRICT;
+    """,
 )
 
 

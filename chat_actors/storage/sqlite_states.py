@@ -1,0 +1,52 @@
+"""State of extensions in an SQLite file: the embedded default."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from chat_actors.storage.sqlite_file import SqliteFile
+
+
+class SqliteStates:
+    """The states of a file. What survives, the file's `durability` says."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file.share()
+
+    async def get(self, space: str, key: str) -> bytes | None:
+        def select(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT value FROM states WHERE space = ? AND key = ?", (space, key)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._file.read("read a state", select)
+
+    async def put(self, space: str, values: Mapping[str, bytes | None]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            for key, value in values.items():
+                if value is None:
+                    connection.execute("DELETE FROM states WHERE space = ? AND key = ?", (space, key))
+                else:
+                    connection.execute(
+                        "INSERT INTO states (space, key, value) VALUES (?, ?, ?)"
+                        " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value",
+                        (space, key, value),
+                    )
+
+        await self._file.write("write a state", write)
+
+    async def page(
+        self, space: str, *, prefix: str = "", after: str = "", limit: int = 100
+    ) -> Sequence[tuple[str, bytes]]:
+        def select(connection: sqlite3.Connection) -> Sequence[tuple[str, bytes]]:
+            # Keys in order lie together: those with the prefix are the first ones from it on.
+            rows = connection.execute(
+                "SELECT key, value FROM states WHERE space = ? AND key >= ? AND key > ? ORDER BY key LIMIT ?",
+                (space, prefix, after, limit),
+            )
+            return [(key, bytes(value)) for key, value in rows if key.startswith(prefix)]
+
+        return await self._file.read("read states", select)
+
+    async def aclose(self) -> None:
+        await self._file.aclose()
