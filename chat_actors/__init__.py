@@ -12,37 +12,96 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from chat_actors.chat import Caller, Extension, Rate, Refused, RoomKind, RoomView, Scope, Service, Where, command
-    from chat_actors.kernel import Actor, Request, Restart, handles
+    from chat_actors.chat import (
+        Bot,
+        Caller,
+        Extension,
+        HttpRequest,
+        HttpResponse,
+        Rate,
+        Refused,
+        RoomHandle,
+        RoomKind,
+        Scope,
+        Service,
+        Store,
+        Where,
+        command,
+        endpoint,
+        events,
+    )
+    from chat_actors.kernel import (
+        Actor,
+        ActorStopped,
+        AskFailed,
+        AskTimeout,
+        Escalate,
+        Ref,
+        Request,
+        Restart,
+        Resume,
+        Stop,
+        StopReason,
+        Terminated,
+        handles,
+    )
     from chat_actors.protocol import ExtensionCommand as Command
     from chat_actors.protocol import ExtensionMessage as Message
+    from chat_actors.protocol.messages import ChatMessage
+    from chat_actors.storage import StorageError
 
 __all__ = [
     "Actor",
+    "ActorStopped",
+    "AskFailed",
+    "AskTimeout",
+    "Bot",
     "Caller",
+    "ChatMessage",
     "Command",
+    "Escalate",
     "Extension",
+    "HttpRequest",
+    "HttpResponse",
     "Message",
     "Rate",
+    "Ref",
     "Refused",
     "Request",
     "Restart",
+    "Resume",
+    "RoomHandle",
     "RoomKind",
-    "RoomView",
     "Scope",
     "Service",
+    "Stop",
+    "StopReason",
+    "StorageError",
+    "Store",
+    "Terminated",
     "Where",
     "__version__",
     "command",
+    "endpoint",
+    "events",
     "handles",
 ]
 
-_KERNEL = ("Actor", "Request", "Restart", "handles")
+_ELSEWHERE = {  # than in chat_actors.chat
+    "kernel": (
+        "Actor", "ActorStopped", "AskFailed", "AskTimeout", "Escalate", "Ref", "Request", "Restart", "Resume", "Stop",
+        "StopReason", "Terminated", "handles",
+    ),
+    "protocol": ("Command", "Message"),
+    "protocol.messages": ("ChatMessage",),
+    "storage": ("StorageError",),
+}  # fmt: skip
+_MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}
 _RENAMED = {"Command": "ExtensionCommand", "Message": "ExtensionMessage"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "kernel" if name in _KERNEL else "protocol" if name in _RENAMED else "chat"
-    return getattr(importlib.import_module(f"chat_actors.{module}"), _RENAMED.get(name, name))
+    module = importlib.import_module(f"chat_actors.{_MODULES.get(name, 'chat')}")
+    return getattr(module, _RENAMED.get(name, name))

@@ -1,24 +1,32 @@
 """The actors of a chat: session, room, directory, gate and registrar; the outbox; the events. Pure anyio."""
 
 from chat_actors.chat import events
+from chat_actors.chat.bot import Bot
 from chat_actors.chat.chat import Chat, SessionFactory, Storage, start_chat
+from chat_actors.chat.command_method import Caller, Rate, Refused, Where, command
 from chat_actors.chat.directory import CountRooms, Directory, LetRoomsCatchUp
+from chat_actors.chat.endpoint import HttpRequest, HttpResponse, endpoint
 from chat_actors.chat.extension import Enabled, Extension, Extensions
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import RoomActor
-from chat_actors.chat.room_kind import RoomKind, RoomView
+from chat_actors.chat.room_handle import RoomHandle
+from chat_actors.chat.room_kind import RoomKind
+from chat_actors.chat.room_kinds import KindChosenTwice
 from chat_actors.chat.room_messages import ROOMS
 from chat_actors.chat.room_state import Journaling, RoomState
-from chat_actors.chat.service import Caller, Rate, Refused, Scope, Service, Where, command
+from chat_actors.chat.service import Scope, Service
+from chat_actors.chat.services import serve_http
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.session_messages import Frame, Peer, SessionMessage, SessionRef
+from chat_actors.chat.store import Store
 
 __all__ = [
     "ROOMS",
     "Admit",
     "Block",
+    "Bot",
     "Caller",
     "Chat",
     "Closing",
@@ -31,7 +39,10 @@ __all__ = [
     "Extensions",
     "Frame",
     "Gate",
+    "HttpRequest",
+    "HttpResponse",
     "Journaling",
+    "KindChosenTwice",
     "LetRoomsCatchUp",
     "Limits",
     "Outbox",
@@ -40,9 +51,9 @@ __all__ = [
     "Rate",
     "Refused",
     "RoomActor",
+    "RoomHandle",
     "RoomKind",
     "RoomState",
-    "RoomView",
     "Scope",
     "Service",
     "SessionActor",
@@ -50,8 +61,11 @@ __all__ = [
     "SessionMessage",
     "SessionRef",
     "Storage",
+    "Store",
     "Where",
     "command",
+    "endpoint",
     "events",
+    "serve_http",
     "start_chat",
 ]

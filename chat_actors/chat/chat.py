@@ -17,10 +17,10 @@ from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
-from chat_actors.chat.services import Services
+from chat_actors.chat.services import Services, ServicesMessage
 from chat_actors.chat.session import SessionActor
 from chat_actors.kernel import ActorSystem, Ref
-from chat_actors.storage import Accounts, Journal, Retention
+from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, States
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -28,6 +28,8 @@ class Chat(msgspec.Struct, frozen=True):
 
     gate: Ref[GateMessage]
     directory: Ref[DirectoryMessage]
+    services: Ref[ServicesMessage] | None = None
+    """The way to the services of extensions, if there are any."""
 
 
 SessionFactory: TypeAlias = type[SessionActor]
@@ -39,6 +41,7 @@ class Storage(msgspec.Struct, frozen=True):
     accounts: Accounts
     journal: Journal | None = None
     retention: Retention = Retention()
+    states: States = msgspec.field(default_factory=MemoryStates)
 
 
 def start_chat(
@@ -56,7 +59,8 @@ def start_chat(
 
     `now` is the wall clock (aware), `random_bytes` unpredictable. The system stops its top actors the youngest first:
     so the sessions end before the services of extensions, these before the rooms, the rooms before the journal, which
-    is closed with its writer, and that before the accounts, which are closed with the registrar.
+    is closed with its writer, and that before the accounts, which are closed with the registrar. What
+    extensions keep is closed with the rooms.
     """
     registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
     journaling = None
@@ -64,9 +68,10 @@ def start_chat(
         writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
         journaling = Journaling(writer, storage.journal)
     extensions = extensions or Extensions()
-    directory = system.spawn_named("rooms", Directory, now, journaling, room, extensions.kinds)
+    directory = system.spawn_named("rooms", Directory, now, journaling, room, extensions.kinds, storage.states)
+    services = None
     if extensions.offered:
-        system.spawn_named("services", Services, extensions)
+        services = system.spawn_named("services", Services, extensions.offered, storage.states)
     make_session = partial(
         session,
         limits=limits,
@@ -78,4 +83,4 @@ def start_chat(
         extensions=extensions,
     )
     gate = system.spawn_named("sessions", Gate, GateState(), limits, make_session)
-    return Chat(gate, directory)
+    return Chat(gate, directory, services)

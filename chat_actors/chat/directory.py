@@ -10,12 +10,25 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from chat_actors.chat.extension import RoomKinds
 from chat_actors.chat.kind_room import KindRoom
+from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, CatchUp
 from chat_actors.chat.room_state import Journaling, RoomState
-from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Escalate, Request, Restart, handles
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    AnyRef,
+    AskFailed,
+    AskTimeout,
+    Escalate,
+    Request,
+    Restart,
+    StopReason,
+    handles,
+)
+from chat_actors.storage import MemoryStates, States
 
 RoomFactory = Callable[[str, RoomState, Callable[[], datetime], Journaling | None], RoomActor]
 
@@ -47,8 +60,11 @@ class Directory(Actor[DirectoryMessage]):
         journaling: Journaling | None = None,
         room: RoomFactory = RoomActor,
         kinds: RoomKinds | None = None,
+        states: States | None = None,
     ) -> None:
+        """`states` is closed with this actor, after the rooms."""
         self._kinds = kinds or RoomKinds()
+        self._states = states or MemoryStates()
         self._now = now
         self._journaling = journaling
         self._room = room
@@ -61,9 +77,11 @@ class Directory(Actor[DirectoryMessage]):
         # on above its old numbers, unless it ever held a million messages a second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
         state = RoomState(room_id, first)
-        make_kind = self._kinds.maker(room_id)
-        if make_kind is not None:
-            return partial(KindRoom, room_id, state, self._now, self._journaling, make_kind)
+        if self._kinds.concern(room_id):
+            subscribers: dict[str, dict[AnyRef, Outbox]] = {}
+            return partial(
+                KindRoom, room_id, state, self._now, self._journaling, self._kinds, self._states, subscribers
+            )
         return partial(self._room, room_id, state, self._now, self._journaling)
 
     @handles
@@ -82,3 +100,6 @@ class Directory(Actor[DirectoryMessage]):
             await room.ask(CatchUp(), timeout=within)
         except (ActorStopped, AskFailed, AskTimeout):
             pass  # it has ended, or is not well: there is nothing to wait for
+
+    async def on_stop(self, reason: StopReason) -> None:
+        await self._states.aclose()

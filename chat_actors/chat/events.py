@@ -82,6 +82,7 @@ class MessagePosted(msgspec.Struct, frozen=True):
     room_id: str
     seq: int
     at: datetime
+    content: str
 
 
 class ClientEvicted(msgspec.Struct, frozen=True):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
 
-from chat_actors.chat.room_kind import RoomKind
-from chat_actors.chat.service import CommandMethod, Rate, Scope, Service, commands_of
-from chat_actors.kernel import Kind
-from chat_actors.protocol import Added, ExtensionCommand, Vocabulary
+from chat_actors.chat.bot import Bot
+from chat_actors.chat.command_method import Methods, Rate
+from chat_actors.chat.endpoint import Endpoints, endpoints_of
+from chat_actors.chat.room_creation import RoomCreation
+from chat_actors.chat.room_kind import RoomKind, methods_of_kind
+from chat_actors.chat.room_kinds import OfferedKind, RoomKinds
+from chat_actors.chat.service import Provided, Scope, Service, methods_of
+from chat_actors.chat.store import Store
+from chat_actors.kernel import BadHandler, Kind
+from chat_actors.protocol import BUILT_IN, Added, ExtensionCommand, Vocabulary, bot_id
+from chat_actors.storage import States
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +25,10 @@ class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """What a package adds. `name` is that of its section in the settings: a word of letters, digits and `_`."""
+    """What a package adds. `name` is that of its section in the settings: a word of letters, digits and `_`.
+
+    `services` includes its bots: they are services too.
+    """
 
     name: str
     services: Sequence[type[Service]] = ()
@@ -37,58 +46,88 @@ class Enabled(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A service's class, the kind under which its actors are found, and what they get."""
+    """A service's class, the kind under which its actors are found, and what they are given."""
 
-    kind: Kind[Any]
+    extension: str
     service: type[Service]
     settings: Any
-    methods: Mapping[type[ExtensionCommand], CommandMethod]
+    kinds: Mapping[type[Any], Kind[Any]]
+    methods: Methods
+    endpoints: Endpoints
+
+    @property
+    def kind(self) -> Kind[Any]:
+        return self.kinds[self.service]
+
+    def maker(self, states: States, key: str) -> Callable[[], Service]:
+        """What makes the actor of a key, for each of its lives."""
+        space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
+        provided = Provided(key, self.settings, Store(states, space), self.kinds, self.methods, self.endpoints)
+        outliving = self.service.make_outliving()
+
+        def make() -> Service:
+            service = self.service()
+            service.provided = provided
+            service.outliving = outliving
+            return service
+
+        return make
 
 
 class Route(msgspec.Struct, frozen=True):
-    """To which actor a command goes."""
+    """To which actor a command goes: a service, or the room that its sender is in (`kind` is None)."""
 
-    kind: Kind[Any]
+    kind: Kind[Any] | None
     scope: Scope
     rate: Rate | None
-
-
-class RoomKinds:
-    """Which rooms are of which kind, by their names."""
-
-    def __init__(self, kinds: Sequence[tuple[type[RoomKind], Any]] = ()) -> None:
-        """Kinds with their settings; of several that match, the first counts."""
-        self._kinds = kinds
-
-    def maker(self, room_id: str) -> Callable[[], RoomKind] | None:
-        """What makes the kind of a room; None for an ordinary one."""
-        for kind, settings in self._kinds:
-            if kind.matches(room_id):
-                return partial(_make_kind, kind, settings)
-        return None
-
-
-def _make_kind(kind: type[RoomKind], settings: Any) -> RoomKind:
-    made = kind()
-    made.settings = settings
-    return made
 
 
 class Extensions:
     """All that are switched on: what clients may say, and who carries it out."""
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
-        """Raises `NameClaimedTwice`, and `BadHandler` for a service that is of no use."""
+        """Raises `NameClaimedTwice`, `KindChosenTwice`, and `BadHandler` for a class that is of no use."""
         self.offered: list[Offered] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
+        self.endpoints: dict[tuple[str, str], Kind[Any]] = {}
+        """HTTP method and path below `/extensions` → who answers."""
         added: list[Added] = []
+        offered_kinds: list[OfferedKind] = []
         for one in enabled:
+            name, owner = one.extension.name, f"the extension {one.extension.name!r}"
+            kinds = {service: Kind[Any](f"{name}.{service.__qualname__}") for service in one.extension.services}
             for service in one.extension.services:
-                kind: Kind[Any] = Kind(f"{one.extension.name}.{service.__qualname__}")
-                methods = commands_of(service)
-                self.offered.append(Offered(kind, service, one.settings, methods))
-                for method in methods.values():
-                    added.append(Added(f"the extension {one.extension.name!r}", method.command, method.where.rules))
-                    self.routes[method.command] = Route(kind, service.scope, method.rate)
+                self._offer(Offered(name, service, one.settings, kinds, methods_of(service), endpoints_of(service)))
+                added += self._route(owner, methods_of(service), kinds[service], service.scope)
+            for kind in one.extension.room_kinds:
+                methods = methods_of_kind(kind)
+                offered_kinds.append(OfferedKind(name, kind, one.settings, methods, kinds))
+                added += self._route(owner, methods, None, Scope.ROOM)
+        self.kinds = RoomKinds(offered_kinds)
+        if self.kinds.choosable:
+            added += self._offer_room_creation()
         self.vocabulary = Vocabulary(added)
-        self.kinds = RoomKinds([(kind, one.settings) for one in enabled for kind in one.extension.room_kinds])
+
+    def _offer(self, offered: Offered) -> None:
+        service = offered.service
+        if issubclass(service, Bot):
+            try:
+                bot_id(service.name)
+            except ValueError as error:
+                raise BadHandler(service.__qualname__, str(error)) from None
+        if offered.endpoints and service.scope is not Scope.SERVER:
+            raise BadHandler(service.__qualname__, "only a service of which there is one for the server has endpoints")
+        self.offered.append(offered)
+        for method, path in offered.endpoints:
+            self.endpoints[method, f"/{offered.extension}{path}"] = offered.kind
+
+    def _route(self, owner: str, methods: Methods, kind: Kind[Any] | None, scope: Scope) -> Sequence[Added]:
+        for method in methods.values():
+            self.routes[method.command] = Route(kind, scope, method.rate)
+        return [Added(owner, method.command, method.where.rules) for method in methods.values()]
+
+    def _offer_room_creation(self) -> Sequence[Added]:
+        kinds = {RoomCreation: Kind[Any]("create_room")}
+        methods = methods_of(RoomCreation)
+        self.offered.append(Offered(BUILT_IN, RoomCreation, list(self.kinds.choosable), kinds, methods, {}))
+        return self._route(BUILT_IN, methods, kinds[RoomCreation], Scope.SERVER)

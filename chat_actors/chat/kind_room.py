@@ -1,31 +1,59 @@
-"""A room of a kind: the promises of every room, and between them what the kind decides."""
+"""A room of kinds: the promises of every room, and between them what the kinds decide."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import anyio
 import msgspec
 
+from chat_actors.chat.command_method import Call, CommandMethod, Refused
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block
+from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_handle import Act, RoomHandle
 from chat_actors.chat.room_kind import RoomKind
-from chat_actors.chat.room_messages import Enter, Entered, EnterSilently, MayEnter, NotInRoom, Post, RoomMessage
+from chat_actors.chat.room_kinds import OfferedKind, RoomKinds
+from chat_actors.chat.room_messages import (
+    BecomeKind,
+    Enter,
+    Entered,
+    EnterSilently,
+    MayEnter,
+    NotInRoom,
+    Post,
+    RoomMessage,
+    Say,
+)
 from chat_actors.chat.room_state import Journaling, RoomState
-from chat_actors.chat.service import Refused
-from chat_actors.kernel import handles
-from chat_actors.protocol import ExtensionMessage, Refusal, messages
+from chat_actors.chat.service import checked_content
+from chat_actors.chat.store import Store
+from chat_actors.kernel import AnyRef, handles
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, messages, refusals
+from chat_actors.storage import States
 
 HOOK_WITHIN = 5.0
 """Seconds that a kind may take for one decision. Beyond, the room crashes, as if the kind had raised."""
 
+CHOSEN = "chosen"
+"""The key under which it is kept which kind a user has chosen for a room."""
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """A kind that a user has chosen, and who."""
+
+    chosen_as: str
+    creator: str
+
 
 class KindRoom(RoomActor):
-    """Asks its kind before somebody enters and before something is said; all else is the room's own.
+    """Asks its kinds before somebody enters and before something is said; all else is the room's own.
 
-    Takes everything by its mailbox, and not in the sender's turn: a kind may wait.
+    Takes everything by its mailbox, and not in the sender's turn, unless it turns out to be of no kind: a kind may
+    wait.
     """
 
     def __init__(
@@ -34,37 +62,84 @@ class KindRoom(RoomActor):
         state: RoomState,
         now: Callable[[], datetime],
         journaling: Journaling | None,
-        make_kind: Callable[[], RoomKind],
+        offered: RoomKinds,
+        states: States,
+        subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
+        """`subscribers` outlives a crash: those of each extension."""
         super().__init__(room_id, state, now, journaling)
-        self._kind = make_kind()
-        self._kind.room = self
+        self._offered = offered
+        self._states = states
+        self._subscribers = subscribers
+        self._kinds: Sequence[tuple[str, RoomKind]] = ()
+        self._commands: dict[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
+        self._missing: str | None = None
         self._left: list[str] = []
 
     async def on_start(self) -> None:
         await super().on_start()
-        with anyio.fail_after(HOOK_WITHIN):
-            await self._kind.on_open()
+        chosen = await self._kept.get(CHOSEN, Chosen, Chosen("", "")) if self._offered.choosable else Chosen("", "")
+        if chosen.chosen_as and chosen.chosen_as not in self._offered.choosable:
+            self._missing = chosen.chosen_as
+        await self._begin(chosen)
+
+    @property
+    def _kept(self) -> Store:
+        return Store(self._states, f"rooms/{self.room_id}")
+
+    async def _begin(self, chosen: Chosen) -> None:
+        kinds = self._offered.of(self.room_id, chosen.chosen_as)
+        self._kinds = [(kind.extension, self._make(kind, chosen)) for kind in kinds]
+        self._commands = {
+            command: (made, method)
+            for kind, (_, made) in zip(kinds, self._kinds, strict=True)
+            for command, method in kind.methods.items()
+        }
+        for _, made in self._kinds:
+            with anyio.fail_after(HOOK_WITHIN):
+                await made.on_open()
+
+    def _make(self, offered: OfferedKind, chosen: Chosen) -> RoomKind:
+        kind = offered.kind()
+        kind.settings = offered.settings
+        kind.room = RoomHandle(
+            self.context,
+            self.fan_out,
+            creator=chosen.creator if offered.kind.chosen_as == chosen.chosen_as else "",
+            store=Store(self._states, f"{offered.extension}.{kind.kept_as or type(kind).__name__}/{self.room_id}"),
+            services=offered.services,
+            subscribers=self._subscribers.setdefault(offered.extension, {}),
+            put_out=self._remove,
+        )
+        return kind
 
     def on_delivery(self, message: RoomMessage) -> None:
-        self.context.self_ref.send_nowait(message)
+        if self._kinds:
+            self.context.self_ref.send_nowait(message)
+        else:
+            super().on_delivery(message)
+
+    # -- what the kinds decide -----------------------------------------------------------------------------------------
 
     @handles
     async def may_enter(self, request: MayEnter) -> Refusal | None:
-        return await self._ask_kind(request.user_id)
+        return await self._ask_kinds(request.user_id)
 
-    async def _ask_kind(self, user_id: str) -> Refusal | None:
+    async def _ask_kinds(self, user_id: str) -> Refusal | None:
+        if self._missing is not None:
+            return refusals.kind_missing(self._missing)
         try:
-            with anyio.fail_after(HOOK_WITHIN):
-                await self._kind.may_join(user_id)
+            for _, kind in self._kinds:
+                with anyio.fail_after(HOOK_WITHIN):
+                    await kind.may_join(user_id)
         except Refused as no:
-            return Refusal(no.code, no.text)
+            return no.refusal
         return None
 
     @handles
     async def enter(self, message: Enter) -> None:  # type: ignore[override]  # a kind may wait
         member = message.member
-        no = await self._ask_kind(member.user_id)  # again: much may have happened since `MayEnter`
+        no = await self._ask_kinds(member.user_id)  # again: much may have happened since `MayEnter`
         if no is None:
             super().enter(message)
         else:
@@ -73,61 +148,101 @@ class KindRoom(RoomActor):
     @handles
     async def enter_silently(self, request: EnterSilently) -> Entered | Refusal:  # type: ignore[override]  # the same
         user_id = request.member.user_id
-        no = await self._ask_kind(user_id)
+        no = await self._ask_kinds(user_id)
         if no is not None:
             return no
         super().enter_silently(request)
-        return Entered(self.state.last_seq, self._kind.state_for(user_id))
+        return Entered(self.state.last_seq, self._state_for(user_id))
 
     def _say_joined(self, member: Member, is_first: bool) -> None:
         super()._say_joined(member, is_first)
         if is_first:
-            self._kind.on_join(member.user_id)
+            for _, kind in self._kinds:
+                kind.on_join(member.user_id)
 
     def _make_joined(self, user_id: str, request_id: str | None, seq: int | None) -> messages.Joined:
         joined = super()._make_joined(user_id, request_id, seq)
-        return msgspec.structs.replace(joined, state=self._kind.state_for(user_id))
+        return msgspec.structs.replace(joined, state=self._state_for(user_id))
+
+    def _state_for(self, user_id: str) -> dict[str, Any] | None:
+        told = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
+        return {extension: state for extension, state in told.items() if state is not None} or None
 
     @handles
     async def post(self, message: Post) -> None:  # type: ignore[override]  # a kind may wait
         author = self.members.get(message.session)
-        if author is not None:
-            try:
-                with anyio.fail_after(HOOK_WITHIN):
-                    content = await self._kind.on_post(author.user_id, message.content)
-            except Refused as no:
-                self._refuse(author, Refusal(no.code, no.text), message.request_id)
+        if author is not None and self._kinds:
+            content = await self._ask_for_content(author.user_id, message.content)
+            if isinstance(content, Refusal):
+                self._refuse(author, content, message.request_id)
                 return
             message = msgspec.structs.replace(message, content=content)
         super().post(message)
 
+    @handles
+    async def say(self, request: Say) -> Refusal | None:  # type: ignore[override]  # a kind may wait
+        content = await self._ask_for_content(request.user_id, request.content)
+        if isinstance(content, Refusal):
+            return content
+        return super().say(Say(request.user_id, content))
+
+    async def _ask_for_content(self, user_id: str, content: str) -> str | Refusal:
+        if self._missing is not None:
+            return refusals.kind_missing(self._missing)
+        try:
+            for _, kind in self._kinds:
+                with anyio.fail_after(HOOK_WITHIN):
+                    content = checked_content(await kind.on_post(user_id, content))
+        except Refused as no:
+            return no.refusal
+        return content
+
+    @handles
+    async def call(self, request: Call) -> ExtensionMessage | Refusal | None:
+        found = self._commands.get(type(request.command))
+        if found is None:
+            return refusals.not_in_this_room(str(request.command.__struct_config__.tag))
+        if request.caller.session not in self.members:
+            return refusals.NOT_IN_ROOM
+        kind, method = found
+        with anyio.fail_after(HOOK_WITHIN):
+            return await method.carry_out(kind, request)
+
+    @handles
+    async def act(self, message: Act) -> None:
+        if not any(kind.room is message.handle for _, kind in self._kinds):
+            return  # slow work for a life of the room that has crashed
+        with anyio.fail_after(HOOK_WITHIN):
+            done = message.action()
+            if inspect.isawaitable(done):
+                await done
+
+    @handles
+    async def become_kind(self, request: BecomeKind) -> Refusal | None:
+        is_used = self._journaling is not None and self.state.last_seq
+        kept = await self._kept.get(CHOSEN, Chosen, Chosen("", ""))
+        if len(self.members) or is_used or kept.chosen_as:
+            return refusals.ROOM_EXISTS
+        no = await self._ask_kinds(request.creator)
+        if no is not None:
+            return no
+        chosen = Chosen(request.chosen_as, request.creator)
+        await self._kept.put(CHOSEN, chosen)
+        await self._begin(chosen)
+        return None
+
     def on_turn_end(self) -> None:
         left, self._left = self._left, []
         for user_id in left:
-            self._kind.on_leave(user_id)
+            for _, kind in self._kinds:
+                kind.on_leave(user_id)
         super().on_turn_end()
+
+    def _say_left(self, session: AnyRef) -> None:
+        for subscribers in self._subscribers.values():
+            subscribers.pop(session, None)
+        super()._say_left(session)
 
     def _gone(self, user_id: str) -> None:
         super()._gone(user_id)
-        self._left.append(user_id)  # the kind hears of it at the end of the turn: here nothing may raise
-
-    # -- what a kind may do: `RoomView` --------------------------------------------------------------------------------
-
-    @property
-    def users(self) -> Sequence[str]:
-        return self.members.users
-
-    def tell_all(self, message: ExtensionMessage) -> None:
-        self.fan_out.add(message)
-
-    def tell(self, user_id: str, message: ExtensionMessage) -> None:
-        block = Block.of(message)
-        for member in self.members:
-            if member.user_id == user_id:
-                member.outbox.offer(block)
-
-    def remove(self, user_id: str, code: str, text: str) -> None:
-        for member in [member for member in self.members if member.user_id == user_id]:
-            # Its session leaves by itself, after what it has said; if it cannot even be told, it is put out at once.
-            if not member.session.tell(NotInRoom(self.context.self_ref, Refusal(code, text))):
-                self._remove(member.session)
+        self._left.append(user_id)  # the kinds hear of it at the end of the turn: here nothing may raise

@@ -17,6 +17,8 @@ class Member(msgspec.Struct, frozen=True):
     session: AnyRef
     user_id: str
     outbox: Outbox
+    holds_open: bool = True
+    """Whether the room stays open for it, if nobody else is here."""
 
 
 class Members:
@@ -40,6 +42,11 @@ class Members:
     def users(self) -> Sequence[str]:
         """The users who are here, each once, in the order in which they came."""
         return list(self._connections)
+
+    @property
+    def hold_open(self) -> bool:
+        """Whether anybody is here for whom the room is to stay open."""
+        return any(member.holds_open for member in self)
 
     def get(self, session: AnyRef) -> Member | None:
         return self._by_session.get(session)

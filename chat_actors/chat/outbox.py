@@ -92,6 +92,19 @@ class Outbox(Protocol):
         """Bytes that wait for the client to read."""
 
 
+class NoOutbox:
+    """The outbox of who says something and hears nothing."""
+
+    closing: Closing | None = None
+    backlog = 0
+
+    def offer(self, block: Block) -> bool:
+        return False
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Nothing to close."""
+
+
 class QueueOutbox:
     """An outbox on a queue that a writer empties with `take`: for any socket that takes texts one by one.
 

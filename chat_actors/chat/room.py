@@ -12,7 +12,7 @@ import msgspec
 from chat_actors.chat import events
 from chat_actors.chat.journal_writer import WaitUntilStored
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block, Outbox
+from chat_actors.chat.outbox import Block, NoOutbox, Outbox
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_messages import (
     MEMBERS_LISTED,
@@ -25,6 +25,7 @@ from chat_actors.chat.room_messages import (
     Post,
     Present,
     RoomMessage,
+    Say,
     WhoIsHere,
 )
 from chat_actors.chat.room_state import Journaling, Leaver, Pending, RoomState
@@ -178,18 +179,32 @@ class RoomActor(Actor[RoomMessage]):
         if author is None:
             message.session.tell(NotInRoom(self.context.self_ref))
         elif self._journaling is None:
-            self._post_unjournaled(message, author)
+            stored = self._say_unjournaled(author.user_id, message.content)
+            if message.client_msg_id is not None:
+                accepted = _accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
+                author.outbox.offer(Block.of(accepted))
         else:
-            draft = Draft(author.user_id, message.content, message.client_msg_id)
-            self.state.drafts.append(Pending(draft, author, message.request_id))
-            self.context.hold_places(1)
+            self._hold(
+                Pending(Draft(author.user_id, message.content, message.client_msg_id), author, message.request_id)
+            )
 
-    def _post_unjournaled(self, message: Post, author: Member) -> None:
-        stored = StoredMessage(self.state.last_seq + 1, author.user_id, message.content, self._now())
+    @handles
+    def say(self, request: Say) -> Refusal | None:
+        if self._journaling is None:
+            self._say_unjournaled(request.user_id, request.content)
+        else:
+            author = Member(self.context.self_ref, request.user_id, NoOutbox())
+            self._hold(Pending(Draft(request.user_id, request.content), author, answer=self.context.answer_later()))
+        return None
+
+    def _hold(self, pending: Pending) -> None:
+        self.state.drafts.append(pending)
+        self.context.hold_places(1)
+
+    def _say_unjournaled(self, user_id: str, content: str) -> StoredMessage:
+        stored = StoredMessage(self.state.last_seq + 1, user_id, content, self._now())
         self._put_in_order((stored,))
-        if message.client_msg_id is not None:
-            accepted = _accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
-            author.outbox.offer(Block.of(accepted))
+        return stored
 
     def on_turn_end(self) -> None:
         if self.state.drafts and not self.state.in_flight and self._journaling is not None:
@@ -220,6 +235,8 @@ class RoomActor(Actor[RoomMessage]):
             if pending.draft.client_msg_id is not None:
                 answer = _accepted(pending.draft.client_msg_id, pending.request_id, receipt.seq, receipt.at)
                 accepted[pending.author.outbox].append(encode(answer))
+            if pending.answer is not None:
+                pending.answer.resolve(None)
         for outbox, payloads in accepted.items():
             outbox.offer(Block(payloads))
         self._settle()
@@ -233,7 +250,7 @@ class RoomActor(Actor[RoomMessage]):
             self.fan_out.add(chat_message(self.room_id, message))
             state.last_seq = message.seq
             if is_heard:
-                posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at)
+                posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at, message.content)
                 self.context.events.publish(posted)
 
     @handles
@@ -245,7 +262,7 @@ class RoomActor(Actor[RoomMessage]):
 
     def _refuse_in_flight(self) -> None:
         for pending in self._take_in_flight():
-            self._refuse(pending.author, refusals.NOT_STORED, pending.request_id)
+            self._refuse_pending(pending, refusals.NOT_STORED)
         self._settle()
 
     def _take_in_flight(self) -> Sequence[Pending]:
@@ -301,7 +318,7 @@ class RoomActor(Actor[RoomMessage]):
         drafts, self.state.drafts = self.state.drafts, []
         if reason.cause is Cause.FAILED:
             for pending in drafts:
-                self._refuse(pending.author, refusals.ROOM_FAILED, pending.request_id)
+                self._refuse_pending(pending, refusals.ROOM_FAILED)
         elif drafts and self._journaling is not None:
             # Nobody is here to hear it any more; what has been taken is stored all the same.
             self._journaling.writer.tell(Append(self.room_id, [pending.draft for pending in drafts]))
@@ -309,6 +326,11 @@ class RoomActor(Actor[RoomMessage]):
 
     def _refuse(self, author: Member, no: Refusal, request_id: str | None) -> None:
         author.outbox.offer(Block.of(no.as_error(request_id)))
+
+    def _refuse_pending(self, pending: Pending, no: Refusal) -> None:
+        self._refuse(pending.author, no, pending.request_id)
+        if pending.answer is not None:
+            pending.answer.resolve(no)
 
     def _remove(self, session: AnyRef) -> None:
         self._say_left(session)
@@ -323,7 +345,7 @@ class RoomActor(Actor[RoomMessage]):
         self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
-        if not len(self.members) and self.state.is_settled:
+        if not self.members.hold_open and self.state.is_settled:
             # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
             self.context.stop_if_idle()
 

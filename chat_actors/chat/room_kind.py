@@ -1,32 +1,13 @@
-"""How rooms of some names behave beyond what every room promises: the base class for kinds of room."""
+"""How some rooms behave beyond what every room promises: the base class for kinds of room."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
-from chat_actors.protocol import ExtensionMessage
-
-
-class RoomView(Protocol):
-    """What a kind may see of its room, and do in it."""
-
-    @property
-    def room_id(self) -> str: ...
-
-    @property
-    def users(self) -> Sequence[str]:
-        """Who is here, each once, in the order in which they came."""
-
-    def tell_all(self, message: ExtensionMessage) -> None:
-        """To every connection in the room, in its place among the chat messages; never stored."""
-
-    def tell(self, user_id: str, message: ExtensionMessage) -> None:
-        """To every connection of one user in the room."""
-
-    def remove(self, user_id: str, code: str, text: str) -> None:
-        """Put a user out, all connections, after what they have said already; they get an error of this code."""
+from chat_actors.chat.command_method import Methods, Where, commands_of
+from chat_actors.chat.room_handle import RoomHandle
+from chat_actors.chat.store import Store
 
 
 class RoomKind:
@@ -36,14 +17,29 @@ class RoomKind:
     method raises, but for `Refused`, is a crash of this room, which restarts with its members in it; a method that
     waits holds up this room and no other, for `HOOK_WITHIN` seconds at most. A method that computes for long without
     waiting holds up the whole server: that belongs into a thread.
+
+    A room may be of kinds of several extensions: each is asked, in the order in which they are switched on. Methods
+    marked with `@command` carry out the commands that members send in the room.
     """
 
     rooms: ClassVar[str] = ""
-    """The names of its rooms, as a pattern: `*` is any text, `?` any character. The first kind that matches counts."""
+    """The names of its rooms, as a pattern: `*` is any text, `?` any character; of one extension's kinds the first that
+    matches counts. Empty: no room is of this kind by its name."""
 
-    room: RoomView
+    chosen_as: ClassVar[str] = ""
+    """The word with which a user makes a new room of this kind, by `create_room`. Empty: nobody can."""
+
+    kept_as: ClassVar[str] = ""
+    """The name of its store, if not that of its class: so that the class can be renamed."""
+
+    room: RoomHandle
     settings: Any = None
     """The extension's own, as its struct has them."""
+
+    @property
+    def store(self) -> Store:
+        """What it keeps for this room."""
+        return self.room.store
 
     async def on_open(self) -> None:
         """The room begins, or begins again after a crash; `room.users` are here already then."""
@@ -58,7 +54,8 @@ class RoomKind:
         """A user has gone: their last connection."""
 
     def state_for(self, user_id: str) -> Any:
-        """What a newcomer is told of the room, as `state` in `joined`: anything that is JSON. None: nothing."""
+        """What a newcomer is told of the room: anything that is JSON, in the field `state` of `joined`, there under the
+        extension's name. None: nothing."""
 
     async def on_post(self, user_id: str, content: str) -> str:
         """What is to be said instead of `content`; as it is, if it returns that. Raise `Refused` to say nothing."""
@@ -66,5 +63,10 @@ class RoomKind:
 
     @classmethod
     def matches(cls, room_id: str) -> bool:
-        """Whether a room of this name is of this kind."""
-        return fnmatchcase(room_id, cls.rooms)
+        """Whether a room is of this kind by its name."""
+        return bool(cls.rooms) and fnmatchcase(room_id, cls.rooms)
+
+
+def methods_of_kind(kind: type[RoomKind]) -> Methods:
+    """The commands of a kind's class. Raises `BadHandler`."""
+    return commands_of(kind, Where.IN_ROOM, Where.IN_ROOM)

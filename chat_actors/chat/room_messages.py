@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from chat_actors.chat.command_method import Call
 from chat_actors.chat.members import Member
 from chat_actors.kernel import AnyRef, Kind, Request
 from chat_actors.protocol import Refusal
@@ -57,6 +58,14 @@ class Post(msgspec.Struct, frozen=True):
     request_id: str | None = None
 
 
+class Say(Request[Refusal | None], msgspec.Struct, frozen=True):
+    """Say something without being in the room, as this user. The answer is why it was not said, or None: it is stored,
+    and everybody here hears it."""
+
+    user_id: str
+    content: str
+
+
 class Present(msgspec.Struct, frozen=True):
     """Who is here: how many users, and the ids of at most `MEMBERS_LISTED` of them."""
 
@@ -72,6 +81,13 @@ class CatchUp(Request[None], msgspec.Struct, frozen=True):
     """Answered when all that was waiting has been handed out."""
 
 
+class BecomeKind(Request[Refusal | None], msgspec.Struct, frozen=True):
+    """Be of a kind that a user has chosen, from now on. The answer is why not, or None."""
+
+    chosen_as: str
+    creator: str
+
+
 class NotInRoom(msgspec.Struct, frozen=True):
     """Told to a session by a room: it is not, or no longer, a member. `why`, if there is more to say than that."""
 
@@ -79,7 +95,9 @@ class NotInRoom(msgspec.Struct, frozen=True):
     why: Refusal | None = None
 
 
-RoomMessage: TypeAlias = Enter | EnterSilently | MayEnter | Leave | Post | WhoIsHere | CatchUp | Committed
+RoomMessage: TypeAlias = (
+    Enter | EnterSilently | MayEnter | Leave | Post | Say | WhoIsHere | CatchUp | Committed | Call | BecomeKind
+)
 
 ROOMS: Kind[RoomMessage] = Kind("room")
 """Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""

@@ -10,6 +10,7 @@ from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.journal_writer import WriterMessage
 from chat_actors.chat.members import Member
 from chat_actors.kernel import AnyRef, OwedAnswer, Ref
+from chat_actors.protocol import Refusal
 from chat_actors.storage import Appended, Draft, Journal
 
 
@@ -25,7 +26,9 @@ class Pending(msgspec.Struct, frozen=True):
 
     draft: Draft
     author: Member
-    request_id: str | None
+    request_id: str | None = None
+    answer: OwedAnswer[Refusal | None] | None = None
+    """To whom it is owed whether it was said, if not to its author's client."""
 
 
 class Leaver(msgspec.Struct, frozen=True):

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
 import msgspec
 
-from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.kernel import Actor, BadHandler, Request, Restart, Supervision, handles
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, State, refusals
+from chat_actors.chat.command_method import Call, Methods, Where, commands_of
+from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
+from chat_actors.chat.room_messages import ROOMS, Say
+from chat_actors.chat.store import Store
+from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Kind, Restart, Supervision, handles
+from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, is_room_id, refusals
 
-Method = typing.TypeVar("Method", bound=Callable[..., Any])
-
-
-class Refused(Exception):
-    """Raised by a command's method: the client gets an error with this `code`, a stable word, and this text."""
-
-    def __init__(self, code: str, text: str) -> None:
-        self.code = code
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.text}"
+ROOM_WITHIN = 10.0
+"""Seconds that a service waits for a room to store what it says."""
 
 
 class Scope(Enum):
@@ -36,72 +28,16 @@ class Scope(Enum):
     ROOM = "one for each room"
 
 
-class Where(Enum):
-    """In which states a session may send a command."""
+class Provided(msgspec.Struct, frozen=True):
+    """What an actor of an extension is given by the server."""
 
-    ANYWHERE = "also before the login"
-    LOGGED_IN = "after the login"
-    IN_ROOM = "in a room"
-
-    @property
-    def rules(self) -> Mapping[State, Refusal | None]:
-        """State → why not, or None: allowed."""
-        return {
-            State.CONNECTED: None if self is Where.ANYWHERE else refusals.UNAUTHENTICATED,
-            State.AUTHENTICATED: refusals.NOT_IN_ROOM if self is Where.IN_ROOM else None,
-            State.IN_ROOM: None,
-        }
-
-
-class Rate(msgspec.Struct, frozen=True):
-    """How often one connection may send a command: so many a second in the long run, and so many at once."""
-
-    per_second: float
-    burst: int
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """The connection that a command came from. `user_id` is empty before the login, `room_id` outside of rooms."""
-
-    user_id: str
-    room_id: str
-    outbox: Outbox
-
-    def tell(self, message: ExtensionMessage) -> bool:
-        """Send it something besides the answer, at any time; False if it has gone. Never blocks."""
-        return self.outbox.offer(Block.of(message))
-
-
-class Call(Request[ExtensionMessage | Refusal | None], msgspec.Struct, frozen=True):
-    """Carry out a client's command."""
-
-    caller: Caller
-    command: ExtensionCommand
-
-
-class CommandMethod(msgspec.Struct, frozen=True):
-    """A service's method for a command, and who may send that."""
-
-    command: type[ExtensionCommand]
-    call: Callable[[Any, Caller, Any], Any]
-    where: Where
-    rate: Rate | None
-
-
-def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable[[Method], Method]:
-    """Mark a method of a `Service` as what carries out the command that its second argument is annotated with.
-
-    `def roll(self, caller: Caller, roll: Roll) -> Rolled`: plain or `async`; what it returns is sent to the caller with
-    the command's own `id`, None is no answer; `Refused` is an error. Besides `rate`, the server's limit on frames
-    holds. Calls of one service run one after the other, and nothing more is read from a caller who waits: what is slow
-    belongs into `context.pipe`. `where`: after the login if nothing is said, for services of rooms in a room.
-    """
-
-    def mark(method: Method) -> Method:
-        method.__dict__["carries_out"] = (where, rate)  # read back by commands_of()
-        return method
-
-    return mark
+    key: str
+    settings: Any
+    store: Store
+    services: Mapping[type[Any], Kind[Any]]
+    """Where the extension's own services are found."""
+    methods: Methods = {}
+    endpoints: Endpoints = {}
 
 
 class LookIfIdle(msgspec.Struct, frozen=True):
@@ -111,7 +47,8 @@ class LookIfIdle(msgspec.Struct, frozen=True):
 class Service(Actor[Any]):
     """Base of the actors that an extension adds. A crash restarts it, and is an error to the caller whose call it was.
 
-    Made without arguments; `key` and `settings` are there from `on_start` on.
+    Made without arguments, one object for each life; `key`, `settings` and `store` are there from `on_start` on. What
+    is to outlive a crash belongs into the store.
     """
 
     scope: ClassVar[Scope] = Scope.SERVER
@@ -120,24 +57,82 @@ class Service(Actor[Any]):
     linger: ClassVar[float] = 60.0
     """Seconds without a call after which a service for a user or a room ends; with the next call there is a new one."""
 
-    key: str = ""
-    """The user or the room that it is for."""
+    kept_as: ClassVar[str] = ""
+    """The name of its store, if not that of its class: so that the class can be renamed."""
 
-    settings: Any = None
-    """The extension's own, as its struct has them."""
+    provided: Provided
+    outliving: Any = None
+    """For the server: what outlives a crash."""
 
-    _methods: Mapping[type[ExtensionCommand], CommandMethod] = {}
     _has_been_called = False
     _is_looking = False
 
-    def begin(self, key: str, settings: Any, methods: Mapping[type[ExtensionCommand], CommandMethod]) -> None:
-        """For the server: what it is for, and how."""
-        self.key, self.settings, self._methods = key, settings, methods
+    @property
+    def key(self) -> str:
+        """The user or the room that it is for."""
+        return self.provided.key
+
+    @property
+    def settings(self) -> Any:
+        """The extension's own, as its struct has them."""
+        return self.provided.settings
+
+    @property
+    def store(self) -> Store:
+        """What it keeps, for its key."""
+        return self.provided.store
+
+    @property
+    def is_needed(self) -> bool:
+        """Override to say True while it must not end, though nobody calls it: somebody may be waiting to hear of it."""
+        return False
+
+    def service(self, kind: type[Service], key: str = "") -> AnyRef:
+        """The actor of one of this extension's services, for a user or a room if there is one for each.
+
+        It may have ended, being idle, before a message reaches it: `ActorStopped` then, so ask for it again. Or use
+        `ask_service`, which does. Raises `ActorStopped` if the server is stopping.
+        """
+        return self.context.get_or_spawn(self.provided.services[kind], key)
+
+    async def ask_service(self, kind: type[Service], key: str, request: Any, *, timeout: float = 10.0) -> Any:
+        """Ask one of this extension's services, which answers with what its handler returns. Never ask in a circle.
+
+        Raises `AskFailed`, `AskTimeout`, or `ActorStopped` if the server is stopping.
+        """
+        try:
+            return await self.service(kind, key).ask(request, timeout=timeout)
+        except ActorStopped:
+            return await self.service(kind, key).ask(request, timeout=timeout)
+
+    async def say(self, room_id: str, content: str, *, name: str) -> Refusal | None:
+        """Say something in a room without being in it, as the bot of this name. None: everybody there hears it.
+
+        The room is opened if need be, and its kinds may refuse. Raises `ValueError` for what is no name of a bot, of a
+        room, or nothing to say.
+        """
+        if not is_room_id(room_id):
+            raise ValueError(f"{room_id!r} is no name of a room: {refusals.INVALID_ROOM_ID.text}")
+        request = Say(bot_id(name), checked_content(content))
+        try:
+            return await self.context.get_or_spawn(ROOMS, room_id).ask(request, timeout=ROOM_WITHIN)
+        except (ActorStopped, AskFailed):
+            return refusals.ROOM_CLOSED
+        except AskTimeout:
+            return refusals.BUSY
+
+    @classmethod
+    def make_outliving(cls) -> Any:
+        """For the server: once for each actor, for all its lives."""
+        return None
+
+    # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
     def look_if_idle(self, message: LookIfIdle) -> None:
         self._is_looking = False
-        if self._has_been_called or self.context.pipes_under_way or not self.context.stop_if_idle():
+        is_busy = self._has_been_called or self.is_needed or self.context.pipes_under_way
+        if is_busy or not self.context.stop_if_idle():
             self._look_later()
 
     def _look_later(self) -> None:
@@ -150,44 +145,29 @@ class Service(Actor[Any]):
     async def call(self, message: Call) -> ExtensionMessage | Refusal | None:
         self._look_later()
         self._has_been_called = True
-        method = self._methods[type(message.command)].call
-        try:
-            answer = method(self, message.caller, message.command)
-            if inspect.isawaitable(answer):
-                answer = await answer
-        except Refused as no:
-            return Refusal(no.code, no.text)
-        if answer is None:
-            return None
-        if not isinstance(answer, ExtensionMessage):
-            raise TypeError(f"{method.__qualname__} must return a Message or None, not {type(answer).__name__}")
-        return msgspec.structs.replace(answer, request_id=message.command.request_id)
+        return await self.provided.methods[type(message.command)].carry_out(self, message)
+
+    @handles
+    async def serve(self, message: Serve) -> HttpResponse:
+        answer = self.provided.endpoints[message.request.method, message.request.path](self, message.request)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if not isinstance(answer, HttpResponse):
+            raise TypeError(f"an endpoint must return an HttpResponse, not {type(answer).__name__}")
+        return answer
 
 
-def _where(scope: Scope, wanted: Where | None, label: str) -> Where:
-    least = {Scope.SERVER: Where.ANYWHERE, Scope.USER: Where.LOGGED_IN, Scope.ROOM: Where.IN_ROOM}[scope]
-    where = wanted or (Where.IN_ROOM if scope is Scope.ROOM else Where.LOGGED_IN)
-    if list(Where).index(where) < list(Where).index(least):
-        raise BadHandler(label, f"a service of which there is {scope.value} has no commands {where.value}")
-    return where
+def checked_content(content: Any) -> str:
+    """Something that can be said. Raises `ValueError` for nothing, and for half of a surrogate pair: it would break
+    those who hear it, and not those who say it."""
+    if not isinstance(content, str) or not content:
+        raise ValueError(f"what is said must be a text, and not empty: {content!r}")
+    content.encode()
+    return content
 
 
-def commands_of(service: type[Service]) -> Mapping[type[ExtensionCommand], CommandMethod]:
-    """The commands of a service's class. Raises `BadHandler` for a method of no use, or a second one for a command."""
-    found: dict[type[ExtensionCommand], CommandMethod] = {}
-    for name, method in inspect.getmembers(service, inspect.isfunction):
-        marked = getattr(method, "carries_out", None)
-        if marked is None:
-            continue
-        label = f"{service.__qualname__}.{name}"
-        parameters = list(inspect.signature(method).parameters)
-        if len(parameters) != 3:
-            raise BadHandler(label, "it must take the caller and the command: def method(self, caller, command)")
-        kind = typing.get_type_hints(method).get(parameters[2])
-        if not (isinstance(kind, type) and issubclass(kind, ExtensionCommand)):
-            raise BadHandler(label, f"annotate {parameters[2]!r} with a subclass of Command")
-        if kind in found:
-            raise BadHandler(label, f"{found[kind].call.__qualname__} is already there for {kind.__name__}")
-        where, rate = marked
-        found[kind] = CommandMethod(kind, method, _where(service.scope, where, label), rate)
-    return found
+def methods_of(service: type[Service]) -> Methods:
+    """The commands of a service's class. Raises `BadHandler`."""
+    default = Where.IN_ROOM if service.scope is Scope.ROOM else Where.LOGGED_IN
+    least = {Scope.SERVER: Where.ANYWHERE, Scope.USER: Where.LOGGED_IN, Scope.ROOM: Where.IN_ROOM}[service.scope]
+    return commands_of(service, default, least)

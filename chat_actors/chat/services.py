@@ -1,53 +1,98 @@
-"""The parent of all services, and the way to them."""
+"""The parent of all services, and the way to those who carry out commands of extensions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
-from chat_actors.chat.extension import Extensions, Offered, Route
-from chat_actors.chat.service import Call, Caller, Scope, Service
-from chat_actors.kernel import Actor, ActorStopped, AskFailed, AskTimeout, Context, Escalate, Restart
+import msgspec
+
+from chat_actors.chat.bot import Begin, Bot
+from chat_actors.chat.command_method import Call, Caller
+from chat_actors.chat.endpoint import HttpRequest, HttpResponse, Serve
+from chat_actors.chat.extension import Offered, Route
+from chat_actors.chat.room_messages import RoomMessage
+from chat_actors.chat.service import Scope
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    AnyRef,
+    AskFailed,
+    AskTimeout,
+    Context,
+    Escalate,
+    Kind,
+    Ref,
+    Request,
+    Restart,
+    handles,
+)
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, refusals
+from chat_actors.storage import States
+
+logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 10.0
 """Seconds that a session waits for a service, and its client with it."""
 
 
-class Services(Actor[Any]):
+class FindService(Request[AnyRef], msgspec.Struct, frozen=True):
+    """The actor of a service of which there is one for the server."""
+
+    kind: Kind[Any]
+
+
+ServicesMessage: TypeAlias = FindService
+
+
+class Services(Actor[ServicesMessage]):
     """Offers every service of every extension, and supervises them: one that fails for good ends alone."""
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
-    def __init__(self, extensions: Extensions) -> None:
-        self._extensions = extensions
+    def __init__(self, offered: Sequence[Offered], states: States) -> None:
+        self._offered = offered
+        self._states = states
 
     async def on_start(self) -> None:
-        for offered in self._extensions.offered:
-            self.context.offer(offered.kind, partial(_maker, offered))
-        for offered in self._extensions.offered:
+        for offered in self._offered:
+            self.context.offer(offered.kind, partial(offered.maker, self._states))
+        for offered in self._offered:
             if offered.service.scope is Scope.SERVER:
-                self.context.get_or_spawn(offered.kind, "")
+                service = self.context.get_or_spawn(offered.kind, "")
+                if issubclass(offered.service, Bot):
+                    service.tell(Begin())
+
+    @handles
+    def find_service(self, request: FindService) -> AnyRef:
+        return self.context.get_or_spawn(request.kind, "")
 
 
-def _maker(offered: Offered, key: str) -> Callable[[], Service]:
-    def make() -> Service:
-        service = offered.service()
-        service.begin(key, offered.settings, offered.methods)
-        return service
+async def serve_http(services: Ref[ServicesMessage], kind: Kind[Any], request: HttpRequest) -> HttpResponse:
+    """Have a service answer an HTTP request. What it fails to answer is a 500 or a 503."""
+    try:
+        service = await services.ask(FindService(kind), timeout=ANSWER_WITHIN)
+        answer: HttpResponse = await service.ask(Serve(request), timeout=ANSWER_WITHIN)
+    except AskFailed:
+        return HttpResponse(500, {"error": "the service failed on this request"})
+    except (ActorStopped, AskTimeout):
+        return HttpResponse(503, {"error": "the service cannot answer now; try again later"})
+    return answer
 
-    return make
 
-
-async def call_service(
-    context: Context, route: Route, caller: Caller, command: ExtensionCommand
+async def carry_out(
+    context: Context, route: Route, room: Ref[RoomMessage] | None, caller: Caller, command: ExtensionCommand
 ) -> ExtensionMessage | Refusal | None:
-    """Have a command carried out, by the actor that there is or by a new one. What to tell the client, if anything."""
+    """Have a command carried out, by a service or by the room of the caller. What to tell the client, if anything."""
     key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
-    for _ in range(2):  # the first may have ended, being idle, just before
+    for _ in range(2):  # the first service may have ended, being idle, just before
         try:
-            return await context.get_or_spawn(route.kind, key).ask(Call(caller, command), timeout=ANSWER_WITHIN)
+            owner = room if route.kind is None else context.get_or_spawn(route.kind, key)
+            if owner is None:
+                return refusals.NOT_IN_ROOM
+            return await owner.ask(Call(caller, command), timeout=ANSWER_WITHIN)
         except ActorStopped:
             continue
         except AskTimeout:

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from chat_actors.chat import events
+from chat_actors.chat.command_method import Caller, Rate
 from chat_actors.chat.extension import Extensions
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
@@ -19,8 +20,7 @@ from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import NotInRoom
 from chat_actors.chat.room_messages import Post as PostToRoom
-from chat_actors.chat.service import Caller, Rate
-from chat_actors.chat.services import call_service
+from chat_actors.chat.services import carry_out
 from chat_actors.chat.session_messages import Frame, Later, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
@@ -265,7 +265,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._user_id is None:
             raise AssertionError("the state table lets nobody in who has not authenticated")
         if room_id != self._membership.room_id:
-            if self._kinds.maker(room_id) is not None:
+            if self._kinds.concern(room_id):
                 no = await self._membership.may_enter(room_id, self._user_id)
                 if no is not None:
                     return no
@@ -298,8 +298,11 @@ class SessionActor(Actor[SessionMessage]):
         route = self._routes[type(command)]
         if route.rate is not None and not self._rate(type(command), route.rate).take(anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
-        caller = Caller(self._user_id or "", self._membership.room_id, self._outbox)
-        answer = await call_service(self.context, route, caller, command)
+        room, room_id = self._membership.room, self._membership.room_id
+        if route.kind is None and not self._kinds.concern(room_id):
+            return refusals.not_in_this_room(str(type(command).__struct_config__.tag))
+        caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
+        answer = await carry_out(self.context, route, room, caller, command)
         if isinstance(answer, Refusal):
             return answer
         if answer is not None:
@@ -316,14 +319,16 @@ class SessionActor(Actor[SessionMessage]):
     @handles
     def room_ended(self, message: Terminated) -> None:
         if message.ref is self._membership.room:
+            room_id = self._membership.room_id
             self._membership.forget()
-            self._refuse(refusals.ROOM_CLOSED)
+            self._tell(refusals.ROOM_CLOSED.as_error(out_of=room_id))
 
     @handles
     async def not_in_room(self, message: NotInRoom) -> None:
         if message.room is self._membership.room:
+            room_id = self._membership.room_id
             await self._membership.leave()  # and not just forget: a later join may have gone through meanwhile
-            self._refuse(message.why or refusals.ROOM_CLOSED)
+            self._tell((message.why or refusals.ROOM_CLOSED).as_error(out_of=room_id))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -8,8 +8,11 @@ from typing import Any
 
 import click
 
-from chat_actors.chat import Extension
-from chat_actors.chat.service import commands_of
+from chat_actors.chat import Bot, Extension
+from chat_actors.chat.command_method import Methods
+from chat_actors.chat.endpoint import endpoints_of
+from chat_actors.chat.room_kind import methods_of_kind
+from chat_actors.chat.service import methods_of
 from chat_actors.cli.flags import load_from_flags, settings_flags
 from chat_actors.server.extension_loading import ExtensionError, available, combine, load_extensions
 
@@ -43,7 +46,14 @@ def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) 
 def _added(extension: Extension) -> list[str]:
     lines = []
     for service in extension.services:
-        names = ", ".join(sorted(str(kind.__struct_config__.tag) for kind in commands_of(service)))
-        lines.append(f"service {service.__name__}, {service.scope.value}: {names or 'no commands'}")
-    lines += [f"rooms {kind.rooms}: {kind.__name__}" for kind in extension.room_kinds]
+        what = f"bot {service.name}" if issubclass(service, Bot) else "service"
+        lines.append(f"{what} {service.__name__}, {service.scope.value}: {_names(methods_of(service))}")
+        lines += [f"endpoint {method} /extensions/{extension.name}{path}" for method, path in endpoints_of(service)]
+    for kind in extension.room_kinds:
+        chosen = f", chosen as {kind.chosen_as}" if kind.chosen_as else ""
+        lines.append(f"rooms {kind.rooms or 'of no name'}{chosen}: {kind.__name__}: {_names(methods_of_kind(kind))}")
     return lines
+
+
+def _names(methods: Methods) -> str:
+    return ", ".join(sorted(str(kind.__struct_config__.tag) for kind in methods)) or "no commands"

@@ -291,6 +291,9 @@ class Conversation:
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = self._stay.has_rejoined(error.request_id)
+        if error.room_id is not None and error.room_id == self.room_id and not has_lost_room:
+            self._stay.give_up()  # put out for a reason: to go back in is the user's to decide
+            return (error,)
         if is_of_rejoin and not has_lost_room and error.code not in PASSING and self._session is not None:
             self._stay.give_up()
             self._go_on(self._session)

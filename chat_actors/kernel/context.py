@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import anyio
+import msgspec
 
 from chat_actors.kernel.cancellation import is_cancelled
-from chat_actors.kernel.errors import ActorStopped, WorkCancelled
+from chat_actors.kernel.errors import ActorStopped, MailboxFull, WorkCancelled
+from chat_actors.kernel.events import DeadLetter, Undelivered
 from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import (
     Asked,
@@ -51,6 +53,7 @@ class Context:
         self._timers: dict[Timer, None] = {}
         self._pipes: dict[anyio.CancelScope, None] = {}
         self._owed: dict[OwedAnswer[Any], None] | None = None
+        self._listening: dict[type[msgspec.Struct], Callable[[], None]] | None = None
         self.answering: Reply[Any] | None = None
         """For the kernel: where the answer to the request in hand goes, unless the actor has taken that upon itself."""
 
@@ -136,6 +139,26 @@ class Context:
         """No longer be told, not even if the notice is already waiting."""
         self._watched.discard(ref)
         ref.remove_watcher(self._cell)
+
+    def listen(self, kind: type[msgspec.Struct]) -> None:
+        """Be told each event of this class that is published on the bus, as a message like any other. Once is enough.
+
+        Outlives a restart, and ends with this actor. An event for which the mailbox has no room is a dead letter (but
+        for those about dead letters, of which there would be no end).
+        """
+        if self._listening is None:
+            self._listening = {}
+        if kind not in self._listening and not self._cell.mailbox.is_closed:
+            self._listening[kind] = self.events.listen(kind, self._hear)
+
+    def _hear(self, event: msgspec.Struct) -> None:
+        try:
+            self._cell.mailbox.put_nowait(event)
+        except MailboxFull:
+            if not isinstance(event, DeadLetter):
+                self._cell.dead_letter(event, Undelivered.FULL)
+        except ActorStopped:
+            pass  # it has ended, and hears no more in a moment
 
     def take_notice(self, notice: Notice) -> bool:
         """For the kernel: whether a notice is still wanted. Not so a cancelled timer, or an actor no longer watched."""
@@ -305,5 +328,7 @@ class Context:
         for ref in self._watched:
             ref.remove_watcher(self._cell)
         self._watched.clear()
+        for silence in (self._listening or {}).values():
+            silence()
         for owed in list(self._owed or ()):
             owed.fail(ActorStopped(self._cell.path))

@@ -22,13 +22,14 @@ from chat_actors.protocol.commands import (
 )
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
-from chat_actors.protocol.names import is_room_id, is_user_id
+from chat_actors.protocol.names import bot_id, is_bot_id, is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, State
 from chat_actors.protocol.timestamps import format_timestamp
-from chat_actors.protocol.vocabulary import Added, NameClaimedTwice, Vocabulary, decode_command
+from chat_actors.protocol.vocabulary import BUILT_IN, Added, NameClaimedTwice, Vocabulary, decode_command
 
 __all__ = [
+    "BUILT_IN",
     "CLIENT_MSG_ID_CHARS",
     "NO_BINARY",
     "REQUEST_ID_CHARS",
@@ -58,12 +59,14 @@ __all__ = [
     "SwitchRoom",
     "UnknownMessage",
     "Vocabulary",
+    "bot_id",
     "compressed_text_frame",
     "decode_command",
     "decode_message",
     "encode",
     "encode_command",
     "format_timestamp",
+    "is_bot_id",
     "is_room_id",
     "is_user_id",
     "messages",

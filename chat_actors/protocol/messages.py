@@ -127,6 +127,8 @@ class Error(_Answer, frozen=True, tag="error"):
 
     message: str
     code: str | None = None
+    room_id: str | None = None
+    """If the connection has been put out of this room, by what it did not ask for: there, nothing is heard any more."""
 
 
 ServerMessage: TypeAlias = (

@@ -18,3 +18,19 @@ def is_user_id(text: str) -> bool:
 def is_room_id(text: str) -> bool:
     """1 to 128 characters, none of them a control character, a line separator or half a surrogate pair."""
     return 1 <= len(text) <= ROOM_ID_CHARS and _CONTROL_OR_SURROGATE.search(text) is None
+
+
+BOT_PREFIX = "bot:"
+"""What the ids of bots begin with. No user's can: it has a colon."""
+
+
+def bot_id(name: str) -> str:
+    """The user id of the bot of this name. Raises `ValueError` for a name that a user could not have."""
+    if not is_user_id(name):
+        raise ValueError(f"{name!r} is no name of a bot: it must be 3-32 of a-z A-Z 0-9 _ -")
+    return BOT_PREFIX + name
+
+
+def is_bot_id(user_id: str) -> bool:
+    """Whether this is a bot's."""
+    return user_id.startswith(BOT_PREFIX)

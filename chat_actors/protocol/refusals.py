@@ -15,9 +15,9 @@ class Refusal(msgspec.Struct, frozen=True):
     code: str
     text: str
 
-    def as_error(self, request_id: str | None = None) -> Error:
-        """The message that tells the client, in answer to its request of that `id`."""
-        return Error(self.text, self.code, request_id=request_id)
+    def as_error(self, request_id: str | None = None, *, out_of: str | None = None) -> Error:
+        """The message that tells the client, in answer to its request of that `id`; `out_of` the room it is out of."""
+        return Error(self.text, self.code, out_of, request_id=request_id)
 
 
 class ProtocolError(Exception):
@@ -85,6 +85,22 @@ REQUEST_ID_TOO_LONG = Refusal("invalid_id", "id must be at most 64 characters")
 INVALID_CLIENT_MSG_ID = Refusal("invalid_client_msg_id", "clientMsgId must be 1-64 characters")
 BUSY = Refusal("busy", "The server has too much of this to do. Try again later.")
 INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
+
+
+# Rooms of kinds.
+ROOM_EXISTS = Refusal("room_exists", "There is such a room already. Choose another name, or join it.")
+
+
+def unknown_kind(chosen_as: str, known: Sequence[str]) -> Refusal:
+    return Refusal("unknown_kind", f"There is no kind of room {chosen_as!r}. There are: {', '.join(known)}")
+
+
+def kind_missing(chosen_as: str) -> Refusal:
+    return Refusal("kind_missing", f"This room is of the kind {chosen_as!r}, which this server has not now.")
+
+
+def not_in_this_room(command: str) -> Refusal:
+    return Refusal("not_in_this_room", f"{command} is not available in this room")
 
 
 def content_too_long(limit: int) -> Refusal:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quart import Quart, ResponseReturnValue, request, websocket
+import msgspec
+from quart import Quart, Response, ResponseReturnValue, request, websocket
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from chat_actors.chat import CountRooms, CountSessions, RoomActor, SessionActor, SessionFactory, Storage
+from chat_actors.chat import CountRooms, CountSessions, HttpRequest, RoomActor, SessionActor, SessionFactory, Storage
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import KernelError
 from chat_actors.server.addresses import client_address
@@ -21,6 +23,12 @@ STOP_WITHIN = 5.0
 """Seconds for the end of the actors once the server has closed its connections."""
 
 HTML_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}
+
+EXTENSIONS = "/extensions"
+"""Below this are the endpoints of extensions."""
+
+EXTENSION_BODY_BYTES = 65_536
+"""The longest body that an extension is given."""
 
 ANSWER_WITHIN = 5.0
 """Seconds that a status page waits for its counts."""
@@ -43,6 +51,7 @@ def create_app(
     install()
     app = Quart(__name__, static_folder=None)
     app.asgi_websocket_class = ChatWebsocketConnection
+    app.config["MAX_CONTENT_LENGTH"] = EXTENSION_BODY_BYTES
     runtime = Runtime(settings, on_failure=on_failure, storage=storage, room=room, session=session)
     app.extensions["chat_actors"] = runtime
 
@@ -85,4 +94,31 @@ def create_app(
             return {"status": "failing", "problem": str(error)}, 503
         return {"status": "ok"}
 
+    _route_extensions(app, runtime)
     return app
+
+
+def _route_extensions(app: Quart, runtime: Runtime) -> None:
+    """The endpoints of extensions, below `/extensions`."""
+
+    async def answer(**_: str) -> ResponseReturnValue:
+        try:
+            body = await request.get_data()
+        except RequestEntityTooLarge:
+            return {"error": f"a request may have at most {EXTENSION_BODY_BYTES} bytes"}, 413
+        asked = HttpRequest(
+            request.method,
+            request.path.removeprefix(EXTENSIONS),
+            dict(request.args.items()),
+            {name.lower(): value for name, value in request.headers.items()},
+            body if isinstance(body, bytes) else body.encode(),
+            client_address(
+                request.remote_addr, request.headers.getlist("X-Forwarded-For"), runtime.settings.server.trusted_proxies
+            ),
+        )
+        response = await runtime.serve_http(asked)
+        text = b"" if response.json is None else msgspec.json.encode(response.json)
+        return Response(text, response.status, {"Content-Type": "application/json", **response.headers})
+
+    for method, path in runtime.endpoints:
+        app.add_url_rule(f"{EXTENSIONS}{path}", f"{method} {path}", answer, methods=[method])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,11 +14,14 @@ import anyio
 from chat_actors.chat import (
     Chat,
     Drain,
+    HttpRequest,
+    HttpResponse,
     LetRoomsCatchUp,
     RoomActor,
     SessionActor,
     SessionFactory,
     Storage,
+    serve_http,
     start_chat,
 )
 from chat_actors.chat.directory import RoomFactory
@@ -26,7 +29,15 @@ from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
 from chat_actors.server.extension_loading import combine, load_extensions
 from chat_actors.server.settings import DataSettings, Settings
 from chat_actors.server.transport import Control, anyio_context
-from chat_actors.storage import Journal, MemoryJournal, Retention, SqliteAccounts, SqliteFile, SqliteJournal
+from chat_actors.storage import (
+    Journal,
+    MemoryJournal,
+    Retention,
+    SqliteAccounts,
+    SqliteFile,
+    SqliteJournal,
+    SqliteStates,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +56,9 @@ async def open_storage(settings: Settings) -> Storage:
     """What `[data]` says: the accounts in `data.dir`, and the journal. Raises `StorageError`."""
     data = settings.data
     file = await SqliteFile.open(data_file(data), durability=data.durability, exclusive=True)
-    return Storage(SqliteAccounts(file), _journal(data, file), Retention(data.keep_messages, data.keep_days))
+    return Storage(
+        SqliteAccounts(file), _journal(data, file), Retention(data.keep_messages, data.keep_days), SqliteStates(file)
+    )
 
 
 def _journal(data: DataSettings, file: SqliteFile) -> Journal | None:
@@ -89,6 +102,17 @@ class Runtime:
         if self._chat is None:
             raise RuntimeError("the chat has not been started: the app must be served with its lifespan events")
         return self._chat
+
+    @property
+    def endpoints(self) -> Collection[tuple[str, str]]:
+        """HTTP methods and paths that extensions answer."""
+        return self._extensions.endpoints
+
+    async def serve_http(self, request: HttpRequest) -> HttpResponse:
+        """Have an extension answer."""
+        if self.chat.services is None:
+            raise AssertionError("without services there are no endpoints to be routed")
+        return await serve_http(self.chat.services, self._extensions.endpoints[request.method, request.path], request)
 
     async def start(self) -> None:
         """Open the storage and start the actors. Raises `StorageError`."""

@@ -276,7 +276,7 @@ def test_a_method_of_no_use_is_told_at_once():
         (NoCommand, "annotate 'roll' with a subclass of Command"),
         (TooFew, "must take the caller and the command"),
         (Twice, "is already there for Roll"),
-        (OutOfRooms, "one for each room has no commands after the login"),
+        (OutOfRooms, "in a room at the earliest, and not after the login"),
     ):
         with pytest.raises(BadHandler, match=why):
             Extensions([Enabled(Extension(name="bad", services=[service]))])

@@ -1,0 +1,48 @@
+"""Rooms of a kind that a user chooses: the command `create_room`, there if any extension has such a kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chat_actors.chat.command_method import Caller, Rate, Refused, command
+from chat_actors.chat.room_messages import ROOMS, BecomeKind
+from chat_actors.chat.service import Service
+from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, is_room_id, refusals
+
+ANSWER_WITHIN = 8.0
+"""Seconds that a room may take to become what it is to be."""
+
+
+class CreateRoom(ExtensionCommand, frozen=True, tag="create_room"):
+    """Make a room that nobody has used yet one of this kind."""
+
+    room_id: str
+    kind: str
+
+
+class RoomCreated(ExtensionMessage, frozen=True, tag="room_created"):
+    room_id: str
+    kind: str
+
+
+class RoomCreation(Service):
+    """Its settings are the words that may be chosen."""
+
+    @command(rate=Rate(per_second=0.1, burst=5))
+    async def create_room(self, caller: Caller, create: CreateRoom) -> RoomCreated:
+        known: Sequence[str] = self.settings
+        if create.kind not in known:
+            no = refusals.unknown_kind(create.kind, known)
+        elif not is_room_id(create.room_id):
+            no = refusals.INVALID_ROOM_ID
+        else:
+            try:
+                room = self.context.get_or_spawn(ROOMS, create.room_id)
+                found = await room.ask(BecomeKind(create.kind, caller.user_id), timeout=ANSWER_WITHIN)
+            except (ActorStopped, AskFailed, AskTimeout):
+                found = refusals.INTERNAL_FAILURE
+            if found is None:
+                return RoomCreated(create.room_id, create.kind)
+            no = found
+        raise Refused(no.code, no.text)
