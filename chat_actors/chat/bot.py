@@ -154,13 +154,13 @@ class Bot(Service):
 
         Raises `ValueError` for nothing to say.
         """
-        room = self.outliving.rooms.get(room_id)
-        return room is not None and room.tell(Post(self.context.self_ref, checked_content(content)))
+        content, room = checked_content(content), self.outliving.rooms.get(room_id)
+        return room is not None and room.tell(Post(self.context.self_ref, content))
 
     # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
-    def begin(self, message: Begin) -> None:
+    def _on_begin(self, message: Begin) -> None:
         for room_id in self.rooms:
             self.join(room_id, hold_open=True)
 
@@ -184,12 +184,12 @@ class Bot(Service):
         self.context.watch(room)
 
     @handles
-    def go_back(self, message: GoBack) -> None:
+    def _on_go_back(self, message: GoBack) -> None:
         if message.room_id in self.outliving.wanted:
             self._enter(message.room_id)
 
     @handles
-    def room_ended(self, message: Terminated) -> None:
+    def _on_room_ended(self, message: Terminated) -> None:
         room_id = self._forget(message.ref)
         if room_id is None:
             self.on_terminated(message.ref)
@@ -202,7 +202,7 @@ class Bot(Service):
         """Another actor that it watches has ended."""
 
     @handles
-    async def not_in_room(self, message: NotInRoom) -> None:
+    async def _on_not_in_room(self, message: NotInRoom) -> None:
         room_id = self._forget(message.room)
         if room_id is None:
             return
@@ -223,11 +223,11 @@ class Bot(Service):
         return None
 
     @handles
-    async def missed(self, message: Missed) -> None:
+    async def _on_missed(self, message: Missed) -> None:
         await self.on_missed(message.room_id, message.count)
 
     @handles
-    async def heard(self, message: Heard) -> None:
+    async def _on_heard(self, message: Heard) -> None:
         for text in message.block.texts:
             try:
                 said: Any = decode_message(text)

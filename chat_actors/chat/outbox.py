@@ -163,6 +163,13 @@ class QueueOutbox:
         self._size -= block.size
         return block.texts
 
+    def take_all(self) -> Sequence[str]:
+        """The texts of all blocks that wait, without waiting for any."""
+        texts = [text for block in self._blocks for text in block.texts]
+        self._blocks.clear()
+        self._size = 0
+        return texts
+
     async def wait_closed(self) -> Closing:
         """Wait until somebody has closed it (which says nothing about the socket yet)."""
         await self._closed.wait()

@@ -129,7 +129,7 @@ class Service(Actor[Any]):
     # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
-    def look_if_idle(self, message: LookIfIdle) -> None:
+    def _on_look_if_idle(self, message: LookIfIdle) -> None:
         self._is_looking = False
         is_busy = self._has_been_called or self.is_needed or self.context.pipes_under_way
         if is_busy or not self.context.stop_if_idle():
@@ -142,13 +142,13 @@ class Service(Actor[Any]):
             self.context.after(self.linger, LookIfIdle())
 
     @handles
-    async def call(self, message: Call) -> ExtensionMessage | Refusal | None:
+    async def _on_call(self, message: Call) -> ExtensionMessage | Refusal | None:
         self._look_later()
         self._has_been_called = True
         return await self.provided.methods[type(message.command)].carry_out(self, message)
 
     @handles
-    async def serve(self, message: Serve) -> HttpResponse:
+    async def _on_serve(self, message: Serve) -> HttpResponse:
         answer = self.provided.endpoints[message.request.method, message.request.path](self, message.request)
         if inspect.isawaitable(answer):
             answer = await answer

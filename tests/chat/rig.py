@@ -112,11 +112,8 @@ class MemoryClient:
 
     def hear(self):
         """Move what waits in the outbox to `heard`, and return just that."""
-        texts = [text for block in self.outbox._blocks for text in block.texts]
-        self.outbox._blocks.clear()
-        self.outbox._size = 0
         new = []
-        for text in texts:
+        for text in self.outbox.take_all():
             with contextlib.suppress(UnknownMessage):  # an extension's, which clients skip
                 new.append(decode_message(text))
         self.heard += new
