@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     )
     from chat_actors.protocol import ExtensionCommand as Command
     from chat_actors.protocol import ExtensionMessage as Message
+    from chat_actors.protocol import UserId
     from chat_actors.protocol.messages import ChatMessage
     from chat_actors.storage import StorageError
 
@@ -79,6 +80,7 @@ __all__ = [
     "StorageError",
     "Store",
     "Terminated",
+    "UserId",
     "Where",
     "__version__",
     "command",
@@ -92,7 +94,7 @@ _ELSEWHERE = {  # than in chat_actors.chat
         "Actor", "ActorStopped", "AskFailed", "AskTimeout", "Escalate", "Ref", "Request", "Restart", "Resume", "Stop",
         "StopReason", "Terminated", "handles",
     ),
-    "protocol": ("Command", "Message"),
+    "protocol": ("Command", "Message", "UserId"),
     "protocol.messages": ("ChatMessage",),
     "storage": ("StorageError",),
 }  # fmt: skip

@@ -71,7 +71,7 @@ def start_chat(
     directory = system.spawn_named("rooms", Directory, now, journaling, room, extensions.kinds, storage.states)
     services = None
     if extensions.offered:
-        services = system.spawn_named("services", Services, extensions.offered, storage.states)
+        services = system.spawn_named("services", Services, extensions.offered, storage.states, storage.accounts, now)
     make_session = partial(
         session,
         limits=limits,

@@ -69,6 +69,10 @@ class Caller(msgspec.Struct, frozen=True):
         """Send it something besides the answer, at any time; False if it has gone. Never blocks."""
         return self.outbox.offer(Block.of(message))
 
+    def refuse(self, code: str, text: str, request_id: str | None) -> bool:
+        """Send it an error, for a command whose method has returned None: its `request_id` goes with it."""
+        return self.outbox.offer(Block.of(Refusal(code, text).as_error(request_id)))
+
 
 class Call(Request[ExtensionMessage | Refusal | None], msgspec.Struct, frozen=True):
     """Carry out a client's command."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from chat_actors.chat.service import Provided, Scope, Service, methods_of
 from chat_actors.chat.store import Store
 from chat_actors.kernel import BadHandler, Kind
 from chat_actors.protocol import BUILT_IN, Added, ExtensionCommand, Vocabulary, bot_id
-from chat_actors.storage import States
+from chat_actors.storage import Accounts, States
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,10 +60,11 @@ class Offered(msgspec.Struct, frozen=True):
     def kind(self) -> Kind[Any]:
         return self.kinds[self.service]
 
-    def maker(self, states: States, key: str) -> Callable[[], Service]:
+    def maker(self, states: States, accounts: Accounts, now: Callable[[], datetime], key: str) -> Callable[[], Service]:
         """What makes the actor of a key, for each of its lives."""
         space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
-        provided = Provided(key, self.settings, Store(states, space), self.kinds, self.methods, self.endpoints)
+        store = Store(states, space)
+        provided = Provided(key, self.settings, store, self.kinds, now, accounts, self.methods, self.endpoints)
         outliving = self.service.make_outliving()
 
         def make() -> Service:

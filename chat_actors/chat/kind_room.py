@@ -110,6 +110,7 @@ class KindRoom(RoomActor):
             services=offered.services,
             subscribers=self._subscribers.setdefault(offered.extension, {}),
             put_out=self._remove,
+            now=self._now,
         )
         return kind
 

@@ -1,6 +1,7 @@
 """What a client may look up about a room, whether or not it is in it: who is there, and what was said.
 
-Rooms are open to every user, so to ask first and enter then would only take longer.
+Rooms are open to every user, so to ask first and enter then would only take longer; who may not enter a room of a kind
+does not get here.
 """
 
 from __future__ import annotations

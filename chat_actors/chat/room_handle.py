@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ class RoomHandle:
         services: Mapping[type[Any], Kind[Any]],
         subscribers: dict[AnyRef, Outbox],
         put_out: Callable[[AnyRef], None],
+        now: Callable[[], datetime],
     ) -> None:
         """`put_out` removes a connection that cannot be told to go."""
         self._context = context
@@ -45,6 +47,8 @@ class RoomHandle:
         self._services = services
         self._subscribers = subscribers
         self._put_out = put_out
+        self.now = now
+        """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
         self.creator = creator
         """Who chose this kind for the room, with `create_room`; empty if its name did."""
         self.store = store

@@ -62,8 +62,8 @@ class RoomKind:
         return content
 
     @classmethod
-    def matches(cls, room_id: str) -> bool:
-        """Whether a room is of this kind by its name."""
+    def matches(cls, room_id: str, settings: Any) -> bool:
+        """Whether a room is of this kind by its name. Override it for a rule of another form, or of the settings."""
         return bool(cls.rooms) and fnmatchcase(room_id, cls.rooms)
 
 

@@ -54,13 +54,13 @@ class RoomKinds:
 
     def concern(self, room_id: str) -> bool:
         """Whether a room of this name is of a kind, or may be."""
-        return bool(self.choosable) or any(one.kind.matches(room_id) for one in self.offered)
+        return bool(self.choosable) or any(one.kind.matches(room_id, one.settings) for one in self.offered)
 
     def of(self, room_id: str, chosen_as: str = "") -> Sequence[OfferedKind]:
         """The kinds of a room: of each extension one at most, that which was chosen or the first whose name matches."""
         chosen = self.choosable.get(chosen_as)
         found: dict[str, OfferedKind] = {} if chosen is None else {chosen.extension: chosen}
         for one in self.offered:
-            if one.kind.matches(room_id):
+            if one.kind.matches(room_id, one.settings):
                 found.setdefault(one.extension, one)
         return [one for one in self.offered if found.get(one.extension) is one]

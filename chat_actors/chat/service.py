@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from chat_actors.chat.room_messages import ROOMS, Say
 from chat_actors.chat.store import Store
 from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Kind, Restart, Supervision, handles
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, is_room_id, refusals
+from chat_actors.storage import Accounts
 
 ROOM_WITHIN = 10.0
 """Seconds that a service waits for a room to store what it says."""
@@ -36,6 +38,8 @@ class Provided(msgspec.Struct, frozen=True):
     store: Store
     services: Mapping[type[Any], Kind[Any]]
     """Where the extension's own services are found."""
+    now: Callable[[], datetime]
+    accounts: Accounts
     methods: Methods = {}
     endpoints: Endpoints = {}
 
@@ -81,6 +85,14 @@ class Service(Actor[Any]):
     def store(self) -> Store:
         """What it keeps, for its key."""
         return self.provided.store
+
+    def now(self) -> datetime:
+        """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
+        return self.provided.now()
+
+    async def user_exists(self, user_id: str) -> bool:
+        """Whether somebody has registered under this id. Raises `StorageError`."""
+        return await self.provided.accounts.key_of(user_id) is not None
 
     @property
     def is_needed(self) -> bool:

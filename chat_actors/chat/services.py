@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -30,7 +31,7 @@ from chat_actors.kernel import (
     handles,
 )
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, refusals
-from chat_actors.storage import States
+from chat_actors.storage import Accounts, States
 
 logger = logging.getLogger(__name__)
 
@@ -52,13 +53,15 @@ class Services(Actor[ServicesMessage]):
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
-    def __init__(self, offered: Sequence[Offered], states: States) -> None:
+    def __init__(
+        self, offered: Sequence[Offered], states: States, accounts: Accounts, now: Callable[[], datetime]
+    ) -> None:
         self._offered = offered
-        self._states = states
+        self._given = (states, accounts, now)
 
     async def on_start(self) -> None:
         for offered in self._offered:
-            self.context.offer(offered.kind, partial(offered.maker, self._states))
+            self.context.offer(offered.kind, partial(offered.maker, *self._given))
         for offered in self._offered:
             if offered.service.scope is Scope.SERVER:
                 service = self.context.get_or_spawn(offered.kind, "")

@@ -286,6 +286,10 @@ class SessionActor(Actor[SessionMessage]):
         room_id = self._membership.room_id if command.room_id is None else command.room_id
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
+        if room_id != self._membership.room_id and self._kinds.concern(room_id):
+            no = await self._membership.may_enter(room_id, self._user_id or "")
+            if no is not None:
+                return no
         found = await look_up(self.context, self._journal, room_id, command)
         if isinstance(found, Refusal):
             return found

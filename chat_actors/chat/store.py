@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -52,6 +52,11 @@ class Store:
     async def put(self, key: str, value: Any) -> None:
         """Keep a value."""
         await self._states.put(self._space, {key: msgspec.json.encode(value)})
+
+    async def put_all(self, values: Mapping[str, Any]) -> None:
+        """Keep several values, all of them or none; None forgets a key."""
+        encoded = {key: None if value is None else msgspec.json.encode(value) for key, value in values.items()}
+        await self._states.put(self._space, encoded)
 
     async def remove(self, key: str) -> None:
         """Forget a key, if there is one."""

@@ -19,6 +19,7 @@ from chat_actors.protocol.commands import (
     ReadHistory,
     Register,
     SwitchRoom,
+    UserId,
 )
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
@@ -58,6 +59,7 @@ __all__ = [
     "State",
     "SwitchRoom",
     "UnknownMessage",
+    "UserId",
     "Vocabulary",
     "bot_id",
     "compressed_text_frame",

@@ -85,6 +85,10 @@ class Ping(BaseCommand, frozen=True, tag="ping"):
     """A heartbeat, for clients that cannot send WebSocket pings."""
 
 
+UserId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z")]
+"""A field that is a user's id, for the commands of extensions."""
+
+
 class ExtensionCommand(BaseCommand, frozen=True, kw_only=True):
     """Base of the commands that extensions add: a subclass names its `tag`, which is its `type` on the wire."""
 

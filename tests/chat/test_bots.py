@@ -1,6 +1,7 @@
 """Bots: members without a socket."""
 
 import logging
+from typing import ClassVar
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ def _quiet(caplog):
 class Parrot(Bot):
     name = "parrot"
     rooms = ("cage",)
-    heard = []
+    heard: ClassVar = []
 
     async def on_start(self):
         self.heard.clear()
@@ -211,5 +212,5 @@ async def test_nothing_to_say_is_told_at_once():
         bot.outliving = Sayer.make_outliving()
         bot.outliving.rooms["cage"] = None
         for content in ("", None, "half \ud83d"):
-            with pytest.raises(ValueError):
+            with pytest.raises(ValueError, match=r"must be a text|surrogates"):
                 bot.post("cage", content)

@@ -1,0 +1,184 @@
+"""Polls in a room: one vote for each user, to be changed until the poll is closed. They survive a restart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Annotated
+
+import msgspec
+
+from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RoomKind, command
+
+KEPT = 50
+"""Polls of a room that are kept: beyond, the oldest that is closed is forgotten."""
+
+VOTERS = 10_000
+"""Users who may vote in one poll."""
+
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class PollsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[extensions.polls]`"""
+
+    rooms: tuple[str, ...] = ("*",)
+    """The names of the rooms that may have polls, as patterns."""
+
+
+class OpenPoll(Command, frozen=True, tag="poll_open"):
+    """Ask the room; the poll closes after so many seconds, or when whoever opened it closes it."""
+
+    question: Line
+    options: Annotated[tuple[Line, ...], msgspec.Meta(min_length=2, max_length=10)]
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=2_592_000)] | None = None
+
+
+class Vote(Command, frozen=True, tag="poll_vote"):
+    """Vote for an option, by its place among them, the first being 0; or another one than before."""
+
+    poll_id: int
+    option: int
+
+
+class ClosePoll(Command, frozen=True, tag="poll_close"):
+    poll_id: int
+
+
+class ListPolls(Command, frozen=True, tag="polls"):
+    """The polls of this room, and from now on whatever changes in them."""
+
+
+class Poll(msgspec.Struct):
+    """What is kept of a poll."""
+
+    question: str
+    options: tuple[str, ...]
+    opened_by: str
+    closes_at: datetime | None = None
+    is_closed: bool = False
+    votes: dict[str, int] = {}
+
+
+class PollShown(Message, frozen=True, tag="poll"):
+    """A poll as it stands. Who voted for what is not told; `voted` is one's own."""
+
+    room_id: str
+    poll_id: int
+    question: str
+    options: Sequence[str]
+    votes: Sequence[int]
+    opened_by: str
+    closed: bool
+    closes_at: datetime | None = None
+    voted: int | None = None
+
+
+class PollList(Message, frozen=True, tag="polls"):
+    """The oldest first."""
+
+    room_id: str
+    polls: Sequence[PollShown]
+
+
+class PollRoom(RoomKind):
+    """Counts the votes of one room."""
+
+    async def on_open(self) -> None:
+        self._polls = {int(key): poll for key, poll in await self.store.page(Poll, limit=KEPT)}
+        for poll_id, poll in self._polls.items():
+            self._close_in_time(poll_id, poll)
+
+    @command(rate=Rate(per_second=0.2, burst=5))
+    async def open_poll(self, caller: Caller, asked: OpenPoll) -> PollShown:
+        if len(self._polls) >= KEPT:
+            await self._forget_one()
+        poll_id = max(self._polls, default=0) + 1
+        closes_at = None if asked.seconds is None else self.room.now() + timedelta(seconds=asked.seconds)
+        self._polls[poll_id] = Poll(asked.question, asked.options, caller.user_id, closes_at)
+        await self._change(poll_id)
+        self._close_in_time(poll_id, self._polls[poll_id])
+        return self._shown(poll_id, caller.user_id)
+
+    async def _forget_one(self) -> None:
+        closed = [poll_id for poll_id, poll in self._polls.items() if poll.is_closed]
+        if not closed:
+            raise Refused("too_many_polls", f"A room has at most {KEPT} open polls; close one first.")
+        del self._polls[closed[0]]
+        await self.store.remove(_key(closed[0]))
+
+    def _close_in_time(self, poll_id: int, poll: Poll) -> None:
+        if poll.closes_at is not None and not poll.is_closed:
+            left = (poll.closes_at - self.room.now()).total_seconds()
+            self.room.after(max(left, 0), partial(self._close, poll_id))
+
+    @command(rate=Rate(per_second=2, burst=10))
+    async def vote(self, caller: Caller, vote: Vote) -> PollShown:
+        poll = self._open_poll(vote.poll_id)
+        if not 0 <= vote.option < len(poll.options):
+            raise Refused("no_such_option", f"The options of this poll are 0 to {len(poll.options) - 1}.")
+        if len(poll.votes) >= VOTERS and caller.user_id not in poll.votes:
+            raise Refused("too_many_votes", f"At most {VOTERS} users can vote in a poll.")
+        if poll.votes.get(caller.user_id) != vote.option:
+            poll.votes[caller.user_id] = vote.option
+            await self._change(vote.poll_id)
+        return self._shown(vote.poll_id, caller.user_id)
+
+    @command(rate=Rate(per_second=2, burst=10))
+    async def close_poll(self, caller: Caller, close: ClosePoll) -> PollShown:
+        if self._open_poll(close.poll_id).opened_by != caller.user_id:
+            raise Refused("not_owner", "Only whoever opened the poll may close it.")
+        await self._close(close.poll_id)
+        return self._shown(close.poll_id, caller.user_id)
+
+    @command(rate=Rate(per_second=1, burst=10))
+    def list_polls(self, caller: Caller, asked: ListPolls) -> PollList:
+        self.room.subscribe(caller)
+        return PollList(self.room.room_id, [self._shown(poll_id, caller.user_id) for poll_id in self._polls])
+
+    def _open_poll(self, poll_id: int) -> Poll:
+        poll = self._polls.get(poll_id)
+        if poll is None:
+            raise Refused("no_such_poll", "There is no such poll in this room.")
+        if poll.is_closed:
+            raise Refused("poll_closed", "This poll has been closed.")
+        return poll
+
+    async def _close(self, poll_id: int) -> None:
+        poll = self._polls.get(poll_id)
+        if poll is not None and not poll.is_closed:
+            poll.is_closed = True
+            await self._change(poll_id)
+
+    async def _change(self, poll_id: int) -> None:
+        await self.store.put(_key(poll_id), self._polls[poll_id])
+        self.room.tell_subscribers(self._shown(poll_id, ""))
+
+    def _shown(self, poll_id: int, user_id: str) -> PollShown:
+        poll = self._polls[poll_id]
+        counted = Counter(poll.votes.values())
+        return PollShown(
+            self.room.room_id,
+            poll_id,
+            poll.question,
+            poll.options,
+            [counted[option] for option in range(len(poll.options))],
+            poll.opened_by,
+            poll.is_closed,
+            poll.closes_at,
+            poll.votes.get(user_id),
+        )
+
+    @classmethod
+    def matches(cls, room_id: str, settings: PollsSettings) -> bool:
+        return any(fnmatchcase(room_id, pattern) for pattern in settings.rooms)
+
+
+def _key(poll_id: int) -> str:
+    return f"{poll_id:09d}"  # so that the order of the keys is that of the numbers
+
+
+extension = Extension(name="polls", room_kinds=[PollRoom], settings=PollsSettings)
