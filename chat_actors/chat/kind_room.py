@@ -178,7 +178,7 @@ class KindRoom(RoomActor):
                 self._refuse(author, content, message.request_id)
                 return
             message = msgspec.structs.replace(message, content=content)
-        super().post(message)
+        self.take_post(message)
 
     @handles
     async def say(self, request: Say) -> Refusal | None:  # type: ignore[override]  # a kind may wait

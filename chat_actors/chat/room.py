@@ -168,13 +168,17 @@ class RoomActor(Actor[RoomMessage]):
 
     def on_delivery(self, message: RoomMessage) -> None:
         if isinstance(message, Post) and len(self.members) <= DIRECT_MEMBERS:
-            self.post(message)
+            self.take_post(message)
             self.on_turn_end()
         else:
             self.context.self_ref.send_nowait(message)
 
     @handles
     def post(self, message: Post) -> None:
+        self.take_post(message)
+
+    def take_post(self, message: Post) -> None:
+        """In whichever turn it has come."""
         author = self.members.get(message.session)
         if author is None:
             message.session.tell(NotInRoom(self.context.self_ref))

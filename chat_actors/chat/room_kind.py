@@ -55,7 +55,7 @@ class RoomKind:
 
     def state_for(self, user_id: str) -> Any:
         """What a newcomer is told of the room: anything that is JSON, in the field `state` of `joined`, there under the
-        extension's name. None: nothing."""
+        extension's name. None: nothing. Asked just before `on_join`, while they are not in `room.users` yet."""
 
     async def on_post(self, user_id: str, content: str) -> str:
         """What is to be said instead of `content`; as it is, if it returns that. Raise `Refused` to say nothing."""

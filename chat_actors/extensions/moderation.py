@@ -129,10 +129,13 @@ class ModeratedRoom(RoomKind):
             raise Refused("banned", "You are banned from this room.")
 
     def on_join(self, user_id: str) -> None:
-        is_nobodys = not self._rules.owner and not user_id.startswith("bot:")
-        if is_nobodys or user_id == self.room.room_id != self._rules.owner:
+        if self._comes_as_owner(user_id):
             self._rules.owner = user_id
             self.room.after(0, self._keep)
+
+    def _comes_as_owner(self, user_id: str) -> bool:
+        is_nobodys = not self._rules.owner and not user_id.startswith("bot:")
+        return is_nobodys or user_id == self.room.room_id != self._rules.owner
 
     async def on_post(self, user_id: str, content: str) -> str:
         if user_id.startswith("bot:"):
@@ -158,9 +161,10 @@ class ModeratedRoom(RoomKind):
 
     def state_for(self, user_id: str) -> Any:
         rules = self._rules
+        owner = user_id if self._comes_as_owner(user_id) else rules.owner
         return {
-            "owner": rules.owner,
-            "moderator": self._is_moderator(user_id),
+            "owner": owner,
+            "moderator": user_id == owner or self._is_moderator(user_id),
             "slowSeconds": rules.slow_seconds,
             "readOnly": rules.read_only,
         }

@@ -158,7 +158,7 @@ class PrivateRoom(RoomKind):
             self.room.after(0, self._keep)
 
     def state_for(self, user_id: str) -> Any:
-        return {"private": True, "owner": self._guests.owner}
+        return {"private": True, "owner": self._guests.owner or user_id}
 
     @command(rate=Rate(1, 10))
     async def invite(self, caller: Caller, invite: Invite) -> GuestList:

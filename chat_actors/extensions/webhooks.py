@@ -243,9 +243,8 @@ class Webhooks(Service):
 
     async def on_start(self) -> None:
         settings: WebhooksSettings = self.settings
-        running = {
-            ref.path.rpartition("/")[2]: ref for ref in self.context.children
-        }  # they outlive a crash of this one
+        # They outlive a crash of this actor.
+        running = {ref.path.rpartition("/")[2]: ref for ref in self.context.children}
         self._targets = [
             (target, running.get(f"target-{n}") or self._spawn(f"target-{n}", target, settings))
             for n, target in enumerate(settings.targets)

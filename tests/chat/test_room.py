@@ -7,7 +7,6 @@ from anyio.lowlevel import checkpoint
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.members import Member
 from chat_actors.chat.room_messages import Enter, Leave, Post
-from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import decode_message, messages
 from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, people_in
@@ -145,11 +144,10 @@ async def test_a_room_that_is_stopped_while_it_is_down_hands_out_what_has_its_nu
 
 async def test_a_crash_on_a_delivery_is_told_to_its_sender_and_the_next_message_goes_through():
     class FailsOnBoom(FragileRoom):
-        @handles
-        def post(self, message: Post) -> None:
+        def take_post(self, message: Post) -> None:
             if message.content == "boom":
                 raise ValueError("the room was asked to crash")
-            super().post(message)
+            super().take_post(message)
 
     async with RunningSystem() as system:
         ann, ben = await people_in(MemoryChat(system, room=FailsOnBoom), "red", "ann", "ben")

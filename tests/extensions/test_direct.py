@@ -1,0 +1,158 @@
+"""Direct messages: between two users, wherever they are."""
+
+import logging
+
+import pytest
+
+from chat_actors.extensions.direct import extension
+from chat_actors.testing import MemoryServer, on_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def errors(client):
+    return [(message["code"], message.get("id")) for message in client.hear() if message["type"] == "error"]
+
+
+def contents(messages):
+    return [message["content"] for message in messages]
+
+
+@on_virtual_time
+async def test_a_message_reaches_every_connection_that_asked_and_no_other():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="den")
+        ben, ben_2, ben_3 = [await server.connect("ben") for _ in range(3)]
+        for client in (ben, ben_2):
+            await client.send("direct_open")
+            assert client.expect("direct_opened")["last"] == 0
+        await ann.send("direct_send", to="ben", content="hello", id="q")
+        sent = ann.expect("direct_sent")
+        assert (sent["to"], sent["seq"], sent["id"]) == ("ben", 1, "q")
+        for client in (ben, ben_2):
+            (heard,) = client.hear()
+            assert (heard["sender"], heard["content"], heard["seq"]) == ("ann", "hello", 1)
+        assert ben_3.hear() == []
+
+
+@on_virtual_time
+async def test_the_senders_other_connections_hear_it_too():
+    async with MemoryServer(extension) as server:
+        ann, ann_2 = await server.connect("ann"), await server.connect("ann")
+        await server.connect("ben")
+        for client in (ann, ann_2):
+            await client.send("direct_open")
+            client.hear()
+        await ann.send("direct_send", to="ben", content="hello")
+        assert contents(ann_2.hear()) == ["hello"]
+        assert [message["type"] for message in ann.hear()] == ["direct_sent"]
+
+
+@on_virtual_time
+async def test_what_came_while_away_is_there_after_a_restart():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        await ben.disconnect()
+        for n in range(3):
+            await ann.send("direct_send", to="ben", content=str(n))
+        await server.restart()
+        ben = await server.connect("ben")
+        await ben.send("direct_open")
+        assert ben.expect("direct_opened")["last"] == 3
+        await ben.send("direct_history", after=1)
+        history = ben.expect("direct_history")
+        assert (contents(history["messages"]), history["more"]) == (["1", "2"], False)
+
+
+@on_virtual_time
+async def test_history_is_read_both_ways_in_pages():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
+        await server.connect("ben")
+        for n in range(250):
+            await ann.send("direct_send", to="ben", content=str(n))
+            await server.advance(0.3)
+        everything = [str(n) for n in range(250)]
+        forth, after, more = [], 0, True
+        while more:
+            await ann.send("direct_history", after=after)
+            page = ann.expect("direct_history")
+            forth += contents(page["messages"])
+            after, more = page["messages"][-1]["seq"], page["more"]
+            await server.advance(1)
+        assert forth == everything
+        back, before, more = [], {}, True
+        while more:
+            await ann.send("direct_history", **before)
+            page = ann.expect("direct_history")
+            back = contents(page["messages"]) + back
+            before, more = {"before": page["messages"][0]["seq"]}, page["more"]
+            await server.advance(1)
+        assert back == everything
+
+
+@on_virtual_time
+async def test_so_many_are_kept_and_no_more():
+    async with MemoryServer(extension, settings={"direct": {"keep": 5}}) as server:
+        ann = await server.connect("ann")
+        await server.connect("ben")
+        for n in range(8):
+            await ann.send("direct_send", to="ben", content=str(n))
+        await ann.send("direct_history", after=0)
+        assert contents(ann.expect("direct_history")["messages"]) == ["3", "4", "5", "6", "7"]
+        assert all(len(space) <= 6 for space in server._storage.states._spaces.values())
+
+
+@on_virtual_time
+async def test_two_who_write_to_each_other_at_once_do_not_wait_for_each_other():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        for _ in range(10):
+            ann.send_nowait("direct_send", to="ben", content="from ann")
+            ben.send_nowait("direct_send", to="ann", content="from ben")
+        await server.advance(0.5)
+        for client in (ann, ben):
+            assert [message["type"] for message in client.hear()] == ["direct_sent"] * 10
+
+
+@on_virtual_time
+async def test_who_is_blocked_is_told_and_not_heard():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        await ben.send("direct_open")
+        await ben.send("direct_block", userId="ann")
+        assert ben.expect("direct_blocked")["blocked"] == ["ann"]
+        await ann.send("direct_send", to="ben", content="hello", id="q")
+        assert errors(ann) == [("blocked", "q")]
+        assert ben.hear() == []
+        await ben.send("direct_unblock", userId="ann")
+        ben.hear()
+        await ann.send("direct_send", to="ben", content="hello")
+        assert contents(ben.hear()) == ["hello"]
+
+
+@on_virtual_time
+async def test_what_cannot_be_sent_is_refused():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
+        for fields, code in (
+            ({"to": "nobody", "content": "hello"}, "no_such_user"),
+            ({"to": "ann", "content": "x" * 4001}, "content_too_long"),
+            ({"to": "ann", "content": ""}, "missing_field"),
+            ({"to": "not a name", "content": "x"}, "missing_field"),
+        ):
+            await ann.send("direct_send", **fields, id="q")
+            assert errors(ann) == [(code, "q")]
+
+
+@on_virtual_time
+async def test_one_may_write_to_oneself():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
+        await ann.send("direct_send", to="ann", content="note")
+        assert ann.expect("direct_sent")["seq"] == 1
+        await ann.send("direct_history")
+        assert contents(ann.expect("direct_history")["messages"]) == ["note"]

@@ -1,0 +1,185 @@
+"""Moderation: who owns a room, what moderators may do, and that it holds."""
+
+import logging
+
+import pytest
+
+from chat_actors.extensions.moderation import extension
+from chat_actors.testing import MemoryServer, on_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def errors(client):
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
+
+
+def said(client):
+    return [message["content"] for message in client.hear() if message["type"] == "chat_message"]
+
+
+@on_virtual_time
+async def test_who_enters_a_room_first_owns_it_and_is_told():
+    async with MemoryServer(extension) as server:
+        for name in ("ann", "ben"):
+            client = await server.connect(name)
+            await client.join("den")
+            state = client.expect("joined")["state"]["moderation"]
+            assert state == {"owner": "ann", "moderator": name == "ann", "slowSeconds": 0.0, "readOnly": False}
+
+
+@on_virtual_time
+async def test_a_room_named_after_a_user_is_theirs_once_they_come():
+    async with MemoryServer(extension) as server:
+        await server.connect("ben", room="ann")
+        ann = await server.connect("ann", room="ann")
+        await ann.send("kick", userId="ben")
+        assert ann.expect("moderation")["owner"] == "ann"
+
+
+@on_virtual_time
+async def test_who_is_kicked_is_out_and_may_come_back():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("kick", userId="ben", id="q")
+        assert ann.expect("moderation")["id"] == "q"
+        error = ben.expect("error")
+        assert (error["code"], error["roomId"]) == ("kicked", "den")
+        await ben.join("den")
+        assert ben.expect("joined")
+
+
+@on_virtual_time
+async def test_who_is_banned_is_out_and_stays_out_until_it_ends_also_over_a_restart():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("ban", userId="ben", seconds=3600)
+        assert errors(ben) == ["banned"]
+        await server.restart()
+        ben = await server.connect("ben")
+        for command in ("join", "history", "members"):
+            await ben.send(command, userId="ben", roomId="den")
+            assert errors(ben) == ["banned"]
+        await server.advance(3600)
+        await ben.join("den")
+        assert ben.expect("joined")
+
+
+@on_virtual_time
+async def test_a_ban_is_lifted():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben")
+        await ann.send("ban", userId="ben")
+        assert ann.expect("moderation")["banned"] == {"ben": None}
+        await ann.send("unban", userId="ben")
+        assert ann.expect("moderation")["banned"] == {}
+        await ben.join("den")
+        assert ben.expect("joined")
+
+
+@on_virtual_time
+async def test_who_is_muted_is_heard_again_when_it_ends():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("mute", userId="ben", seconds=60)
+        await ben.say("one")
+        assert errors(ben) == ["muted"]
+        await server.advance(60)
+        await ben.say("two")
+        assert said(ann) == ["two"]
+
+
+@on_virtual_time
+async def test_in_a_slow_room_each_user_speaks_once_in_a_while_but_moderators_as_they_like():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("slow_mode", seconds=30)
+        for content in ("one", "two"):
+            await ben.say(content)
+            await ann.say(content)
+        assert errors(ben) == ["slow_mode"]
+        await server.advance(30)
+        await ben.say("three")
+        assert said(ann) == ["one", "one", "two", "three"]
+
+
+@on_virtual_time
+async def test_in_a_read_only_room_moderators_alone_speak():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("read_only", on=True)
+        await ben.say("one")
+        assert errors(ben) == ["read_only"]
+        await ann.send("appoint", userId="ben")
+        await ben.say("two")
+        await ann.send("dismiss", userId="ben")
+        await ben.say("three")
+        assert errors(ben) == ["read_only"]
+        assert said(ann) == ["two"]
+
+
+@on_virtual_time
+async def test_moderators_may_neither_moderate_each_other_nor_the_owner_nor_appoint():
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        for name in ("ben", "cyd"):
+            await ann.send("appoint", userId=name)
+        await ben.send("kick", userId="ann")
+        await ben.send("ban", userId="cyd")
+        await ben.send("appoint", userId="dan")
+        assert errors(ben) == ["is_moderator", "is_moderator", "not_owner"]
+        assert errors(cyd) == []
+
+
+@on_virtual_time
+async def test_who_is_no_moderator_may_change_nothing():
+    async with MemoryServer(extension) as server:
+        await server.connect("ann", room="den")
+        ben = await server.connect("ben", room="den")
+        for command, fields in (
+            ("kick", {"userId": "ann"}),
+            ("ban", {"userId": "ann"}),
+            ("unban", {"userId": "ann"}),
+            ("mute", {"userId": "ann"}),
+            ("unmute", {"userId": "ann"}),
+            ("slow_mode", {"seconds": 1}),
+            ("read_only", {"on": True}),
+        ):
+            await ben.send(command, **fields)
+            assert errors(ben) == ["not_moderator"]
+        for command in ("appoint", "dismiss", "transfer_room"):
+            await ben.send(command, userId="ben")
+            assert errors(ben) == ["not_owner"]
+        await ben.send("moderation")
+        assert "banned" not in ben.expect("moderation")
+
+
+@on_virtual_time
+async def test_the_owner_gives_the_room_away_and_whoever_asked_hears_of_it():
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        await cyd.send("moderation")
+        cyd.hear()
+        ben.hear()
+        await ann.send("transfer_room", userId="ben")
+        assert cyd.expect("moderation")["owner"] == "ben"
+        assert ben.hear() == []
+        await ann.send("kick", userId="ben")
+        assert errors(ann) == ["not_moderator"]
+
+
+@on_virtual_time
+async def test_admins_of_the_settings_may_do_all_in_every_room_that_is_moderated():
+    settings = {"moderation": {"admins": ["root"], "rooms": ["public-*"]}}
+    async with MemoryServer(extension, settings=settings) as server:
+        await server.connect("ann", room="public-den")
+        root = await server.connect("root", room="public-den")
+        await root.send("transfer_room", userId="root")
+        assert root.expect("moderation")["owner"] == "root"
+        await root.join("elsewhere")
+        root.hear()
+        await root.send("kick", userId="ann")
+        assert errors(root) == ["not_in_this_room"]

@@ -1,0 +1,110 @@
+"""Polls: opened, voted in, closed, and there after a restart."""
+
+import logging
+
+import pytest
+
+from chat_actors.extensions.polls import KEPT, extension
+from chat_actors.testing import MemoryServer, on_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def errors(client):
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
+
+
+async def a_poll(client, **fields):
+    await client.send("poll_open", question="Tea?", options=["yes", "no"], **fields)
+    return client.expect("poll")["pollId"]
+
+
+@on_virtual_time
+async def test_one_vote_for_each_user_which_may_be_changed():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        poll = await a_poll(ann)
+        for client, option in ((ann, 0), (ben, 0), (ben, 1), (ben, 1)):
+            await client.send("poll_vote", pollId=poll, option=option)
+        ann.hear()
+        await ann.send("polls")
+        (shown,) = ann.expect("polls")["polls"]
+        assert shown["votes"] == [1, 1]
+        assert (shown["voted"], shown["openedBy"], shown["closed"]) == (0, "ann", False)
+
+
+@on_virtual_time
+async def test_those_who_asked_hear_every_change_but_not_who_voted_for_what():
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        await ben.send("polls")
+        cyd.hear()
+        ben.hear()
+        poll = await a_poll(ann)
+        await ann.send("poll_vote", pollId=poll, option=1)
+        await ann.send("poll_close", pollId=poll)
+        heard = ben.hear()
+        assert [(message["votes"], message["closed"]) for message in heard] == [
+            ([0, 0], False), ([0, 1], False), ([0, 1], True),
+        ]  # fmt: skip
+        assert all("voted" not in message for message in heard)
+        assert cyd.hear() == []
+
+
+@on_virtual_time
+async def test_a_poll_with_a_time_closes_by_itself_also_over_a_restart():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="den")
+        first, second = await a_poll(ann, seconds=60), await a_poll(ann, seconds=600)
+        await ann.send("poll_vote", pollId=second, option=1)
+        await server.advance(61)
+        await ann.send("poll_vote", pollId=first, option=1)
+        assert errors(ann) == ["poll_closed"]
+        await server.restart()
+        ann = await server.connect("ann", room="den")
+        await ann.send("polls")
+        assert [(shown["closed"], shown["votes"]) for shown in ann.expect("polls")["polls"]] == [
+            (True, [0, 0]), (False, [0, 1]),
+        ]  # fmt: skip
+        await server.advance(600)
+        assert ann.expect("poll")["closed"]
+
+
+@on_virtual_time
+async def test_what_makes_no_sense_is_refused():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        poll = await a_poll(ann)
+        for command, fields, code in (
+            ("poll_vote", {"pollId": 99, "option": 0}, "no_such_poll"),
+            ("poll_vote", {"pollId": poll, "option": 2}, "no_such_option"),
+            ("poll_vote", {"pollId": poll, "option": -1}, "no_such_option"),
+            ("poll_close", {"pollId": poll}, "not_owner"),
+            ("poll_open", {"question": "", "options": ["a", "b"]}, "missing_field"),
+            ("poll_open", {"question": "?", "options": ["a"]}, "missing_field"),
+            ("poll_vote", {"pollId": poll}, "missing_field"),
+        ):
+            await ben.send(command, **fields)
+            assert errors(ben) == [code], command
+
+
+@on_virtual_time
+async def test_a_room_keeps_so_many_polls_and_forgets_the_oldest_that_is_closed():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="den")
+        polls = []
+        for _ in range(KEPT):
+            polls.append(await a_poll(ann))
+            await server.advance(5)
+        await ann.send("poll_open", question="One more?", options=["yes", "no"])
+        assert errors(ann) == ["too_many_polls"]
+        await ann.send("poll_close", pollId=polls[3])
+        await server.advance(5)
+        ann.hear()
+        newest = await a_poll(ann)
+        await ann.send("polls")
+        shown = [one["pollId"] for one in ann.expect("polls")["polls"]]
+        assert shown == [*polls[:3], *polls[4:], newest]

@@ -1,0 +1,141 @@
+"""Private rooms: who may come in, who may read, and how one is invited."""
+
+import logging
+
+import pytest
+
+from chat_actors.extensions.moderation import extension as moderation
+from chat_actors.extensions.private_rooms import extension
+from chat_actors.testing import MemoryServer, on_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+def errors(client):
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
+
+
+@on_virtual_time
+async def test_a_private_room_belongs_to_who_came_first_and_nobody_else_enters_or_reads():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="private-den")
+        await ann.say("a secret")
+        for _ in range(2):
+            eve = await server.connect("eve", room="cafe")
+            for command, fields in (
+                ("join", {"userId": "eve"}),
+                ("join", {"userId": "eve", "since": 0}),
+                ("switch_room", {}),
+                ("history", {}),
+                ("members", {}),
+            ):
+                await eve.send(command, roomId="private-den", **fields)
+                assert errors(eve) == ["private_room"]
+            await server.restart()
+
+
+@on_virtual_time
+async def test_who_is_invited_hears_of_it_and_may_enter_also_after_a_restart():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
+        await ben.send("invitations")
+        assert ben.expect("invitations")["invitations"] == []
+        await ann.send("invite", userId="ben")
+        assert ann.expect("guests")["invited"] == ["ben"]
+        assert ben.expect("invited") == {"type": "invited", "roomId": "private-den", "invitedBy": "ann"}
+        await server.restart()
+        ben = await server.connect("ben")
+        await ben.send("invitations")
+        assert ben.expect("invitations")["invitations"] == [{"roomId": "private-den", "invitedBy": "ann"}]
+        await ben.join("private-den")
+        assert ben.expect("joined")["state"]["private_rooms"] == {"private": True, "owner": "ann"}
+
+
+@on_virtual_time
+async def test_who_did_not_ask_hears_nothing_of_an_invitation():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
+        await ann.send("invite", userId="ben")
+        assert ben.hear() == []
+
+
+@on_virtual_time
+async def test_who_is_no_longer_invited_is_put_out_and_stays_out():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="private-den")
+        await ann.send("invite", userId="ben")
+        ben = await server.connect("ben", room="private-den")
+        await ben.send("uninvite", userId="ann")
+        assert errors(ben) == ["not_owner"]
+        await ann.send("uninvite", userId="ben")
+        assert errors(ben) == ["uninvited"]
+        await ben.join("private-den")
+        assert errors(ben) == ["private_room"]
+        await ben.send("invitations")
+        assert ben.expect("invitations")["invitations"] == []
+
+
+@on_virtual_time
+async def test_a_room_of_any_name_is_made_private_by_its_creator():
+    async with MemoryServer(extension) as server:
+        ann, eve = await server.connect("ann"), await server.connect("eve")
+        await ann.send("create_room", roomId="den", kind="private", id="q")
+        assert ann.hear() == [{"type": "room_created", "roomId": "den", "kind": "private", "id": "q"}]
+        await server.advance(300)
+        await eve.join("den")
+        assert errors(eve) == ["private_room"]
+        await server.restart()
+        eve = await server.connect("eve")
+        await eve.join("den")
+        assert errors(eve) == ["private_room"]
+        ann = await server.connect("ann")
+        await ann.join("den")
+        assert ann.expect("joined")
+
+
+@on_virtual_time
+async def test_a_room_that_is_used_or_made_already_is_not_made_again():
+    async with MemoryServer(extension) as server:
+        ann, eve = await server.connect("ann", room="cafe"), await server.connect("eve")
+        await ann.say("hello")
+        await eve.send("create_room", roomId="cafe", kind="private")
+        assert errors(eve) == ["room_exists"]
+        await ann.send("leave")
+        await eve.send("create_room", roomId="cafe", kind="private")
+        assert errors(eve) == ["room_exists"]
+        await ann.send("create_room", roomId="den", kind="private")
+        await eve.send("create_room", roomId="den", kind="private")
+        assert errors(eve) == ["room_exists"]
+        await eve.send("create_room", roomId="den2", kind="hall")
+        assert errors(eve) == ["unknown_kind"]
+
+
+@on_virtual_time
+async def test_two_extensions_rule_one_room_together():
+    async with MemoryServer(moderation, extension) as server:
+        ann = await server.connect("ann", room="private-den")
+        await ann.send("invite", userId="ben")
+        ben = await server.connect("ben", room="private-den")
+        await ann.send("mute", userId="ben")
+        await ben.say("hello")
+        assert errors(ben) == ["muted"]
+        await ann.send("ban", userId="ben")
+        assert errors(ben) == ["banned"]
+        eve = await server.connect("eve")
+        await eve.join("private-den")
+        assert errors(eve) == ["private_room"]
+
+
+@on_virtual_time
+async def test_a_room_whose_kind_is_switched_off_stays_closed():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
+        await ann.send("create_room", roomId="den", kind="private")
+        server._extensions.kinds.choosable["other"] = server._extensions.kinds.choosable.pop("private")
+        await server.restart()
+        ann = await server.connect("ann")
+        await ann.join("den")
+        assert errors(ann) == ["kind_missing"]
