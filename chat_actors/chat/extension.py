@@ -99,7 +99,7 @@ class Extensions:
             name, owner = one.extension.name, f"the extension {one.extension.name!r}"
             kinds = {service: Kind[Any](f"{name}.{service.__qualname__}") for service in one.extension.services}
             for service in one.extension.services:
-                self._offer(Offered(name, service, one.settings, kinds, methods_of(service), endpoints_of(service)))
+                self._offer(Offered(name, service, one.settings, kinds, methods_of(service), _endpoints(name, service)))
                 added += self._route(owner, methods_of(service), kinds[service], service.scope)
             for kind in one.extension.room_kinds:
                 methods = methods_of_kind(kind)
@@ -121,7 +121,7 @@ class Extensions:
             raise BadHandler(service.__qualname__, "only a service of which there is one for the server has endpoints")
         self.offered.append(offered)
         for method, path in offered.endpoints:
-            self.endpoints[method, f"/{offered.extension}{path}"] = offered.kind
+            self.endpoints[method, path] = offered.kind
 
     def _route(self, owner: str, methods: Methods, kind: Kind[Any] | None, scope: Scope) -> Sequence[Added]:
         for method in methods.values():
@@ -133,3 +133,8 @@ class Extensions:
         methods = methods_of(RoomCreation)
         self.offered.append(Offered(BUILT_IN, RoomCreation, list(self.kinds.choosable), kinds, methods, {}))
         return self._route(BUILT_IN, methods, kinds[RoomCreation], Scope.SERVER)
+
+
+def _endpoints(extension: str, service: type[Service]) -> Endpoints:
+    """By their paths below `/extensions`."""
+    return {(method, f"/{extension}{path}"): answer for (method, path), answer in endpoints_of(service).items()}
