@@ -9,9 +9,18 @@ import msgspec
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Closing
 from chat_actors.chat.room_messages import ROOMS, Enter, Leave, NotInRoom, Post, RoomMessage
-from chat_actors.chat.service import Service, checked_content
+from chat_actors.chat.service import Service
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
-from chat_actors.protocol import CloseCode, UnknownMessage, bot_id, decode_message, is_bot_id, is_room_id, messages
+from chat_actors.protocol import (
+    CloseCode,
+    UnknownMessage,
+    bot_id,
+    checked_content,
+    decode_message,
+    is_bot_id,
+    is_room_id,
+    messages,
+)
 
 LEAVE_WITHIN = 10.0
 """Seconds that a bot waits for a room to let it go."""

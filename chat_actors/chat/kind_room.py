@@ -29,10 +29,9 @@ from chat_actors.chat.room_messages import (
     Say,
 )
 from chat_actors.chat.room_state import Journaling, RoomState
-from chat_actors.chat.service import checked_content
 from chat_actors.chat.store import Store
 from chat_actors.kernel import AnyRef, handles
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, messages, refusals
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, messages, refusals
 from chat_actors.storage import States
 
 HOOK_WITHIN = 5.0

@@ -11,10 +11,10 @@ import msgspec
 from chat_actors.chat.command_method import Caller
 from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room_messages import NotInRoom
+from chat_actors.chat.room_messages import NotInRoom, Say
 from chat_actors.chat.store import Store
 from chat_actors.kernel import AnyRef, Context, Kind, Timer
-from chat_actors.protocol import ExtensionMessage, Refusal
+from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
 
 Action = Callable[[], Awaitable[None] | None]
 
@@ -64,6 +64,14 @@ class RoomHandle:
         return self._fan_out.members.users
 
     # -- what is heard -------------------------------------------------------------------------------------------------
+
+    def say(self, content: str, *, name: str) -> bool:
+        """Have the bot of this name say something here: a message like any other, after what is being handled now.
+
+        Nobody of that name is in the room. The kinds of the room are asked about it. False: the room is full of what
+        others say. Raises `ValueError` for what is no name, or nothing to say.
+        """
+        return self._context.self_ref.tell(Say(bot_id(name), checked_content(content)))
 
     def tell_all(self, message: ExtensionMessage) -> None:
         """To every connection in the room, in its place among the chat messages; never stored.

@@ -15,7 +15,7 @@ from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
 from chat_actors.chat.room_messages import ROOMS, Say
 from chat_actors.chat.store import Store
 from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Kind, Restart, Supervision, handles
-from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, is_room_id, refusals
+from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content, is_room_id, refusals
 from chat_actors.storage import Accounts
 
 ROOM_WITHIN = 10.0
@@ -167,15 +167,6 @@ class Service(Actor[Any]):
         if not isinstance(answer, HttpResponse):
             raise TypeError(f"an endpoint must return an HttpResponse, not {type(answer).__name__}")
         return answer
-
-
-def checked_content(content: Any) -> str:
-    """Something that can be said. Raises `ValueError` for nothing, and for half of a surrogate pair: it would break
-    those who hear it, and not those who say it."""
-    if not isinstance(content, str) or not content:
-        raise ValueError(f"what is said must be a text, and not empty: {content!r}")
-    content.encode()
-    return content
 
 
 def methods_of(service: type[Service]) -> Methods:

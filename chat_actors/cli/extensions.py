@@ -51,7 +51,9 @@ def _added(extension: Extension) -> list[str]:
         lines += [f"endpoint {method} /extensions/{extension.name}{path}" for method, path in endpoints_of(service)]
     for kind in extension.room_kinds:
         chosen = f", chosen as {kind.chosen_as}" if kind.chosen_as else ""
-        lines.append(f"rooms {kind.rooms or 'of no name'}{chosen}: {kind.__name__}: {_names(methods_of_kind(kind))}")
+        lines.append(
+            f"rooms {kind.rooms or 'of its own rule'}{chosen}: {kind.__name__}: {_names(methods_of_kind(kind))}"
+        )
     return lines
 
 

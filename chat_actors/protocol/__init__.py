@@ -23,7 +23,7 @@ from chat_actors.protocol.commands import (
 )
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
-from chat_actors.protocol.names import bot_id, is_bot_id, is_room_id, is_user_id
+from chat_actors.protocol.names import bot_id, checked_content, is_bot_id, is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, State
 from chat_actors.protocol.timestamps import format_timestamp
@@ -62,6 +62,7 @@ __all__ = [
     "UserId",
     "Vocabulary",
     "bot_id",
+    "checked_content",
     "compressed_text_frame",
     "decode_command",
     "decode_message",

@@ -1,8 +1,9 @@
-"""Which names users and rooms may have."""
+"""Which names users and rooms may have, and what may be said."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{3,32}", re.ASCII)
 _CONTROL_OR_SURROGATE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -34,3 +35,12 @@ def bot_id(name: str) -> str:
 def is_bot_id(user_id: str) -> bool:
     """Whether this is a bot's."""
     return user_id.startswith(BOT_PREFIX)
+
+
+def checked_content(content: Any) -> str:
+    """Something that can be said. Raises `ValueError` for nothing, and for half of a surrogate pair: it would break
+    those who hear it, and not those who say it."""
+    if not isinstance(content, str) or not content:
+        raise ValueError(f"what is said must be a text, and not empty: {content!r}")
+    content.encode()
+    return content

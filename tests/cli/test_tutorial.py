@@ -1,0 +1,129 @@
+"""The tutorial on extensions, done as it is written: its files, its test, its package in a fresh environment."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+import chat_actors
+from chat_actors.client import generate_key
+from tests.cli.test_commands import Process
+from tests.cli.test_drain import ask, log_in
+from tests.wire.http1 import open_http1
+
+pytestmark = pytest.mark.anyio
+ROOT = Path(chat_actors.__file__).parents[1]
+PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "write-an-extension.md"
+FILES = re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """All files of the tutorial as they are at its end."""
+    for name, text in FILES:
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder):
+    def run(*words):
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        done = subprocess.run(
+            [*map(str, words)], cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["party.py", "chat.toml", "test_party.py", "pyproject.toml"])
+def test_the_tutorial_has_every_file(name):
+    assert name in dict(FILES)
+
+
+@pytest.mark.parametrize("step", [text for name, text in FILES if name == "party.py"], ids=["bot", "command", "room"])
+def test_every_step_is_an_extension(step, tmp_path):
+    (tmp_path / "step.py").write_text(step)
+    specification = importlib.util.spec_from_file_location("step", tmp_path / "step.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert module.extension.name == "party"
+
+
+def test_the_finished_extension_is_under_sixty_lines():
+    assert dict(FILES)["party.py"].strip().count("\n") < 60
+
+
+def test_its_test_passes(run):
+    assert "1 passed" in run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_party.py")
+
+
+async def play(server):
+    """Roll, talk to the bot, and win a point, as a client over a real socket."""
+    port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
+    peer = await open_http1(port)
+    await log_in(peer, "alice", generate_key(2048), "casino")
+    rolled = await ask(peer, type="roll", sides=20, id="1")
+    assert rolled["type"] == "rolled"
+    assert 1 <= rolled["result"] <= 20
+    assert (await ask(peer, type="roll", sides=1))["code"] == "too_few_sides"
+    await peer.send_text(json.dumps({"type": "chat_message", "content": "!roll"}))
+    assert (await hear(peer))["content"] == "!roll"
+    answer = await hear(peer)
+    assert answer["userId"] == "bot:dice"
+    assert re.fullmatch("alice rolled a [1-6]", answer["content"])
+    await peer.send_text(json.dumps({"type": "switch_room", "roomId": "quiz-night"}))
+    assert (await hear(peer))["state"] == {"party": {}}
+    assert (await hear(peer))["content"] == "How many bits has a byte?"
+    await peer.send_text(json.dumps({"type": "chat_message", "content": "8"}))
+    assert [(await hear(peer))["content"] for _ in range(2)] == ["8", "alice has 1 points"]
+    await peer.aclose()
+
+
+async def hear(peer):
+    return json.loads(await peer.receive_text())
+
+
+async def test_it_works_on_a_real_server(folder):
+    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
+    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+        await play(server)
+
+
+@pytest.mark.timeout(180)
+async def test_its_package_works_in_a_fresh_environment_beside_the_server(folder, run):
+    """A wheel of the server and one of the extension, and nothing of the source tree of either."""
+    build = (
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        folder / "wheels",
+    )
+    run(*build, ROOT)
+    run(*build, folder)
+    python = folder / "fresh" / "bin" / "python"
+    venv.create(folder / "fresh", with_pip=True)
+    wheels = list((folder / "wheels").glob("*.whl"))
+    assert len(wheels) == 2
+    run(python, "-m", "pip", "install", "--no-index", "--no-deps", *wheels)
+    # What both need from elsewhere is not installed once more, but taken from where these tests run.
+    site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    (Path(site) / "requirements.pth").write_text(sysconfig.get_path("purelib"))
+    where = run(python, "-I", "-c", "import chat_actors, party; print(chat_actors.__file__, party.__file__)")
+    assert where.split() == [f"{site}/chat_actors/__init__.py", f"{site}/party.py"]
+    program = folder / "fresh" / "bin" / "chat-actors"
+    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party")
+    async with await Process.start(*words, program=(program,)) as server:
+        await play(server)
