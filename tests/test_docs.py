@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chat_actors import Bot, Extension
+from chat_actors.extensions.private_rooms import extension as private_rooms
 from chat_actors.protocol import Refusal, refusals
 from chat_actors.server.settings import SECTIONS
+from chat_actors.testing import MemoryServer, on_virtual_time
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -40,3 +43,26 @@ def test_the_python_in_the_documentation_compiles():
     assert blocks
     for block in blocks:
         compile(block, "a code block", "exec")
+
+
+@on_virtual_time
+async def test_the_drawn_tree_is_that_of_a_server():
+    class Greeter(Bot):
+        name = "greeter"
+        rooms = ("lobby",)
+
+    page = (DOCS / "explanation/supervision.md").read_text()
+    drawn = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1]
+    async with MemoryServer(Extension(name="greeter", services=[Greeter]), private_rooms) as server:
+        alice = await server.connect("alice", room="general")
+        await server.connect("bob", room="private-den")
+        await alice.send("invitations")
+        assert "".join(draw(server.system.tree())) == drawn
+
+
+def draw(nodes):
+    for node in nodes:
+        yield f"{node.path.rpartition('/')[2]:<43} {node.actor}\n"
+        for n, child in enumerate(node.children, start=1):
+            branch = "└─ " if n == len(node.children) else "├─ "
+            yield f"{branch + child.path.rpartition('/')[2]:<43} {child.actor}\n"

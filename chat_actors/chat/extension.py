@@ -97,7 +97,8 @@ class Extensions:
         offered_kinds: list[OfferedKind] = []
         for one in enabled:
             name, owner = one.extension.name, f"the extension {one.extension.name!r}"
-            kinds = {service: Kind[Any](f"{name}.{service.__qualname__}") for service in one.extension.services}
+            _check_names(one.extension)
+            kinds = {service: Kind[Any](f"{name}.{service.__name__}") for service in one.extension.services}
             for service in one.extension.services:
                 self._offer(Offered(name, service, one.settings, kinds, methods_of(service), _endpoints(name, service)))
                 added += self._route(owner, methods_of(service), kinds[service], service.scope)
@@ -133,6 +134,15 @@ class Extensions:
         methods = methods_of(RoomCreation)
         self.offered.append(Offered(BUILT_IN, RoomCreation, list(self.kinds.choosable), kinds, methods, {}))
         return self._route(BUILT_IN, methods, kinds[RoomCreation], Scope.SERVER)
+
+
+def _check_names(extension: Extension) -> None:
+    classes: list[type[Service] | type[RoomKind]] = [*extension.services, *extension.room_kinds]
+    for names in ([one.__name__ for one in extension.services], [one.kept_as or one.__name__ for one in classes]):
+        for name in names:
+            if names.count(name) > 1:
+                why = f"the extension {extension.name!r} has two of this name, which would share a store"
+                raise BadHandler(name, f"{why}; rename one, or set its kept_as")
 
 
 def _endpoints(extension: str, service: type[Service]) -> Endpoints:

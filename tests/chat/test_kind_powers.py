@@ -362,3 +362,9 @@ async def test_a_kind_speaks_in_its_room_after_what_it_handles():
         await ann.say("two")
         said = [(message["userId"], message["content"]) for message in ann.hear()]
         assert said == [("ann", "one"), ("bot:echo", "echo: one"), ("ann", "two"), ("bot:echo", "echo: two")]
+
+
+def test_two_classes_that_would_share_a_store_stop_the_start():
+    same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
+    with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
+        MemoryServer(Extension(name="twice", room_kinds=same))

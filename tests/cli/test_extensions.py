@@ -59,5 +59,5 @@ async def test_an_extension_that_cannot_be_imported_stops_the_start(tmp_path, pa
 
 
 def test_the_example_of_the_wire_is_json():
-    for example in re.findall(r"`(\{.*?\})`", PAGE.read_text().replace("\n", " ")):
+    for example in re.findall(r"`(\{\"type\".*?\})`", PAGE.read_text().replace("\n", " ")):
         json.loads(example)
