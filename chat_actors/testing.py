@@ -1,16 +1,16 @@
 """For tests of extensions: a whole server in memory with clients in memory, on a clock that jumps.
 
-```python
-from chat_actors.testing import MemoryServer, on_virtual_time
+::
+
+    from chat_actors.testing import MemoryServer, on_virtual_time
 
 
-@on_virtual_time
-async def test_a_die_is_rolled():
-    async with MemoryServer(extension) as server:
-        alice = await server.connect("alice", room="den")
-        await alice.send("roll", sides=6)
-        assert 1 <= alice.expect("rolled")["result"] <= 6
-```
+    @on_virtual_time
+    async def test_a_die_is_rolled():
+        async with MemoryServer(extension) as server:
+            alice = await server.connect("alice", room="den")
+            await alice.send("roll", sides=6)
+            assert 1 <= alice.expect("rolled")["result"] <= 6
 
 The actors, the protocol and the login are the real ones; there are no sockets and no files. Time passes when nobody has
 anything left to do, and then at once: a test of an hour takes milliseconds. (It would also jump over what a thread
