@@ -292,7 +292,9 @@ class Conversation:
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = self._stay.has_rejoined(error.request_id)
         if error.room_id is not None and error.room_id == self.room_id and not has_lost_room:
-            self._stay.give_up()  # put out for a reason: to go back in is the user's to decide
+            # Put out for a reason: to go back in is the user's to decide. A rejoin on its way decides for itself.
+            if not self._stay.is_on_the_way:
+                self._stay.give_up()
             return (error,)
         if is_of_rejoin and not has_lost_room and error.code not in PASSING and self._session is not None:
             self._stay.give_up()

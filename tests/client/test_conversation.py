@@ -12,7 +12,7 @@ from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
 from chat_actors.client.conversation import LOOKUPS_AT_ONCE, Done, NotDone, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
-from chat_actors.protocol import Leave, ReadHistory, decode_command, encode, messages, refusals
+from chat_actors.protocol import Join, Leave, ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError
 from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, SlowJournal
 from tests.chat.test_chat import room_of
@@ -541,3 +541,41 @@ def test_a_room_that_would_not_have_the_user_back_is_told_and_left():
     (post,) = sent_by(conversation)
     (refused,) = hear(conversation, refusals.NOT_IN_ROOM.as_error(post.request_id))
     assert isinstance(refused, NotDone)
+
+
+def in_red(heard=5):
+    """Logged in, and in the room."""
+    conversation = conversation_in_red(heard)
+    hear(conversation, rejoined(sent_by(conversation)[-1], heard, 0))
+    return conversation
+
+
+def test_who_is_put_out_of_a_room_is_told_and_does_not_go_back_in():
+    conversation = in_red()
+    conversation.post("to red")
+    (post,) = sent_by(conversation)
+    kicked = messages.Error("ann put you out.", "kicked", "red")
+    assert hear(conversation, kicked) == [kicked]
+    assert conversation.room_id is None
+    (refused,) = hear(conversation, refusals.NOT_IN_ROOM.as_error(post.request_id))
+    assert isinstance(refused, NotDone)
+    conversation.disconnected()
+    conversation.connected()
+    hear(conversation, messages.Challenge("AAAA"), messages.authenticated("ann"))
+    assert not any(isinstance(command, Join) for command in sent_by(conversation))
+
+
+def test_who_was_put_out_of_another_room_stays():
+    conversation = in_red()
+    kicked = messages.Error("ann put you out.", "kicked", "blue")
+    assert hear(conversation, kicked) == [kicked]
+    assert conversation.room_id == "red"
+
+
+def test_who_is_put_out_while_on_the_way_back_is_where_that_leads():
+    conversation = conversation_in_red(heard=5)
+    rejoin = sent_by(conversation)[-1]
+    hear(conversation, messages.Error("ann put you out.", "kicked", "red"))
+    hear(conversation, rejoined(rejoin, 5, 0))
+    assert conversation.room_id == "red"
+    assert conversation.is_settled
