@@ -1,6 +1,20 @@
+import anyio
+import msgspec
 import pytest
 
-from chat_actors.kernel import ActorEnded, ActorFailed, ActorRestarted, Cause, DeadLetter, EventBus, StopReason
+from chat_actors.kernel import (
+    Actor,
+    ActorEnded,
+    ActorFailed,
+    ActorRestarted,
+    Cause,
+    DeadLetter,
+    EventBus,
+    Restart,
+    StopReason,
+    Undelivered,
+    handles,
+)
 from chat_actors.kernel.testing import RunningSystem, settle
 from tests.kernel.conftest import Counter, Fail, Get, Ping, start_probe
 
@@ -111,3 +125,86 @@ async def test_the_life_of_an_actor_is_on_the_bus():
     assert [type(event) for event in heard] == [ActorFailed, ActorRestarted, ActorEnded]
     assert {event.path for event in heard} == {"/counter"}
     assert heard[-1].reason == StopReason(Cause.ASKED)
+
+
+class Heard(msgspec.Struct, frozen=True):
+    n: int
+
+
+class Listener(Actor):
+    mailbox_capacity = 3
+
+    def __init__(self, heard):
+        self.heard = heard
+
+    async def on_start(self):
+        self.context.listen(Heard)
+        self.context.listen(Heard)
+
+    @handles
+    def on_heard(self, event: Heard) -> None:
+        if event.n < 0:
+            raise ValueError("asked to crash")
+        self.heard.append(event.n)
+
+
+class Lazy(Listener):
+    supervision = Restart()
+
+
+async def test_an_actor_that_listens_is_told_each_event_once_also_after_a_restart():
+    async with RunningSystem() as system:
+        heard = []
+        system.spawn_named("listener", Lazy, heard)
+        await settle(system)
+        for n in (1, 2, -1):
+            system.events.publish(Heard(n))
+            await settle(system)
+        await anyio.sleep(1)
+        system.events.publish(Heard(3))
+        await settle(system)
+        assert heard == [1, 2, 3]
+
+
+async def test_events_that_an_actor_has_no_room_for_are_dead_letters():
+    async with RunningSystem() as system:
+        heard = []
+        system.spawn_named("listener", Listener, heard)
+        await settle(system)
+        for n in range(5):
+            system.events.publish(Heard(n))
+        await settle(system)
+        assert heard == [0, 1, 2]
+        assert system.statistics().dead_letters == {Undelivered.FULL: 2}
+
+
+async def test_who_listens_to_dead_letters_and_cannot_keep_up_makes_no_more_of_them():
+    class Undertaker(Listener):
+        async def on_start(self):
+            self.context.listen(DeadLetter)
+
+        @handles
+        def on_letter(self, letter: DeadLetter) -> None:
+            self.heard.append(letter.path)
+
+    async with RunningSystem() as system:
+        heard = []
+        gone = system.spawn_named("gone", Listener, [])
+        system.spawn_named("undertaker", Undertaker, heard)
+        gone.stop()
+        await settle(system)
+        for n in range(5):
+            gone.tell(Heard(n))
+        await settle(system)
+        assert heard == ["/gone"] * 3
+        assert system.statistics().dead_letters == {Undelivered.STOPPED: 5}
+
+
+async def test_an_actor_that_has_ended_listens_no_longer():
+    async with RunningSystem() as system:
+        listener = system.spawn_named("listener", Listener, [])
+        await settle(system)
+        assert system.events.has_listeners(Heard)
+        listener.stop()
+        await listener.wait_stopped()
+        assert not system.events.has_listeners(Heard)
