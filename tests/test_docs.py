@@ -1,12 +1,15 @@
 """The documentation says what the code does."""
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 from chat_actors import Bot, Extension
+from chat_actors.cli.main import main
 from chat_actors.extensions.private_rooms import extension as private_rooms
 from chat_actors.protocol import Refusal, refusals
 from chat_actors.server.settings import SECTIONS
@@ -43,6 +46,26 @@ def test_the_python_in_the_documentation_compiles():
     assert blocks
     for block in blocks:
         compile(block, "a code block", "exec")
+
+
+COMMANDS = [
+    line
+    for page in (DOCS.parent / "README.md", *DOCS.rglob("*.md"))
+    for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if re.search(r"(^|\s|/)chat-actors ", line) and "pip" not in line
+]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_line_of_the_documentation_is_one(line):
+    words = shlex.split(line, comments=True)
+    name, *arguments = words[[word.rpartition("/")[2] for word in words].index("chat-actors") + 1 :]
+    command = main.commands[name]
+    while isinstance(command, click.Group) and arguments:
+        command = command.commands[arguments.pop(0)]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word.partition("=")[0] for word in arguments if word.startswith("-") and word != "-"} <= options
 
 
 @on_virtual_time
