@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         AskFailed,
         AskTimeout,
         Escalate,
+        OwedAnswer,
         Ref,
         Request,
         Restart,
@@ -65,6 +66,7 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Message",
+    "OwedAnswer",
     "Rate",
     "Ref",
     "Refused",
@@ -91,8 +93,8 @@ __all__ = [
 
 _ELSEWHERE = {  # than in chat_actors.chat
     "kernel": (
-        "Actor", "ActorStopped", "AskFailed", "AskTimeout", "Escalate", "Ref", "Request", "Restart", "Resume", "Stop",
-        "StopReason", "Terminated", "handles",
+        "Actor", "ActorStopped", "AskFailed", "AskTimeout", "Escalate", "OwedAnswer", "Ref", "Request", "Restart",
+        "Resume", "Stop", "StopReason", "Terminated", "handles",
     ),
     "protocol": ("Command", "Message", "UserId"),
     "protocol.messages": ("ChatMessage",),

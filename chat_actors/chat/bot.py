@@ -9,7 +9,7 @@ import msgspec
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Closing
 from chat_actors.chat.room_messages import ROOMS, Enter, Leave, NotInRoom, Post, RoomMessage
-from chat_actors.chat.service import Service
+from chat_actors.chat.service import Outliving, Service
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
 from chat_actors.protocol import (
     CloseCode,
@@ -53,10 +53,11 @@ class GoBack(msgspec.Struct, frozen=True):
     room_id: str
 
 
-class Stays:
+class Stays(Outliving):
     """In which rooms a bot is, and wants to be. Outlives a crash."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.rooms: dict[str, Ref[RoomMessage]] = {}
         self.outboxes: dict[str, BotOutbox] = {}
         self.wanted: dict[str, bool] = {}
@@ -198,17 +199,14 @@ class Bot(Service):
             self._enter(message.room_id)
 
     @handles
-    def _on_room_ended(self, message: Terminated) -> None:
+    def _on_actor_ended(self, message: Terminated) -> None:
         room_id = self._forget(message.ref)
         if room_id is None:
-            self.on_terminated(message.ref)
+            super()._on_actor_ended(message)
         elif self.outliving.wanted.get(room_id):
             self.context.after(COME_BACK_AFTER, GoBack(room_id))
         else:
             self.outliving.wanted.pop(room_id, None)
-
-    def on_terminated(self, ref: AnyRef) -> None:
-        """Another actor that it watches has ended."""
 
     @handles
     async def _on_not_in_room(self, message: NotInRoom) -> None:

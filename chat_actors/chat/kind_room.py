@@ -181,16 +181,17 @@ class KindRoom(RoomActor):
 
     @handles
     async def say(self, request: Say) -> Refusal | None:  # type: ignore[override]  # a kind may wait
-        content = await self._ask_for_content(request.user_id, request.content)
+        content = await self._ask_for_content(request.user_id, request.content, request.said_by)
         if isinstance(content, Refusal):
             return content
         return super().say(Say(request.user_id, content))
 
-    async def _ask_for_content(self, user_id: str, content: str) -> str | Refusal:
+    async def _ask_for_content(self, user_id: str, content: str, said_by: Any = None) -> str | Refusal:
         if self._missing is not None:
             return refusals.kind_missing(self._missing)
         try:
-            for _, kind in self._kinds:
+            others = [kind for _, kind in self._kinds if kind.room is not said_by]
+            for kind in others:
                 with anyio.fail_after(HOOK_WITHIN):
                     content = checked_content(await kind.on_post(user_id, content))
         except Refused as no:

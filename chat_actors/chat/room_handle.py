@@ -68,10 +68,10 @@ class RoomHandle:
     def say(self, content: str, *, name: str) -> bool:
         """Have the bot of this name say something here: a message like any other, after what is being handled now.
 
-        Nobody of that name is in the room. The kinds of the room are asked about it. False: the room is full of what
-        others say. Raises `ValueError` for what is no name, or nothing to say.
+        Nobody of that name is in the room. The other kinds of the room are asked about it, not this one. False: the
+        room is full of what others say. Raises `ValueError` for what is no name, or nothing to say.
         """
-        return self._context.self_ref.tell(Say(bot_id(name), checked_content(content)))
+        return self._context.self_ref.tell(Say(bot_id(name), checked_content(content), self))
 
     def tell_all(self, message: ExtensionMessage) -> None:
         """To every connection in the room, in its place among the chat messages; never stored.

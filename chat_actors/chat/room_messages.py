@@ -64,6 +64,8 @@ class Say(Request[Refusal | None], msgspec.Struct, frozen=True):
 
     user_id: str
     content: str
+    said_by: Any = None
+    """The kind's handle, if one of the room's own kinds says it: it is not asked about that."""
 
 
 class Present(msgspec.Struct, frozen=True):

@@ -10,11 +10,23 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from chat_actors.chat.command_method import Call, Methods, Where, commands_of
+from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
 from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
+from chat_actors.chat.outbox import Block
 from chat_actors.chat.room_messages import ROOMS, Say
 from chat_actors.chat.store import Store
-from chat_actors.kernel import Actor, ActorStopped, AnyRef, AskFailed, AskTimeout, Kind, Restart, Supervision, handles
+from chat_actors.kernel import (
+    Actor,
+    ActorStopped,
+    AnyRef,
+    AskFailed,
+    AskTimeout,
+    Kind,
+    Restart,
+    Supervision,
+    Terminated,
+    handles,
+)
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content, is_room_id, refusals
 from chat_actors.storage import Accounts
 
@@ -44,6 +56,13 @@ class Provided(msgspec.Struct, frozen=True):
     endpoints: Endpoints = {}
 
 
+class Outliving:
+    """What outlives a crash of a service: who has subscribed."""
+
+    def __init__(self) -> None:
+        self.subscribers: dict[AnyRef, Caller] = {}
+
+
 class LookIfIdle(msgspec.Struct, frozen=True):
     """A service's timer to itself."""
 
@@ -65,8 +84,7 @@ class Service(Actor[Any]):
     """The name of its store, if not that of its class: so that the class can be renamed."""
 
     provided: Provided
-    outliving: Any = None
-    """For the server: what outlives a crash."""
+    outliving: Outliving
 
     _has_been_called = False
     _is_looking = False
@@ -98,6 +116,22 @@ class Service(Actor[Any]):
     def is_needed(self) -> bool:
         """Override to say True while it must not end, though nobody calls it: somebody may be waiting to hear of it."""
         return False
+
+    def subscribe(self, caller: Caller) -> None:
+        """From now on this connection hears `tell_subscribers`, until it ends. Outlives a crash, and keeps the service
+        from ending as idle."""
+        self.outliving.subscribers[caller.session] = caller
+        self.context.watch(caller.session)
+
+    def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
+        """To the connections that have subscribed, but for one."""
+        block = Block.of(message)
+        for session, caller in self.outliving.subscribers.items():
+            if but is None or session is not but.session:
+                caller.outbox.offer(block)
+
+    def on_terminated(self, ref: AnyRef) -> None:
+        """An actor that it watches has ended. (Instead of a handler of `Terminated`, which it has already.)"""
 
     def service(self, kind: type[Service], key: str = "") -> AnyRef:
         """The actor of one of this extension's services, for a user or a room if there is one for each.
@@ -134,16 +168,22 @@ class Service(Actor[Any]):
             return refusals.BUSY
 
     @classmethod
-    def make_outliving(cls) -> Any:
+    def make_outliving(cls) -> Outliving:
         """For the server: once for each actor, for all its lives."""
-        return None
+        return Outliving()
 
     # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
+    def _on_actor_ended(self, message: Terminated) -> None:
+        if self.outliving.subscribers.pop(message.ref, None) is None:
+            self.on_terminated(message.ref)
+
+    @handles
     def _on_look_if_idle(self, message: LookIfIdle) -> None:
         self._is_looking = False
-        is_busy = self._has_been_called or self.is_needed or self.context.pipes_under_way
+        is_wanted = self.is_needed or bool(self.outliving.subscribers)
+        is_busy = self._has_been_called or is_wanted or self.context.pipes_under_way
         if is_busy or not self.context.stop_if_idle():
             self._look_later()
 

@@ -18,13 +18,12 @@ from chat_actors import (
     Command,
     Extension,
     Message,
+    OwedAnswer,
     Rate,
-    Ref,
     Refused,
     Request,
     Scope,
     Service,
-    Terminated,
     UserId,
     command,
     handles,
@@ -147,6 +146,7 @@ class Answered(msgspec.Struct, frozen=True):
     caller: Caller
     request_id: str | None
     said: Said
+    owed: OwedAnswer[Any]
     problem: str
 
 
@@ -159,11 +159,6 @@ class Direct(Service):
         newest = await self.store.get("last", int, 0)
         self._last = newest
         self._blocked = await self.store.get("blocked", list[str], [])
-        self._listening: dict[Ref[Any], Caller] = {}
-
-    @property
-    def is_needed(self) -> bool:
-        return bool(self._listening)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -174,8 +169,9 @@ class Direct(Service):
         if self.context.pipes_under_way >= ON_THE_WAY:
             raise Refused("busy", f"{ON_THE_WAY} messages of yours are on their way already. Wait for one of them.")
         said = Said(caller.user_id, asked.to, asked.content, self.now())
-        answered = partial(Answered, caller, asked.request_id, said)
-        # Outside of the mailbox: two users who write to each other at once must not wait for each other.
+        # Outside of the mailbox: two users who write to each other at once must not wait for each other. The caller
+        # does wait for the answer, and so what one connection sends keeps its order.
+        answered = partial(Answered, caller, asked.request_id, said, self.context.answer_later())
         self.context.pipe(lambda: self._bring(said), into=answered, failed=lambda _: answered("internal_failure"))
 
     async def _bring(self, said: Said) -> str:
@@ -189,11 +185,12 @@ class Direct(Service):
         if message.problem:
             text = PROBLEMS[message.problem].format(to=message.said.to)
             message.caller.refuse(message.problem, text, message.request_id)
+            message.owed.resolve(None)
             return
         seq = await self._keep(message.said)
         sent = DirectSent(message.said.to, seq, message.said.at, request_id=message.request_id)
-        message.caller.tell(sent)
-        self._tell(seq, message.said, but=message.caller.session)
+        message.owed.resolve(sent)
+        self.tell_subscribers(_shown(seq, message.said), but=message.caller)
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
@@ -202,7 +199,7 @@ class Direct(Service):
         if request.said.sender in self._blocked:
             return "blocked"
         seq = await self._keep(request.said)
-        self._tell(seq, request.said)
+        self.tell_subscribers(_shown(seq, request.said))
         return ""
 
     async def _keep(self, said: Said) -> int:
@@ -211,15 +208,9 @@ class Direct(Service):
         self._last = seq
         return seq
 
-    def _tell(self, seq: int, said: Said, but: Ref[Any] | None = None) -> None:
-        for session, caller in self._listening.items():
-            if session is not but:
-                caller.tell(_shown(seq, said))
-
     @command(rate=Rate(per_second=1, burst=10))
     def open_direct(self, caller: Caller, asked: OpenDirect) -> DirectOpened:
-        self.context.watch(caller.session)
-        self._listening[caller.session] = caller
+        self.subscribe(caller)
         return DirectOpened(self._last)
 
     @command(rate=Rate(per_second=5, burst=20))
@@ -234,10 +225,6 @@ class Direct(Service):
             kept = _that_fit(found[::-1][:PAGE])[::-1]
         shown = [_shown(int(key[2:]), said) for key, said in kept]
         return DirectHistory(shown, len(kept) < len(found))
-
-    @handles
-    def connection_ended(self, message: Terminated) -> None:
-        self._listening.pop(message.ref, None)
 
     # -- whom one will not hear ----------------------------------------------------------------------------------------
 

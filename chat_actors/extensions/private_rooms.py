@@ -18,12 +18,10 @@ from chat_actors import (
     Extension,
     Message,
     Rate,
-    Ref,
     Refused,
     RoomKind,
     Scope,
     Service,
-    Terminated,
     UserId,
     command,
     handles,
@@ -107,23 +105,16 @@ class Invitations(Service):
 
     async def on_start(self) -> None:
         self._invitations = await self.store.get("invitations", list[Invitation], [])
-        self._listening: dict[Ref[Any], Caller] = {}
-
-    @property
-    def is_needed(self) -> bool:
-        return bool(self._listening)
 
     @command(rate=Rate(1, 10))
     def list_invitations(self, caller: Caller, asked: ListInvitations) -> InvitationList:
-        self.context.watch(caller.session)
-        self._listening[caller.session] = caller
+        self.subscribe(caller)
         return InvitationList(self._invitations)
 
     @handles
     async def invited(self, invitation: Invitation) -> None:
         await self._keep(invitation.room_id, [invitation])
-        for caller in self._listening.values():
-            caller.tell(Invited(invitation.room_id, invitation.invited_by))
+        self.tell_subscribers(Invited(invitation.room_id, invitation.invited_by))
 
     @handles
     async def no_longer_invited(self, message: NoLongerInvited) -> None:
@@ -133,10 +124,6 @@ class Invitations(Service):
         others = [invitation for invitation in self._invitations if invitation.room_id != room_id]
         self._invitations = [*others, *instead][-INVITATIONS:]
         await self.store.put("invitations", self._invitations)
-
-    @handles
-    def connection_ended(self, message: Terminated) -> None:
-        self._listening.pop(message.ref, None)
 
 
 class PrivateRoom(RoomKind):

@@ -352,8 +352,7 @@ async def test_a_kind_speaks_in_its_room_after_what_it_handles():
         rooms = "echo"
 
         async def on_post(self, user_id, content):
-            if user_id != "bot:echo":
-                self.room.say(f"echo: {content}", name="echo")
+            self.room.say(f"echo: {content}", name="echo")
             return content
 
     async with MemoryServer(Extension(name="echo", room_kinds=[Echo])) as server:

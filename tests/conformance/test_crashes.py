@@ -7,7 +7,6 @@ import pytest
 from chat_actors.chat import Limits, RoomActor, SessionActor, Storage
 from chat_actors.chat.room_messages import Post
 from chat_actors.chat.session import Frame
-from chat_actors.kernel import handles
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
@@ -18,11 +17,10 @@ pytestmark = pytest.mark.anyio
 
 
 class FragileRoom(RoomActor):
-    @handles
-    def post(self, message: Post) -> None:
+    def take_post(self, message: Post) -> None:
         if message.content == "boom":
             raise ValueError("the room was asked to crash")
-        super().post(message)
+        super().take_post(message)
 
 
 class FragileSession(SessionActor):
