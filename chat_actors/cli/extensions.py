@@ -52,7 +52,7 @@ def _added(extension: Extension) -> list[str]:
     for kind in extension.room_kinds:
         chosen = f", chosen as {kind.chosen_as}" if kind.chosen_as else ""
         lines.append(
-            f"rooms {kind.rooms or 'of its own rule'}{chosen}: {kind.__name__}: {_names(methods_of_kind(kind))}"
+            f"rooms {kind.rooms or 'of a rule of its own'}{chosen}: {kind.__name__}: {_names(methods_of_kind(kind))}"
         )
     return lines
 

@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import anyio
-import httpx
 import msgspec
 
 from chat_actors import (
@@ -37,6 +36,11 @@ from chat_actors import (
     events,
     handles,
 )
+
+try:
+    import httpx
+except ImportError as error:
+    raise ImportError("it sends with httpx: pip install 'chat-actors[webhooks]'") from error
 
 logger = logging.getLogger(__name__)
 

@@ -47,6 +47,22 @@ async def test_what_is_switched_on_is_listed(package):
     assert "  rooms shouting-*: Shouting" in output
 
 
+async def test_bots_endpoints_and_kinds_to_be_chosen_are_listed_too(tmp_path):
+    (tmp_path / "party.py").write_text(
+        "from chat_actors import Bot, Extension\n"
+        "class Dice(Bot):\n    name = 'dice'\n"
+        "extension = Extension(name='party', services=[Dice])\n"
+    )
+    shipped = [word for name in ("webhooks", "private_rooms") for word in ("--extension", name)]
+    words = ("extensions", "--extension", "party:extension", *shipped)
+    code, output = await (await Process.start(*words, env={"PYTHONPATH": str(tmp_path)})).finish()
+    assert code == 0
+    assert "  bot dice Dice, one for the server: no commands" in output
+    assert "  endpoint POST /extensions/webhooks/say" in output
+    assert "  rooms of a rule of its own, chosen as private: PrivateRoom: guests, invite, uninvite" in output
+    assert "polls  from chat_actors.extensions.polls:extension, not switched on" in output
+
+
 @pytest.mark.parametrize("command", ["serve", "extensions"])
 async def test_an_extension_that_cannot_be_imported_stops_the_start(tmp_path, package, command):
     (tmp_path / "broken.py").write_text("import no_such_thing\n")

@@ -88,6 +88,21 @@ async def play(server):
     await peer.aclose()
 
 
+async def test_what_was_won_is_there_after_a_kill(folder):
+    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
+    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+        await play(server)
+        server.process.kill()
+        await server.process.wait()
+    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+        port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
+        peer = await open_http1(port)
+        await log_in(peer, "benny", generate_key(2048), "casino")
+        await peer.send_text(json.dumps({"type": "switch_room", "roomId": "quiz-night"}))
+        assert (await hear(peer))["state"] == {"party": {"alice": 1}}
+        await peer.aclose()
+
+
 async def hear(peer):
     return json.loads(await peer.receive_text())
 
