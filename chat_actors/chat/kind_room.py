@@ -35,7 +35,7 @@ from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, ch
 from chat_actors.storage import States
 
 HOOK_WITHIN = 5.0
-"""Seconds that a kind may take for one decision. Beyond, the room crashes, as if the kind had raised."""
+"""Seconds that the kinds of a room may take for one decision. Beyond, the room crashes, as if the kind had raised."""
 
 CHOSEN = "chosen"
 """The key under which it is kept which kind a user has chosen for a room."""
@@ -51,8 +51,7 @@ class Chosen(msgspec.Struct, frozen=True):
 class KindRoom(RoomActor):
     """Asks its kinds before somebody enters and before something is said; all else is the room's own.
 
-    Takes everything by its mailbox, and not in the sender's turn, unless it turns out to be of no kind: a kind may
-    wait.
+    If a kind wants to hear what is said, it takes that by its mailbox, and not in the sender's turn: a kind may wait.
     """
 
     def __init__(
@@ -71,6 +70,7 @@ class KindRoom(RoomActor):
         self._states = states
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
+        self._listeners: Sequence[RoomKind] = ()  # to what is said
         self._commands: dict[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing: str | None = None
         self._left: list[str] = []
@@ -89,6 +89,7 @@ class KindRoom(RoomActor):
     async def _begin(self, chosen: Chosen) -> None:
         kinds = self._offered.of(self.room_id, chosen.chosen_as)
         self._kinds = [(kind.extension, self._make(kind, chosen)) for kind in kinds]
+        self._listeners = [kind for _, kind in self._kinds if type(kind).on_post is not RoomKind.on_post]
         self._commands = {
             command: (made, method)
             for kind, (_, made) in zip(kinds, self._kinds, strict=True)
@@ -114,7 +115,7 @@ class KindRoom(RoomActor):
         return kind
 
     def on_delivery(self, message: RoomMessage) -> None:
-        if self._kinds:
+        if self._listeners or self._missing:
             self.context.self_ref.send_nowait(message)
         else:
             super().on_delivery(message)
@@ -129,8 +130,8 @@ class KindRoom(RoomActor):
         if self._missing is not None:
             return refusals.kind_missing(self._missing)
         try:
-            for _, kind in self._kinds:
-                with anyio.fail_after(HOOK_WITHIN):
+            with anyio.fail_after(HOOK_WITHIN):
+                for _, kind in self._kinds:
                     await kind.may_join(user_id)
         except Refused as no:
             return no.refusal
@@ -171,7 +172,7 @@ class KindRoom(RoomActor):
     @handles
     async def post(self, message: Post) -> None:  # type: ignore[override]  # a kind may wait
         author = self.members.get(message.session)
-        if author is not None and self._kinds:
+        if author is not None and (self._listeners or self._missing):
             content = await self._ask_for_content(author.user_id, message.content)
             if isinstance(content, Refusal):
                 self._refuse(author, content, message.request_id)
@@ -190,10 +191,10 @@ class KindRoom(RoomActor):
         if self._missing is not None:
             return refusals.kind_missing(self._missing)
         try:
-            others = [kind for _, kind in self._kinds if kind.room is not said_by]
-            for kind in others:
-                with anyio.fail_after(HOOK_WITHIN):
-                    content = checked_content(await kind.on_post(user_id, content))
+            with anyio.fail_after(HOOK_WITHIN):
+                for kind in self._listeners:
+                    if kind.room is not said_by:
+                        content = checked_content(await kind.on_post(user_id, content))
         except Refused as no:
             return no.refusal
         return content
