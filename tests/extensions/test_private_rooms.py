@@ -139,3 +139,13 @@ async def test_a_room_whose_kind_is_switched_off_stays_closed():
         ann = await server.connect("ann")
         await ann.join("den")
         assert errors(ann) == ["kind_missing"]
+
+
+@on_virtual_time
+async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
+    async with MemoryServer(extension) as server:
+        eve = await server.connect("eve")
+        await eve.send("create_room", roomId="ann", kind="private")
+        ann = await server.connect("ann", room="ann")
+        await ann.say("mine")
+        assert ann.expect("chat_message")["content"] == "mine"
