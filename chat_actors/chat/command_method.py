@@ -12,7 +12,7 @@ import msgspec
 
 from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.kernel import AnyRef, BadHandler, Request
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, State, refusals
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, State, encode, refusals
 
 Method = typing.TypeVar("Method", bound=Callable[..., Any])
 
@@ -101,7 +101,9 @@ class CommandMethod(msgspec.Struct, frozen=True):
             return None
         if not isinstance(answer, ExtensionMessage):
             raise TypeError(f"{self.call.__qualname__} must return a Message or None, not {type(answer).__name__}")
-        return msgspec.structs.replace(answer, request_id=call.command.request_id)
+        answer = msgspec.structs.replace(answer, request_id=call.command.request_id)
+        encode(answer)  # if it cannot be, that is a crash of its maker, and not of the session that would send it
+        return answer
 
 
 def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable[[Method], Method]:

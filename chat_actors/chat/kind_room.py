@@ -152,8 +152,9 @@ class KindRoom(RoomActor):
         no = await self._ask_kinds(user_id)
         if no is not None:
             return no
+        state = self._state_for(user_id)
         super().enter_silently(request)
-        return Entered(self.state.last_seq, self._state_for(user_id))
+        return Entered(self.state.last_seq, state)
 
     def _say_joined(self, member: Member, is_first: bool) -> None:
         super()._say_joined(member, is_first)
@@ -165,9 +166,11 @@ class KindRoom(RoomActor):
         joined = super()._make_joined(user_id, request_id, seq)
         return msgspec.structs.replace(joined, state=self._state_for(user_id))
 
-    def _state_for(self, user_id: str) -> dict[str, Any] | None:
+    def _state_for(self, user_id: str) -> msgspec.Raw | None:
+        """Encoded at once: a state that is no JSON crashes the room while the newcomer is not in it yet."""
         told = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
-        return {extension: state for extension, state in told.items() if state is not None} or None
+        states = {extension: state for extension, state in told.items() if state is not None}
+        return msgspec.Raw(msgspec.json.encode(states)) if states else None
 
     @handles
     async def post(self, message: Post) -> None:  # type: ignore[override]  # a kind may wait

@@ -367,3 +367,43 @@ def test_two_classes_that_would_share_a_store_stop_the_start():
     same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
     with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
         MemoryServer(Extension(name="twice", room_kinds=same))
+
+
+@pytest.mark.parametrize("since", [{}, {"since": 0}], ids=["new", "again"])
+def test_a_state_that_is_no_json_lets_nobody_in_and_they_are_told(since):
+    class Stateful(RoomKind):
+        rooms = "stateful"
+
+        def state_for(self, user_id):
+            return object() if user_id == "eve" else user_id
+
+    @on_virtual_time
+    async def run():
+        async with MemoryServer(Extension(name="stateful", room_kinds=[Stateful])) as server:
+            ann, eve = await server.connect("ann", room="stateful"), await server.connect("eve")
+            await eve.send("join", userId="eve", roomId="stateful", **since)
+            assert [code for code, _ in errors(eve)] == ["room_closed"]
+            await server.advance(1)
+            await ann.send("members")
+            assert ann.expect("members")["members"] == ["ann"]
+
+    run()
+
+
+@on_virtual_time
+async def test_an_answer_that_cannot_be_encoded_is_no_crash_of_the_session():
+    class Bad(Message, frozen=True, tag="bad"):
+        thing: object
+
+    class Broken(Service):
+        @command()
+        def add(self, caller, add: Add) -> Bad:
+            return Bad("half \ud83d" if add.number else object())
+
+    async with MemoryServer(Extension(name="broken", services=[Broken])) as server:
+        ann = await server.connect("ann")
+        for number in (0, 1):
+            await ann.send("add", number=number, id="q")
+            assert errors(ann) == [("internal_failure", "q")]
+            await server.advance(1)
+        assert ann.closing is None
