@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,13 @@ from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import KernelError
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
+from chat_actors.server.origins import may_open
 from chat_actors.server.pages import WELCOME
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
+
+logger = logging.getLogger(__name__)
 
 STOP_WITHIN = 5.0
 """Seconds for the end of the actors once the server has closed its connections."""
@@ -29,6 +33,8 @@ EXTENSIONS = "/extensions"
 
 EXTENSION_BODY_BYTES = 65_536
 """The longest body that an extension is given."""
+
+ORIGIN_REFUSED = "Pages of this origin may not open a socket here; the operator can add it to server.allowed_origins.\n"
 
 ANSWER_WITHIN = 5.0
 """Seconds that a status page waits for its counts."""
@@ -62,6 +68,14 @@ def create_app(
     @app.after_serving
     async def stop() -> None:
         await runtime.stop(within=STOP_WITHIN)
+
+    @app.before_websocket
+    async def refuse_foreign_pages() -> ResponseReturnValue | None:
+        origins, host = websocket.headers.getlist("Origin"), websocket.headers.get("Host")
+        if may_open(origins, host, settings.server.allowed_origins, is_secure=websocket.scheme == "wss"):
+            return None
+        logger.info("a page of %.200r may not open a socket here (server.allowed_origins)", origins)
+        return ORIGIN_REFUSED, 403, {"Content-Type": "text/plain; charset=utf-8"}
 
     @app.websocket("/")
     @app.websocket("/ws")

@@ -11,6 +11,7 @@ import msgspec
 
 from chat_actors.chat import Limits
 from chat_actors.chat.fan_out import BLOCK_BYTES
+from chat_actors.server.origins import is_origin
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How many reverse proxies in front of it add to `X-Forwarded-For`."""
 
     allowed_origins: tuple[str, ...] = ()
-    """Origins of web pages, besides its own, that may open a socket."""
+    """Origins of web pages, besides its own, that may open a socket, as in `https://example.org`."""
 
     extensions: tuple[str, ...] = ()
     """What is switched on: names of installed extensions, or `module:thing`."""
@@ -110,6 +111,10 @@ _RULES: Mapping[str, _Rule] = {
     "server.keyfile": _Rule(_is_file_or_empty, "name a file that exists"),
     "server.drain_seconds": _Rule(lambda value: 0 < value < math.inf, "be more than 0"),
     "server.trusted_proxies": _Rule(lambda value: value >= 0, "be 0 or more"),
+    "server.allowed_origins": _Rule(
+        lambda value: all(map(is_origin, value)),
+        "be origins, each with its scheme and without a path: https://example.org",
+    ),
     "data.dir": _Rule(bool, "name a folder"),
     "data.keep_messages": _Rule(lambda value: value >= 0, "be 0 (all) or more"),
     "data.keep_days": _Rule(lambda value: 0 <= value < math.inf, "be 0 (for ever) or more"),
@@ -124,7 +129,6 @@ _RULES: Mapping[str, _Rule] = {
 
 _NOT_YET: Mapping[str, _Rule] = {
     "server.workers": _Rule(lambda value: value == 1, "be 1: several processes are not available in this version"),
-    "server.allowed_origins": _Rule(lambda value: not value, "be empty: it is not available in this version"),
     "data.nats": _Rule(lambda value: not value, "be empty: clusters are not available in this version"),
 }
 """What this version accepts of settings that it has but does not carry out yet. A row goes when its feature comes."""

@@ -41,7 +41,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path):
         ({"CHAT_ACTORS_SERVER__BIND": "nowhere"}, "must be host:port"),
         ({"CHAT_ACTORS_SERVER__CERTFILE": "/no/such/file"}, "must name a file that exists"),
         ({"CHAT_ACTORS_SERVER__WORKERS": "2"}, "not available in this version"),
-        ({"CHAT_ACTORS_SERVER__ALLOWED_ORIGINS": "https://a.example"}, "not available in this version"),
+        ({"CHAT_ACTORS_SERVER__ALLOWED_ORIGINS": "a.example"}, "must be origins, each with its scheme"),
         ({"CHAT_ACTORS_DATA__DURABILITY": "tape"}, "must be one of"),
         ({"CHAT_ACTORS_DATA__KEEP_MESSAGES": "-1"}, "must be 0 (all) or more"),
         ({"CHAT_ACTORS_DATA__KEEP_DAYS": "inf"}, "must be 0 (for ever) or more"),

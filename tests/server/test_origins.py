@@ -1,0 +1,80 @@
+import pytest
+
+from chat_actors.chat import Storage
+from chat_actors.server.app import create_app
+from chat_actors.server.origins import is_origin, may_open
+from chat_actors.server.settings import ServerSettings, Settings
+from chat_actors.storage import MemoryAccounts
+from tests.conformance.conftest import OPENERS
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+
+PARTNER = "https://partner.example"
+
+
+def fail_test(error):
+    raise AssertionError("the actor system failed") from error
+
+
+@pytest.mark.parametrize(
+    ("origins", "host", "is_secure", "expected"),
+    [
+        ([], "chat.example", True, True),
+        (["https://chat.example"], "chat.example", True, True),
+        (["https://chat.example"], "chat.example:443", True, True),
+        (["https://CHAT.example"], "chat.EXAMPLE", True, True),
+        (["http://127.0.0.1:8080"], "127.0.0.1:8080", False, True),
+        (["http://[::1]:8080"], "[::1]:8080", False, True),
+        (["http://[::1]"], "[::1]", False, True),
+        (["https://chat.example"], "chat.example", False, True),
+        ([PARTNER], "chat.example", True, True),
+        (["HTTPS://Partner.example"], "chat.example", True, True),
+        ([PARTNER], None, True, True),
+        (["http://chat.example"], "chat.example", True, False),
+        (["http://partner.example"], "chat.example", True, False),
+        (["https://partner.example.evil"], "chat.example", True, False),
+        (["https://chat.example:8443"], "chat.example", True, False),
+        (["https://chat.example"], "chat.example:8443", True, False),
+        (["https://chat.example.evil.example"], "chat.example", True, False),
+        (["https://evil.example"], "chat.example", False, False),
+        (["https://evil.example@chat.example"], "chat.example", True, False),
+        (["https://chat.example/x"], "chat.example", True, False),
+        (["https://chat.example", "https://chat.example"], "chat.example", True, False),
+        (["https://chat.example, https://evil.example"], "chat.example", True, False),
+        (["null"], "chat.example", True, False),
+        ([""], "", False, False),
+        (["https://chat.example"], None, True, False),
+        (["chrome-extension://abcdef"], "abcdef", True, False),
+    ],
+)
+def test_a_page_may_open_a_socket_to_its_own_host_and_where_it_is_allowed(origins, host, is_secure, expected):
+    assert may_open(origins, host, (PARTNER,), is_secure=is_secure) is expected
+
+
+@pytest.mark.parametrize("text", ["example.org", "https://", "https://example.org/", "https://a b", "*", "null"])
+def test_what_is_no_origin_is_no_setting(text):
+    assert not is_origin(text)
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+@pytest.mark.parametrize("path", ["/", "/ws"])
+async def test_a_foreign_page_is_refused_before_the_upgrade(protocol, path):
+    settings = Settings(server=ServerSettings(allowed_origins=(PARTNER,)))
+    async with LiveServer(create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))) as server:
+
+        async def status_for(*origins):
+            peer = await OPENERS[protocol](server.port, path, [("origin", origin) for origin in origins])
+            try:
+                return peer.status
+            finally:
+                await peer.aclose()
+
+        opened = 101 if protocol == "http1" else 200
+        assert await status_for() == opened
+        assert await status_for("http://localhost") == opened
+        assert await status_for(PARTNER) == opened
+        assert await status_for("https://evil.example") == 403
+        assert await status_for("http://127.0.0.1:1") == 403
+        assert await status_for("null") == 403
+        assert await status_for(PARTNER, PARTNER) == 403
