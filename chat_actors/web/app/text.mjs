@@ -1,0 +1,77 @@
+/** What people wrote, as nodes: never as HTML. */
+
+const LINK = /\bhttps?:\/\/[^\s<>"'`\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/giu;
+
+/** What ends a sentence rather than a link. */
+const TRAILING = /[.,;:!?)\]}]+$/;
+
+/**
+ * The text, with its links to be followed. A link opens a page that does not learn where it was followed.
+ *
+ * @param {string} text
+ * @returns {Node[]}
+ */
+export function linked(text) {
+  const nodes = [];
+  let end = 0;
+  for (const match of text.matchAll(LINK)) {
+    const address = withoutTrailing(match[0]);
+    const url = URL.parse?.(address) ?? parsed(address);
+    if (url === null) continue;
+    nodes.push(document.createTextNode(text.slice(end, match.index)), link(address, url));
+    end = match.index + address.length;
+  }
+  nodes.push(document.createTextNode(text.slice(end)));
+  return nodes;
+}
+
+/**
+ * @param {string} address as it was written
+ * @param {URL} url
+ */
+function link(address, url) {
+  const anchor = document.createElement("a");
+  anchor.href = url.href;
+  anchor.target = "_blank";
+  anchor.rel = "noopener noreferrer nofollow";
+  anchor.dir = "ltr";
+  // A name that looks like another one is shown as what it is: "аpple.com" with a Cyrillic а is xn--pple-43d.com.
+  anchor.textContent = /^[\x21-\x7e]+$/.test(address.split("/")[2] ?? "") ? address : `${address} (${url.host})`;
+  return anchor;
+}
+
+/** Brackets that were opened in it belong to it. @param {string} address */
+function withoutTrailing(address) {
+  const stripped = address.replace(TRAILING, "");
+  return address.startsWith(`${stripped})`) && stripped.includes("(") ? `${stripped})` : stripped;
+}
+
+/** @param {string} address */
+function parsed(address) {
+  try {
+    return new URL(address);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * An element with its class and its contents.
+ *
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {...(Node | string)} contents
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function element(tag, className, ...contents) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...contents);
+  return made;
+}
+
+/** Somebody's name, which must not change the direction of what stands around it. @param {string} name */
+export function bdi(name) {
+  return element("bdi", "", name);
+}

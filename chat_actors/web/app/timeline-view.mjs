@@ -1,0 +1,216 @@
+/** A timeline on the screen: of however many rows, a few hundred elements around where one looks. */
+
+import { bdi, element, linked } from "./text.mjs";
+
+/** Elements at most. */
+const WINDOW = 300;
+
+/** Rows by which the window moves. */
+const STEP = 100;
+
+/** Pixels from an end at which more is drawn. */
+const NEAR = 800;
+
+/** Pixels from the bottom at which one still looks at what comes. */
+const AT_BOTTOM = 40;
+
+/** Milliseconds within which messages of one person stand under one name. */
+const TOGETHER = 5 * 60_000;
+
+/**
+ * @typedef {import("./open-room.mjs").OpenRoom} OpenRoom
+ * @typedef {import("./timeline.mjs").Row} Row
+ * @typedef {import("./timeline.mjs").MessageRow} MessageRow
+ */
+
+export class TimelineView {
+  /** Whether what comes is seen at once. */
+  isAtBottom = true;
+  #box;
+  #onScrolled;
+  /** @type {OpenRoom | null} */
+  #room = null;
+  /** The key of the first row in the window, or null while it follows the end. @type {Row | null} */
+  #top = null;
+  /** @type {Map<string, HTMLElement>} */
+  #drawn = new Map();
+  #time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  #day = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
+  #moment = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+
+  /**
+   * @param {HTMLElement} box
+   * @param {() => void} onScrolled
+   */
+  constructor(box, onScrolled) {
+    this.#box = box;
+    this.#onScrolled = onScrolled;
+    box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.isAtBottom && this.#toBottom()).observe(box);
+  }
+
+  /** Show another room. @param {OpenRoom} room */
+  show(room) {
+    this.#room = room;
+    this.#top = null;
+    this.#drawn.clear();
+    this.#box.replaceChildren();
+    this.isAtBottom = true;
+    this.draw();
+  }
+
+  /** Go to the newest message. */
+  toNewest() {
+    this.#top = null;
+    this.isAtBottom = true;
+    this.draw();
+  }
+
+  /** Draw what has changed. What one looks at stays where it is. */
+  draw() {
+    if (this.#room === null) return;
+    const anchor = this.isAtBottom ? null : this.#firstVisible();
+    const rows = this.#room.timeline.rows;
+    const start = this.#start(rows);
+    const slice = rows.slice(start, start + WINDOW);
+    /** @type {Map<string, HTMLElement>} */
+    const drawn = new Map();
+    slice.forEach((row, index) => {
+      const before = rows[start + index - 1];
+      const startsDay = row.kind === "message" && !isSameDay(before, row);
+      const isFirst = row.kind === "message" && (startsDay || !isTogether(before, row));
+      const key = `${row.key} ${row.version} ${startsDay} ${isFirst}`;
+      drawn.set(key, this.#drawn.get(key) ?? this.#element(row, startsDay, isFirst));
+    });
+    for (const [key, old] of this.#drawn) if (!drawn.has(key)) old.remove();
+    let next = this.#box.firstChild;
+    for (const one of drawn.values()) {
+      if (one === next) next = next.nextSibling;
+      else this.#box.insertBefore(one, next);
+    }
+    this.#drawn = drawn;
+    if (this.isAtBottom) this.#toBottom();
+    else if (anchor !== null) this.#keep(anchor);
+    if (start === 0 && this.#box.scrollTop < NEAR) this.#readOlder();
+  }
+
+  /** @param {Row[]} rows */
+  #start(rows) {
+    const last = Math.max(0, rows.length - WINDOW);
+    if (this.#top === null || this.isAtBottom) return last;
+    const at = rows.indexOf(this.#top);
+    return at < 0 ? last : Math.min(at, last);
+  }
+
+  #scrolled() {
+    if (this.#room === null) return;
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const rows = this.#room.timeline.rows;
+    const start = this.#start(rows);
+    const toBottom = scrollHeight - clientHeight - scrollTop;
+    this.isAtBottom = toBottom < AT_BOTTOM && start + WINDOW >= rows.length;
+    let wanted = start;
+    if (scrollTop < NEAR) wanted = Math.max(0, start - STEP);
+    else if (toBottom < NEAR) wanted = Math.min(Math.max(0, rows.length - WINDOW), start + STEP);
+    const hasMoved = wanted !== start;
+    this.#top = this.isAtBottom ? null : (rows[wanted] ?? null);
+    if (hasMoved) this.draw();
+    else if (start === 0 && scrollTop < NEAR) this.#readOlder();
+    this.#onScrolled();
+  }
+
+  #readOlder() {
+    if (this.#room?.hasHistory && this.#room.standing.kind === "inside") void this.#room.readOlder();
+  }
+
+  #toBottom() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  /** The first element that is seen, and how far from the top. */
+  #firstVisible() {
+    const top = this.#box.scrollTop;
+    for (const [key, one] of this.#drawn) {
+      if (one.offsetTop + one.offsetHeight > top) return { row: key.split(" ")[0], offset: one.offsetTop - top };
+    }
+    return null;
+  }
+
+  /** @param {{row: string | undefined, offset: number}} anchor */
+  #keep({ row, offset }) {
+    for (const [key, one] of this.#drawn) {
+      if (key.split(" ")[0] === row) {
+        this.#box.scrollTop = one.offsetTop - offset;
+        return;
+      }
+    }
+  }
+
+  /**
+   * @param {Row} row
+   * @param {boolean} startsDay
+   * @param {boolean} isFirst
+   */
+  #element(row, startsDay, isFirst) {
+    switch (row.kind) {
+      case "message": {
+        const shown = this.#message(row, isFirst);
+        return startsDay ? element("div", "", element("p", "day", this.#day.format(row.time)), shown) : shown;
+      }
+      case "problem":
+        return element("p", "notice problem", row.text);
+      case "unread":
+        return element("p", "unread-line", row.text);
+      default:
+        return element("p", "notice", row.text);
+    }
+  }
+
+  /**
+   * @param {MessageRow} row
+   * @param {boolean} isFirst of its author's
+   */
+  #message(row, isFirst) {
+    const author = element("span", isFirst ? "author" : "author unseen", bdi(row.userId));
+    author.style.setProperty("--hue", String(hue(row.userId)));
+    const time = element("time", isFirst ? "" : "unseen", this.#time.format(row.time));
+    time.dateTime = row.time.toISOString();
+    time.title = this.#moment.format(row.time);
+    const content = element("div", "content", ...linked(row.content));
+    content.dir = "auto";
+    const shown = element("article", `message ${row.fate}${isFirst ? " first" : ""}`, author, time, content);
+    if (row.fate === "sending") shown.append(element("p", "fate", "Sending…"));
+    if (row.fate === "failed") shown.append(this.#failure(row));
+    return shown;
+  }
+
+  /** @param {MessageRow} row */
+  #failure(row) {
+    const again = element("button", "", "Try again");
+    again.addEventListener("click", () => void this.#room?.sayAgain(row));
+    const discard = element("button", "", "Discard");
+    discard.addEventListener("click", () => this.#room?.timeline.discard(row));
+    return element("div", "fate", element("span", "", `Not sent: ${row.problem}`), again, discard);
+  }
+}
+
+/** @param {Row | undefined} before @param {MessageRow} row */
+function isSameDay(before, row) {
+  return before?.kind === "message" ? before.time.toDateString() === row.time.toDateString() : before !== undefined;
+}
+
+/** @param {Row | undefined} before @param {MessageRow} row */
+function isTogether(before, row) {
+  return (
+    before?.kind === "message" &&
+    before.userId === row.userId &&
+    row.time.getTime() - before.time.getTime() < TOGETHER
+  );
+}
+
+/** A colour of each name's own, in degrees. @param {string} name */
+function hue(name) {
+  let sum = 0;
+  for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 360;
+  return sum;
+}

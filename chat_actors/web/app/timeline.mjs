@@ -1,0 +1,191 @@
+/** What there is to see of a room, row by row. Pure: it draws nothing. */
+
+/** Rows that are kept in memory. What is older is read from the server's history when one scrolls there. */
+const MOST_ROWS = 20_000;
+
+/** Names in one line of who came and went. */
+const MOST_NAMES = 8;
+
+/**
+ * @typedef {object} MessageRow
+ * @property {"message"} kind
+ * @property {string} key
+ * @property {number} version
+ * @property {number | null} seq null while it has not been stored
+ * @property {string} userId
+ * @property {string} content
+ * @property {Date} time
+ * @property {"sent" | "sending" | "failed"} fate
+ * @property {string} problem why it has failed
+ *
+ * @typedef {{kind: "notice" | "problem" | "unread", key: string, version: number, text: string}} NoticeRow
+ * @typedef {{kind: "presence", key: string, version: number, came: string[], more: number, text: string}} PresenceRow
+ * @typedef {MessageRow | NoticeRow | PresenceRow} Row
+ *
+ * @typedef {{userId: string, content: string, timestamp: string, seq: number}} ChatMessage
+ */
+
+export class Timeline {
+  /** Oldest first. @type {Row[]} */
+  rows = [];
+  /** Whether the server has older messages than the first row. */
+  hasOlder = true;
+  /** @type {Map<number, MessageRow>} */
+  #bySeq = new Map();
+  #nextKey = 0;
+  #onChange;
+
+  /** @param {() => void} onChange */
+  constructor(onChange) {
+    this.#onChange = onChange;
+  }
+
+  /** The number of the oldest message, or null. */
+  get first() {
+    for (const row of this.rows) if (row.kind === "message" && row.seq !== null) return row.seq;
+    return null;
+  }
+
+  /** Whether no more can be held. */
+  get isFull() {
+    return this.rows.length >= MOST_ROWS;
+  }
+
+  /** A message has come. @param {ChatMessage} message */
+  add(message) {
+    if (this.#bySeq.has(message.seq)) return; // one's own, which was `accepted` first
+    this.#append(this.#messageRow(message));
+    if (this.rows.length > MOST_ROWS) {
+      for (const row of this.rows.splice(0, this.rows.length - MOST_ROWS)) {
+        if (row.kind === "message" && row.seq !== null) this.#bySeq.delete(row.seq);
+      }
+      this.hasOlder = true;
+    }
+  }
+
+  /**
+   * A page of history, oldest first, from before the first row.
+   *
+   * @param {ChatMessage[]} messages
+   * @param {boolean} hasOlder
+   */
+  prepend(messages, hasOlder) {
+    this.rows.unshift(...messages.filter(({ seq }) => !this.#bySeq.has(seq)).map((one) => this.#messageRow(one)));
+    this.hasOlder = hasOlder;
+    this.#onChange();
+  }
+
+  /** One says something. @param {string} userId @param {string} content @param {Date} time */
+  send(userId, content, time) {
+    const row = this.#message(null, userId, content, time, "sending");
+    this.#append(row);
+    return row;
+  }
+
+  /**
+   * It is stored. Its place is that of its number: the last, but for what others said in between.
+   *
+   * @param {MessageRow} row
+   * @param {number} seq
+   * @param {string} timestamp
+   */
+  accepted(row, seq, timestamp) {
+    this.#remove(row);
+    const known = this.#bySeq.get(seq);
+    if (known === undefined) {
+      Object.assign(row, { seq, time: new Date(timestamp), fate: "sent", problem: "", version: row.version + 1 });
+      this.#bySeq.set(seq, row);
+      let at = this.rows.length;
+      while (at > 0 && this.#isAfter(this.rows[at - 1], seq)) at -= 1;
+      this.rows.splice(at, 0, row);
+    }
+    this.#onChange();
+  }
+
+  /** @param {MessageRow} row @param {string} problem */
+  failed(row, problem) {
+    Object.assign(row, { fate: "failed", problem, version: row.version + 1 });
+    this.#onChange();
+  }
+
+  /** It is given up. @param {MessageRow} row */
+  discard(row) {
+    this.#remove(row);
+    this.#onChange();
+  }
+
+  /** @param {string} text @param {"notice" | "problem"} kind */
+  notice(text, kind = "notice") {
+    this.#append({ kind, key: this.#key(), version: 0, text });
+  }
+
+  /** Somebody came or went: one line for all who do, until somebody speaks. @param {string} text */
+  presence(text) {
+    const last = this.rows.at(-1);
+    if (last?.kind !== "presence") {
+      this.#append({ kind: "presence", key: this.#key(), version: 0, came: [text], more: 0, text });
+      return;
+    }
+    if (last.came.length < MOST_NAMES) last.came.push(text);
+    else last.more += 1;
+    last.text = last.came.join(" · ") + (last.more > 0 ? ` · and ${last.more} more` : "");
+    last.version += 1;
+    this.#onChange();
+  }
+
+  /** Mark where one has read up to: before the first message after that number, if there is one. @param {number} seq */
+  markUnread(seq) {
+    this.rows = this.rows.filter(({ kind }) => kind !== "unread");
+    const at = this.rows.findIndex((row) => row.kind === "message" && row.seq !== null && row.seq > seq);
+    if (at > 0) this.rows.splice(at, 0, { kind: "unread", key: this.#key(), version: 0, text: "New messages" });
+    this.#onChange();
+  }
+
+  /** @param {Row} row @param {number} seq */
+  #isAfter(row, seq) {
+    return row.kind === "message" && (row.seq === null || row.seq > seq);
+  }
+
+  /** @param {ChatMessage} message */
+  #messageRow({ seq, userId, content, timestamp }) {
+    const row = this.#message(seq, userId, content, new Date(timestamp), "sent");
+    this.#bySeq.set(seq, row);
+    return row;
+  }
+
+  /**
+   * @param {number | null} seq
+   * @param {string} userId
+   * @param {string} content
+   * @param {Date} time
+   * @param {MessageRow["fate"]} fate
+   * @returns {MessageRow}
+   */
+  #message(seq, userId, content, time, fate) {
+    return { kind: "message", key: this.#key(), version: 0, seq, userId, content, time, fate, problem: "" };
+  }
+
+  /** Before what has not been stored yet. @param {Row} row */
+  #append(row) {
+    let at = this.rows.length;
+    if (row.kind !== "message" || row.seq !== null) while (at > 0 && this.#isUnsent(this.rows[at - 1])) at -= 1;
+    this.rows.splice(at, 0, row);
+    this.#onChange();
+  }
+
+  /** @param {Row} row */
+  #isUnsent(row) {
+    return row.kind === "message" && row.seq === null;
+  }
+
+  /** @param {Row} row */
+  #remove(row) {
+    const at = this.rows.lastIndexOf(row);
+    if (at >= 0) this.rows.splice(at, 1);
+  }
+
+  #key() {
+    this.#nextKey += 1;
+    return String(this.#nextKey);
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * A client for chat_actors, for browsers and for Node 20 and later. No dependencies.
+ *
+ *     import { connect, Identity } from "./chat-client.mjs";
+ *
+ *     const identity = await Identity.create("alice");
+ *     const chat = connect("wss://chat.example", identity);
+ *     const room = await chat.join("lobby");
+ *     await room.say("Hello!");
+ *     for await (const event of room) {
+ *       if (event.type === "chat_message") console.log(event.userId, event.content);
+ *     }
+ *
+ * @module
+ */
+
+export { Backoff } from "./backoff.mjs";
+export { Chat, connect } from "./chat.mjs";
+export { Conversation } from "./conversation.mjs";
+export { decryptKey, encryptKey, WrongPassphrase } from "./encrypted-key.mjs";
+export { ConnectionLost, NotSent, Refused, TooMuchUnsent } from "./errors.mjs";
+export { exportKey, Identity } from "./identity.mjs";
+export { Room } from "./room.mjs";

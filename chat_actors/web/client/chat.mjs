@@ -1,0 +1,92 @@
+/** The way to a server: one line in a user's own program. */
+
+import { Backoff } from "./backoff.mjs";
+import { Room } from "./room.mjs";
+
+/** @typedef {import("./identity.mjs").Identity} Identity */
+
+/**
+ * A user at a server. Each room has a connection of its own, since the server lets one be in one room on each.
+ */
+export class Chat {
+  #url;
+  #identity;
+  #random;
+  /** @type {Set<Room>} */
+  #rooms = new Set();
+
+  /**
+   * @param {string} url
+   * @param {Identity} identity
+   * @param {{random?: () => number}} [options]
+   */
+  constructor(url, identity, { random = Math.random } = {}) {
+    this.#url = websocketUrl(url);
+    this.#identity = identity;
+    this.#random = random;
+  }
+
+  /**
+   * Go into a room, and stay there whatever happens to the connection. A user that the server does not know is
+   * registered. Its first event is `entered`; whoever may not go in hears `Refused` there.
+   *
+   * @param {string} roomId
+   */
+  room(roomId) {
+    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random));
+    this.#rooms.add(room);
+    return room;
+  }
+
+  /**
+   * As `room`, once one is inside. Throws `Refused`, `ConnectionLost`.
+   *
+   * @param {string} roomId
+   */
+  async join(roomId) {
+    const room = this.room(roomId);
+    let event;
+    do event = await room.receive();
+    while (event !== null && event.type !== "entered");
+    return room;
+  }
+
+  /** Leave a room. @param {Room} room */
+  leave(room) {
+    this.#rooms.delete(room);
+    room.leave();
+  }
+
+  /** Where a connection is waited for, try at once: the network may be back. */
+  hurry() {
+    for (const room of this.#rooms) room.hurry();
+  }
+
+  /** Leave all rooms. */
+  close() {
+    for (const room of this.#rooms) this.leave(room);
+  }
+}
+
+/**
+ * A user at a server; nothing is sent until a room is asked for.
+ *
+ * @param {string} url `https://chat.example` or `wss://chat.example/ws`
+ * @param {Identity} identity
+ * @param {{random?: () => number}} [options]
+ */
+export function connect(url, identity, options) {
+  return new Chat(url, identity, options);
+}
+
+/**
+ * The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`.
+ *
+ * @param {string} url
+ */
+export function websocketUrl(url) {
+  const parts = new URL(url);
+  parts.protocol = parts.protocol.replace(/^http/, "ws");
+  if (parts.pathname === "/") parts.pathname = "/ws";
+  return parts.href;
+}

@@ -1,0 +1,43 @@
+/** Bytes as text: base64 and PEM. */
+
+/** @param {Uint8Array} bytes */
+export function toBase64(bytes) {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+/**
+ * @param {string} text
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function fromBase64(text) {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}
+
+/**
+ * RFC 7468.
+ *
+ * @param {string} label
+ * @param {Uint8Array} bytes
+ */
+export function toPem(label, bytes) {
+  const lines = toBase64(bytes).match(/.{1,64}/g) ?? [];
+  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
+}
+
+/**
+ * The first block of this label, or null. What stands outside of it is ignored, as RFC 7468 has it.
+ *
+ * @param {string} label
+ * @param {string} pem
+ */
+export function fromPem(label, pem) {
+  const match = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`).exec(pem);
+  if (match === null) return null;
+  try {
+    return fromBase64(match[1].replace(/\s/g, ""));
+  } catch {
+    return null; // no base64
+  }
+}
