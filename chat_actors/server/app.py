@@ -16,7 +16,7 @@ from chat_actors.kernel import KernelError
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
 from chat_actors.server.origins import may_open
-from chat_actors.server.pages import WELCOME
+from chat_actors.server.pages import HEADERS, START, Page, load_pages
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 STOP_WITHIN = 5.0
 """Seconds for the end of the actors once the server has closed its connections."""
-
-HTML_HEADERS = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": "default-src 'none'"}
 
 EXTENSIONS = "/extensions"
 """Below this are the endpoints of extensions."""
@@ -60,6 +58,7 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = EXTENSION_BODY_BYTES
     runtime = Runtime(settings, on_failure=on_failure, storage=storage, room=room, session=session)
     app.extensions["chat_actors"] = runtime
+    pages = load_pages()
 
     @app.before_serving
     async def start() -> None:
@@ -93,12 +92,18 @@ def create_app(
     @app.get("/")
     async def status() -> ResponseReturnValue:
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return WELCOME, HTML_HEADERS
-        return {
+            return await _send(pages[START])
+        counts = {
             "status": "ok",
             "clients": await runtime.chat.gate.ask(CountSessions(), timeout=ANSWER_WITHIN),
             "rooms": await runtime.chat.directory.ask(CountRooms(), timeout=ANSWER_WITHIN),
         }
+        return counts, {"Vary": "Accept", "Cache-Control": "no-store"}
+
+    @app.get("/web/<path:name>")
+    async def web(name: str) -> ResponseReturnValue:
+        page = pages.get(name)
+        return ("", 404) if page is None else await _send(page)
 
     @app.get("/healthz")
     async def health() -> ResponseReturnValue:
@@ -110,6 +115,13 @@ def create_app(
 
     _route_extensions(app, runtime)
     return app
+
+
+async def _send(page: Page) -> Response:
+    response = Response(page.body, content_type=page.content_type, headers=dict(HEADERS))
+    response.headers["Vary"] = "Accept"
+    response.set_etag(page.etag)
+    return await response.make_conditional(request)
 
 
 def _route_extensions(app: Quart, runtime: Runtime) -> None:

@@ -1,10 +1,68 @@
-"""What a browser is shown."""
+"""The browser client's files, as they are served."""
 
-WELCOME = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>chat_actors</title>
-<h1>chat_actors</h1>
-<p>This is a chat server; it speaks over WebSocket. To talk, in a terminal:</p>
-<pre>chat-actors chat --as YOUR_NAME --room lobby --url THIS_ADDRESS</pre>
-"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+WEB = Path(__file__).parent.parent / "web"
+
+START = "index.html"
+
+_TYPES: Mapping[str, str] = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""Written down, since what Python's `mimetypes` says depends on the machine's own tables."""
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+"""No script but our own files, and no way to make one of a text: the key in the browser is as safe as its page."""
+
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": _POLICY,
+    "Cache-Control": "no-cache",  # asked for each time, and answered with 304: a new server's page is a new page
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One file: its bytes, what they are, and a name for this version of them."""
+
+    body: bytes
+    content_type: str
+    etag: str
+
+
+def load_pages() -> Mapping[str, Page]:
+    """All files of the browser client, by their paths below its folder: about 70 kB."""
+    return {
+        path.relative_to(WEB).as_posix(): _page(path)
+        for path in sorted(WEB.rglob("*"))
+        if path.is_file() and path.suffix in _TYPES
+    }
+
+
+def _page(path: Path) -> Page:
+    body = path.read_bytes()
+    return Page(body, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])

@@ -75,10 +75,11 @@ export class TimelineView {
     const slice = rows.slice(start, start + WINDOW);
     /** @type {Map<string, HTMLElement>} */
     const drawn = new Map();
+    let said = lastMessage(rows, start);
     slice.forEach((row, index) => {
-      const before = rows[start + index - 1];
-      const startsDay = row.kind === "message" && !isSameDay(before, row);
-      const isFirst = row.kind === "message" && (startsDay || !isTogether(before, row));
+      const startsDay = row.kind === "message" && said?.time.toDateString() !== row.time.toDateString();
+      const isFirst = row.kind === "message" && (startsDay || !isTogether(rows[start + index - 1], row));
+      if (row.kind === "message") said = row;
       const key = `${row.key} ${row.version} ${startsDay} ${isFirst}`;
       drawn.set(key, this.#drawn.get(key) ?? this.#element(row, startsDay, isFirst));
     });
@@ -194,9 +195,13 @@ export class TimelineView {
   }
 }
 
-/** @param {Row | undefined} before @param {MessageRow} row */
-function isSameDay(before, row) {
-  return before?.kind === "message" ? before.time.toDateString() === row.time.toDateString() : before !== undefined;
+/** The last message before a place. @param {Row[]} rows @param {number} at */
+function lastMessage(rows, at) {
+  for (let index = at - 1; index >= 0; index -= 1) {
+    const row = rows[index];
+    if (row?.kind === "message") return row;
+  }
+  return undefined;
 }
 
 /** @param {Row | undefined} before @param {MessageRow} row */

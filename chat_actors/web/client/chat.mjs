@@ -1,6 +1,7 @@
 /** The way to a server: one line in a user's own program. */
 
 import { Backoff } from "./backoff.mjs";
+import { ConnectionLost } from "./errors.mjs";
 import { Room } from "./room.mjs";
 
 /** @typedef {import("./identity.mjs").Identity} Identity */
@@ -24,6 +25,20 @@ export class Chat {
     this.#url = websocketUrl(url);
     this.#identity = identity;
     this.#random = random;
+  }
+
+  /**
+   * See once whether the server lets the user in; a user that it does not know is registered.
+   * Throws `Refused`, `ConnectionLost`.
+   */
+  async logIn() {
+    const line = new Room(this.#url, this.#identity, null, new Backoff(this.#random));
+    try {
+      const event = await line.receive();
+      if (event?.type === "reconnecting") throw new ConnectionLost(event.why);
+    } finally {
+      line.leave();
+    }
   }
 
   /**

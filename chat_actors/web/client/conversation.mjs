@@ -75,7 +75,7 @@ export class Conversation {
   /**
    * @param {string} userId
    * @param {string} publicPem
-   * @param {string} roomId
+   * @param {string | null} roomId null: only log in
    * @param {() => string} newId ids that no other client of this user ever used, of at most 64 characters
    */
   constructor(userId, publicPem, roomId, newId) {
@@ -235,6 +235,10 @@ export class Conversation {
         this.#send({ type: "get_challenge" });
         break;
       case "authenticated":
+        if (this.#roomId === null) {
+          this.#step = "inside";
+          return [{ type: "entered", seq: 0 }];
+        }
         this.#step = "joining";
         this.#joinId = this.#newId();
         this.#send({

@@ -57,11 +57,11 @@ export class Room {
   /**
    * @param {string} url of the WebSocket
    * @param {Identity} identity
-   * @param {string} roomId
+   * @param {string | null} roomId null: only log in
    * @param {Backoff} backoff
    */
   constructor(url, identity, roomId, backoff) {
-    this.id = roomId;
+    this.id = roomId ?? "";
     this.#url = url;
     this.#identity = identity;
     this.#conversation = new Conversation(identity.userId, identity.publicPem, roomId, () => crypto.randomUUID());

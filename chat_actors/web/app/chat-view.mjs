@@ -1,0 +1,243 @@
+/** The chat on the screen: rooms, people, the state of the connection, and what one types. */
+
+import { bdi, element } from "./text.mjs";
+import { TimelineView } from "./timeline-view.mjs";
+import { onSubmit } from "./welcome.mjs";
+
+/** Names that are listed; of more, only how many. */
+const MOST_PEOPLE = 500;
+
+/** What the server takes for the name of a room. */
+const ROOM = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
+
+/**
+ * @typedef {import("./notices.mjs").Notices} Notices
+ * @typedef {import("./open-room.mjs").OpenRoom} OpenRoom
+ * @typedef {import("./rooms.mjs").Rooms} Rooms
+ */
+
+/** @param {string} id @returns {any} */
+const at = (id) => document.getElementById(id);
+
+export class ChatView {
+  #notices;
+  /** @type {Rooms} */
+  #rooms;
+  /** @type {TimelineView} */
+  #timeline;
+  /** @type {OpenRoom | null} */
+  #shown = null;
+  #isDrawAhead = false;
+  /** What was typed and not sent. @type {WeakMap<OpenRoom, string>} */
+  #drafts = new WeakMap();
+
+  /**
+   * @param {Rooms} rooms
+   * @param {Notices} notices
+   */
+  constructor(rooms, notices) {
+    this.#rooms = rooms;
+    this.#notices = notices;
+    this.#timeline = new TimelineView(at("timeline"), () => this.#seen());
+    this.#listen();
+  }
+
+  /** @param {string} userId */
+  show(userId) {
+    at("own-name").textContent = userId;
+    at("chat").hidden = false;
+    at("message").focus();
+    setInterval(() => this.#drawStatus(), 1000);
+  }
+
+  /** Whether what comes into a room now is seen by somebody. @param {OpenRoom} room */
+  isRead(room) {
+    return room === this.#shown && this.#timeline.isAtBottom && document.visibilityState === "visible";
+  }
+
+  /** Something has changed: draw it with the next picture. */
+  changed() {
+    this.#notices.setTitle(this.#rooms.current?.id ?? null, this.#rooms.unread);
+    if (this.#isDrawAhead) return;
+    this.#isDrawAhead = true;
+    requestAnimationFrame(() => {
+      this.#isDrawAhead = false;
+      this.#draw();
+    });
+  }
+
+  // -- what one does --------------------------------------------------------------------------------------------------
+
+  #listen() {
+    const message = at("message");
+    at("composer").addEventListener("submit", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.#say();
+    });
+    message.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+      // With an input method, Enter chooses a word.
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.#say();
+      }
+    });
+    onSubmit(at("join"), at("join-problem"), async () => {
+      const id = at("join-room").value.trim();
+      if (!ROOM.test(id)) throw new Error("A room has a name of 1 to 128 characters.");
+      this.#rooms.open(id);
+      at("join-room").value = "";
+      this.#closePanes();
+      message.focus();
+    });
+    at("newest").addEventListener("click", () => {
+      this.#timeline.toNewest();
+      this.#seen();
+      message.focus();
+    });
+    at("reconnect").addEventListener("click", () => this.#rooms.current?.hurry());
+    this.#toggle("show-rooms", "rooms-pane");
+    this.#toggle("show-people", "people-pane");
+    document.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("visibilitychange", () => this.#seen());
+  }
+
+  #say() {
+    const room = this.#rooms.current;
+    const text = at("message").value.trim();
+    if (room === null || text === "") return;
+    at("message").value = "";
+    this.#timeline.isAtBottom = true;
+    void room.say(text);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      event.preventDefault();
+      this.#rooms.lookBeyond(event.key === "ArrowUp" ? -1 : 1);
+    } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
+      this.#closePanes();
+      at("message").focus();
+    }
+  }
+
+  /** A pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
+  #toggle(button, pane) {
+    at(button).addEventListener("click", () => {
+      const isShown = at(pane).classList.toggle("shown");
+      at(button).setAttribute("aria-expanded", String(isShown));
+      if (isShown) at(pane).querySelector("button, input")?.focus();
+    });
+  }
+
+  #closePanes() {
+    for (const [button, pane] of [["show-rooms", "rooms-pane"], ["show-people", "people-pane"]]) {
+      at(pane).classList.remove("shown");
+      at(button).setAttribute("aria-expanded", "false");
+    }
+  }
+
+  #seen() {
+    const room = this.#shown;
+    if (room !== null && this.isRead(room) && room.unread > 0) {
+      room.markRead();
+      this.#rooms.keep();
+    }
+    at("newest").hidden = this.#timeline.isAtBottom;
+  }
+
+  // -- what one sees --------------------------------------------------------------------------------------------------
+
+  #draw() {
+    const room = this.#rooms.current;
+    this.#drawRooms();
+    this.#drawStatus();
+    if (room === null) {
+      at("timeline").replaceChildren(element("p", "notice", "No room is open. Open one to talk."));
+      this.#shown = null;
+      return;
+    }
+    if (room === this.#shown) {
+      this.#timeline.draw();
+    } else {
+      if (this.#shown !== null) this.#drafts.set(this.#shown, at("message").value);
+      this.#shown = room;
+      at("message").value = this.#drafts.get(room) ?? "";
+      at("room-title").replaceChildren(bdi(room.id));
+      this.#timeline.show(room);
+    }
+    this.#drawPeople(room);
+    this.#seen();
+  }
+
+  #drawRooms() {
+    const list = at("rooms");
+    const focused = document.activeElement?.closest?.("#rooms li");
+    const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
+    const isOnClose = document.activeElement?.classList.contains("close");
+    list.replaceChildren(...this.#rooms.all.map((room) => this.#roomEntry(room)));
+    if (focusedAt >= 0) list.children[focusedAt]?.querySelector(isOnClose ? ".close" : ".open")?.focus();
+    const badge = at("show-rooms").querySelector(".badge");
+    badge.textContent = String(this.#rooms.unread);
+    badge.hidden = this.#rooms.unread === 0;
+  }
+
+  /** @param {OpenRoom} room */
+  #roomEntry(room) {
+    const isCurrent = room === this.#rooms.current;
+    const open = element("button", "open", bdi(room.id));
+    if (isCurrent) open.setAttribute("aria-current", "true");
+    if (room.unread > 0) {
+      open.append(element("span", "badge", String(room.unread)), element("span", "unseen", " unread"));
+    }
+    open.addEventListener("click", () => {
+      this.#rooms.look(room);
+      this.#closePanes();
+      at("message").focus();
+    });
+    const close = element("button", "close", element("span", "", "×"));
+    close.setAttribute("aria-label", `Leave ${room.id}`);
+    close.addEventListener("click", () => this.#rooms.close(room));
+    return element("li", `${isCurrent ? "current" : ""}${room.unread > 0 ? " unread" : ""}`, open, close);
+  }
+
+  #drawStatus() {
+    const standing = this.#rooms.current?.standing;
+    const [text, isOffline] = described(standing, Date.now());
+    if (at("status").textContent !== text) at("status").textContent = text;
+    at("status").classList.toggle("offline", isOffline);
+    at("reconnect").hidden = standing?.kind !== "waiting";
+  }
+
+  /** @param {OpenRoom} room */
+  #drawPeople(room) {
+    at("people-count").textContent = `(${room.peopleCount})`;
+    const names = [...room.people].sort((one, other) => one.localeCompare(other)).slice(0, MOST_PEOPLE);
+    const entries = names.map((name) => element("li", "", bdi(name)));
+    const more = room.peopleCount - names.length;
+    if (more > 0) entries.push(element("li", "hint", `and ${more} more`));
+    at("people").replaceChildren(...entries);
+  }
+}
+
+/**
+ * @param {import("./open-room.mjs").Standing | undefined} standing
+ * @param {number} now
+ * @returns {[string, boolean]} the text, and whether one is away
+ */
+function described(standing, now) {
+  switch (standing?.kind) {
+    case undefined:
+      return ["", false];
+    case "joining":
+      return ["Connecting…", false];
+    case "inside":
+      return ["Connected", false];
+    case "out":
+      return ["Not in this room", true];
+    case "waiting": {
+      const seconds = Math.ceil((standing.until - now) / 1000);
+      return [seconds > 0 ? `Away: trying again in ${seconds} s` : "Away: connecting…", true];
+    }
+  }
+}

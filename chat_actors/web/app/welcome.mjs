@@ -1,0 +1,113 @@
+/** The way in: a name and one click, or a key file from another device. */
+
+import { connect, exportKey, Identity, Refused } from "../client/chat-client.mjs";
+import { keepIdentity } from "./keyring.mjs";
+
+/** Where one begins who comes without the name of a room. */
+export const FIRST_ROOM = "lobby";
+
+const NAME = /^[A-Za-z0-9_-]{3,32}$/;
+
+const FIRST = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "clever"];
+const SECOND = ["otter", "heron", "fox", "maple", "comet", "finch", "badger", "willow"];
+
+/**
+ * The key as PKCS#8 is there for as long as the page is open after it was made, and nowhere else.
+ *
+ * @typedef {{identity: Identity, key: Uint8Array<ArrayBuffer> | null, keyFile: string | null}} Arrived
+ */
+
+/** @param {string} id @returns {any} */
+const at = (id) => document.getElementById(id);
+
+/**
+ * Show the way in, until somebody is at the server.
+ *
+ * @returns {Promise<Arrived>}
+ */
+export function welcome() {
+  at("welcome").hidden = false;
+  const name = at("name");
+  if (!window.isSecureContext) {
+    at("start-problem").textContent = "A key can only be made on a page that comes by https, or from this very computer.";
+    at("start-button").disabled = true;
+    return new Promise(() => {});
+  }
+  name.value = suggestion();
+  name.focus();
+  name.select();
+  return new Promise((resolve) => {
+    onSubmit(at("start"), at("start-problem"), async () => {
+      checkName(name.value);
+      const { identity, key } = await Identity.createWithKey(name.value);
+      resolve(await arrive({ identity, key, keyFile: null }));
+    });
+    onSubmit(at("import-form"), at("import-problem"), async () => {
+      const keyFile = await at("key-file").files[0].text();
+      const userId = /^The chat key of ([A-Za-z0-9_-]{3,32})$/m.exec(keyFile)?.[1] ?? name.value;
+      checkName(userId);
+      const identity = await Identity.import(userId, keyFile, at("import-passphrase").value);
+      resolve(await arrive({ identity, key: null, keyFile }));
+    });
+  });
+}
+
+/** The file with one's key under a passphrase. @param {Arrived} arrived @param {string} passphrase */
+export async function makeKeyFile({ identity, key }, passphrase) {
+  if (key === null) throw new Error("the key is not to be had any more");
+  return exportKey(identity.userId, key, passphrase);
+}
+
+/**
+ * Log in once, so that a key is only kept if the server takes it.
+ *
+ * @param {Arrived} arrived
+ */
+async function arrive(arrived) {
+  const chat = connect(location.origin, arrived.identity);
+  try {
+    await chat.logIn();
+  } catch (error) {
+    throw error instanceof Refused ? new Error(explained(error, arrived.identity.userId)) : error;
+  }
+  await keepIdentity(arrived.identity, arrived.keyFile);
+  at("welcome").hidden = true;
+  return arrived;
+}
+
+/** @param {Refused} refused @param {string} userId */
+function explained({ code, text }, userId) {
+  return code === "invalid_signature" ? `${userId} is somebody else's name here. Choose another.` : text;
+}
+
+/** @param {string} name */
+function checkName(name) {
+  if (!NAME.test(name)) throw new Error("A name has 3 to 32 letters, digits, _ or -.");
+}
+
+/** A name for who can not think of one. */
+function suggestion() {
+  const [first, second, number] = crypto.getRandomValues(new Uint16Array(3));
+  return `${FIRST[first % FIRST.length]}-${SECOND[second % SECOND.length]}-${number % 100}`;
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement} problem
+ * @param {() => Promise<void>} act
+ */
+export function onSubmit(form, problem, act) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
+    problem.textContent = "";
+    button.disabled = true;
+    try {
+      await act();
+    } catch (error) {
+      problem.textContent = error instanceof Error ? error.message : String(error);
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
