@@ -1,0 +1,74 @@
+"""Somebody at a browser: does what people do, and sees what they see."""
+
+from playwright.sync_api import expect
+
+
+class Person:
+    """One context of the browser. What the page complains of is kept, and must be nothing when they leave."""
+
+    def __init__(self, browser, url, name, *, at="", width=1100, height=700, **options):
+        self.name = name
+        self.context = browser.new_context(
+            viewport={"width": width, "height": height}, ignore_https_errors=True, accept_downloads=True, **options
+        )
+        self.page = self.context.new_page()
+        self.cdp = self.context.new_cdp_session(self.page)
+        self.complaints = []
+        self.websocket_statuses = []
+        self.may_lose_server = False
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.cdp.send("Network.enable")
+        self.cdp.on(
+            "Network.webSocketHandshakeResponseReceived",
+            lambda event: self.websocket_statuses.append(event["response"]["status"]),
+        )
+        self.page.goto(f"{url}/{at}")
+
+    def _heard(self, message):
+        if message.type in {"error", "warning"} and not self.may_lose_server:
+            self.complaints.append(message.text)
+
+    def leave(self):
+        self.context.close()
+        assert self.complaints == []
+
+    def start(self):
+        """Come in under one's name: one click."""
+        self.page.get_by_label("Your name").fill(self.name)
+        self.page.get_by_role("button", name="Start talking").click()
+        return self.is_inside()
+
+    def is_inside(self):
+        expect(self.page.get_by_role("status")).to_have_text("Connected")
+        return self
+
+    def type(self, text):
+        self.page.get_by_label("Message", exact=True).fill(text)
+
+    def say(self, text):
+        self.type(text)
+        self.page.get_by_label("Message", exact=True).press("Enter")
+
+    def open(self, room):
+        self.page.get_by_label("Open a room").fill(room)
+        self.page.get_by_label("Open a room").press("Enter")
+        expect(self.page.locator("#room-title")).to_have_text(room)
+        self.is_inside()
+
+    def look(self, room):
+        self.page.locator("#rooms .open", has_text=room).click()
+
+    @property
+    def messages(self):
+        return self.page.locator(".message .content")
+
+    def sees(self, *texts):
+        """These messages are the last in the room, in this order; and no other has the same text."""
+        for text in texts:
+            expect(self.page.locator(".message.sent .content", has_text=text)).to_have_count(1)
+        shown = self.messages.all_inner_texts()
+        assert shown[-len(texts) :] == list(texts), shown
+
+    def sees_notice(self, text):
+        expect(self.page.locator(".notice", has_text=text)).to_be_visible()

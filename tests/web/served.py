@@ -1,0 +1,134 @@
+"""A real server in a process of its own, at an address that it keeps, and a slow line to it."""
+
+import contextlib
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+STOP_WITHIN = 20
+PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ServedChat:
+    """`chat-actors serve`, which can be killed, started again and stopped."""
+
+    def __init__(self, folder, certificate=None):
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"{'https' if certificate else 'http'}://localhost:{self.port}"
+        self.log = folder / "server.log"
+        self._tls = ("--certfile", certificate[0], "--keyfile", certificate[1]) if certificate else ()
+        self._process = None
+
+    def command(self, *arguments, **options):
+        """Run another command on the same data; the server must not be running."""
+        arguments = (*PROGRAM, *arguments, "--dir", self.folder / "data")
+        return subprocess.run([*map(str, arguments)], check=True, timeout=STOP_WITHIN, capture_output=True, **options)
+
+    def start(self):
+        arguments = ("serve", "--bind", f"localhost:{self.port}", "--dir", self.folder / "data", *self._tls)
+        limits = ("limits.registrations=0", "limits.messages_per_second=0", "limits.rooms_per_minute=0")
+        settings = [part for limit in limits for part in ("--set", limit)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*map(str, (*PROGRAM, *arguments)), *settings],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        for line in self._process.stdout:
+            if b"to stop" in line:
+                return
+        raise AssertionError(f"the server ended: {self.log.read_text()}")
+
+    def kill(self):
+        self._end(signal.SIGKILL)
+
+    def stop(self):
+        if self._process is not None and self._process.poll() is None:
+            self._end(signal.SIGTERM)
+
+    def _end(self, how):
+        self._process.send_signal(how)
+        self._process.wait(STOP_WITHIN)
+        self._process.stdout.close()
+
+
+class SlowLine:
+    """A TCP proxy that holds back what it carries by `delay` seconds each way, and can be cut."""
+
+    def __init__(self, port, delay):
+        self._target = port
+        self._delay = delay
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._sockets = []
+        self._is_cut = False
+        self._thread = threading.Thread(target=self._accept)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.cut()
+        self._thread.join(STOP_WITHIN)
+
+    def cut(self):
+        """End all connections, and let no other through until it is mended."""
+        self._is_cut = True
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def mend(self):
+        self._is_cut = False
+
+    def _accept(self):
+        carriers = []
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                break
+            if self._is_cut:
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [client, server]
+            carriers.append(threading.Thread(target=self._carry, args=(client, server)))
+            carriers[-1].start()
+        self.cut()
+        for one in carriers:
+            one.join(STOP_WITHIN)
+
+    def _carry(self, client, server):
+        held = []  # (when, to whom, what)
+        with client, server, selectors.DefaultSelector() as selector:
+            selector.register(client, selectors.EVENT_READ, server)
+            selector.register(server, selectors.EVENT_READ, client)
+            with contextlib.suppress(OSError):
+                while True:
+                    wait = max(0, held[0][0] - time.monotonic()) if held else None
+                    for key, _ in selector.select(wait):
+                        data = key.fileobj.recv(65536)
+                        if not data:
+                            return
+                        held.append((time.monotonic() + self._delay, key.data, data))
+                    while held and held[0][0] <= time.monotonic():
+                        _, target, data = held.pop(0)
+                        target.sendall(data)

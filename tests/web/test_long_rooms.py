@@ -1,0 +1,76 @@
+"""A room with 10,000 messages is as good to be in as one with ten."""
+
+import json
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+MANY = 10_000
+TASK_WITHIN = 50  # milliseconds, from where a browser calls a task long
+ROUNDS = 3
+
+WATCH = """() => { window.long = [];
+    new PerformanceObserver(list => window.long.push(...list.getEntries().map(one => one.duration)))
+        .observe({ type: "longtask" }); }"""
+
+
+@pytest.fixture
+def full_room(served):
+    """A server with many messages in its lobby."""
+    served.stop()
+    at = "2026-01-01T10:00:00.000Z"
+    lines = [
+        json.dumps({"seq": n, "userId": f"user-{n % 7}", "content": f"message {n}", "timestamp": at})
+        for n in range(1, MANY + 1)
+    ]
+    served.command("import", "lobby", input="\n".join(lines).encode())
+    served.start()
+    return served
+
+
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+def test_typing_and_scrolling_stay_smooth_among_many_messages(full_room, person):
+    alice, bob = person(full_room.url, "alice").start(), person(full_room.url, "bobby").start()
+    timeline = alice.page.locator("#timeline")
+    expect(alice.messages.last).to_have_text(f"message {MANY}")
+    # Up through all of it, by the key that everybody uses.
+    timeline.focus()
+    alice.page.evaluate(WATCH)
+    first = alice.messages.first
+    deadline = time.monotonic() + 40
+    while first.inner_text() != "message 1":
+        assert time.monotonic() < deadline, first.inner_text()
+        alice.page.keyboard.press("Home")
+    scrolling = alice.page.evaluate("window.long")
+    assert alice.page.locator("#timeline > *").count() <= 301
+    # What one reads stays where it is while others talk.
+    bob.say("a new one")
+    expect(alice.page.get_by_role("button", name="Newest messages")).to_be_visible()
+    expect(first).to_have_text("message 1")
+    alice.page.get_by_role("button", name="Newest messages").click()
+    alice.sees("a new one")
+
+    worst = []
+    for _ in range(ROUNDS):  # what else the machine does may hold up one of them, and not what the page does
+        alice.page.evaluate("window.long = []")
+        for number in range(10):
+            alice.page.keyboard.type("typing along ")
+            bob.say(f"while she types {number}")
+        worst.append(max(alice.page.evaluate("window.long"), default=0))
+    print(f"long tasks: while scrolling {scrolling}, at most while typing {worst}")
+    assert min(worst) < TASK_WITHIN, worst
+
+
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+def test_who_scrolls_up_sees_every_message_in_its_order_and_loses_their_place_never(full_room, person):
+    alice = person(full_room.url, "alice").start()
+    expect(alice.messages.last).to_have_text(f"message {MANY}")
+    seen = MANY + 1
+    box = alice.page.locator("#timeline")
+    while seen > MANY - 1000:
+        shown = [int(text.split()[1]) for text in alice.messages.all_inner_texts()]
+        assert shown == list(range(shown[0], shown[-1] + 1))
+        assert shown[-1] >= seen - 1, "some have been jumped over"
+        seen = min(seen, shown[0])
+        box.evaluate("box => { box.scrollBy(0, -600); return new Promise(requestAnimationFrame); }")

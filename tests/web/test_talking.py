@@ -1,0 +1,140 @@
+import re
+
+from playwright.sync_api import expect
+
+from tests.web.served import SlowLine
+
+
+def test_two_people_talk_over_the_protocol_that_was_asked_for(served, protocol, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    alice.say("Hello, Bob!")
+    bob.sees("Hello, Bob!")
+    bob.say("Hello, Alice!")
+    alice.sees("Hello, Bob!", "Hello, Alice!")
+    expect(alice.page.locator("#people li")).to_have_text(["alice", "bobby"])
+    opened = 200 if protocol == "http2" else 101
+    assert set(alice.websocket_statuses) == {opened}
+    protocols = alice.page.evaluate("performance.getEntriesByType('resource').map(one => one.nextHopProtocol)")
+    assert set(protocols) == {"h2" if protocol == "http2" else "http/1.1"}
+
+
+def test_who_comes_back_is_the_same_user_in_the_same_rooms(served, person):
+    alice = person(served.url, "alice").start()
+    alice.say("before")
+    alice.open("garden")
+    alice.say("among flowers")
+    alice.page.reload()
+    alice.is_inside()
+    expect(alice.page.locator("#rooms .open")).to_have_text(["lobby", "garden"])
+    expect(alice.page.locator("#own-name")).to_have_text("alice")
+    alice.sees("among flowers")
+    alice.look("lobby")
+    alice.sees("before")
+
+
+def test_the_address_names_a_room(served, person):
+    alice = person(served.url, "alice", at="#caf%C3%A9").start()
+    expect(alice.page.locator("#room-title")).to_have_text("café")
+
+
+def test_a_server_that_is_killed_comes_back_and_nothing_is_lost_or_doubled(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    alice.may_lose_server = bob.may_lose_server = True
+    alice.say("before")
+    bob.sees("before")
+    served.kill()
+    expect(alice.page.get_by_role("status")).to_contain_text("Away")
+    alice.say("meanwhile 1")
+    alice.say("meanwhile 2")
+    expect(alice.page.locator(".message.sending")).to_have_count(2)
+    served.start()
+    alice.page.get_by_role("button", name="Try now").or_(
+        alice.page.locator("#status", has_text="Connected")
+    ).first.click()
+    bob.sees("before", "meanwhile 1", "meanwhile 2")
+    alice.sees("before", "meanwhile 1", "meanwhile 2")
+    alice.is_inside()
+    bob.is_inside()
+
+
+def test_who_was_away_hears_how_much_they_missed(served, person):
+    with SlowLine(served.port, 0) as line:
+        scheme = served.url.partition(":")[0]
+        alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
+        bob = person(served.url, "bobby").start()
+        bob.say("one")
+        alice.sees("one")
+        alice.may_lose_server = True
+        line.cut()
+        expect(alice.page.get_by_role("status")).to_contain_text("Away")
+        for text in ("two", "three"):
+            bob.say(text)
+        bob.sees("one", "two", "three")
+        line.mend()
+        alice.is_inside()
+        alice.sees("one", "two", "three")
+        alice.sees_notice("You were away; 2 messages came meanwhile.")
+
+
+def test_over_a_slow_line_a_message_is_seen_to_be_on_its_way_and_stands_there_once(served, person):
+    scheme = served.url.partition(":")[0]
+    with SlowLine(served.port, 0.15) as line:
+        alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
+        for text in ("first", "second", "third"):
+            alice.say(text)
+        expect(alice.page.locator(".message.sending")).not_to_have_count(0)
+        alice.sees("first", "second", "third")
+        expect(alice.page.locator(".message")).to_have_count(3)
+
+
+def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(served, person):
+    alice = person(served.url, "alice").start()
+    alice.say("x" * 5000)
+    failed = alice.page.locator(".message.failed")
+    expect(failed).to_contain_text("Not sent: content must be at most 4000 characters")
+    failed.get_by_role("button", name="Try again").click()
+    expect(failed).to_contain_text("Not sent")
+    expect(alice.page.locator(".message")).to_have_count(1)
+    failed.get_by_role("button", name="Discard").click()
+    expect(alice.page.locator(".message")).to_have_count(0)
+
+
+def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    alice.open("garden")
+    bob.say("one")
+    bob.say("two")
+    expect(alice.page).to_have_title("(2) garden · chat_actors")
+    expect(alice.page.locator("#rooms .unread")).to_have_text(re.compile("lobby2"))
+    alice.page.keyboard.press("Alt+ArrowUp")
+    expect(alice.page.locator(".unread-line + *")).to_contain_text("one")
+    alice.sees("one", "two")
+    expect(alice.page).to_have_title("lobby · chat_actors")
+    alice.page.keyboard.press("Alt+ArrowDown")
+    expect(alice.page.locator("#room-title")).to_have_text("garden")
+    bob.say("three")
+    expect(alice.page).to_have_title("(1) garden · chat_actors")
+    alice.look("lobby")
+    expect(alice.page.locator(".unread-line + *")).to_contain_text("three")
+    expect(alice.page.locator(".unread-line")).to_have_count(1)
+    alice.page.get_by_role("button", name="Leave garden").click()
+    expect(alice.page.locator("#rooms .open")).to_have_text(["lobby"])
+
+
+def test_a_name_that_is_taken_is_refused_where_it_was_typed(served, person):
+    person(served.url, "alice").start()
+    other = person(served.url, "alice")
+    other.page.get_by_label("Your name").fill("alice")
+    other.page.get_by_role("button", name="Start talking").click()
+    expect(other.page.get_by_role("alert").first).to_have_text("alice is somebody else's name here. Choose another.")
+    other.name = "alice2"
+    other.start()
+
+
+def test_a_newcomer_needs_one_click(served, person):
+    somebody = person(served.url, "nobody")
+    somebody.page.get_by_role("button", name="Start talking").click()
+    somebody.is_inside()
+    somebody.page.keyboard.type("I am here")
+    somebody.page.keyboard.press("Enter")
+    somebody.sees("I am here")
