@@ -62,8 +62,10 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
         folder = Path(settings.data.dir).absolute()
         program = _program(sys.argv[0])
         click.echo(f"chat-actors {__version__} is listening on {url}\n  everything is kept in {folder}")
-        if url.startswith("http"):  # the client has no way to a Unix socket
-            click.echo(f"  to talk, in another terminal:  {program} chat --as alice --room lobby --url {url}")
+        if url.startswith("http"):  # neither a browser nor the client has a way to a Unix socket
+            here = url.replace("://0.0.0.0:", "://localhost:").replace("://[::]:", "://localhost:")
+            click.echo(f"  to talk, in a browser:  {here}")
+            click.echo(f"  or in another terminal:  {program} chat --as alice --room lobby --url {here}")
         click.echo("  to stop:  Ctrl+C")
 
     try:

@@ -29,8 +29,8 @@ expect.set_options(timeout=15_000)
 def browser():
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        # CHAT_ACTORS_BROWSER=required is for machines that are to have one.
-        (pytest.fail if os.environ.get("CHAT_ACTORS_BROWSER") == "required" else pytest.skip)(NO_BROWSER)
+        # BROWSER_TESTS=required is for machines that are to have one.
+        (pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip)(NO_BROWSER)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

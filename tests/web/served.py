@@ -50,6 +50,8 @@ class ServedChat:
         for line in self._process.stdout:
             if b"to stop" in line:
                 return
+        self._process.wait(STOP_WITHIN)
+        self._process.stdout.close()
         raise AssertionError(f"the server ended: {self.log.read_text()}")
 
     def kill(self):

@@ -24,6 +24,7 @@ const places = loadPlaces();
 const chat = connect(location.origin, arrived.identity);
 const notices = new Notices(/** @type {HTMLElement} */ (document.getElementById("announcer")), "chat_actors");
 
+/** @type {Rooms} */
 const rooms = new Rooms(chat, userId, places, {
   changed: () => view.changed(),
   isRead: (room) => view.isRead(room),
@@ -32,6 +33,7 @@ const rooms = new Rooms(chat, userId, places, {
     if (!view.isRead(room)) notices.notify(room.id, message.userId, message.content, () => rooms.look(room));
   },
 });
+/** @type {ChatView} */
 const view = new ChatView(rooms, notices);
 
 for (const id of places.rooms) rooms.add(id);

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Backoff, ConnectionLost, Conversation, NotSent, Refused, TooMuchUnsent } from "../../../chat_actors/web/client/chat-client.mjs";
+
+/** A conversation, and the server's side of it by hand. */
+function begin({ room = "lobby" } = {}) {
+  let ids = 0;
+  const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`);
+  const sent = () => conversation.toSend().map((text) => JSON.parse(text));
+  const hear = (message) => conversation.receive(JSON.stringify(message));
+  const logIn = () => {
+    conversation.connected();
+    sent();
+    hear({ type: "challenge", challenge: "AAAA" });
+    conversation.signed("sig");
+    hear({ type: "authenticated", userId: "alice" });
+    return sent().at(-1);
+  };
+  const enter = (fields = {}) => {
+    const join = logIn();
+    return { join, events: hear({ type: "joined", roomId: room, id: join.id, seq: 10, ...fields }) };
+  };
+  const said = (seq, content = `text ${seq}`) => hear({ type: "chat_message", userId: "bob", roomId: room, content, seq });
+  return { conversation, sent, hear, logIn, enter, said };
+}
+
+test("a user that the server does not know is registered once, and logs in", () => {
+  const { conversation, sent, hear } = begin();
+  conversation.connected();
+  assert.deepEqual(sent(), [{ type: "get_challenge" }]);
+  hear({ type: "challenge", challenge: "AAAA" });
+  assert.equal(conversation.toSign, "AAAA");
+  conversation.signed("sig");
+  assert.deepEqual(sent(), [{ type: "authenticate", userId: "alice", signature: "sig" }]);
+  hear({ type: "error", code: "user_not_registered", message: "User not registered" });
+  assert.deepEqual(sent(), [{ type: "register", userId: "alice", publicKey: "PEM" }]);
+  hear({ type: "registered", userId: "alice" });
+  assert.deepEqual(sent(), [{ type: "get_challenge" }]);
+});
+
+test("whoever has another key is refused", () => {
+  const { conversation, hear } = begin();
+  conversation.connected();
+  const refused = { type: "error", code: "invalid_signature", message: "Invalid signature" };
+  assert.throws(() => hear(refused), (error) => error instanceof Refused && error.code === "invalid_signature");
+});
+
+test("what was missed comes once after a new connection, and what was heard does not come again", () => {
+  const { conversation, enter, said } = begin();
+  assert.deepEqual(enter().events, [{ type: "entered", seq: 10, state: undefined }]);
+  assert.equal(said(11).length, 1);
+  conversation.disconnected();
+  const { join, events } = enter({ seq: 13, recovered: true, missed: 2 });
+  assert.equal(join.since, 11);
+  assert.deepEqual(events, [{ type: "reconnected", missed: 2 }]);
+  assert.equal(said(11).length, 0);
+  assert.deepEqual([12, 13].map((seq) => said(seq).length), [1, 1]);
+});
+
+test("what the server does not keep any more is a gap", () => {
+  const { conversation, enter } = begin();
+  enter();
+  conversation.disconnected();
+  assert.deepEqual(enter({ seq: 30, recovered: false, missed: 20, lost: 5 }).events, [
+    { type: "reconnected", missed: 20 },
+    { type: "gap", lost: 5 },
+  ]);
+});
+
+test("numbers that have begun anew are followed", () => {
+  const { conversation, enter, said } = begin();
+  enter({ seq: 500 });
+  conversation.disconnected();
+  assert.deepEqual(enter({ seq: 3, recovered: false, missed: 0 }).events.at(-1), { type: "gap", lost: null });
+  assert.equal(said(4).length, 1);
+});
+
+test("posts go one at a time, and are sent again with their own id on a new connection", async () => {
+  const { conversation, sent, hear, enter } = begin();
+  enter();
+  const first = conversation.post("one");
+  const second = conversation.post("two");
+  const [post, ...others] = sent();
+  assert.equal(post.content, "one");
+  assert.deepEqual(others, []);
+  conversation.disconnected();
+  enter({ recovered: true, missed: 0 });
+  assert.deepEqual(sent(), [post]);
+  hear({ type: "accepted", id: post.id, clientMsgId: post.clientMsgId, seq: 11 });
+  assert.equal((await first).seq, 11);
+  const [next] = sent();
+  assert.equal(next.content, "two");
+  hear({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
+  await assert.rejects(second, NotSent);
+  assert.equal(conversation.unsent, 0);
+});
+
+test("what was refused for now is sent again after a pause", async () => {
+  const { conversation, sent, hear, enter } = begin();
+  enter();
+  const answer = conversation.post("one");
+  const [post] = sent();
+  hear({ type: "error", code: "too_many_messages", message: "slower" });
+  assert.equal(conversation.wantsRetry, true);
+  assert.deepEqual(sent(), []);
+  conversation.retry();
+  assert.deepEqual(sent(), [post]);
+  hear({ type: "accepted", id: post.id, seq: 11 });
+  assert.equal((await answer).seq, 11);
+});
+
+test("a command that may not be repeated fails with the connection", async () => {
+  const { conversation, sent, enter } = begin();
+  enter();
+  const rolled = conversation.ask({ type: "roll" });
+  sent();
+  conversation.disconnected();
+  await assert.rejects(rolled, ConnectionLost);
+  enter({ recovered: true });
+  assert.deepEqual(sent(), []);
+});
+
+test("lookups overtake posts, and are asked again", () => {
+  const { conversation, sent, enter } = begin();
+  enter();
+  void conversation.post("one");
+  void conversation.lookUp({ type: "members" });
+  void conversation.lookUp({ type: "history" });
+  assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
+  conversation.disconnected();
+  enter({ recovered: true });
+  assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
+});
+
+test("a room that is lost without a reason is come back to, and one that puts us out is not", () => {
+  const { conversation, hear, enter } = begin();
+  enter();
+  hear({ type: "error", code: "room_closed", message: "the room has failed", roomId: "lobby" });
+  assert.equal(conversation.isBroken, true);
+  enter({ recovered: true });
+  assert.throws(() => hear({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), Refused);
+});
+
+test("messages of extensions come as they are", () => {
+  const { hear, enter } = begin();
+  enter();
+  assert.deepEqual(hear({ type: "typing", userId: "bob" }), [{ type: "typing", userId: "bob" }]);
+});
+
+test("what waits is bounded", () => {
+  const { conversation } = begin();
+  for (let count = 0; count < 1000; count += 1) void conversation.post("x");
+  assert.throws(() => conversation.post("x"), TooMuchUnsent);
+});
+
+test("pauses grow, begin anew, and a server that names a time is obeyed once", () => {
+  const backoff = new Backoff(() => 1, { first: 100, longest: 1000 });
+  assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.nextPause()), [100, 200, 400, 800, 1000]);
+  backoff.succeeded();
+  assert.equal(backoff.pauseAfter(1012, "retry after 321"), 321);
+  assert.equal(backoff.pauseAfter(1012, "retry after 321"), 200);
+  backoff.succeeded();
+  assert.equal(backoff.pauseAfter(4008, "too slow"), 0);
+  assert.equal(backoff.pauseAfter(4003, ""), null);
+});

@@ -1,0 +1,74 @@
+/** Against a real server, whose address is in CHAT_URL. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { connect, Identity, NotSent, Refused } from "../../../chat_actors/web/client/chat-client.mjs";
+
+const url = process.env.CHAT_URL ?? "";
+let alice, bob, intruder;
+
+before(async () => {
+  alice = connect(url, await Identity.create("alice"));
+  bob = connect(url, await Identity.create("bobby"));
+  intruder = connect(url, await Identity.create("alice"));
+});
+
+after(() => {
+  for (const chat of [alice, bob, intruder]) chat.close();
+});
+
+/** The next event of a type. */
+async function next(room, type) {
+  for await (const event of room) if (event.type === type) return event;
+}
+
+test("two users talk, in several rooms at a time", async () => {
+  const [hers, his, garden] = await Promise.all([alice.join("lobby"), bob.join("lobby"), alice.join("garden")]);
+  const { seq } = await hers.say("Hello!");
+  const heard = await next(his, "chat_message");
+  assert.deepEqual([heard.content, heard.userId, heard.seq], ["Hello!", "alice", seq]);
+  assert.equal((await garden.say("flowers")).type, "accepted");
+  assert.deepEqual((await his.members()).members.toSorted(), ["alice", "bobby"]);
+  assert.deepEqual((await his.history()).messages.map(({ content }) => content), ["Hello!"]);
+});
+
+test("what is said keeps its order, and comes once", async () => {
+  const room = await alice.join("orderly");
+  const wanted = Array.from({ length: 200 }, (_, number) => `message ${number}`);
+  await Promise.all(wanted.map((text) => room.say(text)));
+  const heard = [];
+  while (heard.length < wanted.length) heard.push((await next(room, "chat_message")).content);
+  assert.deepEqual(heard, wanted);
+});
+
+test("a message that is too long for the server is refused, and the room goes on", async () => {
+  const room = await alice.join("long");
+  await assert.rejects(room.say("x".repeat(5000)), NotSent);
+  await assert.rejects(room.say("x".repeat(500_000)), NotSent);
+  assert.equal((await room.say("short")).type, "accepted");
+});
+
+test("another key is not let in under a name that is taken", async () => {
+  await assert.rejects(intruder.logIn(), (error) => error instanceof Refused && error.code === "invalid_signature");
+  await assert.rejects(intruder.join("lobby"), Refused);
+});
+
+test("who does not read is not read for, and hears all when they do", async () => {
+  const [slow, other] = [await bob.join("busy"), await alice.join("busy")];
+  const count = 6_000; // more than may wait to be read
+  for (let first = 0; first < count; first += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, index) => other.say(String(first + index))));
+    while (other.isInside && (await next(other, "chat_message")).content !== String(first + 499));
+  }
+  for (let number = 0; number < count; number += 1) {
+    assert.equal((await next(slow, "chat_message")).content, String(number));
+  }
+});
+
+test("after leaving, the reading ends", async () => {
+  const room = await alice.join("short");
+  alice.leave(room);
+  assert.equal(await room.receive(), null);
+  await assert.rejects(room.say("too late"));
+});

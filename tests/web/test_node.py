@@ -1,0 +1,43 @@
+"""The JavaScript client in Node: by itself, and against a real server."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "node"
+OLDEST = 20
+NO_NODE = "no Node 20 or later on this machine: apt-get install nodejs, or https://nodejs.org"
+
+
+@pytest.fixture(scope="module")
+def node():
+    path = shutil.which("node")
+    version = subprocess.run([path, "--version"], capture_output=True, text=True).stdout if path else ""
+    number = re.match(r"v(\d+)", version)
+    if number is None or int(number[1]) < OLDEST:
+        (pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip)(NO_NODE)
+    # WebSocket is built in, and behind a flag before Node 22.
+    return [path, *(["--experimental-websocket"] if int(number[1]) < 22 else [])]
+
+
+def run(node, file, **env):
+    done = subprocess.run(
+        [*node, "--test", str(HERE / file)], capture_output=True, text=True, timeout=50, env={**os.environ, **env}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"^# pass (\d+)$", done.stdout, re.MULTILINE)
+    assert int(passed[1]) > 3, done.stdout
+
+
+@pytest.mark.parametrize("file", ["conversation.test.mjs", "keys.test.mjs", "timeline.test.mjs"])
+def test_the_parts_that_know_no_network(node, file):
+    run(node, file)
+
+
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+def test_two_users_in_node_talk_over_a_real_server(node, served):
+    run(node, "live.test.mjs", CHAT_URL=served.url)
