@@ -36,13 +36,13 @@ class ServedChat:
         arguments = (*PROGRAM, *arguments, "--dir", self.folder / "data")
         return subprocess.run([*map(str, arguments)], check=True, timeout=STOP_WITHIN, capture_output=True, **options)
 
-    def start(self):
+    def start(self, *more):
         arguments = ("serve", "--bind", f"localhost:{self.port}", "--dir", self.folder / "data", *self._tls)
         limits = ("limits.registrations=0", "limits.messages_per_second=0", "limits.rooms_per_minute=0")
         settings = [part for limit in limits for part in ("--set", limit)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*map(str, (*PROGRAM, *arguments)), *settings],
+                [*map(str, (*PROGRAM, *arguments)), *settings, *more],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},

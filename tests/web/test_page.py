@@ -1,6 +1,8 @@
 """What the page is: how fast it comes, how it may be used, and what it can not be made to do."""
 
+import datetime
 import re
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,33 @@ def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(s
     directions = "nodes => nodes.map(one => one.matches(':dir(rtl)'))"
     expect(alice.page.locator(".message.sent")).to_have_count(2)
     assert alice.messages.evaluate_all(directions) == [True, False]
+
+
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+def test_times_are_those_of_the_reader(served, person):
+    alice = person(served.url, "alice", timezone_id="Asia/Kolkata", locale="de-DE").start()
+    bob = person(served.url, "bobby", timezone_id="America/New_York", locale="en-US").start()
+    alice.say("What time is it?")
+    bob.sees("What time is it?")
+    at = datetime.datetime.fromisoformat(alice.page.locator(".message.sent time").get_attribute("datetime"))
+    there = at.astimezone(zoneinfo.ZoneInfo("Asia/Kolkata"))
+    here = at.astimezone(zoneinfo.ZoneInfo("America/New_York"))
+    expect(alice.page.locator(".message.sent time")).to_have_text(there.strftime("%H:%M"))
+    expect(bob.page.locator(".message time")).to_have_text(re.compile(here.strftime(r"^%I:%M\s%p$")))
+
+
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+def test_who_may_not_go_into_a_room_is_told_why(served, person):
+    served.stop()
+    served.start("--extension", "private_rooms")
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    alice.open("private-salon")
+    bob.page.get_by_label("Open a room").fill("private-salon")
+    bob.page.get_by_label("Open a room").press("Enter")
+    expect(bob.page.locator(".notice.problem")).to_contain_text("You are not in this room:")
+    expect(bob.page.get_by_role("status")).to_have_text("Not in this room")
+    bob.look("lobby")
+    bob.is_inside()
 
 
 def test_all_can_be_done_by_keyboard(served, person):

@@ -81,6 +81,7 @@ export class ChatView {
         this.#say();
       }
     });
+    message.addEventListener("input", () => this.#fit());
     onSubmit(at("join"), at("join-problem"), async () => {
       const id = at("join-room").value.trim();
       if (!ROOM.test(id)) throw new Error("A room has a name of 1 to 128 characters.");
@@ -103,11 +104,17 @@ export class ChatView {
 
   #say() {
     const room = this.#rooms.current;
-    const text = at("message").value.trim();
+    const text = at("message").value.trimEnd(); // what is indented at its beginning may be meant so
     if (room === null || text === "") return;
     at("message").value = "";
+    this.#fit();
     this.#timeline.isAtBottom = true;
     void room.say(text);
+  }
+
+  /** As many lines as were typed, in a browser where the style alone does not do it. */
+  #fit() {
+    if (!CSS.supports("field-sizing", "content")) at("message").rows = at("message").value.split("\n").length;
   }
 
   /** @param {KeyboardEvent} event */

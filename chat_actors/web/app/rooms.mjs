@@ -96,7 +96,8 @@ export class Rooms {
 
   /** Remember where one is, for the next time. */
   keep() {
-    for (const { id, readUpTo } of this.all) if (readUpTo !== undefined) this.#read[id] = readUpTo;
-    keepPlaces({ rooms: this.all.map(({ id }) => id), current: this.current?.id ?? null, read: this.#read });
+    const read = this.all.flatMap(({ id, readUpTo }) => (readUpTo === undefined ? [] : [[id, readUpTo]]));
+    const rooms = this.all.map(({ id }) => id);
+    keepPlaces({ rooms, current: this.current?.id ?? null, read: Object.fromEntries(read) });
   }
 }

@@ -16,7 +16,7 @@ export function linked(text) {
   let end = 0;
   for (const match of text.matchAll(LINK)) {
     const address = withoutTrailing(match[0]);
-    const url = URL.parse?.(address) ?? parsed(address);
+    const url = parsed(address);
     if (url === null) continue;
     nodes.push(document.createTextNode(text.slice(end, match.index)), link(address, url));
     end = match.index + address.length;
