@@ -68,7 +68,9 @@ def start_chat(
         writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
         journaling = Journaling(writer, storage.journal)
     extensions = extensions or Extensions()
-    directory = system.spawn_named("rooms", Directory, now, journaling, room, extensions.kinds, storage.states)
+    directory = system.spawn_named(
+        "rooms", Directory, now, journaling, room, extensions.kinds, storage.states, storage.accounts
+    )
     services = None
     if extensions.offered:
         services = system.spawn_named("services", Services, extensions.offered, storage.states, storage.accounts, now)

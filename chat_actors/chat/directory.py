@@ -28,7 +28,7 @@ from chat_actors.kernel import (
     StopReason,
     handles,
 )
-from chat_actors.storage import MemoryStates, States
+from chat_actors.storage import Accounts, MemoryAccounts, MemoryStates, States
 
 RoomFactory = Callable[[str, RoomState, Callable[[], datetime], Journaling | None], RoomActor]
 
@@ -61,8 +61,10 @@ class Directory(Actor[DirectoryMessage]):
         room: RoomFactory = RoomActor,
         kinds: RoomKinds | None = None,
         states: States | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
-        """`states` is closed with this actor, after the rooms."""
+        """`states` is closed with this actor, after the rooms; `accounts` is not."""
+        self._accounts = accounts or MemoryAccounts()
         self._kinds = kinds or RoomKinds()
         self._states = states or MemoryStates()
         self._now = now
@@ -79,9 +81,8 @@ class Directory(Actor[DirectoryMessage]):
         state = RoomState(room_id, first)
         if self._kinds.concern(room_id):
             subscribers: dict[str, dict[AnyRef, Outbox]] = {}
-            return partial(
-                KindRoom, room_id, state, self._now, self._journaling, self._kinds, self._states, subscribers
-            )
+            given = (self._kinds, self._states, self._accounts, subscribers)
+            return partial(KindRoom, room_id, state, self._now, self._journaling, *given)
         return partial(self._room, room_id, state, self._now, self._journaling)
 
     @handles

@@ -32,7 +32,7 @@ from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.store import Store
 from chat_actors.kernel import AnyRef, handles
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, messages, refusals
-from chat_actors.storage import States
+from chat_actors.storage import Accounts, States
 
 HOOK_WITHIN = 5.0
 """Seconds that the kinds of a room may take for one decision. Beyond, the room crashes, as if the kind had raised."""
@@ -62,12 +62,14 @@ class KindRoom(RoomActor):
         journaling: Journaling | None,
         offered: RoomKinds,
         states: States,
+        accounts: Accounts,
         subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
         """`subscribers` outlives a crash: those of each extension."""
         super().__init__(room_id, state, now, journaling)
         self._offered = offered
         self._states = states
+        self._accounts = accounts
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
         self._listeners: Sequence[RoomKind] = ()  # to what is said
@@ -111,6 +113,7 @@ class KindRoom(RoomActor):
             subscribers=self._subscribers.setdefault(offered.extension, {}),
             put_out=self._remove,
             now=self._now,
+            accounts=self._accounts,
         )
         return kind
 

@@ -15,6 +15,7 @@ from chat_actors.chat.room_messages import NotInRoom, Say
 from chat_actors.chat.store import Store
 from chat_actors.kernel import AnyRef, Context, Kind, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
+from chat_actors.storage import Accounts
 
 Action = Callable[[], Awaitable[None] | None]
 
@@ -40,6 +41,7 @@ class RoomHandle:
         subscribers: dict[AnyRef, Outbox],
         put_out: Callable[[AnyRef], None],
         now: Callable[[], datetime],
+        accounts: Accounts,
     ) -> None:
         """`put_out` removes a connection that cannot be told to go."""
         self._context = context
@@ -47,6 +49,7 @@ class RoomHandle:
         self._services = services
         self._subscribers = subscribers
         self._put_out = put_out
+        self._accounts = accounts
         self.now = now
         """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
         self.creator = creator
@@ -62,6 +65,10 @@ class RoomHandle:
     def users(self) -> Sequence[str]:
         """Who is here, each once, in the order in which they came."""
         return self._fan_out.members.users
+
+    async def user_exists(self, user_id: str) -> bool:
+        """Whether somebody has registered under this id. Raises `StorageError`."""
+        return await self._accounts.key_of(user_id) is not None
 
     # -- what is heard -------------------------------------------------------------------------------------------------
 

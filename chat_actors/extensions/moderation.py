@@ -1,7 +1,8 @@
 """Rooms with an owner and moderators, who may kick, ban and mute, slow a room down, or make it read-only.
 
-A room belongs to the user that it is named after, or else to whoever enters it first while it belongs to nobody. Bots
-speak whatever the rules are.
+A room belongs to the user that it is named after, if there was that user before it was anybody's; or else to whoever
+entered it first. (A user who takes the name of somebody's room later does not take the room.) Bots speak whatever the
+rules are.
 """
 
 from __future__ import annotations
@@ -120,6 +121,9 @@ class ModeratedRoom(RoomKind):
 
     async def on_open(self) -> None:
         self._rules = await self.store.get("rules", Rules, Rules())
+        if not self._rules.owner and await self.room.user_exists(self.room.room_id):
+            self._rules.owner = self.room.room_id
+            await self._keep()
         self._spoke: dict[str, float] = {}
 
     # -- what holds ----------------------------------------------------------------------------------------------------
@@ -134,8 +138,7 @@ class ModeratedRoom(RoomKind):
             self.room.after(0, self._keep)
 
     def _comes_as_owner(self, user_id: str) -> bool:
-        is_nobodys = not self._rules.owner and not user_id.startswith("bot:")
-        return is_nobodys or user_id == self.room.room_id != self._rules.owner
+        return not self._rules.owner and not user_id.startswith("bot:")
 
     async def on_post(self, user_id: str, content: str) -> str:
         if user_id.startswith("bot:"):
@@ -173,7 +176,7 @@ class ModeratedRoom(RoomKind):
         return user_id in until and ((end := until[user_id]) is None or self.room.now() < end)
 
     def _is_owner(self, user_id: str) -> bool:
-        return user_id in (self._rules.owner, self.room.room_id) or user_id in self.settings.admins
+        return user_id == self._rules.owner or user_id in self.settings.admins
 
     def _is_moderator(self, user_id: str) -> bool:
         return self._is_owner(user_id) or user_id in self._rules.moderators

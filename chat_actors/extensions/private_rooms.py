@@ -1,7 +1,8 @@
 """Rooms that only those may enter, or read, who have been invited.
 
 A room is private if its name matches the settings, or if it was made so: `{"type": "create_room", "roomId": "...",
-"kind": "private"}`. It belongs to whoever made it, or entered it first.
+"kind": "private"}`. It belongs to the user that it is named after, if there was that user before it was anybody's; or
+else to whoever made it, or entered it first.
 """
 
 from __future__ import annotations
@@ -132,12 +133,16 @@ class PrivateRoom(RoomKind):
     chosen_as = "private"
 
     async def on_open(self) -> None:
-        self._guests = await self.store.get("guests", Guests, Guests(owner=self.room.creator))
+        self._guests = await self.store.get("guests", Guests, Guests())
+        if not self._guests.owner:
+            # Whoever takes the name of a room later must not come into it so: asked once, when it is nobody's.
+            is_named_after_user = await self.room.user_exists(self.room.room_id)
+            self._guests.owner = self.room.room_id if is_named_after_user else self.room.creator
+            if self._guests.owner:
+                await self._keep()
 
     async def may_join(self, user_id: str) -> None:
-        # Nobody is locked out of the room that has their own name, where they go if they name none.
-        owners = (self._guests.owner or user_id, self.room.room_id)
-        if user_id not in owners and user_id not in self._guests.invited:
+        if self._guests.owner not in ("", user_id) and user_id not in self._guests.invited:
             raise Refused("private_room", "This room is private. Ask somebody in it to invite you.")
 
     def on_join(self, user_id: str) -> None:

@@ -32,12 +32,31 @@ async def test_who_enters_a_room_first_owns_it_and_is_told():
 
 
 @on_virtual_time
-async def test_a_room_named_after_a_user_is_theirs_once_they_come():
+async def test_a_room_named_after_a_user_is_theirs_whoever_comes_first():
     async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
         await server.connect("ben", room="ann")
-        ann = await server.connect("ann", room="ann")
+        await ann.join("ann")
         await ann.send("kick", userId="ben")
         assert ann.expect("moderation")["owner"] == "ann"
+
+
+@on_virtual_time
+async def test_who_takes_the_name_of_a_room_takes_no_room():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="lobby")
+        for _ in range(2):
+            eve = await server.connect("lobby")
+            await eve.join("lobby")
+            assert eve.expect("joined")["state"]["moderation"]["owner"] == "ann"
+            await eve.send("ban", userId="ann")
+            assert errors(eve) == ["not_moderator"]
+            await server.restart()
+        ann = await server.connect("ann", room="lobby")
+        await ann.send("ban", userId="lobby")
+        eve = await server.connect("lobby")
+        await eve.join("lobby")
+        assert errors(eve) == ["banned"]
 
 
 @on_virtual_time
@@ -188,11 +207,13 @@ async def test_admins_of_the_settings_may_do_all_in_every_room_that_is_moderated
 @on_virtual_time
 async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
     async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
         eve = await server.connect("eve", room="ann")
         await eve.send("ban", userId="ann")
-        assert errors(eve) == ["is_moderator"]
+        assert errors(eve) == ["not_moderator"]
         await eve.send("read_only", on=True)
-        ann = await server.connect("ann", room="ann")
+        assert errors(eve) == ["not_moderator"]
+        await ann.join("ann")
         await ann.say("mine")
         assert said(ann) == ["mine"]
 

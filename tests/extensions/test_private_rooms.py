@@ -144,8 +144,24 @@ async def test_a_room_whose_kind_is_switched_off_stays_closed():
 @on_virtual_time
 async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
     async with MemoryServer(extension) as server:
-        eve = await server.connect("eve")
+        ann, eve = await server.connect("ann"), await server.connect("eve")
         await eve.send("create_room", roomId="ann", kind="private")
-        ann = await server.connect("ann", room="ann")
+        await eve.join("ann")
+        assert errors(eve) == ["private_room"]
+        await ann.join("ann")
         await ann.say("mine")
         assert ann.expect("chat_message")["content"] == "mine"
+
+
+@on_virtual_time
+async def test_who_takes_the_name_of_a_room_does_not_come_into_it():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="private-den")
+        await ann.send("create_room", roomId="vault", kind="private")
+        for _ in range(2):
+            for name in ("private-den", "vault"):
+                eve = await server.connect(name)
+                await eve.join(name)
+                await eve.send("history", roomId=name)
+                assert errors(eve) == ["private_room", "private_room"]
+            await server.restart()
