@@ -219,9 +219,9 @@ class Direct(Service):
             found = await self.store.page(Said, prefix="m/", after=_key(asked.after), limit=PAGE + 1)
             kept = _that_fit(found[:PAGE])
         else:
-            end = min(asked.before or self._last + 1, self._last + 1)
+            end = self._last + 1 if asked.before is None else min(asked.before, self._last + 1)
             begin = max(end - PAGE - 2, 0)  # one more, to know whether there is more
-            found = await self.store.page(Said, prefix="m/", after=_key(begin), limit=end - 1 - begin)
+            found = await self.store.page(Said, prefix="m/", after=_key(begin), limit=max(end - 1 - begin, 0))
             kept = _that_fit(found[::-1][:PAGE])[::-1]
         shown = [_shown(int(key[2:]), said) for key, said in kept]
         return DirectHistory(shown, len(kept) < len(found))

@@ -230,6 +230,7 @@ class ModeratedRoom(RoomKind):
     @command()
     async def appoint(self, caller: Caller, appoint: Appoint) -> Moderation:
         self._check_owner(caller)
+        await self._check_exists(appoint.user_id)
         if appoint.user_id not in self._rules.moderators:
             if len(self._rules.moderators) >= LISTED:
                 raise Refused("too_many", f"A room has at most {LISTED} moderators.")
@@ -246,6 +247,7 @@ class ModeratedRoom(RoomKind):
     @command()
     async def transfer_room(self, caller: Caller, transfer: TransferRoom) -> Moderation:
         self._check_owner(caller)
+        await self._check_exists(transfer.user_id)
         self._rules.owner = transfer.user_id
         return await self._changed(caller)
 
@@ -257,6 +259,11 @@ class ModeratedRoom(RoomKind):
     def _check_owner(self, caller: Caller) -> None:
         if not self._is_owner(caller.user_id):
             raise Refused("not_owner", "Only the owner of the room may do this.")
+
+    async def _check_exists(self, user_id: str) -> None:
+        # Or else whoever registers under that name one day would have the power.
+        if not await self.room.user_exists(user_id):
+            raise Refused("no_such_user", f"There is no user {user_id}.")
 
     def _check_moderator(self, caller: Caller) -> None:
         if not self._is_moderator(caller.user_id):

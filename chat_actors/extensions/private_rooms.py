@@ -157,6 +157,9 @@ class PrivateRoom(RoomKind):
     async def invite(self, caller: Caller, invite: Invite) -> GuestList:
         guests = self._guests
         if invite.user_id != guests.owner and invite.user_id not in guests.invited:
+            if not await self.room.user_exists(invite.user_id):
+                # Or else whoever registers under that name one day would get in.
+                raise Refused("no_such_user", f"There is no user {invite.user_id}.")
             if len(guests.invited) >= GUESTS:
                 raise Refused("too_many", f"At most {GUESTS} users may be invited into a room.")
             guests.invited.append(invite.user_id)

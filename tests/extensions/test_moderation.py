@@ -226,3 +226,12 @@ async def test_a_moderator_who_was_banned_before_is_banned():
         await ann.send("ban", userId="ben")
         await ben.join("den")
         assert errors(ben) == ["banned"]
+
+
+@on_virtual_time
+async def test_power_is_given_only_to_users_that_there_are():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="den")
+        await ann.send("appoint", userId="eve")
+        await ann.send("transfer_room", userId="eve")
+        assert errors(ann) == ["no_such_user", "no_such_user"]

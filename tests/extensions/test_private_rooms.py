@@ -65,9 +65,10 @@ async def test_who_did_not_ask_hears_nothing_of_an_invitation():
 @on_virtual_time
 async def test_who_is_no_longer_invited_is_put_out_and_stays_out():
     async with MemoryServer(extension) as server:
-        ann = await server.connect("ann", room="private-den")
+        ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
-        ben = await server.connect("ben", room="private-den")
+        await ben.join("private-den")
+        ben.hear()
         await ben.send("uninvite", userId="ann")
         assert errors(ben) == ["not_owner"]
         await ann.send("uninvite", userId="ben")
@@ -116,9 +117,10 @@ async def test_a_room_that_is_used_or_made_already_is_not_made_again():
 @on_virtual_time
 async def test_two_extensions_rule_one_room_together():
     async with MemoryServer(moderation, extension) as server:
-        ann = await server.connect("ann", room="private-den")
+        ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
-        ben = await server.connect("ben", room="private-den")
+        await ben.join("private-den")
+        ben.hear()
         await ann.send("mute", userId="ben")
         await ben.say("hello")
         assert errors(ben) == ["muted"]
@@ -165,3 +167,14 @@ async def test_who_takes_the_name_of_a_room_does_not_come_into_it():
                 await eve.send("history", roomId=name)
                 assert errors(eve) == ["private_room", "private_room"]
             await server.restart()
+
+
+@on_virtual_time
+async def test_nobody_is_invited_before_they_are_there():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann", room="private-den")
+        await ann.send("invite", userId="eve")
+        assert errors(ann) == ["no_such_user"]
+        eve = await server.connect("eve")
+        await eve.join("private-den")
+        assert errors(eve) == ["private_room"]
