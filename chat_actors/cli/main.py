@@ -16,6 +16,7 @@ from chat_actors.cli.chat import chat_in_lines
 from chat_actors.cli.data import backup, export_room, import_room, users
 from chat_actors.cli.extensions import extensions
 from chat_actors.cli.flags import load_from_flags, settings_flags
+from chat_actors.cli.protocol import protocol
 from chat_actors.client import (
     ConnectionLost,
     KeyFileError,
@@ -118,5 +119,5 @@ def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
         pass
 
 
-for command in (backup, extensions, export_room, import_room, users):
+for command in (backup, extensions, export_room, import_room, protocol, users):
     main.add_command(command)

@@ -6,8 +6,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-Seq: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
-"""A message's number: up to what a number in JavaScript holds exactly."""
+from chat_actors.protocol.fields import ClientMsgId, Content, PublicKey, RequestId, RoomName, Seq, Signature, UserName
 
 REQUEST_ID_CHARS = 64
 """The longest `id` of a request."""
@@ -19,7 +18,7 @@ CLIENT_MSG_ID_CHARS = 64
 class BaseCommand(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
     """Base of every command. Fields are camelCase on the wire; what is not named here is ignored."""
 
-    request_id: str | None = msgspec.field(default=None, name="id")
+    request_id: RequestId | None = msgspec.field(default=None, name="id")
     """Comes back with the answer, or with the error."""
 
 
@@ -30,36 +29,36 @@ class GetChallenge(BaseCommand, frozen=True, tag="get_challenge"):
 class Register(BaseCommand, frozen=True, tag="register"):
     """Make an account: a name and the PEM text of an RSA public key."""
 
-    user_id: str
-    public_key: str
+    user_id: UserName
+    public_key: PublicKey
 
 
 class Authenticate(BaseCommand, frozen=True, tag="authenticate"):
     """Prove to be `user_id` by a base64 signature of the challenge."""
 
-    user_id: str
-    signature: str
+    user_id: UserName
+    signature: Signature
 
 
 class Join(BaseCommand, frozen=True, tag="join"):
     """Enter a room; without `room_id`, the one named after the user. With `since`, hear first what came after that."""
 
-    user_id: str
-    room_id: str | None = None
+    user_id: UserName
+    room_id: RoomName | None = None
     since: Seq | None = None
 
 
 class Post(BaseCommand, frozen=True, tag="chat_message"):
     """Say something to the room; with `client_msg_id` once, however often it is sent, and be told when it is stored."""
 
-    content: str
-    client_msg_id: str | None = None
+    content: Content
+    client_msg_id: ClientMsgId | None = None
 
 
 class SwitchRoom(BaseCommand, frozen=True, tag="switch_room"):
     """Leave the room and enter another."""
 
-    room_id: str
+    room_id: RoomName
 
 
 class Leave(BaseCommand, frozen=True, tag="leave"):
@@ -69,13 +68,13 @@ class Leave(BaseCommand, frozen=True, tag="leave"):
 class ListMembers(BaseCommand, frozen=True, tag="members"):
     """Who is in a room; without `room_id`, in this connection's own."""
 
-    room_id: str | None = None
+    room_id: RoomName | None = None
 
 
 class ReadHistory(BaseCommand, frozen=True, tag="history"):
     """Some messages of a room: the newest, or the newest before `before`, or the oldest after `after`."""
 
-    room_id: str | None = None
+    room_id: RoomName | None = None
     before: Seq | None = None
     after: Seq | None = None
     limit: Seq | None = None
@@ -85,7 +84,7 @@ class Ping(BaseCommand, frozen=True, tag="ping"):
     """A heartbeat, for clients that cannot send WebSocket pings."""
 
 
-UserId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z")]
+UserId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z", description="A user.", examples=["bob"])]
 """A field that is a user's id, for the commands of extensions."""
 
 

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
+
+from chat_actors.protocol.fields import (
+    ChallengeText,
+    ClientMsgId,
+    Content,
+    Count,
+    ErrorCode,
+    HasMore,
+    KindStates,
+    LastBefore,
+    Lost,
+    Missed,
+    Number,
+    PutOutOf,
+    Recovered,
+    RequestId,
+    RoomName,
+    Text,
+    Timestamp,
+    UserName,
+)
 
 
 class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="type", omit_defaults=True):
@@ -14,89 +35,88 @@ class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="type", om
 class _Answer(_Message, frozen=True, kw_only=True):
     """Base of what answers a request of one client."""
 
-    request_id: str | None = msgspec.field(default=None, name="id")
-    """The request's own `id`, if it had one."""
+    request_id: RequestId | None = msgspec.field(default=None, name="id")
 
 
 class Challenge(_Answer, frozen=True, tag="challenge"):
     """32 random bytes in standard base64, to be signed."""
 
-    challenge: str
+    challenge: ChallengeText
 
 
 class Registered(_Answer, frozen=True, tag="registered"):
-    user_id: str
-    message: str
+    """There is an account now."""
+
+    user_id: UserName
+    message: Text
 
 
 class Authenticated(_Answer, frozen=True, tag="authenticated"):
-    user_id: str
-    message: str
+    """The user is logged in."""
+
+    user_id: UserName
+    message: Text
 
 
 class Joined(_Answer, frozen=True, tag="joined"):
     """To the one who joined. `seq` if the request had an `id` or a `since`, what follows it if it had a `since`."""
 
-    room_id: str
-    user_id: str
-    message: str
-    seq: int | None = None
-    """The number of the last message before one joined: what is after it comes live."""
-    recovered: bool | None = None
-    """Whether all that was missed follows now."""
-    missed: int | None = None
-    """How many messages there were since; those that are still kept follow now."""
-    lost: int | None = None
-    """How many of them are not kept any more. Only if not recovered, and only if that can be known."""
-    state: Any = None
+    room_id: RoomName
+    user_id: UserName
+    message: Text
+    seq: LastBefore | None = None
+    recovered: Recovered | None = None
+    missed: Missed | None = None
+    lost: Lost | None = None
+    state: KindStates = None
 
 
 class UserJoined(_Message, frozen=True, tag="user_joined"):
     """To the others in the room."""
 
-    user_id: str
-    room_id: str
-    message: str
+    user_id: UserName
+    room_id: RoomName
+    message: Text
 
 
 class UserLeft(_Message, frozen=True, tag="user_left"):
     """To the others in the room."""
 
-    user_id: str
-    room_id: str
-    message: str
+    user_id: UserName
+    room_id: RoomName
+    message: Text
 
 
 class ChatMessage(_Message, frozen=True, tag="chat_message"):
     """To every member, the sender included. `seq` is strictly increasing within the room, not always by one."""
 
-    user_id: str
-    room_id: str
-    content: str
-    timestamp: str
-    seq: int
+    user_id: UserName
+    room_id: RoomName
+    content: Content
+    timestamp: Timestamp
+    seq: Number
 
 
 class Accepted(_Answer, frozen=True, tag="accepted"):
     """To the sender alone: the message with this `clientMsgId` is stored, now or since an earlier try."""
 
-    client_msg_id: str
-    seq: int
-    timestamp: str
+    client_msg_id: ClientMsgId
+    seq: Number
+    timestamp: Timestamp
 
 
 class Left(_Answer, frozen=True, tag="left"):
     """To the one who left: nothing of that room comes any more."""
 
-    room_id: str
+    room_id: RoomName
 
 
 class MemberList(_Answer, frozen=True, tag="members"):
     """Who is in a room: the `count` of users, and their ids, of very many only some."""
 
-    room_id: str
-    members: list[str]
-    count: int
+    room_id: RoomName
+    members: list[UserName]
+    count: Count
 
 
 class History(_Answer, frozen=True, tag="history"):
@@ -105,17 +125,17 @@ class History(_Answer, frozen=True, tag="history"):
     `more`: whether there are more in the direction of reading.
     """
 
-    room_id: str
+    room_id: RoomName
     messages: list[ChatMessage]
-    first: int | None
-    last: int | None
-    more: bool
+    first: Number | None
+    last: Number | None
+    more: HasMore
 
 
 class Pong(_Answer, frozen=True, tag="pong"):
     """`time` is the server's, UTC in ISO 8601 with milliseconds."""
 
-    time: str
+    time: Timestamp
 
 
 class ExtensionMessage(_Answer, frozen=True, kw_only=True):
@@ -125,10 +145,9 @@ class ExtensionMessage(_Answer, frozen=True, kw_only=True):
 class Error(_Answer, frozen=True, tag="error"):
     """Something was wrong; the connection stays open. `code` is a stable word for programs."""
 
-    message: str
-    code: str | None = None
-    room_id: str | None = None
-    """If the connection has been put out of this room, by what it did not ask for: there, nothing is heard any more."""
+    message: Text
+    code: ErrorCode | None = None
+    room_id: PutOutOf | None = None
 
 
 ServerMessage: TypeAlias = (

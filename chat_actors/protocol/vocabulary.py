@@ -64,12 +64,13 @@ class Vocabulary:
     def __init__(self, added: Sequence[Added] = ()) -> None:
         """Raises `NameClaimedTwice`."""
         self._by_name: dict[str, type[BaseCommand]] = {}
-        owners: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        """Who adds the command of a `type`."""
         for owner, command in [*((BUILT_IN, c) for c in get_args(Command)), *((a.owner, a.command) for a in added)]:
             name = str(command.__struct_config__.tag)
-            if name in owners:
-                raise NameClaimedTwice(name, owners[name], owner)
-            owners[name], self._by_name[name] = owner, command
+            if name in self.owners:
+                raise NameClaimedTwice(name, self.owners[name], owner)
+            self.owners[name], self._by_name[name] = owner, command
         rules: dict[type[BaseCommand], Mapping[State, Refusal | None]] = {one.command: one.rules for one in added}
         self._rules = {**RULES, **rules}
         everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values, not written down
@@ -79,6 +80,11 @@ class Vocabulary:
     def names(self) -> Sequence[str]:
         """The `type` of every command."""
         return list(self._by_name)
+
+    @property
+    def commands(self) -> Sequence[type[BaseCommand]]:
+        """What clients may say."""
+        return list(self._by_name.values())
 
     def refusal(self, state: State, command: type[BaseCommand]) -> Refusal | None:
         """Why this command is not allowed in this state, or None."""

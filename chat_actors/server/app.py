@@ -10,13 +10,15 @@ import msgspec
 from quart import Quart, Response, ResponseReturnValue, request, websocket
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from chat_actors import __version__
 from chat_actors.chat import CountRooms, CountSessions, HttpRequest, RoomActor, SessionActor, SessionFactory, Storage
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import KernelError
+from chat_actors.protocol.document import protocol_document
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
 from chat_actors.server.origins import may_open
-from chat_actors.server.pages import HEADERS, START, Page, load_pages
+from chat_actors.server.pages import HEADERS, START, Page, load_pages, page_of
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
@@ -59,6 +61,7 @@ def create_app(
     runtime = Runtime(settings, on_failure=on_failure, storage=storage, room=room, session=session)
     app.extensions["chat_actors"] = runtime
     pages = load_pages()
+    document = page_of(msgspec.json.encode(protocol_document(runtime.vocabulary, __version__)), "application/json")
 
     @app.before_serving
     async def start() -> None:
@@ -104,6 +107,10 @@ def create_app(
     async def web(name: str) -> ResponseReturnValue:
         page = pages.get(name)
         return ("", 404) if page is None else await _send(page)
+
+    @app.get("/protocol.json")
+    async def protocol() -> ResponseReturnValue:
+        return await _send(document)
 
     @app.get("/healthz")
     async def health() -> ResponseReturnValue:

@@ -57,12 +57,12 @@ class Page(msgspec.Struct, frozen=True):
 def load_pages() -> Mapping[str, Page]:
     """All files of the browser client, by their paths below its folder: about 70 kB."""
     return {
-        path.relative_to(WEB).as_posix(): _page(path)
+        path.relative_to(WEB).as_posix(): page_of(path.read_bytes(), _TYPES[path.suffix])
         for path in sorted(WEB.rglob("*"))
         if path.is_file() and path.suffix in _TYPES
     }
 
 
-def _page(path: Path) -> Page:
-    body = path.read_bytes()
-    return Page(body, _TYPES[path.suffix], hashlib.sha256(body).hexdigest()[:32])
+def page_of(body: bytes, content_type: str) -> Page:
+    """These bytes, under a name of their own."""
+    return Page(body, content_type, hashlib.sha256(body).hexdigest()[:32])

@@ -26,6 +26,7 @@ from chat_actors.chat import (
 )
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
+from chat_actors.protocol import Vocabulary
 from chat_actors.server.extension_loading import combine, load_extensions
 from chat_actors.server.settings import DataSettings, Settings
 from chat_actors.server.transport import Control, anyio_context
@@ -102,6 +103,11 @@ class Runtime:
         if self._chat is None:
             raise RuntimeError("the chat has not been started: the app must be served with its lifespan events")
         return self._chat
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What clients may say here."""
+        return self._extensions.vocabulary
 
     @property
     def endpoints(self) -> Collection[tuple[str, str]]:

@@ -1,0 +1,214 @@
+"""The protocol as an AsyncAPI 3.0 document, made from the structs, the table of states and the errors.
+
+So it can not say anything else than the server does. https://www.asyncapi.com/docs/reference/specification/v3.0.0
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from chat_actors.protocol import commands, messages, refusals
+from chat_actors.protocol.close_codes import CloseCode
+from chat_actors.protocol.commands import BaseCommand, Command, ExtensionCommand
+from chat_actors.protocol.messages import ServerMessage
+from chat_actors.protocol.refusals import Refusal
+from chat_actors.protocol.states import State
+from chat_actors.protocol.vocabulary import BUILT_IN, Vocabulary
+
+ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
+    commands.GetChallenge: (messages.Challenge,),
+    commands.Register: (messages.Registered,),
+    commands.Authenticate: (messages.Authenticated,),
+    commands.Join: (messages.Joined,),
+    commands.Post: (messages.Accepted,),
+    commands.SwitchRoom: (messages.Joined,),
+    commands.Leave: (messages.Left,),
+    commands.ListMembers: (messages.MemberList,),
+    commands.ReadHistory: (messages.History,),
+    commands.Ping: (messages.Pong,),
+}
+"""What a command is answered with if all is well; `error` otherwise. (`accepted` if it has a `clientMsgId`.)"""
+
+UNASKED = (messages.UserJoined, messages.UserLeft, messages.ChatMessage)
+"""What comes to members of a room without their asking."""
+
+_FIXED_TEXTS = {
+    messages.Registered: messages.registered("alice").message,
+    messages.Authenticated: messages.authenticated("alice").message,
+    messages.Joined: messages.joined("alice", "lobby").message,
+    messages.UserJoined: messages.user_joined("alice", "lobby").message,
+    messages.UserLeft: messages.user_left("alice", "lobby").message,
+    messages.Error: refusals.NOT_IN_ROOM.text,
+}
+
+_ABOUT = (
+    "One WebSocket text frame carries one JSON object with a `type`. Fields that are not named here are ignored. Any "
+    "command may carry an `id`; its answer or its error carries the same. A client is told nothing that it has not "
+    "asked for, but what happens in its room."
+)
+
+_CHAT = "#/channels/chat"
+
+
+def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
+    """What clients may say, extensions included, and what they hear, as what JSON can hold. `version` of the server."""
+    said = {_name_of(command): command for command in vocabulary.commands}
+    heard = {_name_of(message): message for message in get_args(ServerMessage)}
+    built_in = {_name_of(command) for command in get_args(Command)}
+    schemas = _schemas([*said.values(), *heard.values()])
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "chat_actors",
+            "version": version,
+            "description": _ABOUT,
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "chat": {
+                "address": "/ws",
+                "description": "A WebSocket; `/` is the same.",
+                "bindings": {"ws": {"method": "GET"}},
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*said, *heard)},
+            }
+        },
+        "operations": {
+            **{name: _receive(command, vocabulary, name in built_in) for name, command in said.items()},
+            **{_name_of(message): _send(message) for message in UNASKED},
+        },
+        "components": {
+            "messages": {name: _message(kind, schemas[name]) for name, kind in (*said.items(), *heard.items())},
+            "schemas": schemas,
+        },
+        "x-errors": [{"code": one.code, "message": one.text} for one in known_errors()],
+        "x-close-codes": [{"code": code.value, "meaning": meaning} for code, meaning in _close_codes()],
+    }
+
+
+def known_errors() -> Sequence[Refusal]:
+    """The errors of the protocol itself, in the order in which they stand in its table."""
+    return [value for value in vars(refusals).values() if isinstance(value, Refusal)]
+
+
+def _name_of(kind: type[msgspec.Struct]) -> str:
+    # Not the `type` on the wire: some stand for one thing in one direction, and for another in the other. Classes of
+    # extensions may have any name, but they have a `type` that nobody else has.
+    return f"extension.{kind.__struct_config__.tag}" if issubclass(kind, ExtensionCommand) else kind.__name__
+
+
+def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bool) -> dict[str, Any]:
+    """A command, as the server receives it."""
+    name = _name_of(command)
+    operation: dict[str, Any] = {
+        "action": "receive",
+        "channel": {"$ref": _CHAT},
+        "summary": _summary(command),
+        "messages": [{"$ref": f"{_CHAT}/messages/{name}"}],
+        "x-states": {state.name.lower(): _allowed(vocabulary.refusal(state, command)) for state in State},
+    }
+    if is_built_in:
+        answers: Sequence[type[msgspec.Struct]] = (*ANSWERS[command], messages.Error)
+        operation["reply"] = {
+            "channel": {"$ref": _CHAT},
+            "messages": [{"$ref": f"{_CHAT}/messages/{_name_of(answer)}"} for answer in answers],
+        }
+    if (owner := vocabulary.owners[str(command.__struct_config__.tag)]) != BUILT_IN:
+        operation["x-owner"] = owner
+    return operation
+
+
+def _send(message: type[msgspec.Struct]) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": {"$ref": _CHAT},
+        "summary": _summary(message),
+        "messages": [{"$ref": f"{_CHAT}/messages/{_name_of(message)}"}],
+    }
+
+
+def _allowed(refusal: Refusal | None) -> Any:
+    return True if refusal is None else {"code": refusal.code, "message": refusal.text}
+
+
+def _message(kind: type[msgspec.Struct], schema: Mapping[str, Any]) -> dict[str, Any]:
+    example = {name: _example(field) for name, field in schema["properties"].items() if name != "id"}
+    if kind in _FIXED_TEXTS:
+        example["message"] = _FIXED_TEXTS[kind]
+    return {
+        "name": str(kind.__struct_config__.tag),
+        "summary": _summary(kind),
+        "payload": {"$ref": f"#/components/schemas/{_name_of(kind)}"},
+        "examples": [{"payload": example}],
+    }
+
+
+def _example(schema: Mapping[str, Any]) -> Any:
+    match schema:
+        case {"enum": [only]}:
+            return only
+        case {"examples": [first, *_]}:
+            return first
+        case {"anyOf": [first, *_]}:
+            return _example(first)
+        case {"type": "array", "items": items} if "$ref" not in items:
+            return [_example(items)]
+        case {"type": "array"}:
+            return []
+        case {"type": "integer" | "number"}:
+            return schema.get("minimum", 0)
+        case {"type": "boolean"}:
+            return True
+        case _:
+            return "…"
+
+
+def _schemas(kinds: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
+    schemas: dict[str, Any] = {}
+    for kind in kinds:
+        own, prefix = _name_of(kind), f"{_name_of(kind)}." if issubclass(kind, ExtensionCommand) else ""
+        _, found = msgspec.json.schema_components([kind], ref_template=f"#/components/schemas/{prefix}{{name}}")
+        schemas |= {own if name == kind.__name__ else prefix + name: schema for name, schema in found.items()}
+    for schema in schemas.values():
+        schema.pop("title", None)
+        schema.pop("description", None)  # it is the message's summary
+        for name, field in schema.get("properties", {}).items():
+            schema["properties"][name] = _without_null(field)
+    return schemas
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """An optional field is left out; that null means the same on the way in is nobody's business."""
+    options = [one for one in field.get("anyOf", []) if one != {"type": "null"}]
+    if field.get("default", ...) is None and len(options) == 1:
+        return dict(options[0])
+    return {key: value for key, value in field.items() if not (key == "default" and value is None)}
+
+
+def _summary(kind: type[msgspec.Struct]) -> str:
+    text = " ".join((inspect.getdoc(kind) or "").split())
+    for field in msgspec.structs.fields(kind):
+        text = text.replace(f"`{field.name}`", f"`{field.encode_name}`")
+    return text
+
+
+def _close_codes() -> Sequence[tuple[CloseCode, str]]:
+    meanings = {
+        CloseCode.NORMAL: "asked for",
+        CloseCode.PROTOCOL_ERROR: "a malformed frame",
+        CloseCode.UNSUPPORTED_DATA: "a binary frame: commands are JSON in text frames",
+        CloseCode.INVALID_DATA: "a text frame that is not UTF-8",
+        CloseCode.POLICY_VIOLATION: "a rule was broken; the reason says which",
+        CloseCode.TOO_BIG: "a message that is too long",
+        CloseCode.INTERNAL_ERROR: "the server failed in this session; reconnect",
+        CloseCode.SERVICE_RESTART: "the server is stopping; the reason says when to come back",
+        CloseCode.TRY_AGAIN_LATER: "over capacity",
+        CloseCode.NOT_AUTHENTICATED: "not authenticated in time",
+        CloseCode.ORIGIN_REFUSED: "origin not allowed (as HTTP 403, before the upgrade)",
+        CloseCode.TOO_SLOW: "the client did not read and its backlog overflowed; reconnect and catch up",
+    }
+    return [(code, meanings[code]) for code in CloseCode]

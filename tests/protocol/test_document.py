@@ -1,0 +1,199 @@
+"""The protocol document says what the server does."""
+
+import importlib.util
+import json
+import os
+import re
+from pathlib import Path
+
+import httpx
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from chat_actors.chat import Storage
+from chat_actors.cli.main import main
+from chat_actors.client import generate_key, public_pem
+from chat_actors.identity import sign
+from chat_actors.protocol import RULES, Vocabulary, refusals
+from chat_actors.protocol.document import ANSWERS, protocol_document
+from chat_actors.protocol.page import protocol_page
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import ServerSettings, Settings
+from chat_actors.storage import MemoryAccounts, MemoryJournal
+from tests.conformance.conftest import Chat, fail_test
+from tests.wire.live_server import LiveServer
+
+DOCS = Path(__file__).parents[2] / "docs"
+DOCUMENT = protocol_document(Vocabulary(), "0.1.0")
+
+
+def drawing():
+    spec = importlib.util.spec_from_file_location("draw_dialogue", DOCS / "draw_dialogue.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def types(direction):
+    """The `type` of what goes in one direction → its schema."""
+    operations = DOCUMENT["operations"]
+    for name, message in DOCUMENT["components"]["messages"].items():
+        is_said = operations.get(name, {}).get("action") == "receive"
+        if is_said == (direction == "says"):
+            yield message["name"], name
+
+
+def problem(direction, message):
+    """What is wrong with a message by its schema, or None."""
+    name = dict(types(direction))[message["type"]]
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    return next((error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(message)), None)
+
+
+def test_every_command_has_its_answers_and_every_message_its_example():
+    assert set(ANSWERS) == set(RULES)
+    for direction in ("says", "hears"):
+        for _, name in types(direction):
+            message = DOCUMENT["components"]["messages"][name]
+            assert message["summary"], name
+            assert problem(direction, message["examples"][0]["payload"]) is None
+            for field, schema in DOCUMENT["components"]["schemas"][name]["properties"].items():
+                said = json.dumps(schema, ensure_ascii=False)
+                assert field in {"type", "messages"} or "description" in said, (name, field)
+
+
+def test_every_error_and_every_state_is_in_it():
+    codes = {(error["code"], error["message"]) for error in DOCUMENT["x-errors"]}
+    assert (refusals.NOT_IN_ROOM.code, refusals.NOT_IN_ROOM.text) in codes
+    assert {code for code, _ in codes} >= {"invalid_json", "busy", "room_closed"}
+    assert DOCUMENT["operations"]["Post"]["x-states"] == {
+        "connected": {"code": "not_authenticated", "message": "Authentication required"},
+        "authenticated": {"code": "not_in_room", "message": "Not connected to any room"},
+        "in_room": True,
+    }
+
+
+@pytest.mark.skipif("ASYNCAPI_SCHEMA" not in os.environ, reason="ASYNCAPI_SCHEMA names no schema")
+def test_it_is_what_asyncapi_says_a_document_is():
+    schema = json.loads(Path(os.environ["ASYNCAPI_SCHEMA"]).read_text())
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
+    broken = {**DOCUMENT, "operations": {"x": {"action": "shout"}}}
+    assert not validator.is_valid(broken)
+
+
+def test_every_reference_in_it_leads_somewhere():
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT)):
+        found = DOCUMENT
+        for part in reference.split("/"):
+            found = found[part]
+
+
+def test_the_page_in_the_documentation_is_what_is_made_of_it():
+    assert (DOCS / "reference/messages.md").read_text() == protocol_page(DOCUMENT)
+
+
+def test_the_picture_in_the_documentation_is_what_is_drawn():
+    assert (DOCS / "images/dialogue.svg").read_text() == drawing().drawing()
+
+
+def test_the_command_prints_it_with_what_extensions_add():
+    printed = json.loads(CliRunner().invoke(main, ["protocol", "--extension", "polls"]).output)
+    vote = printed["operations"]["extension.poll_vote"]
+    assert vote["x-owner"] == "the extension 'polls'"
+    assert vote["x-states"]["authenticated"]["code"] == "not_in_room"
+    assert set(printed["components"]["schemas"]["extension.poll_vote"]["required"]) == {"type", "pollId", "option"}
+    page = CliRunner().invoke(main, ["protocol", "--markdown", "--extension", "polls"]).output
+    assert "### `poll_vote`" in page
+
+
+def test_an_unknown_extension_is_one_line():
+    done = CliRunner().invoke(main, ["protocol", "--extension", "nonsense"])
+    assert done.exit_code == 1
+    assert "nonsense" in done.output
+
+
+class TestOnARealServer:
+    pytestmark = pytest.mark.anyio
+
+    @pytest.fixture
+    async def chat(self):
+        settings = Settings(server=ServerSettings(extensions=("polls",)))
+        storage = Storage(MemoryAccounts(), MemoryJournal())
+        async with LiveServer(create_app(settings, on_failure=fail_test, storage=storage)) as server:
+            chat = Chat("http1", server)
+            yield chat
+            await chat.aclose()
+
+    async def test_it_is_served_and_need_not_be_sent_twice(self, chat):
+        url = f"http://127.0.0.1:{chat.server.port}/protocol.json"
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(url)
+            again = await client.get(url, headers={"if-none-match": answer.headers["etag"]})
+        assert answer.status_code == 200
+        assert again.status_code == 304
+        assert answer.headers["content-type"] == "application/json"
+        served = answer.json()
+        assert "extension.poll_open" in served["operations"]
+        assert served["components"]["schemas"]["Joined"] == DOCUMENT["components"]["schemas"]["Joined"]
+
+    async def test_the_dialogue_that_is_drawn_is_the_one_that_is_had_and_keeps_to_the_schemas(self, chat):
+        steps = drawing()
+        key = generate_key(2048)
+        clients = {steps.ALICE: await chat.client(), steps.BOB: await chat.client()}
+        await clients[steps.BOB].log_in(steps.BOB, generate_key(2048))
+        heard = {}
+        for step in steps.DIALOGUE:
+            if step.direction == "says":
+                known = {
+                    "userId": step.client,
+                    "publicKey": public_pem(key),
+                    "signature": sign(key, heard["challenge"]["challenge"]) if "challenge" in heard else None,
+                    "roomId": "garden" if step.type == "switch_room" else "lobby",
+                    "content": "Hello!",
+                }
+                named = step.fields.split(", ") if step.fields else []
+                message = {"type": step.type, **{field: known[field] for field in named}}
+                assert problem("says", message) is None
+                await clients[step.client].send(**message)
+            else:
+                message = await clients[step.client].receive()
+                heard[message["type"]] = message
+                assert message["type"] == step.type
+                assert {*step.fields.split(", ")} == {*message} - {"type"}
+                assert problem("hears", message) is None
+
+    async def test_what_the_rest_of_the_protocol_says_keeps_to_the_schemas_too(self, chat):
+        client = await (await chat.client()).log_in("alice", generate_key(2048), "lobby")
+        for message in (
+            {"type": "chat_message", "content": "Hello!", "clientMsgId": "m1", "id": "1"},
+            {"type": "members", "id": "2"},
+            {"type": "history", "limit": 10, "id": "3"},
+            {"type": "ping", "id": "4"},
+            {"type": "join", "userId": "alice", "roomId": "lobby", "since": 0, "id": "5"},
+            {"type": "leave", "id": "6"},
+            {"type": "chat_message", "content": "too late", "id": "7"},
+        ):
+            assert problem("says", message) is None
+            await client.send(**message)
+            while True:
+                answer = await client.receive()
+                assert problem("hears", answer) is None, answer
+                if answer.get("id") == message["id"]:
+                    break
+        assert answer["code"] == "not_in_room"
+
+
+@pytest.mark.parametrize(
+    ("direction", "message"),
+    [
+        ("says", {"type": "register", "userId": "alice"}),
+        ("says", {"type": "join", "userId": 7}),
+        ("says", {"type": "history", "before": -1}),
+        ("hears", {"type": "chat_message", "userId": "alice", "roomId": "lobby", "content": "x", "timestamp": "t"}),
+        ("hears", {"type": "members", "roomId": "lobby", "members": ["a"], "count": "1"}),
+    ],
+)
+def test_what_is_wrong_is_wrong_by_the_schema(direction, message):
+    assert problem(direction, message) is not None
