@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client import ClientSession, Refused, Step
-from chat_actors.protocol import Command, Join, Leave, Ping, Post, ReadHistory, ServerMessage, SwitchRoom, messages
+from chat_actors.client import ClientSession, Refused, Step, Unknown
+from chat_actors.protocol import AnyMessage, Command, Join, Leave, Ping, Post, ReadHistory, SwitchRoom, messages
 from load import exchanges
 from load.deliveries import Listener, Mark, Marker
 from load.wire import Closed, WebSocket
@@ -21,7 +21,7 @@ ANSWER_WITHIN = 30.0
 OVERDUE = 1.0
 """Seconds, for an exchange that is still under way when the test ends."""
 
-Answer = TypeVar("Answer", bound=ServerMessage)
+Answer = TypeVar("Answer", bound=AnyMessage)
 
 _STEPS = {
     Step.CHALLENGE: exchanges.CHALLENGE,
@@ -303,14 +303,14 @@ class ChatLine:
         except TimeoutError:
             raise NoAnswer(ANSWER_WITHIN) from None
 
-    def _next(self, within: float) -> ServerMessage:
+    def _next(self, within: float) -> AnyMessage:
         until = time.perf_counter() + within
         while True:
             message = self._session.receive(self._receive(until - time.perf_counter()))
-            if message is not None:
+            if message is not None and not isinstance(message, Unknown):
                 return message
 
-    def _hear(self, message: ServerMessage, *, is_live: bool = True) -> None:
+    def _hear(self, message: AnyMessage, *, is_live: bool = True) -> None:
         match message:
             case messages.ChatMessage() if message.room_id == self.room_id:
                 mark = Mark.of(message.content)

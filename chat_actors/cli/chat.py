@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 import sys
 
 import anyio.to_thread
 import click
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client import ChatClient, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, connect
+from chat_actors.client import ClientEvent, Gap, Identity, NotSent, Reconnected, Reconnecting, Room, connect
 from chat_actors.protocol import messages
 
 LAST_MESSAGES = 20
@@ -21,16 +21,15 @@ LAST_MESSAGES = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-async def chat_in_lines(url: str, user_id: str, key: RSAPrivateKey, room_id: str) -> None:
+async def chat_in_lines(url: str, identity: Identity, room_id: str, tls: ssl.SSLContext | None = None) -> None:
     """Log in, enter the room, print what was said last and what is said, and send what is typed, until the input ends.
 
-    Raises `ConnectionLost`, `Refused`, `NotSent`.
+    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`.
     """
-    async with connect(url, user_id, key) as client:
-        await client.join(room_id)
-        shown = await _print_the_last(client)
-        printing = asyncio.create_task(_print_all(client, shown))
-        typing = asyncio.create_task(_send_lines(client))
+    async with connect(url, identity, tls=tls) as chat, chat.room(room_id) as room:
+        shown = await _print_the_last(room)
+        printing = asyncio.create_task(_print_all(room, shown))
+        typing = asyncio.create_task(_send_lines(room))
         done, pending = await asyncio.wait({printing, typing}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -39,10 +38,10 @@ async def chat_in_lines(url: str, user_id: str, key: RSAPrivateKey, room_id: str
             task.result()
 
 
-async def _print_the_last(client: ChatClient) -> int:
+async def _print_the_last(room: Room) -> int:
     """What was said before one came in; the number of the last message of it."""
     try:
-        page = await client.history(limit=LAST_MESSAGES)
+        page = await room.history(limit=LAST_MESSAGES)
     except NotSent:
         return 0  # a server that keeps no messages
     for message in page.messages:
@@ -50,8 +49,8 @@ async def _print_the_last(client: ChatClient) -> int:
     return page.last or 0
 
 
-async def _print_all(client: ChatClient, shown: int) -> None:
-    async for event in client:
+async def _print_all(room: Room, shown: int) -> None:
+    async for event in room.events():
         if isinstance(event, messages.ChatMessage) and event.seq <= shown:
             continue  # it came between the entering and the look at what was said last
         if isinstance(event, messages.ChatMessage | Gap | Reconnected):
@@ -60,21 +59,21 @@ async def _print_all(client: ChatClient, shown: int) -> None:
             click.echo(line)
 
 
-async def _send_lines(client: ChatClient) -> None:
+async def _send_lines(room: Room) -> None:
     # os.read in a thread: it works for a terminal, a pipe and a file alike, and unlike sys.stdin leaves no lock held
     # if the program ends while it waits.
     rest = b""
     while data := await anyio.to_thread.run_sync(os.read, sys.stdin.fileno(), 65536, abandon_on_cancel=True):
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            await _send_line(client, line)
-    await _send_line(client, rest)
+            await _send_line(room, line)
+    await _send_line(room, rest)
 
 
-async def _send_line(client: ChatClient, line: bytes) -> None:
+async def _send_line(room: Room, line: bytes) -> None:
     if text := line.decode(errors="replace").strip():
         try:
-            await client.say(text)  # returns once it is stored, so what was typed is not lost by leaving
+            await room.say(text)  # returns once it is stored, so what was typed is not lost by leaving
         except NotSent as error:
             click.echo(f"! not sent: {text[:40]!r}: {error.text}")
 

@@ -19,11 +19,12 @@ from chat_actors.cli.flags import load_from_flags, settings_flags
 from chat_actors.cli.protocol import protocol
 from chat_actors.client import (
     ConnectionLost,
+    Identity,
     KeyFileError,
     NotSent,
+    PutOut,
     Refused,
     generate_key,
-    load_or_create_key,
     save_key,
 )
 from chat_actors.protocol import is_room_id, is_user_id, refusals
@@ -107,10 +108,9 @@ def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
         raise click.BadParameter("must be 3 to 32 letters, digits, _ or -", param_hint="--as")
     if not is_room_id(room):
         raise click.BadParameter("must be 1 to 128 characters, none of them a control character", param_hint="--room")
-    path = key or Path(click.get_app_dir("chat-actors", force_posix=True)) / "keys" / f"{Path(user_id).name}.pem"
     try:
-        asyncio.run(chat_in_lines(url, user_id, load_or_create_key(path), room))
-    except (ConnectionLost, KeyFileError, NotSent, Refused) as error:
+        asyncio.run(chat_in_lines(url, Identity.load_or_create(user_id, key), room))
+    except (ConnectionLost, KeyFileError, NotSent, PutOut, Refused) as error:
         click.echo(f"chat-actors: {error}", err=True)
         if isinstance(error, Refused) and error.code == refusals.INVALID_SIGNATURE.code:
             click.echo(f"  {user_id} belongs to another key: choose another name, or name the key with --key", err=True)

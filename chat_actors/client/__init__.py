@@ -1,34 +1,82 @@
-"""What a user's own program imports: a sans-I/O client session, and an async client that recovers by itself."""
+"""What a user's own program imports: `connect`, and what is under it, down to a session without I/O."""
 
 from chat_actors.client.backoff import Backoff
-from chat_actors.client.chat_client import ChatClient
-from chat_actors.client.connecting import connect
-from chat_actors.client.conversation import Conversation, TooMuchUnsent
-from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
-from chat_actors.client.keyfile import KeyFileError, generate_key, load_or_create_key, public_pem, save_key
+from chat_actors.client.chat import Chat
+from chat_actors.client.chat_client import EVENTS, ChatClient
+from chat_actors.client.connecting import connect, open_connection
+from chat_actors.client.conversation import Conversation
+from chat_actors.client.dialect import Unknown
+from chat_actors.client.errors import ClientError
+from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, PutOut, Reconnected, Reconnecting, Unanswered
+from chat_actors.client.identity import Identity, key_file
+from chat_actors.client.keyfile import (
+    KeyFileError,
+    PassphraseNeeded,
+    generate_key,
+    load_key,
+    load_or_create_key,
+    public_pem,
+    save_key,
+)
+from chat_actors.client.outcomes import TooMuchUnsent
+from chat_actors.client.room import Room
 from chat_actors.client.session import ClientSession, Refused, Step
 from chat_actors.client.socket import ConnectionLost
 from chat_actors.client.stay import Gap
+from chat_actors.protocol.messages import (
+    Accepted,
+    ChatMessage,
+    Error,
+    ExtensionMessage,
+    History,
+    Joined,
+    Left,
+    MemberList,
+    UserJoined,
+    UserLeft,
+)
 
 __all__ = [
+    "EVENTS",
+    "Accepted",
     "Backoff",
+    "Chat",
     "ChatClient",
+    "ChatMessage",
+    "ClientError",
     "ClientEvent",
     "ClientSession",
     "ConnectionLost",
     "Conversation",
+    "Error",
+    "ExtensionMessage",
     "Gap",
+    "History",
+    "Identity",
+    "Joined",
     "KeyFileError",
+    "Left",
+    "MemberList",
     "NobodyReads",
     "NotSent",
+    "PassphraseNeeded",
+    "PutOut",
     "Reconnected",
     "Reconnecting",
     "Refused",
+    "Room",
     "Step",
     "TooMuchUnsent",
+    "Unanswered",
+    "Unknown",
+    "UserJoined",
+    "UserLeft",
     "connect",
     "generate_key",
+    "key_file",
+    "load_key",
     "load_or_create_key",
+    "open_connection",
     "public_pem",
     "save_key",
 ]

@@ -7,12 +7,24 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar, assert_never
 
+from chat_actors.client.answers import Answers
 from chat_actors.client.backoff import Backoff
-from chat_actors.client.conversation import PASSING, Conversation, Done, Event, NotDone, Resumed
-from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting
+from chat_actors.client.conversation import PASSING, Conversation
+from chat_actors.client.dialect import Unknown
+from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting, Unanswered
+from chat_actors.client.outcomes import Done, Event, NoAnswer, NotDone, Resumed
 from chat_actors.client.session import Refused
 from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer
-from chat_actors.protocol import CloseCode, Command, ListMembers, ReadHistory, ServerMessage, messages
+from chat_actors.protocol import (
+    AnyMessage,
+    CloseCode,
+    Command,
+    ExtensionCommand,
+    ExtensionMessage,
+    ListMembers,
+    ReadHistory,
+    messages,
+)
 
 TOO_BIG = messages.Error("The message is longer than the server takes.", "too_big")
 """What the server would say, if it could: it closes the connection instead."""
@@ -31,6 +43,7 @@ EVENTS_BEHIND = 20_000
 """Events that are taken besides while somebody waits for an answer, which may be behind them."""
 
 Answer = TypeVar("Answer")
+Extra = TypeVar("Extra", bound=ExtensionMessage)
 
 
 class ChatClient:
@@ -58,12 +71,17 @@ class ChatClient:
         self._listen = listen
         self._events: asyncio.Queue[ClientEvent | None] = asyncio.Queue(EVENTS)
         self._unread: deque[ClientEvent] = deque()  # on their way into the queue: a lost line must not lose them
-        self._answers: dict[str, asyncio.Future[ServerMessage]] = {}
+        self._answers = Answers()
         self._to_send = asyncio.Event()
         self._end: Exception | None = None
         self._running: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._retrying: asyncio.TimerHandle | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the server's WebSocket."""
+        return self._url
 
     @property
     def user_id(self) -> str:
@@ -117,7 +135,28 @@ class ChatClient:
             messages.MemberList, await self._look_up(lambda request_id: ListMembers(room_id, request_id=request_id))
         )
 
-    async def _look_up(self, make: Callable[[str], Command]) -> ServerMessage:
+    async def ask(self, command: ExtensionCommand, answer: type[Extra]) -> Extra:
+        """Send a command of an extension and wait for its answer, after what was asked before.
+
+        It is carried out at most once. Raises as `join`; `Unanswered` if the line breaks before the answer comes, since
+        nobody knows then whether it was carried out; `NotSent` with the extension's own `code`; and `TypeError` for an
+        answer of another type. A command that has no answer is for `tell`: asked, it would be waited for for ever.
+        """
+        self._check_open()
+        request_id = self._conversation.ask(command, answer)
+        return _as(answer, await self._answer_to(request_id))
+
+    def tell(self, command: ExtensionCommand) -> bool:
+        """Send a command of an extension that has no answer, now or never: whether there is a line to send it on.
+
+        Raises `ConnectionLost` if there will be none any more. What the server has against it comes as an `Error`.
+        """
+        self._check_open()
+        is_sent = self._conversation.tell(command)
+        self._to_send.set()
+        return is_sent
+
+    async def _look_up(self, make: Callable[[str], Command]) -> AnyMessage | Unknown:
         self._check_open()
         request_id = self._conversation.look_up(make)
         try:
@@ -125,34 +164,18 @@ class ChatClient:
         finally:
             self._conversation.forget(request_id)
 
-    async def _answer_to(self, request_id: str) -> ServerMessage:
-        answer: asyncio.Future[ServerMessage] = asyncio.get_running_loop().create_future()
-        self._answers[request_id] = answer
+    async def _answer_to(self, request_id: str) -> AnyMessage | Unknown:
         self._to_send.set()
         try:
-            return await answer
+            return await self._answers.to(request_id)
         except asyncio.CancelledError:
             self._conversation.withdraw(request_id)
+            self._to_send.set()
             raise
-        finally:
-            self._answers.pop(request_id, None)
 
     def _check_open(self) -> None:
         if self._end is not None:
             raise self._end
-
-    def _waiting(self, request_id: str) -> Sequence[asyncio.Future[ServerMessage]]:
-        """Who still waits for this answer: one or nobody."""
-        answer = self._answers.get(request_id)
-        return () if answer is None or answer.done() else (answer,)
-
-    def _is_awaited(self) -> bool:
-        return any(not answer.done() for answer in self._answers.values())
-
-    def _fail_answers(self, error: Exception) -> None:
-        for request_id in self._answers:
-            for waiting in self._waiting(request_id):
-                waiting.set_exception(error)
 
     # -- what one hears ----------------------------------------------------------------------------------------------
 
@@ -182,7 +205,7 @@ class ChatClient:
     async def start(self) -> None:
         """Connect and log in, once. Raises `ConnectionLost`, `Refused`."""
         if self._running is not None:
-            raise RuntimeError("this client has been connected already: call connect() again for another")
+            raise RuntimeError("this client has been connected already: call open_connection() again for another")
         self._ready = asyncio.get_running_loop().create_future()
         self._running = asyncio.create_task(self._run(), name=f"chat client of {self.user_id}")
         try:
@@ -207,7 +230,7 @@ class ChatClient:
                 except (ConnectionLost, Refused) as error:
                     if isinstance(error, ConnectionLost) and error.code == CloseCode.TOO_BIG:
                         self._take(self._conversation.refuse_head(TOO_BIG))
-                    self._conversation.disconnected()
+                    self._take(self._conversation.disconnected())
                     pause = self._pause_after(error)
                     if pause is None:
                         raise
@@ -237,7 +260,7 @@ class ChatClient:
 
     def _finish(self, error: Exception) -> None:
         self._end = error
-        self._fail_answers(error)
+        self._answers.fail_all(error)
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)
         self._wake_reader()
@@ -292,11 +315,11 @@ class ChatClient:
         for event in events:
             match event:
                 case Done(request_id=request_id, answer=answer):
-                    for waiting in self._waiting(request_id):
-                        waiting.set_result(answer)
+                    self._answers.give(request_id, answer)
                 case NotDone(request_id=request_id, error=error):
-                    for waiting in self._waiting(request_id):
-                        waiting.set_exception(NotSent(error))
+                    self._answers.fail(request_id, NotSent(error))
+                case NoAnswer(request_id=request_id, command=command, why=why):
+                    self._answers.fail(request_id, Unanswered(command, why))
                 case Resumed():
                     self._unread.append(Reconnected())
                 case _:
@@ -307,18 +330,19 @@ class ChatClient:
         if not self._listen:
             self._unread.clear()
         while self._unread:
-            if self._events.full() and self._is_awaited() and len(self._unread) < EVENTS_BEHIND:
+            if self._events.full() and self._answers.are_awaited and len(self._unread) < EVENTS_BEHIND:
                 return  # whoever reads may be waiting for an answer that is still to come
             try:
                 async with asyncio.timeout(READ_WITHIN):
                     await self._events.put(self._unread[0])
             except TimeoutError:
-                self._fail_answers(NobodyReads(self._events.qsize()))
+                self._answers.fail_all(NobodyReads(self._events.qsize()))
             else:
                 self._unread.popleft()
 
 
-def _as(kind: type[Answer], answer: ServerMessage) -> Answer:
+def _as(kind: type[Answer], answer: AnyMessage | Unknown) -> Answer:
     if not isinstance(answer, kind):
-        raise TypeError(f"the server answered with {type(answer).__name__} instead of {kind.__name__}")
+        named = answer.type if isinstance(answer, Unknown) else type(answer).__name__
+        raise TypeError(f"the server answered with {named!r}, which is no {kind.__name__}")
     return answer

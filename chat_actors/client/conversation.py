@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from chat_actors.client.dialect import Dialect, Unknown
+from chat_actors.client.outcomes import Done, Event, NoAnswer, NotDone, Resumed, TooMuchUnsent
 from chat_actors.client.session import ClientSession
-from chat_actors.client.stay import Gap, Stay
-from chat_actors.protocol import Command, Join, Leave, Post, ServerMessage, encode_command, messages
+from chat_actors.client.stay import Stay
+from chat_actors.protocol import (
+    AnyCommand,
+    AnyMessage,
+    Command,
+    ExtensionCommand,
+    ExtensionMessage,
+    Join,
+    Leave,
+    Post,
+    encode_command,
+    messages,
+)
 
 PASSING = frozenset(
     {
@@ -33,37 +45,6 @@ LOOKUPS_AT_ONCE = 16
 """Lookups that are on their way at a time."""
 
 
-class Done(msgspec.Struct, frozen=True):
-    """What was asked for under `request_id` has been done: `answer` is what the server said."""
-
-    request_id: str
-    answer: ServerMessage
-
-
-class NotDone(msgspec.Struct, frozen=True):
-    """What was asked for under `request_id` was refused, and would be again."""
-
-    request_id: str
-    error: messages.Error
-
-
-class Resumed(msgspec.Struct, frozen=True):
-    """The user is logged in again, and in the room: what comes now follows on what came before, but for a `Gap`."""
-
-
-Event: TypeAlias = ServerMessage | Gap | Done | NotDone | Resumed
-
-
-class TooMuchUnsent(Exception):
-    """So many commands wait for the server already. Nothing was added."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-
-    def __str__(self) -> str:
-        return f"{self.most} commands wait for the server already; wait until some have been answered"
-
-
 class Conversation:
     """Nothing that was said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told.
 
@@ -71,14 +52,26 @@ class Conversation:
     they keep their order whatever fails in between. The price is one message for each way to the server and back.
     """
 
-    def __init__(self, user_id: str, key: RSAPrivateKey, *, new_id: Callable[[], str], most_unsent: int = 1000) -> None:
-        """`new_id()` gives ids that no other client of this user ever used, of at most 64 characters."""
+    def __init__(
+        self,
+        user_id: str,
+        key: RSAPrivateKey,
+        *,
+        new_id: Callable[[], str],
+        most_unsent: int = 1000,
+        extra: Iterable[type[ExtensionMessage]] = (),
+    ) -> None:
+        """`new_id()` gives ids that no other client of this user ever used, of at most 64 characters.
+
+        `extra`: the messages of extensions that are to be heard. Raises `ValueError` if two are of the same `type`.
+        """
         self.user_id = user_id
+        self._dialect = Dialect(extra)
         self._stay = Stay(user_id)
         self._key = key
         self._new_id = new_id
         self._most_unsent = most_unsent
-        self._queue: deque[tuple[str, Command]] = deque()
+        self._queue: deque[tuple[str, AnyCommand]] = deque()
         self._lookups: dict[str, Command] = {}
         self._asked: set[str] = set()  # those that are on their way
         self._session: ClientSession | None = None
@@ -110,14 +103,16 @@ class Conversation:
 
     def connected(self) -> None:
         """A new connection begins: first of all the user is logged in."""
-        self._session = ClientSession(self.user_id, self._key)
+        self._session = ClientSession(self.user_id, self._key, self._dialect)
         self._stay.connected()
         self._in_flight = self.wants_retry = False
 
-    def disconnected(self) -> None:
-        """The connection has ended; what was on its way will be sent again."""
+    def disconnected(self) -> Sequence[Event]:
+        """The connection has ended; what was on its way will be sent again, or has `NoAnswer` if that may not be."""
+        lost = self._give_up_ask("the connection broke")
         self._session = None
         self._in_flight = self.wants_retry = False
+        return lost
 
     def to_send(self) -> Sequence[str]:
         """The texts that are to be sent now, oldest first; each is returned once."""
@@ -149,7 +144,26 @@ class Conversation:
         request_id = self._new_id()
         return self._add(request_id, Post(content, client_msg_id=request_id, request_id=request_id))
 
-    def _add(self, request_id: str, command: Command) -> str:
+    def ask(self, command: ExtensionCommand, answer: type[ExtensionMessage]) -> str:
+        """Send a command of an extension, in its turn. The id under which it is `Done`, by an `answer`.
+
+        It is sent at most once. Raises as `join`, and `ValueError` if another class has the `type` of `answer`.
+        """
+        self._dialect.learn(answer)
+        request_id = self._new_id()
+        return self._add(request_id, msgspec.structs.replace(command, request_id=request_id))
+
+    def tell(self, command: ExtensionCommand) -> bool:
+        """Send a command of an extension that has no answer, out of turn, now or never; whether it could be sent.
+
+        Raises `ValueError` for what is no text in UTF-8.
+        """
+        if not self.is_settled or self._session is None:
+            return False
+        self._session.send(command)
+        return True
+
+    def _add(self, request_id: str, command: AnyCommand) -> str:
         if len(self._queue) >= self._most_unsent:
             raise TooMuchUnsent(self._most_unsent)
         encode_command(command)  # here it may raise: later it would hold up all that is behind it
@@ -158,10 +172,28 @@ class Conversation:
         return request_id
 
     def withdraw(self, request_id: str) -> None:
-        """Do not do what was asked for, if it has not been sent yet."""
+        """Do not do what was asked for, if it has not been sent yet. Of an `ask`, do not wait for the answer."""
+        if self._asked_last == request_id:
+            self._give_up_ask("it was given up")
+            self._send_next()
         is_sent = self._in_flight and bool(self._queue) and self._queue[0][0] == request_id
         if not is_sent:
             self._queue = deque(waiting for waiting in self._queue if waiting[0] != request_id)
+
+    @property
+    def _asked_last(self) -> str | None:
+        """The `ask` that is on its way, if one is."""
+        if self._in_flight and isinstance(self._queue[0][1], ExtensionCommand):
+            return self._queue[0][0]
+        return None
+
+    def _give_up_ask(self, why: str) -> Sequence[Event]:
+        request_id = self._asked_last
+        if request_id is None:
+            return ()
+        _, command = self._queue.popleft()
+        self._in_flight = False
+        return (NoAnswer(request_id, type(command).__name__, why),)
 
     def refuse_head(self, error: messages.Error) -> Sequence[Event]:
         """What was sent last ended the connection, and would again: it is `NotDone`, and the rest goes on."""
@@ -231,6 +263,11 @@ class Conversation:
                 | messages.MemberList(request_id=str(request_id))
             ):
                 return self._answered(request_id, message)
+            case ExtensionMessage(request_id=str(request_id)) | Unknown(request_id=str(request_id)):
+                is_awaited = request_id == self._asked_last or request_id in self._lookups
+                return self._answered(request_id, message) if is_awaited else ()
+            case Unknown():
+                return ()  # from a newer server, or an extension that this client was not told of
             case _:
                 return (message,)
 
@@ -263,7 +300,7 @@ class Conversation:
         self._go_on(session)
         return (*self._resumed(), *gaps)
 
-    def _answered(self, request_id: str, answer: ServerMessage) -> Sequence[Event]:
+    def _answered(self, request_id: str, answer: AnyMessage | Unknown) -> Sequence[Event]:
         if request_id in self._lookups:
             self._end_lookup(request_id)
         else:
@@ -291,20 +328,23 @@ class Conversation:
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = self._stay.has_rejoined(error.request_id)
+        unanswered: Sequence[Event] = ()
+        if error.request_id != self._asked_last and (is_too_fast or is_of_rejoin or has_lost_room):
+            unanswered = self._give_up_ask(error.message)
         if error.room_id is not None and error.room_id == self.room_id and not has_lost_room:
             # Put out for a reason: to go back in is the user's to decide. A rejoin on its way decides for itself.
             if not self._stay.is_on_the_way:
                 self._stay.give_up()
-            return (error,)
+            return (*unanswered, error)
         if is_of_rejoin and not has_lost_room and error.code not in PASSING and self._session is not None:
             self._stay.give_up()
             self._go_on(self._session)
-            return (*self._resumed(), error)
+            return (*unanswered, *self._resumed(), error)
         if is_of_rejoin or (has_lost_room and self.is_logged_in):
             self._stay.lose(error.request_id)
             self._in_flight = False
             self.wants_retry = True
-        elif is_too_fast or (is_of_head and error.code in PASSING):
+        elif is_too_fast or (is_of_head and error.code in PASSING and self._asked_last is None):
             self._in_flight = False
             self.wants_retry = True
         elif is_of_lookup and error.code in PASSING:
@@ -319,7 +359,7 @@ class Conversation:
             self._in_flight = False
             self._send_next()
             return (NotDone(error.request_id, error),)
-        return ()  # an error with an id besides these answers what had been sent again
+        return unanswered  # an error with an id besides these answers what had been sent again
 
     def _send_next(self) -> None:
         if (

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -14,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from chat_actors.client.errors import ClientError
 
-class KeyFileError(Exception):
+
+class KeyFileError(ClientError):
     """The key file cannot be used."""
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -24,6 +28,13 @@ class KeyFileError(Exception):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
+
+
+class PassphraseNeeded(KeyFileError):
+    """The key file is encrypted, and no passphrase was given."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "is encrypted; give its passphrase")
 
 
 def generate_key(bits: int = 3072) -> RSAPrivateKey:
@@ -36,9 +47,13 @@ def public_pem(key: RSAPrivateKey) -> str:
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def save_key(key: RSAPrivateKey, path: Path) -> None:
-    """Write the key to a new file that only its owner may read (mode 0600). Raises `KeyFileError` if it exists."""
-    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def save_key(key: RSAPrivateKey, path: Path, passphrase: str | None = None) -> None:
+    """Write the key to a new file that only its owner may read (mode 0600), encrypted if there is a passphrase.
+
+    Raises `KeyFileError` if there is such a file.
+    """
+    encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -49,21 +64,28 @@ def save_key(key: RSAPrivateKey, path: Path) -> None:
         raise KeyFileError(path, f"cannot be written: {error.strerror}") from None
 
 
-def load_key(path: Path) -> RSAPrivateKey:
-    """The key in a file. Raises `KeyFileError`."""
+def load_key(path: Path, passphrase: str | None = None) -> RSAPrivateKey:
+    """The key in a file in PEM. Raises `KeyFileError`; `PassphraseNeeded` if that is what is missing."""
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        text = path.read_bytes()
     except OSError as error:
         raise KeyFileError(path, f"cannot be read: {error.strerror}") from None
-    except (ValueError, TypeError):
-        raise KeyFileError(path, "is no unencrypted private key in PEM") from None
+    try:
+        key = load_pem_private_key(text, password=passphrase.encode() if passphrase else None)
+    except TypeError:
+        if passphrase:
+            raise KeyFileError(path, "is not encrypted; leave the passphrase out") from None
+        raise PassphraseNeeded(path) from None
+    except (ValueError, UnsupportedAlgorithm):
+        problem = "is no private key in PEM" + (", or that is not its passphrase" if passphrase else "")
+        raise KeyFileError(path, problem) from None
     if not isinstance(key, RSAPrivateKey):
         raise KeyFileError(path, "is no RSA key; make one with: chat-actors keygen FILE")
     return key
 
 
-def load_or_create_key(path: Path) -> RSAPrivateKey:
-    """The key in the file, which is made on first use. Raises `KeyFileError`."""
+def load_or_create_key(path: Path, passphrase: str | None = None) -> RSAPrivateKey:
+    """The key in the file, which is made on first use. Raises as `load_key`."""
     if not path.exists():
-        save_key(generate_key(), path)
-    return load_key(path)
+        save_key(generate_key(), path, passphrase)
+    return load_key(path, passphrase)

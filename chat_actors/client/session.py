@@ -8,23 +8,23 @@ from enum import Enum, auto
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from chat_actors.client.dialect import Dialect, Unknown
+from chat_actors.client.errors import ClientError
 from chat_actors.client.keyfile import public_pem
 from chat_actors.identity import sign
 from chat_actors.protocol import (
+    AnyCommand,
+    AnyMessage,
     Authenticate,
-    Command,
     GetChallenge,
     Register,
-    ServerMessage,
-    UnknownMessage,
-    decode_message,
     encode_command,
     messages,
     refusals,
 )
 
 
-class Refused(Exception):
+class Refused(ClientError):
     """The server refused what this client needs to go on."""
 
     def __init__(self, doing: str, text: str, code: str | None) -> None:
@@ -51,9 +51,12 @@ class ClientSession:
     Sans I/O: give it each text that comes with `receive`, send all of `to_send`, and act on the messages it returns.
     """
 
-    def __init__(self, user_id: str, key: RSAPrivateKey) -> None:
+    def __init__(self, user_id: str, key: RSAPrivateKey, dialect: Dialect | None = None) -> None:
+        """`dialect` knows the messages of extensions, if there are any to be heard."""
         self.user_id = user_id
         self._key = key
+        self._dialect = dialect or Dialect()
+        self._has_tried_to_register = False
         self._step = Step.CHALLENGE
         self._outgoing: deque[str] = deque()
         self.send(GetChallenge())
@@ -74,20 +77,19 @@ class ClientSession:
         self._outgoing.clear()
         return texts
 
-    def send(self, command: Command) -> None:
+    def send(self, command: AnyCommand) -> None:
         """Send any command; once the user is logged in, that is up to the caller."""
         self._outgoing.append(encode_command(command))
 
-    def receive(self, text: str | bytes) -> ServerMessage | None:
+    def receive(self, text: str | bytes) -> AnyMessage | Unknown | None:
         """Take what has come. Returns the message if it concerns the user: None for the steps of logging in.
 
         Raises `Refused` if the login fails.
         """
-        try:
-            message = decode_message(text)
-        except UnknownMessage:
-            return None  # from a newer server
+        message = self._dialect.decode(text)
         match message:
+            case Unknown() if self._step is not Step.READY:
+                return None  # from a newer server
             case messages.Challenge() if self._step is Step.CHALLENGE:
                 self._step = Step.AUTHENTICATION
                 self.send(Authenticate(self.user_id, sign(self._key, message.challenge)))
@@ -106,9 +108,17 @@ class ClientSession:
                 return message
 
     def _on_refusal(self, error: messages.Error) -> None:
-        if self._step is Step.AUTHENTICATION and error.message == refusals.USER_NOT_REGISTERED.text:
-            self._step = Step.REGISTRATION
-            self.send(Register(self.user_id, public_pem(self._key)))
-            return
-        doing = "register" if self._step is Step.REGISTRATION else "log in"
-        raise Refused(f"{doing} {self.user_id}", error.message, error.code)
+        match self._step:
+            case Step.AUTHENTICATION if (
+                error.message == refusals.USER_NOT_REGISTERED.text and not self._has_tried_to_register
+            ):
+                self._step = Step.REGISTRATION
+                self._has_tried_to_register = True
+                self.send(Register(self.user_id, public_pem(self._key)))
+            case Step.REGISTRATION if error.code == refusals.USER_EXISTS.code:
+                # Another connection of the same user may have been quicker; whether it was, the signature shows.
+                self._step = Step.CHALLENGE
+                self.send(GetChallenge())
+            case step:
+                doing = "register" if step is Step.REGISTRATION else "log in"
+                raise Refused(f"{doing} {self.user_id}", error.message, error.code)

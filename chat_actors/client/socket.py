@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
+from chat_actors.client.errors import ClientError
 from chat_actors.protocol import CloseCode
 
 OPEN_WITHIN = 30.0
@@ -20,7 +21,7 @@ MAX_TEXT = 16 << 20
 """Bytes of the longest text that is taken: far beyond what a server lets anybody say."""
 
 
-class ConnectionLost(Exception):
+class ConnectionLost(ClientError):
     """There is no connection, or no longer: `code` and `reason` are of the server's Close, if it sent one."""
 
     def __init__(self, url: str, problem: str, code: int | None = None, reason: str = "") -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_actors.client import connect, generate_key
+from chat_actors.client import Identity, generate_key, open_connection
 from chat_actors.protocol import messages
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http2 import Http2Connection
@@ -94,7 +94,7 @@ async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
 async def test_a_signal_ends_the_server_in_order_and_accounts_survive_a_restart(tmp_path, stop):
     key = generate_key(2048)
     server, url = await serve(tmp_path)
-    async with server, connect(url, "alice", key, reconnect=False) as chat:
+    async with server, open_connection(url, Identity("alice", key), reconnect=False) as chat:
         await chat.join("lobby")
         server.process.send_signal(stop)
         with pytest.raises(Exception, match="retry after 100"):
@@ -102,7 +102,7 @@ async def test_a_signal_ends_the_server_in_order_and_accounts_survive_a_restart(
                 pass
         assert (await server.finish())[0] == 0
     server, url = await serve(tmp_path)
-    async with server, connect(url, "alice", key) as chat:
+    async with server, open_connection(url, Identity("alice", key)) as chat:
         await chat.join("lobby")
         assert type(await chat.receive()) is messages.Joined
 
@@ -113,7 +113,7 @@ async def test_tls_offers_http1_and_http2_by_alpn(tmp_path):
     async with server:
         assert url.startswith("https://")
         key = generate_key(2048)
-        async with connect(url, "alice", key, tls=client_context(certfile, "http/1.1")) as chat:
+        async with open_connection(url, Identity("alice", key), tls=client_context(certfile, "http/1.1")) as chat:
             await chat.join("lobby")
             assert type(await chat.receive()) is messages.Joined
         connection = await Http2Connection.open(int(url.rpartition(":")[2]), client_context(certfile, "h2"))
@@ -129,7 +129,7 @@ async def test_plain_hypercorn_serves_the_app(tmp_path):
     env = {"CHAT_ACTORS_DATA__DIR": str(tmp_path / "data")}
     async with await Process.start(program=hypercorn, env=env) as server:
         url = re.search(r"http://[\d.:]+", await server.read_until("Running on"))[0]
-        async with connect(url, "alice", generate_key(2048)) as chat:
+        async with open_connection(url, Identity("alice", generate_key(2048))) as chat:
             await chat.join("lobby")
             assert type(await chat.receive()) is messages.Joined
         server.process.send_signal(signal.SIGTERM)
@@ -198,7 +198,7 @@ async def test_chatting_with_a_server_that_is_not_there_is_one_clear_line(tmp_pa
 async def test_chatting_under_a_name_that_is_taken_says_so(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
-        async with connect(url, "alice", generate_key(2048)):
+        async with open_connection(url, Identity("alice", generate_key(2048))):
             pass
         arguments = ("chat", "--as", "alice", "--room", "x", "--url", url)
         code, output = await (await Process.start(*arguments, env={"HOME": str(tmp_path)})).finish()

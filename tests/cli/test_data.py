@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chat_actors.cli.data import BadLine, _reported
-from chat_actors.client import connect, generate_key
+from chat_actors.client import Identity, generate_key, open_connection
 from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 from tests.cli.test_commands import PROGRAM, Process, serve
 
@@ -98,7 +98,7 @@ async def test_while_a_server_runs_one_may_look_but_not_change(tmp_path):
     server, url = await serve(tmp_path)
     folder = tmp_path / "data"
     async with server:
-        async with connect(url, "alice", generate_key(2048)) as chat:
+        async with open_connection(url, Identity("alice", generate_key(2048))) as chat:
             await chat.join("red")
             await chat.say("hello")
             assert json.loads(run("export", "red", "--dir", folder)[1])["content"] == "hello"

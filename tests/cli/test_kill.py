@@ -11,7 +11,7 @@ import sqlite3
 
 import pytest
 
-from chat_actors.client import Backoff, ConnectionLost, Gap, connect, generate_key
+from chat_actors.client import Backoff, ConnectionLost, Gap, Identity, generate_key, open_connection
 from chat_actors.protocol import messages
 from tests.cli.test_commands import Process
 from tests.cli.test_drain import log_in
@@ -65,7 +65,9 @@ class Server:
 
 
 def client(server, user_id, key, **options):
-    return connect(server.url, user_id, key, backoff=Backoff(random.random, first=0.1, longest=0.3), **options)
+    return open_connection(
+        server.url, Identity(user_id, key), backoff=Backoff(random.random, first=0.1, longest=0.3), **options
+    )
 
 
 async def write(server, user_id, key, accepted, pause=0.0):

@@ -12,14 +12,15 @@ from chat_actors.client import (
     ChatClient,
     ConnectionLost,
     Conversation,
+    Identity,
     NobodyReads,
     NotSent,
     Reconnected,
     Reconnecting,
     Refused,
     chat_client,
-    connect,
     generate_key,
+    open_connection,
 )
 from chat_actors.client.socket import ClientSocket, websocket_url
 from chat_actors.protocol import messages
@@ -104,7 +105,7 @@ class Cable:
 
 def at(port, user_id, key, **options):
     options.setdefault("backoff", Backoff(random.Random(1).random, first=0.02, longest=0.05))
-    return connect(f"ws://127.0.0.1:{port}", user_id, key, **options)
+    return open_connection(f"ws://127.0.0.1:{port}", Identity(user_id, key), **options)
 
 
 async def events_until(chat, is_last):
@@ -319,10 +320,10 @@ async def test_a_server_with_tls_needs_nothing_said_about_it(key, tmp_path, monk
     async with LiveServer(app, certfile=str(certfile), keyfile=str(keyfile)) as server:
         url = f"https://localhost:{server.port}"
         with pytest.raises(ConnectionLost, match="certificate"):
-            async with connect(url, "ann", key):
+            async with open_connection(url, Identity("ann", key)):
                 pass
         monkeypatch.setenv("SSL_CERT_FILE", str(certfile))  # what the system trusts
-        async with connect(url, "ann", key) as chat:
+        async with open_connection(url, Identity("ann", key)) as chat:
             assert (await chat.join("red")).room_id == "red"
 
 
@@ -375,5 +376,5 @@ async def test_who_gives_up_saying_something_does_not_say_it_later(server, key):
 )
 async def test_what_is_no_address_is_no_server(key, url):
     with pytest.raises(ConnectionLost):
-        async with connect(url, "ann", key):
+        async with open_connection(url, Identity("ann", key)):
             pass

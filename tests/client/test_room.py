@@ -1,0 +1,302 @@
+"""`connect` as a user's program has it: rooms with a connection of their own, against a real server."""
+
+import asyncio
+import logging
+import random
+
+import pytest
+
+from chat_actors import Command, Extension, Message, Refused, Service, command
+from chat_actors.chat import Limits, Storage
+from chat_actors.client import (
+    Backoff,
+    ChatMessage,
+    ConnectionLost,
+    Gap,
+    Identity,
+    Joined,
+    NotSent,
+    PutOut,
+    Reconnected,
+    Reconnecting,
+    TooMuchUnsent,
+    Unanswered,
+    UserJoined,
+    connect,
+    generate_key,
+)
+from chat_actors.extensions.moderation import Kick, Moderation
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import ServerSettings, Settings
+from chat_actors.storage import MemoryAccounts, MemoryJournal
+from tests.client.test_chat_client import Cable, fail_test
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
+WITHIN = 20.0
+KEY = generate_key(2048)
+
+
+class Roll(Command, frozen=True, tag="roll"):
+    sides: int = 6
+
+
+class Rolled(Message, frozen=True, tag="rolled"):
+    result: int
+
+
+class Never(Command, frozen=True, tag="never"):
+    """Is not answered while anybody waits."""
+
+
+class Shout(Command, frozen=True, tag="shout"):
+    text: str
+
+
+class Shouted(Message, frozen=True, tag="shouted"):
+    text: str
+
+
+class Dice(Service):
+    @command()
+    def roll(self, caller, roll: Roll) -> Rolled:
+        if roll.sides < 2:
+            raise Refused("too_few_sides", "A die has at least two sides.")
+        return Rolled(roll.sides)
+
+    @command()
+    def never(self, caller, never: Never) -> None:
+        self.context.answer_later()
+
+    @command()
+    def shout(self, caller, shout: Shout) -> None:
+        caller.tell(Shouted(shout.text.upper()))
+
+
+DICE = Extension(name="dice", services=[Dice])
+
+
+class AnotherRolled(Message, frozen=True, tag="rolled"):
+    pass
+
+
+@pytest.fixture
+async def server():
+    storage = Storage(MemoryAccounts(), MemoryJournal(room_messages=20))
+    switched_on = ServerSettings(extensions=(f"{__name__}:DICE",))
+    app = create_app(Settings(server=switched_on, limits=NO_LIMITS), on_failure=fail_test, storage=storage)
+    async with LiveServer(app) as server:
+        yield server
+
+
+def at(port, user_id, **options):
+    quick = lambda: Backoff(random.Random(1).random, first=0.02, longest=0.05)  # noqa: E731
+    return connect(f"ws://127.0.0.1:{port}", Identity(user_id, KEY), backoff=quick, **options)
+
+
+async def first(events, kind):
+    async with asyncio.timeout(WITHIN):
+        async for event in events:
+            if isinstance(event, kind):
+                return event
+    raise AssertionError("the stream ended")
+
+
+async def test_who_only_iterates_has_joined_and_hears_messages_alone(server):
+    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby:
+        hers = alice.room("general")
+        await hers.join()
+        async with bobby.room("general") as his:
+            receipt = await his.say("hello")
+            async with asyncio.timeout(WITHIN):
+                async for message in hers:
+                    assert (message.user_id, message.content, message.seq) == ("bobby", "hello", receipt.seq)
+                    break
+
+
+async def test_all_events_are_typed_and_in_their_order(server):
+    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby:
+        async with alice.room("general") as hers, bobby.room("general") as his:
+            await his.say("hello")
+            async with asyncio.timeout(WITHIN):
+                heard = [await hers.receive() for _ in range(3)]
+        assert [type(event) for event in heard] == [Joined, UserJoined, ChatMessage]
+
+
+async def test_each_room_has_a_connection_of_its_own_and_the_first_two_may_register_at_once(server):
+    async with at(server.port, "alice") as chat:
+        rooms = [chat.room(f"room-{n}") for n in range(5)]
+        await asyncio.gather(*(room.say(f"in {room.room_id}") for room in rooms))
+        for room in rooms:
+            assert [message.content for message in (await room.history()).messages] == [f"in {room.room_id}"]
+            assert (await room.members()).members == ["alice"]
+
+
+async def test_one_of_two_who_wait_for_the_join_may_give_up(server):
+    async with at(server.port, "alice") as chat:
+        room = chat.room("general")
+        waiting, staying = asyncio.create_task(room.join()), asyncio.create_task(room.join())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        async with asyncio.timeout(WITHIN):
+            assert (await staying).room_id == "general"
+        assert waiting.cancelled()
+
+
+async def test_a_room_that_refuses_says_so_and_leaves_no_connection(server):
+    async with at(server.port, "alice") as chat:
+        with pytest.raises(NotSent, match="Room ID"):
+            async with chat.room("\n"):
+                pass
+        room = chat.room("\n")
+        for _ in range(2):
+            with pytest.raises(NotSent, match="Room ID"):
+                await room.say("hello")
+
+
+async def test_a_server_that_is_not_there_is_said_at_the_first_use():
+    async with at(9, "alice") as chat:
+        room = chat.room("general")
+        with pytest.raises(ConnectionLost, match="is the server up"):
+            await room.join()
+    with pytest.raises(ConnectionLost, match="is no address"):
+        connect("http://[::1", Identity("alice", KEY))
+
+
+async def test_the_end_of_the_chat_ends_every_room_and_who_reads_it(server):
+    async with at(server.port, "alice") as chat:
+        room, other = chat.room("general"), chat.room("other")
+        await other.join()
+
+        async def read():
+            return [message.content async for message in room]
+
+        reading = asyncio.create_task(read())
+        await room.say("the last")
+        while room._client._events.qsize():  # noqa: ASYNC110 - until it has been read
+            await asyncio.sleep(0)
+    async with asyncio.timeout(WITHIN):
+        assert await reading == ["the last"]
+    for use in (other.say("late"), chat.room("new").join()):
+        with pytest.raises(ConnectionLost, match="was closed"):
+            await use
+
+
+async def test_a_room_is_left_at_the_end_of_its_block(server):
+    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby, alice.room("general") as hers:
+        async with bobby.room("general"):
+            await first(hers.events(), UserJoined)
+        async with asyncio.timeout(WITHIN):
+            while (await hers.members()).count != 1:
+                pass
+
+
+async def test_a_lost_line_is_recovered_and_what_is_missing_is_told(server, caplog):
+    async with (
+        Cable(server.port) as cable,
+        at(cable.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        alice.room("general") as hers,
+        alice.room("general") as also,
+        bobby.room("general") as his,
+    ):
+        cable.is_broken = True
+        cable.cut()
+        for n in range(60):  # of which the server keeps some
+            await his.say(str(n))
+        cable.is_broken = False
+        seen = []
+        async with asyncio.timeout(WITHIN):
+            async for event in hers.events():
+                seen.append(event)
+                if isinstance(event, ChatMessage) and event.content == "59":
+                    break
+        kinds = [type(event) for event in seen if not isinstance(event, ChatMessage | Joined | UserJoined)]
+        assert kinds[0] is Reconnecting
+        assert kinds[-2:] == [Reconnected, Gap]
+        said = sum(isinstance(event, ChatMessage) for event in seen)
+        lost = sum(event.lost for event in seen if isinstance(event, Gap))
+        assert said + lost == 60
+        with caplog.at_level(logging.WARNING):
+            async with asyncio.timeout(WITHIN):
+                await also.receive_message()
+        assert f"{lost} messages of the room general are missing here" in caplog.text
+
+
+async def test_a_command_of_an_extension_is_answered_in_its_turn(server):
+    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+        said, rolled = await asyncio.gather(room.say("rolling"), room.ask(Roll(sides=20), answer=Rolled))
+        assert (said.seq, rolled.result) == (1, 20)
+        with pytest.raises(NotSent, match="at least two sides") as caught:
+            await room.ask(Roll(sides=1), answer=Rolled)
+        assert caught.value.code == "too_few_sides"
+        with pytest.raises(TypeError, match="'Rolled', which is no Shouted"):
+            await room.ask(Roll(), answer=Shouted)
+        with pytest.raises(ValueError, match="are both of the type 'rolled'"):
+            await room.ask(Roll(), answer=AnotherRolled)
+        assert (await room.ask(Roll(sides=4), answer=Rolled)).result == 4
+
+
+async def test_an_answer_of_a_type_that_nobody_knows_is_an_error_and_no_silence(server):
+    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+        with pytest.raises(TypeError, match="'rolled', which is no Shouted"):
+            await room.ask(Roll(), answer=Shouted)
+
+
+async def test_messages_of_extensions_are_events_for_who_names_their_classes(server):
+    async with (
+        at(server.port, "alice", messages=[Shouted]) as alice,
+        at(server.port, "bobby") as bobby,
+        alice.room("casino") as hers,
+        bobby.room("hall") as his,
+    ):
+        assert await hers.tell(Shout("hey"))
+        assert await first(hers.events(), Shouted) == Shouted("HEY")
+        assert await his.tell(Shout("hey"))
+        await his.say("over")
+        async with asyncio.timeout(WITHIN):
+            assert [type(await his.receive()) for _ in range(2)] == [Joined, ChatMessage]
+    with pytest.raises(ValueError, match="are both of the type 'rolled'"):
+        connect("ws://127.0.0.1:9", Identity("alice", KEY), messages=[Rolled, AnotherRolled])
+
+
+async def test_a_line_that_breaks_leaves_a_command_unanswered_and_not_repeated(server):
+    async with Cable(server.port) as cable, at(cable.port, "alice") as chat, chat.room("casino") as room:
+        asking = asyncio.create_task(room.ask(Never(), answer=Rolled))
+        saying = asyncio.create_task(room.say("afterwards"))
+        while not room._client._conversation._in_flight or room._client._conversation.unsent < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        cable.cut()
+        with pytest.raises(Unanswered, match="no answer to 'Never': the connection broke; it may have been"):
+            await asking
+        async with asyncio.timeout(WITHIN):
+            assert (await saying).seq == 1
+
+
+async def test_who_gives_up_an_answer_does_not_hold_up_the_rest(server):
+    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await room.ask(Never(), answer=Rolled)
+        room._client._conversation._most_unsent = 0
+        with pytest.raises(TooMuchUnsent):
+            await room.ask(Roll(), answer=Rolled)
+
+
+async def test_who_is_put_out_is_told_and_hears_no_more():
+    switched_on = ServerSettings(extensions=("moderation",))
+    settings = Settings(server=switched_on, limits=NO_LIMITS)
+    app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts(), MemoryJournal()))
+    async with (
+        LiveServer(app) as server,
+        at(server.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("club") as his,
+        alice.room("club") as hers,
+    ):
+        await his.ask(Kick("alice"), answer=Moderation)
+        with pytest.raises(PutOut, match="out of the room club"):
+            await first(hers, ChatMessage)
+        with pytest.raises(PutOut):
+            await hers.receive()

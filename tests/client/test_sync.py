@@ -1,0 +1,176 @@
+"""The client for programs without an event loop: threads, Ctrl+C, and an end that leaves nothing behind."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from chat_actors.client import ChatMessage, ConnectionLost, Identity, NotSent, generate_key
+from chat_actors.client.sync import connect
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import DataSettings, ServerSettings, Settings
+from tests.client.test_chat_client import fail_test
+from tests.client.test_room import NO_LIMITS, Roll, Rolled, Shout, Shouted
+from tests.wire.live_server import LiveServer
+
+KEY = generate_key(2048)
+WITHIN = 20.0
+
+
+@contextlib.contextmanager
+def in_thread(make_app):
+    """A live server in an event loop of its own; gives its port."""
+    started, stopped = threading.Event(), threading.Event()
+    port = 0
+
+    async def run():
+        nonlocal port
+        async with LiveServer(make_app()) as server:
+            port = server.port
+            started.set()
+            await asyncio.to_thread(stopped.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    try:
+        assert started.wait(WITHIN)
+        yield port
+    finally:
+        stopped.set()
+        thread.join(WITHIN)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    def make_app():
+        settings = Settings(
+            server=ServerSettings(extensions=("tests.client.test_room:DICE",)),
+            data=DataSettings(dir=str(tmp_path_factory.mktemp("data"))),
+            limits=NO_LIMITS,
+        )
+        return create_app(settings, on_failure=fail_test)
+
+    with in_thread(make_app) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left(url):
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("chat of")]
+    assert left == []
+
+
+def test_a_script_speaks_and_listens_without_an_event_loop(url):
+    with (
+        connect(url, Identity("alice", KEY)) as alice,
+        connect(url, Identity("bobby", KEY)) as bobby,
+        alice.room("general") as hers,
+        bobby.room("general") as his,
+    ):
+        receipt = his.say("hello")
+        for message in hers:
+            assert (message.user_id, message.content, message.seq) == ("bobby", "hello", receipt.seq)
+            break
+        assert hers.members().count == 2
+        assert [message.content for message in hers.history(limit=1).messages] == ["hello"]
+
+
+def test_a_command_of_an_extension_is_answered(url):
+    with connect(url, Identity("alice", KEY), messages=[Shouted]) as chat, chat.room("casino") as room:
+        assert room.ask(Roll(sides=8), answer=Rolled).result == 8
+        with pytest.raises(NotSent, match="at least two sides"):
+            room.ask(Roll(sides=1), answer=Rolled)
+        assert room.tell(Shout("hey"))
+        assert next(event for event in room.events() if isinstance(event, Shouted)) == Shouted("HEY")
+
+
+def test_nothing_said_within_the_time_is_a_timeout_that_takes_no_message(url):
+    with connect(url, Identity("alice", KEY)) as chat, chat.room("silence") as room:
+        with pytest.raises(TimeoutError):
+            room.receive_message(timeout=0.05)
+        room.say("at last")
+        assert room.receive_message(timeout=WITHIN).content == "at last"
+
+
+def test_many_threads_may_share_a_room(url):
+    with connect(url, Identity("alice", KEY)) as chat, chat.room("shared") as room:
+        threads = [threading.Thread(target=room.say, args=(str(n),)) for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WITHIN)
+        said = [next(iter(room)).content for _ in range(20)]
+        assert sorted(said, key=int) == [str(n) for n in range(20)]
+
+
+def test_the_end_of_the_chat_ends_who_iterates_in_another_thread(url):
+    heard = []
+    with connect(url, Identity("alice", KEY)) as chat:
+        room = chat.room("ending")
+        room.join()
+        reading = threading.Thread(target=lambda: heard.extend(event for event in room.events()))
+        reading.start()
+        room.say("hello")
+        deadline = time.monotonic() + WITHIN
+        while room._room._client._events.qsize() and time.monotonic() < deadline:
+            pass
+    reading.join(WITHIN)
+    assert not reading.is_alive()
+    assert [event.content for event in heard if isinstance(event, ChatMessage)] == ["hello"]
+
+
+def test_what_is_closed_says_so_and_may_be_closed_again(url):
+    chat = connect(url, Identity("alice", KEY))
+    room = chat.room("general")
+    room.join()
+    for _ in range(2):
+        chat.close()
+        room.close()
+    with pytest.raises(ConnectionLost, match="was closed"):
+        room.say("late")
+    with pytest.raises(ConnectionLost, match="was closed"):
+        chat.room("another").join()
+
+
+def test_a_server_that_is_not_there_leaves_no_thread():
+    identity = Identity("alice", KEY)
+    with connect("ws://127.0.0.1:9", identity) as chat, pytest.raises(ConnectionLost, match="is the server up"):
+        chat.room("general").join()
+    with pytest.raises(ConnectionLost, match="is no address"):
+        connect("http://[::1", Identity("alice", KEY))
+
+
+LISTENER = """
+import pathlib, sys
+from chat_actors.client import Identity
+from chat_actors.client.sync import connect
+
+with connect(sys.argv[1], Identity.load_or_create("carol", pathlib.Path(sys.argv[2]))) as chat:
+    room = chat.room("quiet")
+    room.join()
+    print("listening", flush=True)
+    try:
+        for message in room:
+            pass
+    except KeyboardInterrupt:
+        print(room.say("interrupted, and still there").seq > 0, flush=True)
+"""
+
+
+def test_ctrl_c_ends_the_waiting_and_nothing_else(url, tmp_path):
+    words = [sys.executable, "-c", LISTENER, url, tmp_path / "carol.pem"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+        try:
+            assert listener.stdout.readline() == "listening\n"
+            listener.send_signal(signal.SIGINT)
+            assert listener.communicate(timeout=WITHIN)[0] == "True\n"
+            assert listener.returncode == 0
+        finally:
+            listener.kill()
