@@ -24,7 +24,7 @@ def protocol_page(document: Mapping[str, Any]) -> str:
         "# Messages",
         "",
         "Every message, made from the server's own definitions by `chat-actors protocol --markdown`. For programs",
-        "there is an [AsyncAPI](https://www.asyncapi.com) 3.0 document with JSON Schemas: `chat-actors protocol` prints",
+        "there is an [AsyncAPI](https://www.asyncapi.com) 3 document with JSON Schemas: `chat-actors protocol` prints",
         "it, and a server answers with it at `/protocol.json`, the commands of its extensions included. What the",
         "messages mean together is in [Protocol](protocol.md).",
         "",
