@@ -100,6 +100,21 @@ def test_hostile_text_stays_text(served, person):
     assert width <= 0
 
 
+@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+@pytest.mark.parametrize("size", [{}, PHONE], ids=["desk", "phone"])
+def test_long_names_push_nothing_off_the_screen(served, person, size):
+    alice = person(served.url, "a" * 32, at="#" + "w" * 128, **size).start()
+    alice.say("m" * 2000)
+    for pane in ("Rooms", "People") if size else ():
+        alice.page.get_by_role("button", name=pane, exact=True).click()
+    outside = """() => [...document.querySelectorAll("#chat button, #chat input, #chat h1")]
+        .filter(one => one.checkVisibility()).map(one => [one.outerHTML, one.getBoundingClientRect()])
+        .filter(([_, box]) => box.left < 0 || box.right > innerWidth + 1).map(([html]) => html)"""
+    assert alice.page.evaluate(outside) == []
+    cut = "[...document.querySelectorAll('header button')].filter(one => one.scrollWidth > one.clientWidth).length"
+    assert alice.page.evaluate(cut) == 0
+
+
 def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(served, person):
     alice = person(served.url, "alice").start()
     alice.say("שלום עולם")
