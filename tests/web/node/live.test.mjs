@@ -1,6 +1,7 @@
 /** Against a real server, whose address is in CHAT_URL. */
 
 import assert from "node:assert/strict";
+import { createConnection, createServer } from "node:net";
 import { after, before, test } from "node:test";
 
 import { connect, Identity, NotSent, Refused } from "../../../chat_actors/web/client/chat-client.mjs";
@@ -63,6 +64,53 @@ test("who does not read is not read for, and hears all when they do", async () =
   }
   for (let number = 0; number < count; number += 1) {
     assert.equal((await next(slow, "chat_message")).content, String(number));
+  }
+});
+
+test("over a line that is cut again and again, nothing is lost, doubled, or out of order", async () => {
+  const sockets = new Set();
+  const proxy = createServer((client) => {
+    const server = createConnection(Number(new URL(url).port), "localhost");
+    const ends = [client, server];
+    for (const end of ends) {
+      sockets.add(end);
+      end.on("error", () => {});
+      end.on("close", () => ends.forEach((one) => one.destroy()));
+    }
+    client.pipe(server).pipe(client);
+  }).listen(0);
+  const through = `http://localhost:${proxy.address().port}`;
+  // The pauses are short, so that there are many cuts in little time; everything else is as it is for users.
+  const [carol, dave] = await Promise.all(
+    ["carol", "david"].map(async (name) => connect(through, await Identity.create(name), { random: () => 0.01 })),
+  );
+  try {
+    const [hers, his] = await Promise.all([carol.join("storm"), dave.join("storm")]);
+    const wanted = Array.from({ length: 400 }, (_, number) => `wave ${number}`);
+    let cuts = 0;
+    const storm = setInterval(() => {
+      cuts += 1;
+      for (const one of sockets) one.destroy();
+      sockets.clear();
+    }, 60);
+    const said = Promise.all(wanted.map((text) => hers.say(text)));
+    const hear = async (room) => {
+      const heard = [];
+      for await (const event of room) {
+        assert.notEqual(event.type, "gap");
+        if (event.type === "chat_message") heard.push(event.content);
+        if (heard.length === 200) clearInterval(storm); // the rest in good weather: so it ends
+        if (heard.length === wanted.length) return heard;
+      }
+    };
+    const [receipts, ...both] = await Promise.all([said, hear(hers), hear(his)]);
+    assert.ok(cuts >= 3, `only ${cuts} cuts`);
+    assert.deepEqual(both, [wanted, wanted]);
+    assert.equal(new Set(receipts.map(({ seq }) => seq)).size, wanted.length);
+  } finally {
+    carol.close();
+    dave.close();
+    proxy.close();
   }
 });
 
