@@ -9,8 +9,9 @@ from chat_actors.chat import Storage
 from chat_actors.cli.terminal import ChatApp
 from chat_actors.cli.terminal.rooms import Away, Connected
 from chat_actors.cli.terminal.timeline_view import TimelineView
+from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.server.app import create_app
-from chat_actors.server.settings import Settings
+from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.test_chat_client import Cable, fail_test
 from tests.client.test_room import NO_LIMITS, at
@@ -204,6 +205,27 @@ async def test_who_leaves_leaves_at_once(server, leave):
             await screen.pilot.press(leave)
         await screen.until(lambda: not screen.app.is_running or screen.app._exit)
         assert screen.app.return_code == 0
+
+
+async def test_who_is_put_out_is_told_and_may_come_back():
+    settings = Settings(server=ServerSettings(extensions=("moderation",)), limits=NO_LIMITS)
+    app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts(), MemoryJournal()))
+    async with (
+        LiveServer(app) as server,
+        at(server.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby", listen=False) as his,
+        screen_of(alice) as screen,
+    ):
+        await screen.shows("2 here")
+        await his.ask(Kick("alice"), answer=Moderation)
+        await screen.shows("out of the room lobby", "/join lobby to come back", "lobby ○")
+        await screen.type("hello?")
+        await screen.shows("hello? not sent")
+        await screen.type("/join lobby")
+        await screen.shows("● connected", "2 here")
+        await screen.type("back again")
+        await screen.shows("alice back again ✓")
 
 
 async def test_a_room_that_cannot_be_joined_is_told_where_one_is(server):

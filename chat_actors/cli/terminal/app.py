@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from typing import Any, ClassVar, assert_never
 
@@ -52,6 +53,10 @@ class Tab:
         self.view = OpenRoom(room.room_id)
         self.members_changed = asyncio.Event()
         self.is_loading = False
+
+    async def close(self) -> None:
+        await self.room.aclose()
+        self.members_changed.set()  # whoever waits for that hears that the room is closed
 
 
 class ChatApp(App[None]):
@@ -289,7 +294,7 @@ class ChatApp(App[None]):
             self._rooms.open(tab.view)
             self._begin(tab)
             if old is not None:
-                await old.room.aclose()
+                await old.close()
 
         self._run(join())
 
@@ -298,7 +303,7 @@ class ChatApp(App[None]):
             self._note("this is the only room that you are in; /quit leaves the chat", is_problem=True)
             return
         del self._tabs[tab.view.room_id]
-        self._run(tab.room.aclose())
+        self._run(tab.close())
         self._draw_all(from_end=True)
 
     def _earlier(self, count: int) -> None:
@@ -331,4 +336,7 @@ async def chat_in_terminal(chat: Chat, room_id: str) -> None:
     """Fill the terminal with the chat, until the user quits. Raises what keeps them from the first room."""
     room = chat.room(room_id)
     await room.join()
-    await ChatApp(chat, room).run_async(mouse=True)
+    app = ChatApp(chat, room)
+    await app.run_async()
+    if app.return_code:
+        sys.exit(app.return_code)  # it has failed, and told of it
