@@ -1,32 +1,28 @@
-"""The line-by-line terminal chat."""
+"""The chat line by line, for pipes and plain terminals."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
-import ssl
 import sys
 
 import anyio.to_thread
 import click
 
-from chat_actors.client import ClientEvent, Gap, Identity, NotSent, Reconnected, Reconnecting, Room, connect
+from chat_actors.cli.harmless import harmless
+from chat_actors.client import Chat, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, Room
 from chat_actors.protocol import messages
 
 LAST_MESSAGES = 20
 """Messages that are shown on entering."""
 
-# What a terminal would obey instead of show: a message must not move the cursor or retitle the window.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
-
-async def chat_in_lines(url: str, identity: Identity, room_id: str, tls: ssl.SSLContext | None = None) -> None:
-    """Log in, enter the room, print what was said last and what is said, and send what is typed, until the input ends.
+async def chat_in_lines(chat: Chat, room_id: str) -> None:
+    """Enter the room, print what was said last and what is said, and send what is typed, until the input ends.
 
     Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`.
     """
-    async with connect(url, identity, tls=tls) as chat, chat.room(room_id) as room:
+    async with chat.room(room_id) as room:
         shown = await _print_the_last(room)
         printing = asyncio.create_task(_print_all(room, shown))
         typing = asyncio.create_task(_send_lines(room))
@@ -99,4 +95,4 @@ def render(event: ClientEvent) -> str | None:
             line = f"* {event.lost} messages are missing here: the server does not keep them any more"
         case _:
             return None
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", line)
+    return harmless(line)

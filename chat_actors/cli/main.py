@@ -12,22 +12,11 @@ from typing import Any
 import click
 
 from chat_actors import __version__
-from chat_actors.cli.chat import chat_in_lines
+from chat_actors.cli.chat_command import chat
 from chat_actors.cli.data import backup, export_room, import_room, users
 from chat_actors.cli.extensions import extensions
 from chat_actors.cli.flags import load_from_flags, settings_flags
-from chat_actors.cli.protocol import protocol
-from chat_actors.client import (
-    ConnectionLost,
-    Identity,
-    KeyFileError,
-    NotSent,
-    PutOut,
-    Refused,
-    generate_key,
-    save_key,
-)
-from chat_actors.protocol import is_room_id, is_user_id, refusals
+from chat_actors.client import KeyFileError, generate_key, save_key
 from chat_actors.server.extension_loading import ExtensionError
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import describe
@@ -87,37 +76,17 @@ def check_config(config: Path | None, assignments: tuple[str, ...], **flags: Any
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--bits", type=click.IntRange(2048, 8192), default=3072, show_default=True)
-def keygen(file: Path, bits: int) -> None:
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase, without which the key is of no use.")
+def keygen(file: Path, bits: int, encrypt: bool) -> None:
     """Make a private key in FILE, readable by you alone."""
+    passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True) if encrypt else None
     try:
-        save_key(generate_key(bits), file)
+        save_key(generate_key(bits), file, passphrase)
     except KeyFileError as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
     click.echo(f"made {file}; whoever has it can speak in your name, so keep it to yourself")
 
 
-@main.command()
-@click.option("--as", "user_id", required=True, metavar="NAME", help="Your user id; registered on first use.")
-@click.option("--room", required=True, help="The room to enter.")
-@click.option("--url", default="ws://127.0.0.1:8080/ws", show_default=True)
-@click.option("--key", type=click.Path(path_type=Path), help="Your private key.  [default: a file of NAME's own]")
-def chat(user_id: str, room: str, url: str, key: Path | None) -> None:
-    """Chat, line by line. An empty line is not sent; Ctrl+D leaves."""
-    if not is_user_id(user_id):
-        raise click.BadParameter("must be 3 to 32 letters, digits, _ or -", param_hint="--as")
-    if not is_room_id(room):
-        raise click.BadParameter("must be 1 to 128 characters, none of them a control character", param_hint="--room")
-    try:
-        asyncio.run(chat_in_lines(url, Identity.load_or_create(user_id, key), room))
-    except (ConnectionLost, KeyFileError, NotSent, PutOut, Refused) as error:
-        click.echo(f"chat-actors: {error}", err=True)
-        if isinstance(error, Refused) and error.code == refusals.INVALID_SIGNATURE.code:
-            click.echo(f"  {user_id} belongs to another key: choose another name, or name the key with --key", err=True)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
-        pass
-
-
-for command in (backup, extensions, export_room, import_room, protocol, users):
+for command in (backup, chat, extensions, export_room, import_room, protocol, users):
     main.add_command(command)

@@ -66,6 +66,8 @@ class Room:
         if self._joining is None:
             self._on_open(self)
             self._joining = asyncio.create_task(self._connect_and_join(), name=f"joining {self._room_id}")
+        if self._joining.done() and not self._joining.cancelled():
+            return self._joining.result()
         await asyncio.wait({self._joining})  # who gives up waiting does not take it from the others who wait
         if self._joining.cancelled():
             raise ConnectionLost(self.url, "the room was closed")

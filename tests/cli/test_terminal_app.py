@@ -1,0 +1,236 @@
+"""The terminal chat by its keys and its screen, against a real server."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from chat_actors.chat import Storage
+from chat_actors.cli.terminal import ChatApp
+from chat_actors.cli.terminal.rooms import Away, Connected
+from chat_actors.cli.terminal.timeline_view import TimelineView
+from chat_actors.extensions.moderation import Kick, Moderation
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import ServerSettings, Settings
+from chat_actors.storage import MemoryAccounts, MemoryJournal
+from tests.client.test_chat_client import Cable, fail_test
+from tests.client.test_room import NO_LIMITS, at
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+WITHIN = 20.0
+
+
+@pytest.fixture
+async def server():
+    storage = Storage(MemoryAccounts(), MemoryJournal(room_messages=400))
+    async with LiveServer(create_app(Settings(limits=NO_LIMITS), on_failure=fail_test, storage=storage)) as server:
+        yield server
+
+
+class Screen:
+    """The program as its user has it: keys, and what is on the screen."""
+
+    def __init__(self, app, pilot):
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def text(self):
+        """All lines of the screen."""
+        return "\n".join(
+            "".join(segment.text for segment in line) for line in self.app.screen._compositor.render_strips()
+        )
+
+    async def until(self, condition):
+        async with asyncio.timeout(WITHIN):
+            while not condition():
+                await self.pilot.pause(0.01)
+
+    async def shows(self, *texts):
+        try:
+            await self.until(lambda: all(text in self.text for text in texts))
+        except TimeoutError:
+            raise AssertionError(f"{texts} not on the screen:\n{self.text}") from None
+
+    async def type(self, line):
+        for character in line:
+            await self.pilot.press({" ": "space", "/": "slash"}.get(character, character))
+        await self.pilot.press("enter")
+
+
+@contextlib.asynccontextmanager
+async def screen_of(chat, room_id="lobby", size=(100, 24)):
+    room = chat.room(room_id)
+    await room.join()
+    app = ChatApp(chat, room)
+    async with app.run_test(size=size) as pilot:
+        yield Screen(app, pilot)
+
+
+async def test_two_people_talk_and_see_each_other(server):
+    async with (
+        at(server.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby") as his,
+        screen_of(alice) as screen,
+    ):
+        await screen.shows("lobby as alice  ● connected", "2 here", "bobby")
+        await screen.type("hello there")
+        await screen.shows("alice hello there ✓")
+        assert (await his.receive_message()).content == "hello there"
+        await his.say("hi [red]x[/] \x1b[2J \u202e[@click=app.bell]y[/]")
+        await screen.shows("bobby hi [red]x[/] \ufffd[2J \ufffd[@click=app.bell]y[/]")
+        await his.aclose()
+        await screen.shows("bobby left the room", "1 here")
+
+
+async def test_rooms_are_joined_switched_and_left_and_what_is_unread_is_counted(server):
+    async with (
+        at(server.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby", listen=False) as lobby,
+        screen_of(alice) as screen,
+    ):
+        await screen.type("/join attic")
+        await screen.shows("attic as alice")
+        for n in range(3):
+            await lobby.say(f"psst {n}")
+        await screen.shows("3 unread in other rooms", "lobby 3")
+        assert "psst" not in screen.text
+        await screen.type("/switch lobby")
+        await screen.shows("lobby as alice", "bobby psst 2")
+        assert "unread" not in screen.text
+        await screen.pilot.press("ctrl+n")
+        await screen.shows("attic as alice")
+        await screen.type("/leave")
+        await screen.shows("lobby as alice")
+        assert [room.room_id for room in screen.app.rooms.all] == ["lobby"]
+        await screen.type("/leave")
+        await screen.shows("this is the only room that you are in")
+        await screen.type("/switch attic")
+        await screen.shows("you are not in attic; /join attic goes there")
+
+
+async def test_a_click_on_a_room_looks_at_it(server):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        await screen.type("/join attic")
+        await screen.shows("attic as alice")
+        await screen.pilot.click("#rooms", offset=(2, 0))
+        await screen.shows("lobby as alice")
+
+
+async def test_page_up_at_the_top_loads_what_was_said_before_and_the_reader_stays_there(server):
+    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby, bobby.room("lobby") as his:
+        await asyncio.gather(*(his.say(f"message {n}.") for n in range(300)))
+        async with screen_of(alice) as screen:
+            await screen.shows("message 299.")
+            view = screen.app.query_one(TimelineView)
+            for first in (150, 50, 0):
+                timeline = screen.app.rooms.current.timeline
+                while timeline.lines[0].message.content != f"message {first}.":
+                    await screen.pilot.press("pageup")
+                    await screen.pilot.pause(0.01)
+            assert not timeline.has_older
+            assert "message 299." not in screen.text
+            before = screen.text.splitlines()[5]
+            await his.say("meanwhile")
+            await screen.shows("1 new below")
+            assert screen.text.splitlines()[5] == before
+            while not view.is_at_end:
+                await screen.pilot.press("pagedown")
+            await screen.shows("meanwhile")
+            await screen.until(lambda: "new below" not in screen.text)
+
+
+async def test_commands_tell_what_there_is_and_what_is_wrong(server):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        await screen.shows("1 here")
+        await screen.type("/who")
+        await screen.shows("1 here: alice")
+        await screen.type("/dance")
+        await screen.shows("there is no /dance")
+        await screen.type("/help")
+        await screen.shows("/join ROOM", "//text")
+        await screen.type("/history 5")
+        await screen.type("//usr")
+        await screen.shows("alice /usr ✓")
+
+
+async def test_what_the_server_refuses_is_shown_as_not_sent(server):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        screen.app.query_one("#typing").value = "x" * 60_000
+        await screen.pilot.press("enter")
+        await screen.shows("not sent: content must be at")
+
+
+async def test_a_line_that_breaks_is_shown_and_comes_back_and_what_is_missing_is_told(server):
+    async with (
+        Cable(server.port) as cable,
+        at(cable.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby", listen=False) as his,
+        screen_of(alice) as screen,
+    ):
+        await screen.shows("2 here")
+        cable.is_broken = True
+        cable.cut()
+        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.shows("○ reconnecting in")
+        await screen.type("late")
+        await screen.shows("late sending")
+        await asyncio.gather(*(his.say(f"unheard {n}.") for n in range(420)))
+        cable.is_broken = False
+        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Connected))
+        await screen.shows("● connected", "late ✓")
+        lines = screen.app.rooms.current.timeline.lines
+        assert [line.lost for line in lines if hasattr(line, "lost")] == [20]
+
+
+@pytest.mark.parametrize(("columns", "is_wide"), [(79, False), (80, True)])
+async def test_a_narrow_terminal_shows_what_is_said_alone(server, columns, is_wide):
+    async with at(server.port, "alice") as alice, screen_of(alice, size=(columns, 20)) as screen:
+        await screen.until(lambda: screen.app.rooms.current.count == 1)
+        await screen.type("hello")
+        await screen.shows("alice hello ✓")
+        await screen.until(lambda: ("1 here" in screen.text) is is_wide)
+
+
+@pytest.mark.parametrize("leave", ["ctrl+c", "ctrl+d", "/quit"])
+async def test_who_leaves_leaves_at_once(server, leave):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        if leave == "/quit":
+            await screen.type(leave)
+        else:
+            await screen.pilot.press(leave)
+        await screen.until(lambda: not screen.app.is_running or screen.app._exit)
+        assert screen.app.return_code == 0
+
+
+async def test_who_is_put_out_is_told_and_may_come_back():
+    settings = Settings(server=ServerSettings(extensions=("moderation",)), limits=NO_LIMITS)
+    app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts(), MemoryJournal()))
+    async with (
+        LiveServer(app) as server,
+        at(server.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby", listen=False) as his,
+        screen_of(alice) as screen,
+    ):
+        await screen.shows("2 here")
+        await his.ask(Kick("alice"), answer=Moderation)
+        await screen.shows("out of the room lobby", "/join lobby to come back", "lobby ○")
+        await screen.type("hello?")
+        await screen.shows("hello? not sent")
+        await screen.type("/join lobby")
+        await screen.shows("● connected", "2 here")
+        await screen.type("back again")
+        await screen.shows("alice back again ✓")
+
+
+async def test_a_room_that_cannot_be_joined_is_told_where_one_is(server):
+    async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
+        cable.is_broken = True
+        await screen.type("/join attic")
+        await screen.shows("cannot join attic:")
+        assert [room.room_id for room in screen.app.rooms.all] == ["lobby"]

@@ -1,0 +1,187 @@
+"""The decisions of the terminal chat, without a terminal: what is typed, what a room shows, what is unread."""
+
+import pytest
+
+from chat_actors.cli.terminal import typed
+from chat_actors.cli.terminal.drawing import draw, draw_members, draw_room, draw_status
+from chat_actors.cli.terminal.rooms import Away, Ended, OpenRoom, Rooms
+from chat_actors.cli.terminal.timeline import Missing, Note, NotSaid, Outgoing, Said, Timeline
+from chat_actors.client import ChatMessage, Gap, History
+
+
+def message(seq, content="", user_id="bobby"):
+    return ChatMessage(user_id, "red", content or str(seq), "2026-01-01T12:34:56.000Z", seq)
+
+
+def page(*seqs, more=False):
+    return History("red", [message(seq) for seq in seqs], seqs[0] if seqs else None, seqs[-1] if seqs else None, more)
+
+
+def shown(timeline):
+    return [line.message.content for line in timeline.lines if isinstance(line, Said)]
+
+
+@pytest.mark.parametrize(
+    ("line", "wish"),
+    [
+        ("  hello ", typed.Say("hello")),
+        ("//etc/hosts", typed.Say("/etc/hosts")),
+        ("/join the red room ", typed.Join("the red room")),
+        ("/switch red", typed.Switch("red")),
+        ("/leave", typed.Leave()),
+        ("/who", typed.Who()),
+        ("/history", typed.LoadHistory()),
+        ("/history 20", typed.LoadHistory(20)),
+        ("/help", typed.Help()),
+        ("/quit", typed.Quit()),
+        ("", None),
+        ("   ", None),
+    ],
+)
+def test_a_line_asks_for_what_it_says(line, wish):
+    assert typed.parse(line) == wish
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("/join", "needs the name of a room"),
+        (f"/switch {'x' * 129}", "needs the name of a room"),
+        ("/history 0", "takes a number from 1 to 200"),
+        ("/history 201", "takes a number from 1 to 200"),
+        (f"/history {'9' * 5000}", "takes a number from 1 to 200"),
+        ("/history ²", "takes a number from 1 to 200"),
+        ("/quit now", "takes nothing after it"),
+        ("/dance", "there is no /dance; /help lists what there is"),
+    ],
+)
+def test_a_line_that_asks_for_nothing_there_is_says_what_to_do(line, problem):
+    assert problem in typed.parse(line).problem
+
+
+def test_what_was_said_before_comes_first_and_nothing_twice():
+    timeline = Timeline()
+    timeline.load(page(3, 4, 5, more=True))
+    assert [timeline.hear(message(seq)) for seq in (4, 5, 6)] == [False, False, True]
+    assert (timeline.first_seq, timeline.has_older) == (3, True)
+    timeline.load(page(1, 2))
+    assert shown(timeline) == ["1", "2", "3", "4", "5", "6"]
+    assert [line.n for line in timeline.lines] == sorted(line.n for line in timeline.lines)
+    assert not timeline.has_older
+
+
+def test_numbers_that_begin_anew_after_a_gap_are_new_messages():
+    timeline = Timeline()
+    timeline.load(page(8, 9, more=True))
+    timeline.miss(Gap("red", None))
+    assert timeline.hear(message(1))
+    assert shown(timeline) == ["8", "9", "1"]
+    assert not timeline.has_older
+
+
+def test_of_more_lines_than_are_kept_the_oldest_go_and_can_be_loaded_again():
+    timeline = Timeline(most=5)
+    timeline.load(page(1, 2, 3))
+    assert not timeline.has_older
+    for seq in range(4, 9):
+        timeline.hear(message(seq))
+    assert shown(timeline) == ["4", "5", "6", "7", "8"]
+    assert timeline.has_older
+    assert timeline.room_for == 0
+    timeline.load(page(1, 2, 3))
+    assert shown(timeline) == ["4", "5", "6", "7", "8"]
+
+
+def test_of_a_page_that_does_not_fit_the_newest_part_is_shown():
+    timeline = Timeline(most=5)
+    timeline.load(page(7, 8, 9, more=True))
+    timeline.load(page(3, 4, 5, 6, more=True))
+    assert shown(timeline) == ["5", "6", "7", "8", "9"]
+    assert not timeline.has_older
+
+
+@pytest.mark.parametrize("is_heard_first", [True, False])
+def test_what_one_says_is_sending_then_sent_then_a_message_like_others(is_heard_first):
+    timeline = Timeline()
+    n = timeline.send("hello")
+    timeline.hear(message(1))
+    assert timeline.lines[-1] == Outgoing(n, "hello")
+    if not is_heard_first:
+        timeline.sent(n, 2)
+        assert timeline.lines[-1] == Outgoing(n, "hello", 2)
+    timeline.hear(message(2, "hello", "alice"))
+    timeline.sent(n, 2)
+    assert shown(timeline) == ["1", "hello"]
+    assert not any(isinstance(line, Outgoing) for line in timeline.lines)
+
+
+def test_what_is_refused_stays_with_the_reason():
+    timeline = Timeline()
+    timeline.failed(timeline.send("hello"), "muted")
+    (line,) = timeline.lines
+    assert (type(line), line.text, line.why) == (NotSaid, "hello", "muted")
+
+
+def test_unread_is_counted_where_nobody_looks():
+    red, blue = OpenRoom("red"), OpenRoom("blue")
+    rooms = Rooms(red)
+    rooms.open(blue)
+    for room, is_seen in ((red, True), (red, False), (blue, True), (blue, False)):
+        rooms.heard(room, is_seen=is_seen)
+    assert (red.unread, blue.unread, rooms.unread_elsewhere) == (2, 1, 2)
+    assert rooms.switch("red")
+    rooms.seen()
+    assert (red.unread, rooms.unread_elsewhere) == (0, 1)
+    assert not rooms.switch("green")
+    rooms.step(1)
+    assert rooms.current is blue
+    rooms.step(1)
+    assert rooms.current is red
+
+
+def test_the_last_room_stays():
+    rooms = Rooms(OpenRoom("red"))
+    rooms.open(OpenRoom("blue"))
+    assert rooms.close("blue")
+    assert rooms.current.room_id == "red"
+    assert not rooms.close("red")
+    assert not rooms.close("green")
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202eevil\u2066 [red]x[/] [link=http://x]y[/link]\ud800"
+
+
+def test_nothing_that_others_wrote_can_act_and_markup_stays_what_it_is():
+    room = OpenRoom(HOSTILE)
+    room.line = Away(3, HOSTILE)
+    room.members, room.count = [HOSTILE], 2
+    drawn = [
+        draw(Said(1, message(1, HOSTILE)), "alice"),
+        draw(Said(1, message(1, "x", HOSTILE)), "alice"),
+        draw(Note(1, HOSTILE), "alice"),
+        draw(NotSaid(1, HOSTILE, HOSTILE), "alice"),
+        draw(Outgoing(1, HOSTILE), "alice"),
+        draw_status(room, "alice", 0),
+        draw_room(room, is_current=True),
+        draw_members(room.members, room.count),
+    ]
+    for text in drawn:
+        assert not set("\x1b\x9b\u202e\u2066\ud800") & set(text.plain)
+        assert "[red]x[/]" in text.plain or text.plain[-1] == "x"
+
+
+def test_a_line_break_in_a_message_makes_no_message_of_its_own():
+    drawn = draw(Said(1, message(1, "hi\r\n12:34 alice hello\n\nbye")), "alice").plain
+    assert drawn.split("\n") == ["12:34 bobby hi", "        12:34 alice hello", "        ", "        bye"]
+
+
+def test_what_is_missing_and_what_has_ended_is_said():
+    assert "you were away, 7 messages are missing" in draw(Missing(1, 7), "alice").plain
+    assert "messages may be missing" in draw(Missing(1, None), "alice").plain
+    room = OpenRoom("red")
+    room.unread = 3
+    assert draw_status(room, "alice", 2).plain == " red as alice  ● connected  3 new below  2 unread in other rooms"
+    room.line = Ended("kicked")
+    assert draw_room(room, is_current=False).plain == "red ○ 3"
+    assert "○ kicked" in draw_status(room, "alice", 0).plain
+    assert draw_members(["ann"], 3).plain == "3 here\nann\nand 2 more"
