@@ -155,8 +155,8 @@ from chat_actors.client.sync import connect
 with connect(sys.argv[1], Identity.load_or_create("carol", pathlib.Path(sys.argv[2]))) as chat:
     room = chat.room("quiet")
     room.join()
-    print("listening", flush=True)
     try:
+        print("listening", flush=True)
         for message in room:
             pass
     except KeyboardInterrupt:
