@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from chat_actors import Bot, Extension
+from chat_actors import Bot, Extension, client
 from chat_actors.cli.main import main
 from chat_actors.extensions.private_rooms import extension as private_rooms
 from chat_actors.protocol import Refusal, refusals
@@ -35,6 +35,11 @@ def test_every_setting_stands_in_the_reference_with_its_default(key, default):
 @pytest.mark.parametrize("refusal", [value for value in vars(refusals).values() if isinstance(value, Refusal)])
 def test_every_error_stands_in_the_reference(refusal):
     assert f"| `{refusal.code}` | `{refusal.text}` |" in (DOCS / "reference/protocol.md").read_text()
+
+
+@pytest.mark.parametrize("name", client.__all__)
+def test_every_name_of_the_client_stands_in_its_reference(name):
+    assert re.search(rf"\b{name}\b", (DOCS / "reference/client.md").read_text())
 
 
 def test_the_python_in_the_documentation_compiles():

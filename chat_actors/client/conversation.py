@@ -5,7 +5,6 @@ Sans I/O: give it each text that comes, send all of `to_send`, and say when a co
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,6 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.dialect import Dialect, Unknown
+from chat_actors.client.lookups import Lookups
 from chat_actors.client.outcomes import Done, Event, NoAnswer, NotDone, Resumed, TooMuchUnsent
 from chat_actors.client.session import ClientSession
 from chat_actors.client.stay import Stay
@@ -39,10 +39,6 @@ PASSING = frozenset(
     }
 )
 """Codes of errors that a later try may not meet."""
-
-
-LOOKUPS_AT_ONCE = 16
-"""Lookups that are on their way at a time."""
 
 
 class Conversation:
@@ -72,8 +68,7 @@ class Conversation:
         self._new_id = new_id
         self._most_unsent = most_unsent
         self._queue: deque[tuple[str, AnyCommand]] = deque()
-        self._lookups: dict[str, Command] = {}
-        self._asked: set[str] = set()  # those that are on their way
+        self._lookups = Lookups()
         self._session: ClientSession | None = None
         self._in_flight = False
         self._has_begun = False
@@ -213,21 +208,17 @@ class Conversation:
         request_id = self._new_id()
         command = make(request_id)
         encode_command(command)
-        self._lookups[request_id] = command
+        self._lookups.add(request_id, command)
         if self.is_settled and self._session is not None:
             self._send_lookups(self._session)
         return request_id
 
     def _send_lookups(self, session: ClientSession) -> None:
-        # A few at a time: a server that finds them too many would be sent all of them again and again.
-        for request_id in itertools.islice(self._lookups, LOOKUPS_AT_ONCE):
-            if request_id not in self._asked:
-                self._asked.add(request_id)
-                session.send(self._lookups[request_id])
+        for command in self._lookups.to_send():
+            session.send(command)
 
     def _end_lookup(self, request_id: str) -> None:
-        del self._lookups[request_id]
-        self._asked.discard(request_id)
+        self._lookups.end(request_id)
         if self.is_settled and self._session is not None and not self.wants_retry:
             self._send_lookups(self._session)
 
@@ -280,7 +271,7 @@ class Conversation:
         if self._stay.must_rejoin:
             session.send(self._stay.way_back(self._new_id()))
         if not self._stay.must_rejoin:
-            self._asked.clear()
+            self._lookups.ask_again()
             self._send_lookups(session)
             self._send_next()
 

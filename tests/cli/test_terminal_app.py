@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from textual.events import Paste
 
 from chat_actors.chat import Storage
 from chat_actors.cli.terminal import ChatApp
@@ -155,6 +156,14 @@ async def test_commands_tell_what_there_is_and_what_is_wrong(server):
         await screen.type("/history 5")
         await screen.type("//usr")
         await screen.shows("alice /usr ✓")
+
+
+async def test_of_a_paste_of_several_lines_none_is_lost(server):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        screen.app.query_one("#typing").post_message(Paste("one\ntwo\r\nthree\n"))
+        await screen.shows("one two three")
+        await screen.pilot.press("enter")
+        await screen.shows("alice one two three ✓")
 
 
 async def test_what_the_server_refuses_is_shown_as_not_sent(server):

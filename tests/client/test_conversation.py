@@ -10,7 +10,8 @@ import pytest
 
 from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
-from chat_actors.client.conversation import LOOKUPS_AT_ONCE, Done, NotDone, Resumed
+from chat_actors.client.lookups import LOOKUPS_AT_ONCE
+from chat_actors.client.outcomes import Done, NotDone, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
 from chat_actors.protocol import Join, Leave, ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chat_actors.client import Conversation, Gap
-from chat_actors.client.conversation import Done, NotDone
+from chat_actors.client.outcomes import Done, NotDone
 from chat_actors.protocol import (
     Authenticate,
     GetChallenge,

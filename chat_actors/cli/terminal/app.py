@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Coroutine
 from typing import Any, ClassVar, assert_never
@@ -11,52 +10,31 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import Paste
 from textual.widgets import Input, OptionList, Static
 
 from chat_actors.cli.terminal import typed
 from chat_actors.cli.terminal.drawing import draw, draw_members, draw_room, draw_status
-from chat_actors.cli.terminal.rooms import Away, Connected, Ended, OpenRoom, Rooms
+from chat_actors.cli.terminal.rooms import Ended, OpenRoom, Rooms
+from chat_actors.cli.terminal.tab import Tab
 from chat_actors.cli.terminal.timeline_view import TimelineView
-from chat_actors.client import (
-    Chat,
-    ChatMessage,
-    ClientError,
-    ClientEvent,
-    Error,
-    Gap,
-    NotSent,
-    Reconnected,
-    Reconnecting,
-    Room,
-    UserJoined,
-    UserLeft,
-)
-
-FIRST_PAGE = 50
-"""Messages that are shown on entering."""
+from chat_actors.client import Chat, ClientError, Room
 
 REDRAW_AFTER = 0.03
 """Seconds: however much is said, it is drawn so often at most."""
-
-LOOK_AGAIN_AFTER = 1.0
-"""Seconds from one look at who is there to the next, however many come and go."""
 
 SIDE_BY_SIDE = 80
 """Columns: in a terminal with fewer, what is said has the whole width."""
 
 
-class Tab:
-    """A room on the screen: what is shown of it, and the way to it."""
+class TypingLine(Input):
+    """What is being typed."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
-        self.view = OpenRoom(room.room_id)
-        self.members_changed = asyncio.Event()
-        self.is_loading = False
-
-    async def close(self) -> None:
-        await self.room.aclose()
-        self.members_changed.set()  # whoever waits for that hears that the room is closed
+    def on_paste(self, event: Paste) -> None:
+        """Paste all lines as one: of several, an `Input` would take the first and drop the rest."""
+        event.prevent_default()
+        event.stop()
+        self.insert_text_at_cursor(" ".join(event.text.split()))
 
 
 class ChatApp(App[None]):
@@ -83,7 +61,7 @@ class ChatApp(App[None]):
         """`first` is a room that has been joined."""
         super().__init__()
         self._chat = chat
-        tab = Tab(first)
+        tab = self._make_tab(first)
         self._tabs = {first.room_id: tab}
         self._rooms = Rooms(tab.view)
         self._is_drawing_soon = False
@@ -94,7 +72,7 @@ class ChatApp(App[None]):
             yield OptionList(id="rooms", markup=False)
             with Vertical():
                 yield TimelineView(lambda line: draw(line, self._chat.user_id))
-                yield Input(id="typing", placeholder="Say something, or /help")
+                yield TypingLine(id="typing", placeholder="Say something, or /help")
             yield Static(id="members", markup=False)
 
     def on_mount(self) -> None:
@@ -149,80 +127,19 @@ class ChatApp(App[None]):
 
     # -- a room's own tasks ------------------------------------------------------------------------------------------
 
+    def _make_tab(self, room: Room) -> Tab:
+        return Tab(room, self._draw_soon, self._heard)
+
+    def _heard(self, room: OpenRoom) -> None:
+        self._rooms.heard(room, is_seen=self._timeline_view.is_at_end)
+
     def _begin(self, tab: Tab) -> None:
         self._draw_all(from_end=True)
-        self._run(self._listen(tab))
-        self._run(self._watch_members(tab))
+        self._run(tab.listen())
+        self._run(tab.watch_members())
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self.run_worker(work)  # what it raises ends the program, and is told
-
-    async def _listen(self, tab: Tab) -> None:
-        view = tab.view
-        try:
-            await self._load(tab, FIRST_PAGE)
-            tab.members_changed.set()
-            async for event in tab.room.events():
-                self._on_event(tab, event)
-                self._draw_soon()
-        except ClientError as error:
-            if not tab.room.is_closed:
-                view.line = Ended(str(error))
-                view.timeline.note(f"{error}; /join {view.room_id} to come back", is_problem=True)
-                self._draw_soon()
-
-    def _on_event(self, tab: Tab, event: ClientEvent) -> None:
-        view = tab.view
-        match event:
-            case ChatMessage():
-                if view.timeline.hear(event):
-                    self._rooms.heard(view, is_seen=self._timeline_view.is_at_end)
-            case Gap():
-                view.timeline.miss(event)
-            case UserJoined(message=text) | UserLeft(message=text):
-                view.timeline.note(text)
-                tab.members_changed.set()
-            case Error(message=text):
-                view.timeline.note(text, is_problem=True)
-            case Reconnecting(seconds=seconds, why=why):
-                view.line = Away(seconds, why)
-            case Reconnected():
-                view.line = Connected()
-                tab.members_changed.set()
-            case _:
-                pass
-
-    async def _watch_members(self, tab: Tab) -> None:
-        try:
-            while True:
-                await tab.members_changed.wait()
-                tab.members_changed.clear()
-                found = await tab.room.members()
-                tab.view.members, tab.view.count = found.members, found.count
-                self._draw_soon()
-                await asyncio.sleep(LOOK_AGAIN_AFTER)
-        except ClientError:
-            pass  # what has ended the room is told by who listens
-
-    async def _load(self, tab: Tab, count: int) -> None:
-        timeline = tab.view.timeline
-        count = min(count, timeline.room_for)
-        if tab.is_loading or not timeline.has_older or not count:
-            return
-        tab.is_loading = True
-        try:
-            timeline.load(await tab.room.history(before=timeline.first_seq, limit=count))
-        except NotSent:
-            timeline.has_older = False  # a server that keeps no messages
-        finally:
-            tab.is_loading = False
-        self._draw_soon()
-
-    async def _load_earlier(self, tab: Tab, count: int) -> None:
-        try:
-            await self._load(tab, count)
-        except ClientError as error:
-            self._note(f"cannot load what was said before: {error}", is_problem=True)
 
     # -- what the user does ------------------------------------------------------------------------------------------
 
@@ -262,17 +179,7 @@ class ChatApp(App[None]):
     def _say(self, tab: Tab, text: str) -> None:
         n = tab.view.timeline.send(text)
         self._draw_all(from_end=True)
-
-        async def send() -> None:
-            try:
-                receipt = await tab.room.say(text)
-            except (ClientError, ValueError) as error:
-                tab.view.timeline.failed(n, error.text if isinstance(error, NotSent) else str(error))
-            else:
-                tab.view.timeline.sent(n, receipt.seq)
-            self._draw_soon()
-
-        self._run(send())
+        self._run(tab.say(text, n))
 
     def _join(self, room_id: str) -> None:
         known = self._tabs.get(room_id)
@@ -289,7 +196,7 @@ class ChatApp(App[None]):
                 await room.aclose()
                 self._note(f"cannot join {room_id}: {error}", is_problem=True)
                 return
-            tab = Tab(room)
+            tab = self._make_tab(room)
             old, self._tabs[room_id] = self._tabs.get(room_id), tab
             self._rooms.open(tab.view)
             self._begin(tab)
@@ -309,7 +216,7 @@ class ChatApp(App[None]):
     def _earlier(self, count: int) -> None:
         tab = self._tab
         if tab.view.timeline.has_older:
-            self._run(self._load_earlier(tab, count))
+            self._run(tab.load_earlier(count))
 
     def on_timeline_view_at_top(self) -> None:
         self._earlier(typed.PAGE)
