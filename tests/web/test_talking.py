@@ -32,6 +32,36 @@ def test_who_comes_back_is_the_same_user_in_the_same_rooms(served, person):
     alice.sees("before")
 
 
+def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(served, person):
+    alice = person(served.url, "alice")
+    alice.may_lose_server = True
+    served.kill()
+    alice.page.get_by_label("Your name").fill("alice")
+    alice.page.get_by_role("button", name="Start talking").click()
+    expect(alice.page.get_by_role("alert").first).to_have_text("The server does not answer. Try again in a moment.")
+    served.start()
+    alice.start()
+
+
+def test_whoever_has_left_all_rooms_sees_nothing_of_the_last_and_can_open_another(served, person):
+    alice = person(served.url, "alice").start()
+    alice.page.get_by_role("button", name="Leave lobby").click()
+    expect(alice.page.locator("#room-title")).to_have_text("No room")
+    expect(alice.page.locator("#people li")).to_have_count(0)
+    expect(alice.page).to_have_title("chat_actors")
+    alice.say("to nobody")
+    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to nobody")
+    alice.open("garden")
+    alice.say("to somebody")
+    alice.sees("to somebody")
+
+
+def test_an_address_that_names_no_room_leads_to_the_first(served, person):
+    for name, at in (("alice", "#%00"), ("bobby", "#%ff"), ("carol", "#" + "x" * 129)):
+        somebody = person(served.url, name, at=at).start()
+        expect(somebody.page.locator("#room-title")).to_have_text("lobby")
+
+
 def test_the_address_names_a_room(served, person):
     alice = person(served.url, "alice", at="#caf%C3%A9").start()
     expect(alice.page.locator("#room-title")).to_have_text("café")

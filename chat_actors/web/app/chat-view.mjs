@@ -1,14 +1,12 @@
 /** The chat on the screen: rooms, people, the state of the connection, and what one types. */
 
+import { isRoomName } from "./rooms.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
 import { onSubmit } from "./welcome.mjs";
 
 /** Names that are listed; of more, only how many. */
 const MOST_PEOPLE = 500;
-
-/** What the server takes for the name of a room. */
-const ROOM = /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u;
 
 /**
  * @typedef {import("./notices.mjs").Notices} Notices
@@ -84,7 +82,7 @@ export class ChatView {
     message.addEventListener("input", () => this.#fit());
     onSubmit(at("join"), at("join-problem"), async () => {
       const id = at("join-room").value.trim();
-      if (!ROOM.test(id)) throw new Error("A room has a name of 1 to 128 characters.");
+      if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
       this.#rooms.open(id);
       at("join-room").value = "";
       this.#closePanes();
@@ -161,6 +159,9 @@ export class ChatView {
     this.#drawStatus();
     if (room === null) {
       at("timeline").replaceChildren(element("p", "notice", "No room is open. Open one to talk."));
+      at("room-title").textContent = "No room";
+      at("people-count").textContent = "";
+      at("people").replaceChildren();
       this.#shown = null;
       return;
     }

@@ -4,14 +4,15 @@ import { connect } from "../client/chat-client.mjs";
 import { ChatView } from "./chat-view.mjs";
 import { loadIdentity, loadPlaces } from "./keyring.mjs";
 import { Notices } from "./notices.mjs";
-import { Rooms } from "./rooms.mjs";
+import { isRoomName, Rooms } from "./rooms.mjs";
 import { settingsView } from "./settings-view.mjs";
 import { FIRST_ROOM, welcome } from "./welcome.mjs";
 
-/** The room that the address names, as in `/#general`. */
+/** The room that the address names, as in `/#general`; empty if it names none. */
 function roomOfAddress() {
   try {
-    return decodeURIComponent(location.hash.slice(1));
+    const id = decodeURIComponent(location.hash.slice(1));
+    return isRoomName(id) ? id : "";
   } catch {
     return "";
   }

@@ -3,6 +3,11 @@
 import { keepPlaces } from "./keyring.mjs";
 import { OpenRoom } from "./open-room.mjs";
 
+/** Whether the server takes it for the name of a room. @param {string} id */
+export function isRoomName(id) {
+  return /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u.test(id);
+}
+
 /** Rooms that may be open: each has a connection of its own. */
 const MOST_ROOMS = 30;
 

@@ -6,6 +6,8 @@ import { keepIdentity } from "./keyring.mjs";
 /** Where one begins who comes without the name of a room. */
 export const FIRST_ROOM = "lobby";
 
+const NO_SERVER = "The server does not answer. Try again in a moment.";
+
 const NAME = /^[A-Za-z0-9_-]{3,32}$/;
 
 const FIRST = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "clever"];
@@ -68,7 +70,7 @@ async function arrive(arrived) {
   try {
     await chat.logIn();
   } catch (error) {
-    throw error instanceof Refused ? new Error(explained(error, arrived.identity.userId)) : error;
+    throw new Error(error instanceof Refused ? explained(error, arrived.identity.userId) : NO_SERVER);
   }
   await keepIdentity(arrived.identity, arrived.keyFile);
   at("welcome").hidden = true;
