@@ -23,11 +23,18 @@ class IdleTimer(AsyncioSingleTask):
     """
 
     async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        timeout = action()
+        # Made only in its turn: a stream that is cancelled while it waits here would leave it behind, unawaited.
+        made: list[Coroutine[Any, Any, None]] = []
+
+        def begin() -> Coroutine[Any, Any, None]:
+            made.append(action())
+            return made[0]
+
         try:
-            await super().restart(task_group, lambda: timeout)
+            await super().restart(task_group, begin)
         except RuntimeError:
-            timeout.close()
+            for timeout in made:
+                timeout.close()
 
 
 def _keep_alive(connection: Any) -> None:

@@ -8,6 +8,7 @@ from hypercorn.middleware import ProxyFixMiddleware
 from quart import websocket
 
 from chat_actors.server.transport import PeerDisconnected, install
+from chat_actors.server.transport.tcp_server import IdleTimer
 from tests.server.transport.apps import Sockets, app_of, eventually
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http1 import get_http1, open_http1
@@ -305,3 +306,15 @@ async def test_an_accept_that_fails_is_answered_with_a_refusal(connect, caplog):
         await peer.wait_ended()
         await peer.aclose()
     assert errors(caplog) == ["Exception on websocket /ws"]
+
+
+async def test_an_idle_timer_whose_restart_is_cancelled_makes_no_timeout_that_nobody_awaits():
+    made = []
+    timer = IdleTimer()
+    async with timer._lock:  # as while an earlier timeout is being ended
+        restart = asyncio.create_task(timer.restart(None, lambda: made.append("timeout")))
+        await asyncio.sleep(0)
+        restart.cancel()
+        await asyncio.wait({restart})
+    assert restart.cancelled()
+    assert made == []
