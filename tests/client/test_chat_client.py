@@ -28,7 +28,7 @@ from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.wire.certificate import write_certificate
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
@@ -38,10 +38,6 @@ WITHIN = 20.0
 @pytest.fixture(scope="module")
 def key():
     return generate_key(2048)
-
-
-def fail_test(error):
-    raise AssertionError("the actor system failed") from error
 
 
 @pytest.fixture

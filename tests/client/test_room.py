@@ -29,8 +29,8 @@ from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
-from tests.client.test_chat_client import Cable, fail_test
-from tests.wire.live_server import LiveServer
+from tests.client.test_chat_client import Cable
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)

@@ -14,9 +14,8 @@ from chat_actors.client import ChatMessage, ConnectionLost, Identity, NotSent, g
 from chat_actors.client.sync import connect
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
-from tests.client.test_chat_client import fail_test
 from tests.client.test_room import NO_LIMITS, Roll, Rolled, Shout, Shouted
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 KEY = generate_key(2048)
 WITHIN = 20.0

@@ -11,7 +11,7 @@ from chat_actors.server.settings import Settings
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import open_http2
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 OPENERS = {"http1": open_http1, "http2": open_http2}
 
@@ -20,10 +20,6 @@ OPENERS = {"http1": open_http1, "http2": open_http2}
 def keys():
     """Two RSA keys; making one takes a while."""
     return [generate_private_key(65537, 2048) for _ in range(2)]
-
-
-def fail_test(error):
-    raise AssertionError("the actor system failed") from error
 
 
 class Client:

@@ -10,8 +10,8 @@ from chat_actors.chat.session import Frame
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
-from tests.conformance.conftest import Chat, fail_test
-from tests.wire.live_server import LiveServer
+from tests.conformance.conftest import Chat
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ from chat_actors.identity import sign
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal
-from tests.conformance.conftest import Chat, fail_test
+from tests.conformance.conftest import Chat
 from tests.wire.http1 import open_http1
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 CLIENTS = 2000

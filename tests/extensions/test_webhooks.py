@@ -16,9 +16,9 @@ from chat_actors.server.extension_loading import ExtensionError, load_extensions
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from chat_actors.testing import MemoryServer, on_virtual_time
-from tests.conformance.conftest import Client, fail_test
+from tests.conformance.conftest import Client
 from tests.wire.http1 import open_http1
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 

@@ -21,8 +21,8 @@ from chat_actors.protocol.page import protocol_page
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
-from tests.conformance.conftest import Chat, fail_test
-from tests.wire.live_server import LiveServer
+from tests.conformance.conftest import Chat
+from tests.wire.live_server import LiveServer, fail_test
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = protocol_document(Vocabulary(), "0.1.0")

@@ -12,8 +12,8 @@ from chat_actors.chat import Storage
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
-from tests.conformance.conftest import Chat, fail_test, keys, limits  # noqa: F401 - fixtures
-from tests.wire.live_server import LiveServer
+from tests.conformance.conftest import Chat, keys, limits  # noqa: F401 - fixtures
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 

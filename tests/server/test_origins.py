@@ -6,15 +6,11 @@ from chat_actors.server.origins import is_origin, may_open
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts
 from tests.conformance.conftest import OPENERS
-from tests.wire.live_server import LiveServer
+from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 
 PARTNER = "https://partner.example"
-
-
-def fail_test(error):
-    raise AssertionError("the actor system failed") from error
 
 
 @pytest.mark.parametrize(

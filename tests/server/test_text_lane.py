@@ -13,6 +13,7 @@ from chat_actors.identity import sign
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
+from tests.wire.live_server import fail_test
 
 pytestmark = pytest.mark.anyio
 WITHIN = 10.0
@@ -30,9 +31,6 @@ def limits():
 
 @pytest.fixture
 async def app(limits):
-    def fail_test(error):
-        raise AssertionError("the actor system failed") from error
-
     app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with app.test_app():
         yield app

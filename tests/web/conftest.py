@@ -1,14 +1,18 @@
 import os
 import shutil
+from base64 import b64encode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import expect, sync_playwright
 
 from tests.web.person import Person
-from tests.web.served import ServedChat
+from tests.web.served import HostedChat, ServedChat
 from tests.wire.certificate import write_certificate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MOST_PEOPLE = 4  # in one test
 NO_BROWSER = "no Chromium on this machine: apt-get install chromium"
 
 # As root there is no sandbox; the rest keeps the browser from calling its maker's servers.
@@ -50,19 +54,34 @@ def protocol(request):
 @pytest.fixture
 def served(tmp_path, protocol, certificate):
     """A server over HTTP/1.1, or over HTTP/2 with TLS."""
-    served = ServedChat(tmp_path, certificate if protocol == "http2" else None)
-    served.start()
-    yield served
-    served.stop()
+    with HostedChat(tmp_path, certificate if protocol == "http2" else None) as served:
+        yield served
 
 
 @pytest.fixture
-def person(browser):
+def restartable(tmp_path, protocol, certificate):
+    """The same by the command that users run: it can be killed, and started again on the same data."""
+    restartable = ServedChat(tmp_path, certificate if protocol == "http2" else None)
+    restartable.start()
+    yield restartable
+    restartable.stop()
+
+
+@pytest.fixture(scope="session")
+def keys():
+    """Private keys, one for each person of a test, as PKCS#8 in base64: a browser takes half a second to make one."""
+    made = (generate_private_key(65537, 3072) for _ in range(MOST_PEOPLE))
+    return [b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode() for key in made]
+
+
+@pytest.fixture
+def person(browser, keys):
     """Makes people: each has a browser of their own, as far as a server can tell."""
     people = []
 
-    def make(url, name, **options):
-        people.append(Person(browser, url, name, **options))
+    def make(url, name, *, makes_key=False, **options):
+        key = None if makes_key else keys[len(people)]
+        people.append(Person(browser, url, name, key=key, **options))
         return people[-1]
 
     yield make

@@ -2,15 +2,27 @@
 
 from playwright.sync_api import expect
 
+# Where the page would make a key, it gets this one. All that it does with the key it does itself.
+KEY_MADE_BEFORE = """(() => {
+  const bytes = Uint8Array.from(atob("%s"), one => one.charCodeAt(0));
+  crypto.subtle.generateKey = async (scheme, extractable) =>
+    ({ privateKey: await crypto.subtle.importKey("pkcs8", bytes, scheme, extractable, ["sign"]) });
+})()"""
+
 
 class Person:
-    """One context of the browser. What the page complains of is kept, and must be nothing when they leave."""
+    """One context of the browser. What the page complains of is kept, and must be nothing when they leave.
 
-    def __init__(self, browser, url, name, *, at="", width=1100, height=700, **options):
+    With a `key` they need not make one.
+    """
+
+    def __init__(self, browser, url, name, *, key=None, at="", width=1100, height=700, **options):
         self.name = name
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, ignore_https_errors=True, accept_downloads=True, **options
         )
+        if key is not None:
+            self.context.add_init_script(KEY_MADE_BEFORE % key)
         self.page = self.context.new_page()
         self.cdp = self.context.new_cdp_session(self.page)
         self.complaints = []

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, at an address that it keeps, and a slow line to it."""
+"""Real servers: in this process, or in one of their own, at an address that they keep; and a slow line to one."""
 
 import contextlib
 import os
@@ -10,8 +10,44 @@ import sys
 import threading
 import time
 
+from anyio.from_thread import start_blocking_portal
+
+from chat_actors.chat import Limits
+from chat_actors.server.app import create_app
+from chat_actors.server.settings import DataSettings, ServerSettings, Settings
+from tests.wire.live_server import LiveServer, fail_test
+
 STOP_WITHIN = 20
 PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()")
+
+
+UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0}
+"""People in tests come from one address, and are quick."""
+
+
+class HostedChat:
+    """A server in a thread of this process: it is there at once, and can not be killed."""
+
+    def __init__(self, folder, certificate=None, extensions=()):
+        settings = Settings(
+            server=ServerSettings(extensions=extensions),
+            limits=Limits(**UNLIMITED),
+            data=DataSettings(dir=str(folder / "data")),
+        )
+        certfile, keyfile = certificate or (None, None)
+        self._server = LiveServer(create_app(settings, on_failure=fail_test), certfile=certfile, keyfile=keyfile)
+        self._scheme = "https" if certificate else "http"
+        self._running = contextlib.ExitStack()
+
+    def __enter__(self):
+        portal = self._running.enter_context(start_blocking_portal())
+        self._running.enter_context(portal.wrap_async_context_manager(self._server))
+        self.port = self._server.port
+        self.url = f"{self._scheme}://localhost:{self.port}"
+        return self
+
+    def __exit__(self, *exc):
+        self._running.close()
 
 
 def free_port():
@@ -21,7 +57,7 @@ def free_port():
 
 
 class ServedChat:
-    """`chat-actors serve`, which can be killed, started again and stopped."""
+    """`chat-actors serve` in a process of its own, which can be killed, started again and stopped."""
 
     def __init__(self, folder, certificate=None):
         self.folder = folder
@@ -38,8 +74,7 @@ class ServedChat:
 
     def start(self, *more):
         arguments = ("serve", "--bind", f"localhost:{self.port}", "--dir", self.folder / "data", *self._tls)
-        limits = ("limits.registrations=0", "limits.messages_per_second=0", "limits.rooms_per_minute=0")
-        settings = [part for limit in limits for part in ("--set", limit)]
+        settings = [part for name, most in UNLIMITED.items() for part in ("--set", f"limits.{name}={most}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*map(str, (*PROGRAM, *arguments)), *settings, *more],

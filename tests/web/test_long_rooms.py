@@ -1,10 +1,11 @@
 """A room with 10,000 messages is as good to be in as one with ten."""
 
 import json
-import time
 
 import pytest
 from playwright.sync_api import expect
+
+from tests.web.served import ServedChat
 
 MANY = 10_000
 TASK_WITHIN = 50  # milliseconds, from where a browser calls a task long
@@ -14,11 +15,21 @@ WATCH = """() => { window.long = [];
     new PerformanceObserver(list => window.long.push(...list.getEntries().map(one => one.duration)))
         .observe({ type: "longtask" }); }"""
 
+# As fast as the browser draws.
+SCROLL_TO_TOP = """async text => {
+    const timeline = document.querySelector("#timeline");
+    for (let frame = 0; frame < 5000; frame += 1) {
+        if (timeline.querySelector(".message .content").textContent === text) return true;
+        timeline.scrollTop = 0;
+        await new Promise(requestAnimationFrame);
+    }
+    return false; }"""
+
 
 @pytest.fixture
-def full_room(served):
+def full_room(tmp_path):
     """A server with many messages in its lobby."""
-    served.stop()
+    served = ServedChat(tmp_path)
     at = "2026-01-01T10:00:00.000Z"
     lines = [
         json.dumps({"seq": n, "userId": f"user-{n % 7}", "content": f"message {n}", "timestamp": at})
@@ -26,23 +37,18 @@ def full_room(served):
     ]
     served.command("import", "lobby", input="\n".join(lines).encode())
     served.start()
-    return served
+    yield served
+    served.stop()
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
 def test_typing_and_scrolling_stay_smooth_among_many_messages(full_room, person):
     alice, bob = person(full_room.url, "alice").start(), person(full_room.url, "bobby").start()
-    timeline = alice.page.locator("#timeline")
     expect(alice.messages.last).to_have_text(f"message {MANY}")
-    # Up through all of it, by the key that everybody uses.
-    timeline.focus()
-    alice.page.evaluate(WATCH)
     first = alice.messages.first
-    deadline = time.monotonic() + 40
-    while first.inner_text() != "message 1":
-        assert time.monotonic() < deadline, first.inner_text()
-        alice.page.keyboard.press("Home")
+    alice.page.evaluate(WATCH)
+    assert alice.page.evaluate(SCROLL_TO_TOP, "message 1")
     scrolling = alice.page.evaluate("window.long")
+    assert len(scrolling) <= MANY // 1000, scrolling  # of 100 pages; what else the machine does holds one up at times
     assert alice.page.locator("#timeline > *").count() <= 301
     # What one reads stays where it is while others talk.
     bob.say("a new one")
@@ -62,7 +68,6 @@ def test_typing_and_scrolling_stay_smooth_among_many_messages(full_room, person)
     assert min(worst) < TASK_WITHIN, worst
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
 def test_who_scrolls_up_sees_every_message_in_its_order_and_loses_their_place_never(full_room, person):
     alice = person(full_room.url, "alice").start()
     expect(alice.messages.last).to_have_text(f"message {MANY}")

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from chat_actors.server.pages import START, WEB, load_pages
+from tests.web.served import HostedChat
 
 PHONE = {"width": 390, "height": 800}
 MOST_BYTES = 150_000
@@ -137,11 +138,14 @@ def test_times_are_those_of_the_reader(served, person):
     expect(bob.page.locator(".message time")).to_have_text(re.compile(here.strftime(r"^%I:%M\s%p$")))
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
-def test_who_may_not_go_into_a_room_is_told_why(served, person):
-    served.stop()
-    served.start("--extension", "private_rooms")
-    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+@pytest.fixture
+def with_private_rooms(tmp_path):
+    with HostedChat(tmp_path, extensions=("private_rooms",)) as served:
+        yield served
+
+
+def test_who_may_not_go_into_a_room_is_told_why(with_private_rooms, person):
+    alice, bob = (person(with_private_rooms.url, name).start() for name in ("alice", "bobby"))
     alice.open("private-salon")
     bob.page.get_by_label("Open a room").fill("private-salon")
     bob.page.get_by_label("Open a room").press("Enter")
@@ -196,7 +200,7 @@ def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, p
 
 
 def test_a_key_moves_to_another_browser_in_a_file_that_openssl_and_python_read(served, person, tmp_path):
-    alice = person(served.url, "alice").start()
+    alice = person(served.url, "alice", makes_key=True).start()
     stored = """() => new Promise(done => { const open = indexedDB.open("chat_actors");
         open.onsuccess = () => { const get = open.result.transaction("identity").objectStore("identity").get("me");
         get.onsuccess = () => { open.result.close(); done(get.result.identity.privateKey.extractable) } } })"""

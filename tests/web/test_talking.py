@@ -32,14 +32,14 @@ def test_who_comes_back_is_the_same_user_in_the_same_rooms(served, person):
     alice.sees("before")
 
 
-def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(served, person):
-    alice = person(served.url, "alice")
+def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(restartable, person):
+    alice = person(restartable.url, "alice")
     alice.may_lose_server = True
-    served.kill()
+    restartable.kill()
     alice.page.get_by_label("Your name").fill("alice")
     alice.page.get_by_role("button", name="Start talking").click()
     expect(alice.page.get_by_role("alert").first).to_have_text("The server does not answer. Try again in a moment.")
-    served.start()
+    restartable.start()
     alice.start()
 
 
@@ -67,17 +67,17 @@ def test_the_address_names_a_room(served, person):
     expect(alice.page.locator("#room-title")).to_have_text("café")
 
 
-def test_a_server_that_is_killed_comes_back_and_nothing_is_lost_or_doubled(served, person):
-    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+def test_a_server_that_is_killed_comes_back_and_nothing_is_lost_or_doubled(restartable, person):
+    alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
     alice.may_lose_server = bob.may_lose_server = True
     alice.say("before")
     bob.sees("before")
-    served.kill()
+    restartable.kill()
     expect(alice.page.get_by_role("status")).to_contain_text("Away")
     alice.say("meanwhile 1")
     alice.say("meanwhile 2")
     expect(alice.page.locator(".message.sending")).to_have_count(2)
-    served.start()
+    restartable.start()
     alice.page.get_by_role("button", name="Try now").or_(
         alice.page.locator("#status", has_text="Connected")
     ).first.click()
@@ -162,7 +162,7 @@ def test_a_name_that_is_taken_is_refused_where_it_was_typed(served, person):
 
 
 def test_a_newcomer_needs_one_click(served, person):
-    somebody = person(served.url, "nobody")
+    somebody = person(served.url, "nobody", makes_key=True)
     somebody.page.get_by_role("button", name="Start talking").click()
     somebody.is_inside()
     somebody.page.keyboard.type("I am here")

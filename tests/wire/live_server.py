@@ -10,6 +10,11 @@ from hypercorn.utils import wrap_app
 STOP_WITHIN = 10.0
 
 
+def fail_test(error):
+    """For an app whose actor system must not fail."""
+    raise AssertionError("the actor system failed") from error
+
+
 class LiveServer:
     """`async with LiveServer(app) as server:` serves an ASGI app on `server.port`, and asserts that it ends."""
 
