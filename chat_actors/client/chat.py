@@ -32,12 +32,13 @@ class Chat:
     def user_id(self) -> str:
         return self._user_id
 
-    def room(self, room_id: str, *, listen: bool = True) -> Room:
+    def room(self, room_id: str, *, since: int | None = None, listen: bool = True) -> Room:
         """A room, which is joined over a connection of its own when it is first used. Keep it: each call gives another.
 
-        With `listen` False, nothing that is said there is kept to be read: for who only speaks.
+        With `since`, the `seq` of the last message that the program knows from an earlier run, it hears first what was
+        said after that, or a `Gap`. With `listen` False, nothing that is said is kept to be read: for who only speaks.
         """
-        return Room(room_id, self._make_client(listen=listen), self._admit, self._open_rooms.discard)
+        return Room(room_id, since, self._make_client(listen=listen), self._admit, self._open_rooms.discard)
 
     def _admit(self, room: Room) -> None:
         if self.is_closed:

@@ -121,13 +121,13 @@ class Conversation:
 
     # -- what the user wants -----------------------------------------------------------------------------------------
 
-    def join(self, room_id: str) -> str:
+    def join(self, room_id: str, since: int | None = None) -> str:
         """Enter a room, leaving the one before. The id under which it is `Done`.
 
-        Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8.
+        With `since`, the number of the last message that is known, those after it come first, or a `Gap`. Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8.
         """
         request_id = self._new_id()
-        return self._add(request_id, Join(self.user_id, room_id, request_id=request_id))
+        return self._add(request_id, Join(self.user_id, room_id, since, request_id=request_id))
 
     def leave(self) -> str:
         """Leave the room. The id under which it is `Done`. Raises `TooMuchUnsent`."""
@@ -292,18 +292,19 @@ class Conversation:
         return (*self._resumed(), *gaps)
 
     def _answered(self, request_id: str, answer: AnyMessage | Unknown) -> Sequence[Event]:
+        command: AnyCommand | None = None
         if request_id in self._lookups:
             self._end_lookup(request_id)
         else:
             if not self._queue or self._queue[0][0] != request_id:
                 return ()  # the answer to what was sent again
-            self._queue.popleft()
+            _, command = self._queue.popleft()
             self._in_flight = False
         events: list[Event] = [Done(request_id, answer)]
         match answer:
             case messages.Joined():
-                self._stay.enter(answer)
-                events.append(answer)
+                gaps = self._stay.enter(answer, command.since if isinstance(command, Join) else None)
+                events += (answer, *gaps)
             case messages.Left():
                 self._stay.leave()
                 events.append(answer)

@@ -33,9 +33,15 @@ class Room:
     """
 
     def __init__(
-        self, room_id: str, client: ChatClient, on_open: Callable[[Room], None], on_close: Callable[[Room], None]
+        self,
+        room_id: str,
+        since: int | None,
+        client: ChatClient,
+        on_open: Callable[[Room], None],
+        on_close: Callable[[Room], None],
     ) -> None:
         self._room_id = room_id
+        self._since = since
         self._client = client
         self._on_open = on_open
         self._on_close = on_close
@@ -76,7 +82,7 @@ class Room:
     async def _connect_and_join(self) -> messages.Joined:
         await self._client.start()
         try:
-            return await self._client.join(self._room_id)
+            return await self._client.join(self._room_id, since=self._since)
         except BaseException:
             await self._client.aclose()
             raise

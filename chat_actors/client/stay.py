@@ -39,11 +39,15 @@ class Stay:
         self._rejoins.clear()
         self._last_rejoin = None
 
-    def enter(self, joined: messages.Joined) -> None:
-        """The user has gone into a room. Rejoins that are under way lead elsewhere."""
+    def enter(self, joined: messages.Joined, since: int | None) -> Sequence[Gap]:
+        """The user has gone into a room, of which they know all up to `since`: what is missing before what follows.
+
+        Rejoins that are under way lead elsewhere.
+        """
         self.room_id = joined.room_id
-        self._go_to(joined.seq)
+        self._go_to(joined.seq if since is None else since)
         self.must_rejoin = bool(self._rejoins)
+        return () if since is None else self._missing(joined, self._known)
 
     def leave(self) -> None:
         """The user has gone out of the room. Rejoins that are under way lead back into it."""

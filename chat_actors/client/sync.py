@@ -57,9 +57,9 @@ class Chat:
     def user_id(self) -> str:
         return self._chat.user_id
 
-    def room(self, room_id: str, *, listen: bool = True) -> Room:
+    def room(self, room_id: str, *, since: int | None = None, listen: bool = True) -> Room:
         """As `chat_actors.client.Chat.room`."""
-        return Room(self._chat.room(room_id, listen=listen), self._portal)
+        return Room(self._chat.room(room_id, since=since, listen=listen), self._portal)
 
     def close(self) -> None:
         """Close all rooms, and end the thread. Doing it twice changes nothing."""

@@ -210,6 +210,64 @@ async def test_a_server_that_has_forgotten_everything_is_a_gap_of_unknown_size()
         assert ann.said() == ["new"]
 
 
+async def with_history(system, count, *, keep=None):
+    """A chat with a room in which so much has been said, and the numbers of that."""
+    journal = SlowJournal()
+    chat = MemoryChat(system, journal=journal)
+    ben = Line(chat, "ben")
+    ben.conversation.join("red")
+    for n in range(count):
+        ben.conversation.post(str(n))
+    await ben.connect()
+    await ben.flow()
+    if keep is not None:
+        await journal.prune(Retention(keep_messages=keep), START)
+    return chat, ben.seqs()
+
+
+async def test_who_knows_the_room_up_to_a_message_hears_the_rest_once_however_often_the_line_breaks():
+    async with RunningSystem() as system:
+        chat, seqs = await with_history(system, 10)
+        ann = Line(chat, "ann")
+        wanted = [ann.conversation.join("red", since=seqs[3]), ann.conversation.post("here")]
+        await ann.connect()
+        while not ann.of(messages.ChatMessage):  # the line breaks in the middle of what was missed
+            ann.send_one()
+            ann.receive_one()
+            await settle(system)
+        ann.cut()
+        await ann.connect()
+        await ann.flow()
+        assert ann.said() == ["4", "5", "6", "7", "8", "9", "here"]
+        assert ann.done() == wanted
+        assert ann.of(Gap) == []
+
+
+async def test_what_is_not_kept_any_more_of_what_came_since_is_a_gap_before_the_rest():
+    async with RunningSystem() as system:
+        chat, seqs = await with_history(system, 10, keep=2)
+        ann = Line(chat, "ann")
+        ann.conversation.join("red", since=seqs[3])
+        await ann.connect()
+        await ann.flow()
+        assert ann.of(Gap) == [Gap("red", 4)]
+        assert ann.said() == ["8", "9"]
+        kinds = [type(event) for event in ann.events]
+        assert kinds.index(messages.Joined) < kinds.index(Gap) < kinds.index(messages.ChatMessage)
+
+
+async def test_who_knows_a_number_that_the_room_never_had_is_told_of_a_gap_and_hears_what_comes():
+    async with RunningSystem() as system:
+        chat, seqs = await with_history(system, 3)
+        ann = Line(chat, "ann")
+        ann.conversation.join("red", since=seqs[-1] + 1000)
+        ann.conversation.post("new")
+        await ann.connect()
+        await ann.flow()
+        assert ann.of(Gap) == [Gap("red", None)]
+        assert ann.said() == ["new"]
+
+
 async def test_what_fails_for_now_is_tried_again_in_order():
     async with RunningSystem() as system:
         journal = SlowJournal()

@@ -124,6 +124,18 @@ async def test_all_events_are_typed_and_in_their_order(server):
         assert [type(event) for event in heard] == [Joined, UserJoined, ChatMessage]
 
 
+async def test_a_program_that_was_away_goes_on_after_the_last_message_that_it_knows(server):
+    async with at(server.port, "bobby") as bobby, bobby.room("general") as his:
+        async with at(server.port, "alice") as alice, alice.room("general") as hers:
+            known = (await his.say("known")).seq
+            assert (await hers.receive_message()).seq == known
+        await his.say("meanwhile")
+        async with at(server.port, "alice") as alice, alice.room("general", since=known) as hers:
+            await his.say("afterwards")
+            async with asyncio.timeout(WITHIN):
+                assert [(await hers.receive_message()).content for _ in range(2)] == ["meanwhile", "afterwards"]
+
+
 async def test_each_room_has_a_connection_of_its_own_and_the_first_two_may_register_at_once(server):
     async with at(server.port, "alice") as chat:
         rooms = [chat.room(f"room-{n}") for n in range(5)]

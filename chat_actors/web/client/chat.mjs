@@ -45,10 +45,13 @@ export class Chat {
    * Go into a room, and stay there whatever happens to the connection. A user that the server does not know is
    * registered. Its first event is `entered`; whoever may not go in hears `Refused` there.
    *
+   * With `since`, the `seq` of the last message that is known from before, those after it come first, or a `gap`.
+   *
    * @param {string} roomId
+   * @param {{since?: number}} [options]
    */
-  room(roomId) {
-    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random));
+  room(roomId, { since } = {}) {
+    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random), since);
     this.#rooms.add(room);
     return room;
   }
@@ -57,9 +60,10 @@ export class Chat {
    * As `room`, once one is inside. Throws `Refused`, `ConnectionLost`.
    *
    * @param {string} roomId
+   * @param {{since?: number}} [options]
    */
-  async join(roomId) {
-    const room = this.room(roomId);
+  async join(roomId, options) {
+    const room = this.room(roomId, options);
     let event;
     do event = await room.receive();
     while (event !== null && event.type !== "entered");

@@ -22,12 +22,13 @@ const MOST_UNSENT = 1000;
  * @typedef {{type: string, id?: string, [field: string]: any}} ServerMessage
  *
  * Besides, what there is to know of the connection:
- * - `entered`: the user is in the room for the first time. `seq`: of the last message before; `state`: the kind's.
+ * - `entered`: the user is in the room for the first time. `seq`: of the last message before; `missed`: of the messages
+ *   before it so many come next, since the user knows the room up to an earlier one; `state`: the kind's.
  * - `reconnecting`: the connection is lost, and tried for again in so many `milliseconds`; `why` is for people.
  * - `reconnected`: the user is in the room again, `missed` so many messages, which come next, as far as they are kept.
  * - `gap`: some messages are missing here, they are not kept any more. `lost`: how many, null if unknown.
  *
- * @typedef {{type: "entered", seq: number, state?: any} |
+ * @typedef {{type: "entered", seq: number, missed: number, state?: any} |
  *   {type: "reconnecting", milliseconds: number, why: string} |
  *   {type: "reconnected", missed: number} |
  *   {type: "gap", lost: number | null}} OwnEvent
@@ -77,12 +78,14 @@ export class Conversation {
    * @param {string} publicPem
    * @param {string | null} roomId null: only log in
    * @param {() => string} newId ids that no other client of this user ever used, of at most 64 characters
+   * @param {number | null} [since] the `seq` of the last message that the user knows already
    */
-  constructor(userId, publicPem, roomId, newId) {
+  constructor(userId, publicPem, roomId, newId, since = null) {
     this.#userId = userId;
     this.#publicPem = publicPem;
     this.#roomId = roomId;
     this.#newId = newId;
+    this.#position = since;
   }
 
   /** Whether the user is in the room. */
@@ -237,7 +240,7 @@ export class Conversation {
       case "authenticated":
         if (this.#roomId === null) {
           this.#step = "inside";
-          return [{ type: "entered", seq: 0 }];
+          return [{ type: "entered", seq: 0, missed: 0 }];
         }
         this.#step = "joining";
         this.#joinId = this.#newId();
@@ -279,18 +282,17 @@ export class Conversation {
     }
     this.#step = "inside";
     this.#sendWaiting();
-    if (!this.#hasEntered) {
-      this.#hasEntered = true;
-      this.#position = message.seq;
-      return [{ type: "entered", seq: message.seq, state: message.state }];
-    }
-    if (message.recovered !== false) return [{ type: "reconnected", missed: message.missed ?? 0 }];
+    const missed = message.missed ?? 0;
+    /** @type {ChatEvent} */
+    const back = this.#hasEntered
+      ? { type: "reconnected", missed }
+      : { type: "entered", seq: message.seq, missed, state: message.state };
+    this.#hasEntered = true;
     // Without a count the numbers have begun anew, so what is heard next may have a lower one.
-    if (message.lost === undefined) this.#position = message.seq;
-    return [
-      { type: "reconnected", missed: message.missed ?? 0 },
-      { type: "gap", lost: message.lost ?? null },
-    ];
+    if (this.#position === null || (message.recovered === false && message.lost === undefined)) {
+      this.#position = message.seq;
+    }
+    return message.recovered === false ? [back, { type: "gap", lost: message.lost ?? null }] : [back];
   }
 
   /**

@@ -59,12 +59,14 @@ export class Room {
    * @param {Identity} identity
    * @param {string | null} roomId null: only log in
    * @param {Backoff} backoff
+   * @param {number | null} [since] the `seq` of the last message that the user knows already
    */
-  constructor(url, identity, roomId, backoff) {
+  constructor(url, identity, roomId, backoff, since = null) {
     this.id = roomId ?? "";
     this.#url = url;
     this.#identity = identity;
-    this.#conversation = new Conversation(identity.userId, identity.publicPem, roomId, () => crypto.randomUUID());
+    const newId = () => crypto.randomUUID();
+    this.#conversation = new Conversation(identity.userId, identity.publicPem, roomId, newId, since);
     this.#backoff = backoff;
     this.#open();
   }

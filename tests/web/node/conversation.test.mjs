@@ -4,9 +4,9 @@ import { test } from "node:test";
 import { Backoff, ConnectionLost, Conversation, NotSent, Refused, TooMuchUnsent } from "../../../chat_actors/web/client/chat-client.mjs";
 
 /** A conversation, and the server's side of it by hand. */
-function begin({ room = "lobby" } = {}) {
+function begin({ room = "lobby", since = null } = {}) {
   let ids = 0;
-  const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`);
+  const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`, since);
   const sent = () => conversation.toSend().map((text) => JSON.parse(text));
   const hear = (message) => conversation.receive(JSON.stringify(message));
   const logIn = () => {
@@ -46,9 +46,24 @@ test("whoever has another key is refused", () => {
   assert.throws(() => hear(refused), (error) => error instanceof Refused && error.code === "invalid_signature");
 });
 
+test("who knows the room up to a message hears what came after it, or of a gap", () => {
+  const { enter, said, conversation, logIn } = begin({ since: 7 });
+  const { join, events } = enter({ seq: 10, recovered: true, missed: 3 });
+  assert.equal(join.since, 7);
+  assert.deepEqual(events, [{ type: "entered", seq: 10, missed: 3, state: undefined }]);
+  assert.deepEqual([7, 8, 9].flatMap((seq) => said(seq)).map(({ seq }) => seq), [8, 9]);
+  conversation.disconnected();
+  assert.equal(logIn().since, 9);
+
+  const forgotten = begin({ since: 70 });
+  const { events: anew } = forgotten.enter({ seq: 2, recovered: false });
+  assert.deepEqual(anew.map(({ type }) => type), ["entered", "gap"]);
+  assert.deepEqual(forgotten.said(3).map(({ seq }) => seq), [3]);
+});
+
 test("what was missed comes once after a new connection, and what was heard does not come again", () => {
   const { conversation, enter, said } = begin();
-  assert.deepEqual(enter().events, [{ type: "entered", seq: 10, state: undefined }]);
+  assert.deepEqual(enter().events, [{ type: "entered", seq: 10, missed: 0, state: undefined }]);
   assert.equal(said(11).length, 1);
   conversation.disconnected();
   const { join, events } = enter({ seq: 13, recovered: true, missed: 2 });
