@@ -97,7 +97,8 @@ class ChatClient:
     async def join(self, room_id: str, *, since: int | None = None) -> messages.Joined:
         """Enter a room, leaving the one before.
 
-        With `since`, the `seq` of the last message that is known, those after it come first, or a `Gap`. Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`, and `ValueError` for what is no text.
+        With `since`, the `seq` of the last message that is known, those after it come first, or a `Gap`.
+        Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`, and `ValueError` for what is no text.
         """
         self._check_open()
         return _as(messages.Joined, await self._answer_to(self._conversation.join(room_id, since)))

@@ -124,7 +124,8 @@ class Conversation:
     def join(self, room_id: str, since: int | None = None) -> str:
         """Enter a room, leaving the one before. The id under which it is `Done`.
 
-        With `since`, the number of the last message that is known, those after it come first, or a `Gap`. Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8.
+        With `since`, the number of the last message that is known, those after it come first, or a `Gap`.
+        Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8.
         """
         request_id = self._new_id()
         return self._add(request_id, Join(self.user_id, room_id, since, request_id=request_id))
