@@ -48,7 +48,11 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(params=["http1", "http2"])
 def protocol(request):
+    """Both, where it is about what page and server say to one another; what a page does alone, `over_http1`."""
     return request.param
+
+
+over_http1 = pytest.mark.parametrize("protocol", ["http1"], indirect=True)
 
 
 @pytest.fixture

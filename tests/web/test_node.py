@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.conftest import over_http1
+
 HERE = Path(__file__).parent / "node"
 OLDEST = 20
 NO_NODE = "no Node 20 or later on this machine: apt-get install nodejs, or https://nodejs.org"
@@ -38,6 +40,6 @@ def test_the_parts_that_know_no_network(node, file):
     run(node, file)
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+@over_http1
 def test_two_users_in_node_talk_over_a_real_server(node, served):
     run(node, "live.test.mjs", CHAT_URL=served.url)

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from chat_actors.server.pages import START, WEB, load_pages
+from tests.web.conftest import over_http1
 from tests.web.served import HostedChat
 
 PHONE = {"width": 390, "height": 800}
@@ -58,6 +59,7 @@ def test_the_first_paint_is_quick_and_the_page_is_small(served, person):
     assert min(paints) < FIRST_PAINT_WITHIN, paints
 
 
+@over_http1
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desk", "phone"])
 def test_axe_finds_nothing_to_complain_of(served, person, scheme, size):
@@ -101,7 +103,7 @@ def test_hostile_text_stays_text(served, person):
     assert width <= 0
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+@over_http1
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desk", "phone"])
 def test_long_names_push_nothing_off_the_screen(served, person, size):
     alice = person(served.url, "a" * 32, at="#" + "w" * 128, **size).start()
@@ -116,6 +118,7 @@ def test_long_names_push_nothing_off_the_screen(served, person, size):
     assert alice.page.evaluate(cut) == 0
 
 
+@over_http1
 def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(served, person):
     alice = person(served.url, "alice").start()
     alice.say("שלום עולם")
@@ -125,7 +128,7 @@ def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(s
     assert alice.messages.evaluate_all(directions) == [True, False]
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+@over_http1
 def test_times_are_those_of_the_reader(served, person):
     alice = person(served.url, "alice", timezone_id="Asia/Kolkata", locale="de-DE").start()
     bob = person(served.url, "bobby", timezone_id="America/New_York", locale="en-US").start()
@@ -155,6 +158,7 @@ def test_who_may_not_go_into_a_room_is_told_why(with_private_rooms, person):
     bob.is_inside()
 
 
+@over_http1
 def test_all_can_be_done_by_keyboard(served, person):
     alice = person(served.url, "alice").start()
     keyboard = alice.page.keyboard
@@ -177,12 +181,14 @@ def test_all_can_be_done_by_keyboard(served, person):
     expect(alice.page.get_by_label("Message", exact=True)).to_be_focused()
 
 
+@over_http1
 def test_a_screen_reader_is_told_what_others_say(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.say("Can you hear me?")
     expect(alice.page.locator("[aria-live=polite]")).to_have_text("bobby: Can you hear me?")
 
 
+@over_http1
 def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, person):
     alice, bob = person(served.url, "alice"), person(served.url, "bobby").start()
     alice.context.grant_permissions(["notifications"])
@@ -199,6 +205,7 @@ def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, p
     assert alice.page.evaluate("window.shown") == [["lobby", "bobby: you look elsewhere"]]
 
 
+@over_http1
 def test_a_key_moves_to_another_browser_in_a_file_that_openssl_and_python_read(served, person, tmp_path):
     alice = person(served.url, "alice", makes_key=True).start()
     stored = """() => new Promise(done => { const open = indexedDB.open("chat_actors");

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
+
+from tests.web.conftest import over_http1
 
 PNG = b"\x89PNG"
 
@@ -18,7 +19,7 @@ TALK = (
 )
 
 
-@pytest.mark.parametrize("protocol", ["http1"], indirect=True)
+@over_http1
 def test_a_talk_is_seen_on_a_desk_in_light_and_on_a_phone_in_dark(served, person, tmp_path):
     folder = Path(os.environ.get("SCREENSHOTS_DIR") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)

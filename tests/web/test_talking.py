@@ -2,6 +2,7 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.web.conftest import over_http1
 from tests.web.served import SlowLine
 
 
@@ -43,6 +44,7 @@ def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(restartabl
     alice.start()
 
 
+@over_http1
 def test_whoever_has_left_all_rooms_sees_nothing_of_the_last_and_can_open_another(served, person):
     alice = person(served.url, "alice").start()
     alice.page.get_by_role("button", name="Leave lobby").click()
@@ -56,12 +58,14 @@ def test_whoever_has_left_all_rooms_sees_nothing_of_the_last_and_can_open_anothe
     alice.sees("to somebody")
 
 
+@over_http1
 def test_an_address_that_names_no_room_leads_to_the_first(served, person):
     for name, at in (("alice", "#%00"), ("bobby", "#%ff"), ("carol", "#" + "x" * 129)):
         somebody = person(served.url, name, at=at).start()
         expect(somebody.page.locator("#room-title")).to_have_text("lobby")
 
 
+@over_http1
 def test_the_address_names_a_room(served, person):
     alice = person(served.url, "alice", at="#caf%C3%A9").start()
     expect(alice.page.locator("#room-title")).to_have_text("café")
@@ -117,6 +121,7 @@ def test_over_a_slow_line_a_message_is_seen_to_be_on_its_way_and_stands_there_on
         expect(alice.page.locator(".message")).to_have_count(3)
 
 
+@over_http1
 def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(served, person):
     alice = person(served.url, "alice").start()
     alice.say("x" * 5000)
@@ -129,6 +134,7 @@ def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(ser
     expect(alice.page.locator(".message")).to_have_count(0)
 
 
+@over_http1
 def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.open("garden")
@@ -151,6 +157,7 @@ def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
     expect(alice.page.locator("#rooms .open")).to_have_text(["lobby"])
 
 
+@over_http1
 def test_a_name_that_is_taken_is_refused_where_it_was_typed(served, person):
     person(served.url, "alice").start()
     other = person(served.url, "alice")
