@@ -43,7 +43,7 @@ class Person:
 
     def leave(self):
         self.context.close()
-        assert self.complaints == []
+        assert self.complaints == [], self.complaints
 
     def start(self):
         """Come in under one's name: one click."""

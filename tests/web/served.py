@@ -3,6 +3,7 @@
 import contextlib
 import os
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,6 +89,10 @@ class ServedChat:
         self._process.wait(STOP_WITHIN)
         self._process.stdout.close()
         raise AssertionError(f"the server ended: {self.log.read_text()}")
+
+    def forget_everything(self):
+        """Take the data away; the server must not be running."""
+        shutil.rmtree(self.folder / "data")
 
     def kill(self):
         self._end(signal.SIGKILL)

@@ -206,6 +206,64 @@ def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, p
 
 
 @over_http1
+def test_where_a_notification_can_not_be_made_the_message_is_seen_all_the_same(served, person):
+    alice, bob = person(served.url, "alice"), person(served.url, "bobby").start()
+    alice.page.evaluate(
+        """() => { window.Notification = class {
+             static permission = "granted"; constructor() { throw new TypeError("Illegal constructor"); } }; }"""
+    )
+    alice.start()
+    alice.open("garden")
+    bob.say("to a phone")
+    bob.say("and one more")
+    alice.look("lobby")
+    alice.sees("to a phone", "and one more")
+    alice.is_inside()
+
+
+@over_http1
+def test_what_the_browser_kept_is_taken_as_far_as_it_makes_sense(served, person):
+    alice = person(served.url, "alice").start()
+    alice.may_lose_server = True
+    for places in ('"nonsense"', "null", '{"rooms": 5, "current": {}, "read": [1]}', '{"rooms": ["", 7, "pond"]}', "{"):
+        alice.page.goto(f"{served.url}/web/icon.svg")  # from where nothing is kept, and no icon is found
+        alice.page.evaluate("places => localStorage.setItem('chat_actors.places', places)", places)
+        alice.page.goto(served.url)
+        alice.is_inside()
+        expect(alice.page.locator("#rooms .open")).to_have_text(["pond" if "pond" in places else "lobby"])
+
+
+@over_http1
+def test_an_address_that_names_a_room_too_many_is_told_of_it(served, person):
+    alice = person(served.url, "alice").start()
+    alice.open("garden")
+    alice.page.evaluate(
+        """async () => {
+            for (let n = 2; n < 30; n += 1) {
+                location.hash = `room-${n}`;
+                await new Promise(requestAnimationFrame);
+            } }"""
+    )
+    expect(alice.page.locator("#rooms .open")).to_have_count(30)
+    alice.page.evaluate("location.hash = 'one-more'")
+    expect(alice.page.get_by_role("alert").filter(has_text="30 rooms are open")).to_be_visible()
+    alice.page.reload()
+    alice.is_inside()
+    expect(alice.page.locator("#rooms .open")).to_have_count(30)
+
+
+@over_http1
+def test_a_browser_that_keeps_nothing_is_told_that_the_key_would_be_lost(served, person):
+    alice = person(served.url, "alice")
+    alice.context.add_init_script(
+        "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); }"
+    )
+    alice.page.reload()
+    expect(alice.page.get_by_role("alert").first).to_contain_text("your key would be lost")
+    expect(alice.page.get_by_role("button", name="Start talking")).to_be_disabled()
+
+
+@over_http1
 def test_a_key_moves_to_another_browser_in_a_file_that_openssl_and_python_read(served, person, tmp_path):
     alice = person(served.url, "alice", makes_key=True).start()
     stored = """() => new Promise(done => { const open = indexedDB.open("chat_actors");

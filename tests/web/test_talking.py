@@ -91,6 +91,47 @@ def test_a_server_that_is_killed_comes_back_and_nothing_is_lost_or_doubled(resta
     bob.is_inside()
 
 
+@over_http1
+def test_after_a_server_that_has_forgotten_everything_what_is_said_is_seen(restartable, person):
+    alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
+    alice.may_lose_server = bob.may_lose_server = True
+    for text in ("one", "two", "three"):
+        alice.say(text)
+    bob.sees("one", "two", "three")
+    restartable.kill()
+    restartable.forget_everything()
+    restartable.start()
+    alice.is_inside()
+    bob.is_inside()
+    bob.sees_notice("the server no longer knows what was said meanwhile")
+    alice.say("four")
+    bob.say("five")
+    alice.sees("one", "two", "three", "four", "five")
+    bob.sees("one", "two", "three", "four", "five")
+
+
+@over_http1
+def test_who_leaves_a_room_with_something_unsent_is_asked(restartable, person):
+    alice = person(restartable.url, "alice").start()
+    alice.may_lose_server = True
+    restartable.kill()
+    expect(alice.page.get_by_role("status")).to_contain_text("Away")
+    alice.say("on its way")
+    asked = []
+
+    def answer(dialog):
+        asked.append(dialog.message)
+        dialog.dismiss() if len(asked) == 1 else dialog.accept()
+
+    alice.page.on("dialog", answer)
+    leave = alice.page.get_by_role("button", name="Leave lobby")
+    leave.click()
+    expect(alice.page.locator(".message.sending")).to_have_count(1)
+    leave.click()
+    expect(alice.page.locator("#room-title")).to_have_text("No room")
+    assert len(asked) == 2
+
+
 def test_who_was_away_hears_how_much_they_missed(served, person):
     with SlowLine(served.port, 0) as line:
         scheme = served.url.partition(":")[0]

@@ -1,12 +1,13 @@
 /** The chat on the screen: rooms, people, the state of the connection, and what one types. */
 
-import { isRoomName } from "./rooms.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
 import { onSubmit } from "./welcome.mjs";
 
 /** Names that are listed; of more, only how many. */
 const MOST_PEOPLE = 500;
+
+const BY_NAME = new Intl.Collator();
 
 /**
  * @typedef {import("./notices.mjs").Notices} Notices
@@ -26,6 +27,8 @@ export class ChatView {
   /** @type {OpenRoom | null} */
   #shown = null;
   #isDrawAhead = false;
+  /** Whose people are shown, and as of when. @type {{room: OpenRoom | null, version: number}} */
+  #peopleShown = { room: null, version: 0 };
   /** What was typed and not sent. @type {WeakMap<OpenRoom, string>} */
   #drafts = new WeakMap();
 
@@ -46,6 +49,16 @@ export class ChatView {
     at("chat").hidden = false;
     at("message").focus();
     setInterval(() => this.#drawStatus(), 1000);
+  }
+
+  /** Open the room that the address names. @param {string} id */
+  follow(id) {
+    try {
+      this.#rooms.open(id);
+      at("join-problem").textContent = "";
+    } catch (error) {
+      at("join-problem").textContent = error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** Whether what comes into a room now is seen by somebody. @param {OpenRoom} room */
@@ -81,9 +94,7 @@ export class ChatView {
     });
     message.addEventListener("input", () => this.#fit());
     onSubmit(at("join"), at("join-problem"), async () => {
-      const id = at("join-room").value.trim();
-      if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
-      this.#rooms.open(id);
+      this.#rooms.open(at("join-room").value.trim());
       at("join-room").value = "";
       this.#closePanes();
       message.focus();
@@ -162,6 +173,7 @@ export class ChatView {
       at("room-title").textContent = "No room";
       at("people-count").textContent = "";
       at("people").replaceChildren();
+      this.#peopleShown = { room: null, version: 0 };
       this.#shown = null;
       return;
     }
@@ -205,7 +217,10 @@ export class ChatView {
     });
     const close = element("button", "close", element("span", "", "×"));
     close.setAttribute("aria-label", `Leave ${room.id}`);
-    close.addEventListener("click", () => this.#rooms.close(room));
+    close.addEventListener("click", () => {
+      const loss = `What you said last in ${room.id} has not been sent yet. Leave it all the same?`;
+      if (room.unsent === 0 || confirm(loss)) this.#rooms.close(room);
+    });
     return element("li", `${isCurrent ? "current" : ""}${room.unread > 0 ? " unread" : ""}`, open, close);
   }
 
@@ -219,8 +234,11 @@ export class ChatView {
 
   /** @param {OpenRoom} room */
   #drawPeople(room) {
+    // Sorting thousands of names for each message that comes would be felt while typing.
+    if (this.#peopleShown.room === room && this.#peopleShown.version === room.peopleVersion) return;
+    this.#peopleShown = { room, version: room.peopleVersion };
     at("people-count").textContent = `(${room.peopleCount})`;
-    const names = [...room.people].sort((one, other) => one.localeCompare(other)).slice(0, MOST_PEOPLE);
+    const names = [...room.people].sort(BY_NAME.compare).slice(0, MOST_PEOPLE);
     const entries = names.map((name) => element("li", "", bdi(name)));
     const more = room.peopleCount - names.length;
     if (more > 0) entries.push(element("li", "hint", `and ${more} more`));

@@ -72,14 +72,26 @@ export async function forgetIdentity() {
  * @typedef {{rooms: string[], current: string | null, read: Record<string, number>}} Places
  */
 
+/** @param {unknown} value */
+const isText = (value) => typeof value === "string";
+
 /** @returns {Places} */
 export function loadPlaces() {
+  /** @type {any} */
+  let places;
   try {
-    const places = JSON.parse(localStorage.getItem(PLACES) ?? "{}");
-    return { rooms: places.rooms ?? [], current: places.current ?? null, read: places.read ?? {} };
+    places = JSON.parse(localStorage.getItem(PLACES) ?? "{}");
   } catch {
-    return { rooms: [], current: null, read: {} };
+    places = {};
   }
+  // Who has the page can write there what they like, and another version of it may have written something else.
+  const rooms = Array.isArray(places?.rooms) ? places.rooms.filter(isText) : [];
+  const read = Object.entries(places?.read ?? {}).filter(([_, seq]) => Number.isSafeInteger(seq));
+  return {
+    rooms,
+    current: isText(places?.current) ? places.current : null,
+    read: Object.fromEntries(/** @type {[string, number][]} */ (read)),
+  };
 }
 
 /** @param {Places} places */

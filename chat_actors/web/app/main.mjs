@@ -4,7 +4,7 @@ import { connect } from "../client/chat-client.mjs";
 import { ChatView } from "./chat-view.mjs";
 import { loadIdentity, loadPlaces } from "./keyring.mjs";
 import { Notices } from "./notices.mjs";
-import { isRoomName, Rooms } from "./rooms.mjs";
+import { isRoomName, MOST_ROOMS, Rooms } from "./rooms.mjs";
 import { settingsView } from "./settings-view.mjs";
 import { FIRST_ROOM, welcome } from "./welcome.mjs";
 
@@ -18,8 +18,18 @@ function roomOfAddress() {
   }
 }
 
-const known = await loadIdentity();
-const arrived = known === null ? await welcome() : { ...known, key: null };
+/** @returns {Promise<import("./welcome.mjs").Arrived>} */
+async function arrive() {
+  let known;
+  try {
+    known = await loadIdentity();
+  } catch {
+    return welcome("This browser keeps nothing for this page: your key would be lost. Let it store data, and try again.");
+  }
+  return known === null ? welcome() : { ...known, key: null };
+}
+
+const arrived = await arrive();
 const { userId } = arrived.identity;
 const places = loadPlaces();
 const chat = connect(location.origin, arrived.identity);
@@ -37,13 +47,14 @@ const rooms = new Rooms(chat, userId, places, {
 /** @type {ChatView} */
 const view = new ChatView(rooms, notices);
 
-for (const id of places.rooms) rooms.add(id);
-rooms.open(roomOfAddress() || places.current || places.rooms[0] || FIRST_ROOM);
+for (const id of places.rooms.filter(isRoomName).slice(0, MOST_ROOMS)) rooms.add(id);
+if (rooms.all.length > 0) rooms.look(rooms.all.find(({ id }) => id === places.current) ?? rooms.all[0]);
+if (rooms.all.length === 0 || roomOfAddress()) view.follow(roomOfAddress() || FIRST_ROOM);
 settingsView(arrived);
 view.show(userId);
 
 window.addEventListener("online", () => chat.hurry());
-window.addEventListener("hashchange", () => roomOfAddress() && rooms.open(roomOfAddress()));
+window.addEventListener("hashchange", () => roomOfAddress() && view.follow(roomOfAddress()));
 window.addEventListener("pagehide", () => rooms.keep());
 window.addEventListener("beforeunload", (event) => {
   if (rooms.unsent > 0) event.preventDefault(); // what one has said would be lost

@@ -55,7 +55,12 @@ export class Notices {
   notify(room, userId, content, onClick) {
     if (!this.areOn) return;
     const body = `${userId}: ${content}`.slice(0, MOST_CHARACTERS);
-    const notification = new Notification(room, { body, tag: room, icon: "/web/icon.svg" });
+    let notification;
+    try {
+      notification = new Notification(room, { body, tag: room, icon: "/web/icon.svg" });
+    } catch {
+      return; // Chrome on Android has the constructor, and throws: it wants a service worker
+    }
     notification.onclick = () => {
       window.focus();
       onClick();

@@ -28,6 +28,8 @@ export class OpenRoom {
   /** Who is here. @type {Set<string>} */
   people = new Set();
   peopleCount = 0;
+  /** Another one each time that somebody has come or gone. */
+  peopleVersion = 0;
   unread = 0;
   /** The number of the last message that was read. */
   readUpTo;
@@ -75,9 +77,9 @@ export class OpenRoom {
     this.#room.hurry();
   }
 
-  /** How much has not been answered by the server. */
+  /** How much of what was said here is still on its way. */
   get unsent() {
-    return this.#room.unsent;
+    return this.timeline.unsent;
   }
 
   /** Say something; what becomes of it is seen at its row. @param {string} content */
@@ -190,7 +192,6 @@ export class OpenRoom {
 
   /** @param {import("./timeline.mjs").ChatMessage} message */
   #hear(message) {
-    if (message.seq < this.#lastHeard) this.readUpTo = 0; // the numbers have begun anew
     this.#lastHeard = message.seq;
     this.timeline.add(message);
     if (this.#watcher.isRead(this)) this.readUpTo = message.seq;
@@ -200,9 +201,11 @@ export class OpenRoom {
 
   /** @param {{type: string, userId: string}} event */
   #meet({ type, userId }) {
-    const isNews = type === "user_joined" ? !this.people.has(userId) : this.people.delete(userId);
+    const areAllKnown = this.people.size >= this.peopleCount; // of very many the server names only some
+    const isNews = type === "user_joined" ? !this.people.has(userId) : this.people.delete(userId) || !areAllKnown;
     if (type === "user_joined") this.people.add(userId);
     if (!isNews) return;
+    this.peopleVersion += 1;
     this.peopleCount += type === "user_joined" ? 1 : -1;
     this.timeline.presence(`${userId} ${type === "user_joined" ? "came" : "left"}`);
   }
@@ -216,6 +219,7 @@ export class OpenRoom {
       this.people = new Set(); // one is out, or may not know
       this.peopleCount = 0;
     }
+    this.peopleVersion += 1;
     this.#changed();
   }
 
@@ -226,6 +230,10 @@ export class OpenRoom {
 
   /** @param {number | null} lost */
   #tellGap(lost) {
+    if (lost === null) {
+      this.timeline.renumbered();
+      this.readUpTo = this.#lastHeard = 0;
+    }
     this.timeline.notice(
       lost === null
         ? "Messages may be missing here: the server no longer knows what was said meanwhile."

@@ -9,7 +9,7 @@ export function isRoomName(id) {
 }
 
 /** Rooms that may be open: each has a connection of its own. */
-const MOST_ROOMS = 30;
+export const MOST_ROOMS = 30;
 
 /**
  * @typedef {import("../client/chat-client.mjs").Chat} Chat
@@ -53,15 +53,16 @@ export class Rooms {
     return this.all.reduce((sum, { unsent }) => sum + unsent, 0);
   }
 
-  /** Open a room, if it is not, and look at it. @param {string} id */
+  /** Open a room, if it is not, and look at it. Throws where one may not. @param {string} id */
   open(id) {
     this.look(this.add(id));
   }
 
-  /** Open a room without looking at it. @param {string} id */
+  /** Open a room without looking at it. Throws where one may not. @param {string} id */
   add(id) {
     const known = this.all.find((room) => room.id === id);
     if (known !== undefined) return known;
+    if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
     if (this.all.length >= MOST_ROOMS) throw new Error(`${MOST_ROOMS} rooms are open; close one first.`);
     const line = this.#chat.room(id);
     const room = new OpenRoom(line, this.#userId, this.#read[id], this.#watcher, Date.now);

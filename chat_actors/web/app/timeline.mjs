@@ -11,7 +11,7 @@ const MOST_NAMES = 8;
  * @property {"message"} kind
  * @property {string} key
  * @property {number} version
- * @property {number | null} seq null while it has not been stored
+ * @property {number | null} seq null while it has not been stored, 0 if it is one of numbers that count no more
  * @property {string} userId
  * @property {string} content
  * @property {Date} time
@@ -42,8 +42,17 @@ export class Timeline {
 
   /** The number of the oldest message, or null. */
   get first() {
-    for (const row of this.rows) if (row.kind === "message" && row.seq !== null) return row.seq;
+    for (const row of this.rows) if (row.kind === "message" && row.seq) return row.seq;
     return null;
+  }
+
+  /** What has been said here, and is still on its way. */
+  get unsent() {
+    let count = 0;
+    for (let at = this.rows.length - 1; at >= 0 && this.#isUnsent(this.rows[at]); at -= 1) {
+      if (/** @type {MessageRow} */ (this.rows[at]).fate === "sending") count += 1;
+    }
+    return count;
   }
 
   /** Whether no more can be held. */
@@ -73,6 +82,13 @@ export class Timeline {
     this.rows.unshift(...messages.filter(({ seq }) => !this.#bySeq.has(seq)).map((one) => this.#messageRow(one)));
     this.hasOlder = hasOlder;
     this.#onChange();
+  }
+
+  /** The server's numbers have begun anew: what is here stays to be read, and has no number that could come again. */
+  renumbered() {
+    for (const row of this.#bySeq.values()) row.seq = 0;
+    this.#bySeq.clear();
+    this.hasOlder = false;
   }
 
   /** One says something. @param {string} userId @param {string} content @param {Date} time */

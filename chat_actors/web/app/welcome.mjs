@@ -6,6 +6,8 @@ import { keepIdentity } from "./keyring.mjs";
 /** Where one begins who comes without the name of a room. */
 export const FIRST_ROOM = "lobby";
 
+const INSECURE = "A key can only be made on a page that comes by https, or from this very computer.";
+
 const NO_SERVER = "The server does not answer. Try again in a moment.";
 
 const NAME = /^[A-Za-z0-9_-]{3,32}$/;
@@ -25,14 +27,16 @@ const at = (id) => document.getElementById(id);
 /**
  * Show the way in, until somebody is at the server.
  *
+ * @param {string} [obstacle] why nobody can come in
  * @returns {Promise<Arrived>}
  */
-export function welcome() {
+export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
   at("welcome").hidden = false;
   const name = at("name");
-  if (!window.isSecureContext) {
-    at("start-problem").textContent = "A key can only be made on a page that comes by https, or from this very computer.";
+  if (obstacle) {
+    at("start-problem").textContent = obstacle;
     at("start-button").disabled = true;
+    at("import").hidden = true;
     return new Promise(() => {});
   }
   name.value = suggestion();

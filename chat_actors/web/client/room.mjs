@@ -237,7 +237,13 @@ export class Room {
   /** @param {string} challenge */
   async #sign(challenge) {
     const socket = this.#socket;
-    const signature = await this.#identity.sign(fromBase64(challenge));
+    let signature;
+    try {
+      signature = await this.#identity.sign(fromBase64(challenge));
+    } catch (error) {
+      this.#finish(new ConnectionLost(`the server's challenge can not be signed: ${error}`));
+      return;
+    }
     if (socket !== this.#socket) return; // another connection, which has a challenge of its own
     this.#conversation.signed(signature);
     this.#flush();

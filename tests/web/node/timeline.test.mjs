@@ -66,3 +66,26 @@ test("the line before what is new stands once, and only where something was read
   timeline.markUnread(0);
   assert.deepEqual(texts(timeline), ["text 1", "text 2", "text 3"]);
 });
+
+test("where the numbers have begun anew, no message is taken for one that is there already", () => {
+  const timeline = make();
+  for (const seq of [1, 2, 3]) timeline.add(message(seq));
+  const mine = timeline.send("alice", "mine", new Date());
+  timeline.renumbered();
+  timeline.add({ ...message(1), content: "anew" });
+  timeline.accepted(mine, 2, timestamp);
+  timeline.add({ ...message(2, "alice"), content: "mine" });
+  assert.deepEqual(texts(timeline), ["text 1", "text 2", "text 3", "anew", "mine"]);
+  assert.equal(timeline.first, 1);
+  assert.equal(timeline.hasOlder, false);
+});
+
+test("what is on its way is counted, and what has failed is not", () => {
+  const timeline = make();
+  timeline.add(message(1));
+  const [one, other] = ["one", "other"].map((text) => timeline.send("alice", text, new Date()));
+  assert.equal(timeline.unsent, 2);
+  timeline.failed(one, "too long");
+  timeline.accepted(other, 2, timestamp);
+  assert.equal(timeline.unsent, 0);
+});
