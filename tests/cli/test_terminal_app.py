@@ -54,6 +54,10 @@ class Screen:
         except TimeoutError:
             raise AssertionError(f"{texts} not on the screen:\n{self.text}") from None
 
+    async def has_ended(self):
+        await self.until(lambda: not self.app.is_running or self.app._exit)
+        assert self.app.return_code == 0
+
     async def type(self, line):
         for character in line:
             await self.pilot.press({" ": "space", "/": "slash"}.get(character, character))
@@ -212,8 +216,47 @@ async def test_who_leaves_leaves_at_once(server, leave):
             await screen.type(leave)
         else:
             await screen.pilot.press(leave)
-        await screen.until(lambda: not screen.app.is_running or screen.app._exit)
-        assert screen.app.return_code == 0
+        await screen.has_ended()
+
+
+async def test_who_leaves_while_the_server_is_away_leaves_when_all_is_sent(server):
+    async with (
+        Cable(server.port) as cable,
+        at(cable.port, "alice") as alice,
+        at(server.port, "bobby") as bobby,
+        bobby.room("lobby") as his,
+        screen_of(alice) as screen,
+    ):
+        await screen.shows("2 here")
+        cable.is_broken = True
+        cable.cut()
+        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.type("bye")
+        await screen.type("/quit")
+        await screen.shows("1 on the way to the server")
+        cable.is_broken = False
+        async with asyncio.timeout(WITHIN):
+            assert (await his.receive_message()).content == "bye"
+        await screen.has_ended()
+
+
+async def test_who_does_not_want_to_wait_for_the_server_leaves_by_saying_so_again(server):
+    async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
+        await screen.type("/join attic")
+        await screen.shows("attic as alice")
+        cable.is_broken = True
+        cable.cut()
+        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.type("never heard")
+        await screen.type("/leave")
+        await screen.shows("what you said last is still on its way")
+        await screen.type("/leave")
+        await screen.shows("lobby as alice")
+        await screen.type("nor this")
+        await screen.pilot.press("ctrl+c")
+        await screen.shows("1 on the way to the server")
+        await screen.pilot.press("ctrl+c")
+        await screen.has_ended()
 
 
 async def test_who_is_put_out_is_told_and_may_come_back():

@@ -65,6 +65,8 @@ class ChatApp(App[None]):
         self._tabs = {first.room_id: tab}
         self._rooms = Rooms(tab.view)
         self._is_drawing_soon = False
+        self._is_quitting = False
+        self._leaving: OpenRoom | None = None  # in spite of what is on its way there, if asked once more
 
     def compose(self) -> ComposeResult:
         yield Static(id="status", markup=False)
@@ -170,7 +172,7 @@ class ChatApp(App[None]):
             case typed.Help():
                 self._note(typed.HELP)
             case typed.Quit():
-                self.exit()
+                self._quit()
             case typed.Wrong(problem=problem):
                 self._note(problem, is_problem=True)
             case _:
@@ -179,7 +181,14 @@ class ChatApp(App[None]):
     def _say(self, tab: Tab, text: str) -> None:
         n = tab.view.timeline.send(text)
         self._draw_all(from_end=True)
-        self._run(tab.say(text, n))
+
+        async def say() -> None:
+            if not await tab.say(text, n):
+                self._is_quitting = False  # it is to be seen
+            elif self._is_quitting and not self._unsent:
+                self.exit()
+
+        self._run(say())
 
     def _join(self, room_id: str) -> None:
         known = self._tabs.get(room_id)
@@ -205,7 +214,22 @@ class ChatApp(App[None]):
 
         self._run(join())
 
+    @property
+    def _unsent(self) -> int:
+        return sum(tab.view.timeline.unsent for tab in self._tabs.values())
+
+    def _quit(self) -> None:
+        if self._is_quitting or not self._unsent:
+            self.exit()
+            return
+        self._is_quitting = True
+        self._note(f"{self._unsent} on the way to the server: leaving when it has all; /quit again leaves at once")
+
     def _leave(self, tab: Tab) -> None:
+        if tab.view.timeline.unsent and self._leaving is not tab.view:
+            self._leaving = tab.view
+            self._note("what you said last is still on its way; /leave again leaves without it", is_problem=True)
+            return
         if not self._rooms.close(tab.view.room_id):
             self._note("this is the only room that you are in; /quit leaves the chat", is_problem=True)
             return
@@ -233,6 +257,9 @@ class ChatApp(App[None]):
 
     def action_page_down(self) -> None:
         self._timeline_view.page_down()
+
+    async def action_quit(self) -> None:
+        self._quit()
 
     def action_step(self, by: int) -> None:
         self._rooms.step(by)

@@ -111,15 +111,18 @@ class Tab:
             self._is_loading = False
         self._on_change()
 
-    async def say(self, text: str, n: int) -> None:
-        """Say what the timeline has as `n`."""
+    async def say(self, text: str, n: int) -> bool:
+        """Say what the timeline has as `n`; whether it has been stored."""
         try:
             receipt = await self._room.say(text)
         except (ClientError, ValueError) as error:
             self.view.timeline.failed(n, error.text if isinstance(error, NotSent) else str(error))
+            return False
         else:
             self.view.timeline.sent(n, receipt.seq)
-        self._on_change()
+            return True
+        finally:
+            self._on_change()
 
     async def close(self) -> None:
         """Leave the room."""

@@ -74,6 +74,11 @@ class Timeline:
         return (*self._lines, *self._outgoing.values())
 
     @property
+    def unsent(self) -> int:
+        """How much of what the user has typed the server has neither stored nor refused."""
+        return sum(outgoing.seq is None for outgoing in self._outgoing.values())
+
+    @property
     def first_seq(self) -> int | None:
         """The number of the oldest message that is shown."""
         return next((line.message.seq for line in self._lines if isinstance(line, Said)), None)

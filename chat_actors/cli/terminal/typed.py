@@ -21,7 +21,7 @@ HELP = """\
 /who           who is in this room
 /history [N]   load N earlier messages; so does Page Up at the top
 /help          this
-/quit          leave; so do Ctrl+C and Ctrl+D
+/quit          leave, once all is sent; so do Ctrl+C and Ctrl+D; twice: at once
 //text         say something that begins with a slash"""
 
 
