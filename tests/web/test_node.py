@@ -35,7 +35,7 @@ def run(node, file, **env):
     assert int(passed[1]) > 3, done.stdout
 
 
-@pytest.mark.parametrize("file", ["conversation.test.mjs", "keys.test.mjs", "timeline.test.mjs"])
+@pytest.mark.parametrize("file", ["conversation.test.mjs", "keys.test.mjs", "room.test.mjs", "timeline.test.mjs"])
 def test_the_parts_that_know_no_network(node, file):
     run(node, file)
 

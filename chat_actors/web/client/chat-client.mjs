@@ -18,6 +18,6 @@ export { Backoff } from "./backoff.mjs";
 export { Chat, connect } from "./chat.mjs";
 export { Conversation } from "./conversation.mjs";
 export { decryptKey, encryptKey, WrongPassphrase } from "./encrypted-key.mjs";
-export { ConnectionLost, NotSent, Refused, TooMuchUnsent } from "./errors.mjs";
+export { ConnectionLost, NobodyReads, NotSent, Refused, TooMuchUnsent, Unanswered } from "./errors.mjs";
 export { exportKey, Identity } from "./identity.mjs";
 export { Room } from "./room.mjs";

@@ -45,13 +45,14 @@ export class Chat {
    * Go into a room, and stay there whatever happens to the connection. A user that the server does not know is
    * registered. Its first event is `entered`; whoever may not go in hears `Refused` there.
    *
-   * With `since`, the `seq` of the last message that is known from before, those after it come first, or a `gap`.
+   * With `since`, the `seq` of the last message that is known from before, those after it come first, or a `gap`. With
+   * `listen: false` nothing but `entered` is kept to be read: for who only speaks.
    *
    * @param {string} roomId
-   * @param {{since?: number}} [options]
+   * @param {{since?: number, listen?: boolean}} [options]
    */
-  room(roomId, { since } = {}) {
-    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random), since);
+  room(roomId, options) {
+    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random), options);
     this.#rooms.add(room);
     return room;
   }
@@ -60,7 +61,7 @@ export class Chat {
    * As `room`, once one is inside. Throws `Refused`, `ConnectionLost`.
    *
    * @param {string} roomId
-   * @param {{since?: number}} [options]
+   * @param {{since?: number, listen?: boolean}} [options]
    */
   async join(roomId, options) {
     const room = this.room(roomId, options);

@@ -5,7 +5,7 @@
  * connection begins and ends.
  */
 
-import { ConnectionLost, NotSent, Refused, TooMuchUnsent } from "./errors.mjs";
+import { NotSent, Refused, TooMuchUnsent, Unanswered } from "./errors.mjs";
 
 /** Codes of errors that a later try may not meet. */
 const PASSING = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
@@ -114,17 +114,19 @@ export class Conversation {
     this.isBroken = this.wantsRetry = false;
     this.toSign = null;
     this.#outgoing = [];
+    this.#sendAgain("the connection broke");
+  }
+
+  /** What is on its way is sent again, and what may not be sent twice has no answer. @param {string} why */
+  #sendAgain(why) {
     for (const id of this.#onTheWay) {
-      if (this.#waiting.get(id)?.kind === "once") {
-        this.#end(id)?.reject(new ConnectionLost("the connection broke before the answer came"));
-      }
+      if (this.#waiting.get(id)?.kind === "once") this.#end(id)?.reject(new Unanswered(why));
     }
     this.#onTheWay.clear();
   }
 
-  /** There will be no connection any more. @param {Error} error */
-  ended(error) {
-    this.disconnected();
+  /** Who waits for an answer waits no more. @param {Error} error */
+  giveUp(error) {
     for (const id of [...this.#waiting.keys()]) this.#end(id)?.reject(error);
   }
 
@@ -146,11 +148,18 @@ export class Conversation {
     this.#sendWaiting();
   }
 
-  /** What was sent last ended the connection, and would again: it fails, and the rest goes on. @param {string} text */
+  /**
+   * What was sent last ended the connection, and would again: it fails, and the rest goes on.
+   *
+   * @param {string} text
+   * @returns {boolean} whether there was any
+   */
   refuseHead(text) {
     const ids = [...this.#onTheWay];
     const id = ids.find((one) => this.#waiting.get(one)?.kind === "post") ?? ids[0];
-    if (id !== undefined) this.#end(id)?.reject(new NotSent(text, "too_big"));
+    if (id === undefined) return false;
+    this.#end(id)?.reject(new NotSent(text, "too_big"));
+    return true;
   }
 
   // -- what the user wants --------------------------------------------------------------------------------------------
@@ -159,7 +168,7 @@ export class Conversation {
    * Say something: once, whatever happens to the connection. Throws `TooMuchUnsent`.
    *
    * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted`; or `NotSent`, `ConnectionLost`, `Refused`
+   * @returns {Promise<ServerMessage>} `accepted`; or `NotSent`, or what it was given up for
    */
   post(content) {
     return this.#ask("post", (id) => ({ type: "chat_message", content, clientMsgId: id }));
@@ -176,7 +185,7 @@ export class Conversation {
 
   /**
    * Any command, of an extension for example. It is sent once: if the connection breaks before the answer,
-   * it fails with `ConnectionLost`.
+   * it fails with `Unanswered`.
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
@@ -219,12 +228,14 @@ export class Conversation {
 
   /**
    * Take what has come; what is new for the user. Throws `Refused` if the server does not let the user in.
+   * What is no message is passed over.
    *
    * @param {string} text
    * @returns {ChatEvent[]}
    */
   receive(text) {
-    const message = /** @type {ServerMessage} */ (JSON.parse(text));
+    const message = parsed(text);
+    if (message === null) return [];
     return this.#step === "login" ? this.#logIn(message) : this.#step === "joining" ? this.#join(message) : this.#hear(message);
   }
 
@@ -326,11 +337,8 @@ export class Conversation {
     const maySendAgain = waiting === undefined ? error.id === undefined : waiting.kind !== "once";
     if (maySendAgain && PASSING.has(error.code)) {
       // Too fast a frame is refused unread, so nobody knows which it was: whatever is on its way is sent again.
-      if (error.id === undefined) {
-        for (const id of this.#onTheWay) if (this.#waiting.get(id)?.kind !== "once") this.#onTheWay.delete(id);
-      } else {
-        this.#onTheWay.delete(error.id);
-      }
+      if (error.id === undefined) this.#sendAgain(error.message);
+      else this.#onTheWay.delete(error.id);
       this.wantsRetry = true;
       return [];
     }
@@ -346,5 +354,15 @@ export class Conversation {
     this.#waiting.delete(id);
     this.#onTheWay.delete(id);
     return waiting;
+  }
+}
+
+/** @param {string} text @returns {ServerMessage | null} */
+function parsed(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
   }
 }

@@ -13,6 +13,25 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** The answer to what may not be sent twice did not come: nobody knows whether it was done. */
+export class Unanswered extends Error {
+  /** @param {string} why */
+  constructor(why) {
+    super(`no answer: ${why}; it may have been done, or not`);
+    this.name = "Unanswered";
+  }
+}
+
+/** The answer can not come, since too many events wait to be read. Nobody knows whether what was asked has been done. */
+export class NobodyReads extends Error {
+  /** @param {number} waiting */
+  constructor(waiting) {
+    super(`${waiting} events wait to be read, and the answer is behind them: read them, or use { listen: false }`);
+    this.name = "NobodyReads";
+    this.waiting = waiting;
+  }
+}
+
 /** The server does not let the user in: neither now nor later. `doing` is "log in", "register" or "join". */
 export class Refused extends Error {
   /**

@@ -2,7 +2,7 @@
 
 import { Conversation } from "./conversation.mjs";
 import { fromBase64 } from "./encoding.mjs";
-import { ConnectionLost, Refused } from "./errors.mjs";
+import { ConnectionLost, NobodyReads, Refused } from "./errors.mjs";
 
 /** Milliseconds for a connection, the login and the way into the room. */
 const ENTER_WITHIN = 30_000;
@@ -15,6 +15,9 @@ const PONG_WITHIN = 10_000;
 
 /** Events that may wait to be read. Beyond, the connection is closed, and made again once they have been read. */
 const MOST_EVENTS = 5_000;
+
+/** Milliseconds in which they are to be read, if somebody waits for an answer that comes after them. */
+const READ_WITHIN = 10_000;
 
 const TOO_BIG = 1009;
 
@@ -46,6 +49,7 @@ export class Room {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retryTimer;
   #isPaused = false;
+  #listens;
   /** @type {ChatEvent[]} */
   #events = [];
   /** @type {(() => void)[]} who waits for events */
@@ -59,15 +63,16 @@ export class Room {
    * @param {Identity} identity
    * @param {string | null} roomId null: only log in
    * @param {Backoff} backoff
-   * @param {number | null} [since] the `seq` of the last message that the user knows already
+   * @param {{since?: number, listen?: boolean}} [options] as of `Chat.room`
    */
-  constructor(url, identity, roomId, backoff, since = null) {
+  constructor(url, identity, roomId, backoff, { since, listen = true } = {}) {
     this.id = roomId ?? "";
     this.#url = url;
     this.#identity = identity;
     const newId = () => crypto.randomUUID();
     this.#conversation = new Conversation(identity.userId, identity.publicPem, roomId, newId, since);
     this.#backoff = backoff;
+    this.#listens = listen;
     this.#open();
   }
 
@@ -78,7 +83,8 @@ export class Room {
    *
    * @param {string} content
    * @returns {Promise<ServerMessage>} `accepted` with its `seq`, when the server has stored it. It also comes back
-   *   among the events, like everybody else's. Throws `NotSent`, `TooMuchUnsent`, `ConnectionLost`, `Refused`.
+   *   among the events, like everybody else's. Throws `NotSent`, `TooMuchUnsent`, `ConnectionLost`, `Refused`,
+   *   `NobodyReads`.
    */
   async say(content) {
     return this.#sending(() => this.#conversation.post(content));
@@ -101,7 +107,7 @@ export class Room {
 
   /**
    * Any command, such as those of an extension: `room.ask({ type: "roll", sides: 6 })`. It is sent at most once; if the
-   * connection breaks before the answer, it fails with `ConnectionLost`.
+   * connection breaks before the answer, it fails with `Unanswered`.
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
@@ -135,6 +141,7 @@ export class Room {
     if (this.#end !== null) throw this.#end;
     const answer = ask();
     this.#flush();
+    if (this.#isPaused) this.#awaitReader();
     return answer;
   }
 
@@ -161,7 +168,7 @@ export class Room {
 
   /** @param {ChatEvent[]} events */
   #tell(...events) {
-    this.#events.push(...events);
+    this.#events.push(...(this.#listens ? events : events.filter(({ type }) => type === "entered")));
     for (const wake of this.#readers.splice(0)) wake();
   }
 
@@ -185,6 +192,8 @@ export class Room {
     socket.onmessage = ({ data }) => {
       if (typeof data === "string") this.#take(data);
     };
+    // In Node 20 nothing else says that there was no connection; a browser says next how it was closed.
+    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose("no connection could be made"), 0);
     socket.onclose = ({ code, reason }) => {
       // 1005 and 1006 are no codes of the server's: there was a Close without one, or none.
       this.#lose(reason || "the connection broke", code === 1005 || code === 1006 ? undefined : code, reason);
@@ -210,6 +219,7 @@ export class Room {
     if (this.#events.length >= MOST_EVENTS) {
       this.#isPaused = true;
       this.#drop();
+      this.#awaitReader();
       return;
     }
     this.#flush();
@@ -219,6 +229,15 @@ export class Room {
       this.#timer = setTimeout(() => this.#ping(), QUIET);
       if (this.#conversation.wantsRetry && this.#retryTimer === undefined) this.#retryLater();
     }
+  }
+
+  /** What is asked is answered behind all that waits to be read: whoever asked is told if that is not read. */
+  #awaitReader() {
+    if (this.#conversation.unsent === 0) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#conversation.giveUp(new NobodyReads(this.#events.length));
+    }, READ_WITHIN);
   }
 
   #retryLater() {
@@ -257,10 +276,11 @@ export class Room {
   /** Forget the connection, without waiting for its end: a dead line may take minutes. */
   #drop() {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     if (this.#socket !== null) {
-      this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+      this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
       this.#socket.close();
       this.#socket = null;
     }
@@ -275,9 +295,9 @@ export class Room {
    * @param {string} [reason]
    */
   #lose(why, code, reason = "") {
-    if (code === TOO_BIG) this.#conversation.refuseHead("The message is longer than the server takes.");
+    const isRefused = code === TOO_BIG && this.#conversation.refuseHead("The message is longer than the server takes.");
     this.#drop();
-    const pause = code === TOO_BIG ? 0 : this.#backoff.pauseAfter(code, reason);
+    const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
     if (pause === null) {
       this.#finish(new ConnectionLost(`the server closed the connection: ${why}`, code));
       return;
@@ -291,7 +311,7 @@ export class Room {
     if (this.#end !== null) return;
     this.#end = error;
     this.#drop();
-    this.#conversation.ended(error);
+    this.#conversation.giveUp(error);
     this.#tell();
   }
 }

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Backoff, ConnectionLost, Conversation, NotSent, Refused, TooMuchUnsent } from "../../../chat_actors/web/client/chat-client.mjs";
+import {
+  Backoff,
+  Conversation,
+  NotSent,
+  Refused,
+  TooMuchUnsent,
+  Unanswered,
+} from "../../../chat_actors/web/client/chat-client.mjs";
 
 /** A conversation, and the server's side of it by hand. */
 function begin({ room = "lobby", since = null } = {}) {
@@ -131,7 +138,7 @@ test("a command that may not be repeated fails with the connection", async () =>
   const rolled = conversation.ask({ type: "roll" });
   sent();
   conversation.disconnected();
-  await assert.rejects(rolled, ConnectionLost);
+  await assert.rejects(rolled, Unanswered);
   enter({ recovered: true });
   assert.deepEqual(sent(), []);
 });
@@ -178,4 +185,41 @@ test("pauses grow, begin anew, and a server that names a time is obeyed once", (
   backoff.succeeded();
   assert.equal(backoff.pauseAfter(4008, "too slow"), 0);
   assert.equal(backoff.pauseAfter(4003, ""), null);
+});
+
+test("of a frame too many nobody knows which it was: what may be sent twice is, and the rest is unanswered", async () => {
+  const { conversation, enter, hear, sent } = begin();
+  enter();
+  const rolled = conversation.ask({ type: "roll" });
+  const page = conversation.lookUp({ type: "history" });
+  const [, { id }] = sent();
+  hear({ type: "error", code: "too_many_messages", message: "slower" });
+  await assert.rejects(rolled, Unanswered);
+  assert.ok(conversation.wantsRetry);
+  conversation.retry();
+  assert.deepEqual(sent().map((one) => [one.type, one.id]), [["history", id]]);
+  hear({ type: "history", id, messages: [], more: false });
+  assert.equal((await page).more, false);
+  assert.equal(conversation.unsent, 0);
+});
+
+test("what is no message is passed over", () => {
+  const { conversation, enter } = begin();
+  for (const text of ["5", "null", "[]", "true", '"x"', "{}", '{"type":5}', "no JSON", ""]) {
+    assert.deepEqual(conversation.receive(text), []);
+  }
+  enter();
+  for (const text of ["5", "null", "[]", "{", '{"type":null}']) assert.deepEqual(conversation.receive(text), []);
+  assert.ok(conversation.isInside);
+});
+
+test("whoever gives up waiting for the server gets no answer from it any more", async () => {
+  const { conversation, enter, hear, sent } = begin();
+  enter();
+  const said = conversation.post("one");
+  const { id } = sent()[0];
+  conversation.giveUp(new TypeError("enough"));
+  await assert.rejects(said, TypeError);
+  assert.deepEqual(hear({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
+  assert.equal(conversation.unsent, 0);
 });
