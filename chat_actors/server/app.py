@@ -17,7 +17,7 @@ from chat_actors.kernel import KernelError
 from chat_actors.protocol.document import protocol_document
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
-from chat_actors.server.origins import may_open
+from chat_actors.server.origins import is_loopback, may_open
 from chat_actors.server.pages import HEADERS, START, Page, load_pages, page_of
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
@@ -74,9 +74,14 @@ def create_app(
     @app.before_websocket
     async def refuse_foreign_pages() -> ResponseReturnValue | None:
         origins, host = websocket.headers.getlist("Origin"), websocket.headers.get("Host")
-        if may_open(origins, host, settings.server.allowed_origins, is_secure=websocket.scheme == "wss"):
+        address, *_ = websocket.scope.get("server") or ("",)
+        is_local = settings.server.trusted_proxies == 0 and is_loopback(str(address))
+        is_secure = websocket.scheme == "wss"
+        if may_open(origins, host, settings.server.allowed_origins, is_secure=is_secure, is_local=is_local):
             return None
-        logger.info("a page of %.200r may not open a socket here (server.allowed_origins)", origins)
+        logger.info(
+            "a page of %.200r may not open a socket here (server.allowed_origins, server.trusted_proxies)", origins
+        )
         return ORIGIN_REFUSED, 403, {"Content-Type": "text/plain; charset=utf-8"}
 
     @app.websocket("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Sequence
 
@@ -14,12 +15,26 @@ def is_origin(text: str) -> bool:
     return _ORIGIN.fullmatch(text) is not None
 
 
-def may_open(origins: Sequence[str], host: str | None, allowed: Collection[str], *, is_secure: bool) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether an IP address is of this machine alone."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def may_open(
+    origins: Sequence[str], host: str | None, allowed: Collection[str], *, is_secure: bool, is_local: bool
+) -> bool:
     """Whether a socket may be opened by whoever sends these `Origin` headers to this `Host`.
 
     Without the header it is no browser, and passes. A page passes if it is from the server's own host and port, or from
     an origin among the `allowed`. Its scheme must be https where the server itself `is_secure`; where it is not, either
     will do: a proxy in front of it may have ended the TLS.
+
+    If the connection `is_local`, to an address of this machine alone with no proxy before it, the host must be a name
+    of this machine too. Any other is a stranger's, whose DNS leads here to have their page pass for ours (DNS rebinding).
     """
     if not origins:
         return True
@@ -31,7 +46,14 @@ def may_open(origins: Sequence[str], host: str | None, allowed: Collection[str],
     match = _ORIGIN.fullmatch(origin)
     if match is None or host is None or (is_secure and match[1] != "https"):
         return False
-    return _with_port(match[2], match[1]) == _with_port(host.lower(), match[1])
+    authority = _with_port(host.lower(), match[1])
+    return _with_port(match[2], match[1]) == authority and (not is_local or _is_local_name(authority))
+
+
+def _is_local_name(authority: str) -> bool:
+    """RFC 6761, section 6.3: what ends in `localhost` is this machine."""
+    name = authority.rpartition(":")[0].strip("[]").removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 def _with_port(authority: str, scheme: str) -> str:

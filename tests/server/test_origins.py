@@ -45,7 +45,33 @@ PARTNER = "https://partner.example"
     ],
 )
 def test_a_page_may_open_a_socket_to_its_own_host_and_where_it_is_allowed(origins, host, is_secure, expected):
-    assert may_open(origins, host, (PARTNER,), is_secure=is_secure) is expected
+    assert may_open(origins, host, (PARTNER,), is_secure=is_secure, is_local=False) is expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", True),
+        ("localhost:8080", True),
+        ("LOCALHOST.:8080", True),
+        ("chat.localhost:8080", True),
+        ("127.0.0.1", True),
+        ("127.8.9.10:8080", True),
+        ("[::1]:8080", True),
+        ("[::ffff:127.0.0.1]:8080", True),
+        ("evil.example:8080", False),
+        ("localhost.evil.example:8080", False),
+        ("notlocalhost:8080", False),
+        ("192.168.1.5:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("0.0.0.0:8080", False),
+    ],
+)
+def test_a_stranger_whose_name_leads_to_this_machine_is_none_of_its_own_pages(host, expected):
+    assert may_open([f"http://{host}"], host, (), is_secure=False, is_local=True) is expected
+    assert may_open([f"http://{host}"], host, (f"http://{host}",), is_secure=False, is_local=True)
+    assert may_open([f"http://{host}"], host, (), is_secure=False, is_local=False)
+    assert may_open([], host, (), is_secure=False, is_local=True)
 
 
 @pytest.mark.parametrize("text", ["example.org", "https://", "https://example.org/", "https://a b", "*", "null"])
@@ -74,3 +100,14 @@ async def test_a_foreign_page_is_refused_before_the_upgrade(protocol, path):
         assert await status_for("http://127.0.0.1:1") == 403
         assert await status_for("null") == 403
         assert await status_for(PARTNER, PARTNER) == 403
+
+
+@pytest.mark.parametrize("protocol", ["http1", "http2"])
+@pytest.mark.parametrize(("proxies", "is_let_in"), [(0, False), (1, True)])
+async def test_by_another_name_a_server_on_loopback_is_reached_through_its_proxies_alone(protocol, proxies, is_let_in):
+    settings = Settings(server=ServerSettings(trusted_proxies=proxies))
+    async with LiveServer(create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))) as server:
+        headers = [("origin", "http://chat.example")]
+        peer = await OPENERS[protocol](server.port, "/ws", headers, host="chat.example")
+        assert (peer.status != 403) is is_let_in
+        await peer.aclose()

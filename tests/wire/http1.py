@@ -73,11 +73,11 @@ async def _connect(port, tls, receive_buffer):
     return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname="localhost" if tls else None)
 
 
-def upgrade_request(path="/ws", headers=()):
+def upgrade_request(path="/ws", headers=(), host="localhost"):
     """The bytes that ask for a WebSocket."""
     lines = [
         f"GET {path} HTTP/1.1",
-        "Host: localhost",
+        f"Host: {host}",
         "Upgrade: websocket",
         "Connection: Upgrade",
         "Sec-WebSocket-Version: 13",
@@ -87,9 +87,9 @@ def upgrade_request(path="/ws", headers=()):
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None):
+async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None, host="localhost"):
     reader, writer = await _connect(port, tls, receive_buffer)
-    writer.write(upgrade_request(path, headers))
+    writer.write(upgrade_request(path, headers, host))
     try:
         status, answer = await _head(reader)
     except BaseException:

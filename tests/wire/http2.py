@@ -46,14 +46,14 @@ class Http2Peer(Peer):
             await self.connection.aclose()
 
 
-def connect_fields(path="/ws", headers=(), *, protocol="websocket"):
+def connect_fields(path="/ws", headers=(), *, protocol="websocket", host="localhost"):
     """The header fields that ask for a WebSocket (RFC 8441, section 4)."""
     return [
         (":method", "CONNECT"),
         *([(":protocol", protocol)] if protocol else []),
         (":scheme", "http"),
         (":path", path),
-        (":authority", "localhost"),
+        (":authority", host),
         ("sec-websocket-version", "13"),
         *((name.lower(), value) for name, value in headers),
     ]
@@ -159,8 +159,11 @@ class Http2Connection:
             await peer.answered.wait()
         return peer
 
-    async def open_websocket(self, path="/ws", headers=(), *, protocol="websocket", owns_connection=False):
-        return await self.request(connect_fields(path, headers, protocol=protocol), owns_connection=owns_connection)
+    async def open_websocket(
+        self, path="/ws", headers=(), *, protocol="websocket", host="localhost", owns_connection=False
+    ):
+        fields = connect_fields(path, headers, protocol=protocol, host=host)
+        return await self.request(fields, owns_connection=owns_connection)
 
     async def aclose(self):
         self._reading.cancel()
@@ -168,9 +171,9 @@ class Http2Connection:
         self._writer.transport.abort()
 
 
-async def open_http2(port, path="/ws", headers=(), tls=None):
+async def open_http2(port, path="/ws", headers=(), tls=None, host="localhost"):
     connection = await Http2Connection.open(port, tls)
-    return await connection.open_websocket(path, headers, owns_connection=True)
+    return await connection.open_websocket(path, headers, owns_connection=True, host=host)
 
 
 async def get_http2(port, path="/", headers=()):
