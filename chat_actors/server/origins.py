@@ -34,7 +34,8 @@ def may_open(
     will do: a proxy in front of it may have ended the TLS.
 
     If the connection `is_local`, to an address of this machine alone with no proxy before it, the host must be a name
-    of this machine too. Any other is a stranger's, whose DNS leads here to have their page pass for ours (DNS rebinding).
+    of this machine too. Any other is a stranger's, whose DNS leads here so that their page passes for one of ours
+    (DNS rebinding).
     """
     if not origins:
         return True
