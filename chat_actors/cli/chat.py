@@ -13,6 +13,8 @@ from chat_actors.cli.harmless import harmless
 from chat_actors.client import Chat, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, Room
 from chat_actors.protocol import messages
 
+FAILED = 1
+
 LAST_MESSAGES = 20
 """Messages that are shown on entering."""
 
@@ -20,7 +22,7 @@ LAST_MESSAGES = 20
 async def chat_in_lines(chat: Chat, room_id: str) -> None:
     """Enter the room, print what was said last and what is said, and send what is typed, until the input ends.
 
-    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`.
+    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`; and `SystemExit` if the server has refused a line.
     """
     async with chat.room(room_id) as room:
         shown = await _print_the_last(room)
@@ -32,6 +34,8 @@ async def chat_in_lines(chat: Chat, room_id: str) -> None:
         await asyncio.gather(*pending, return_exceptions=True)
         for task in done:
             task.result()
+    if typing in done and typing.result():
+        sys.exit(FAILED)
 
 
 async def _print_the_last(room: Room) -> int:
@@ -55,23 +59,27 @@ async def _print_all(room: Room, shown: int) -> None:
             click.echo(line)
 
 
-async def _send_lines(room: Room) -> None:
+async def _send_lines(room: Room) -> int:
+    """Send all that is typed; how many lines the server has refused."""
     # os.read in a thread: it works for a terminal, a pipe and a file alike, and unlike sys.stdin leaves no lock held
     # if the program ends while it waits.
+    refused = 0
     rest = b""
     while data := await anyio.to_thread.run_sync(os.read, sys.stdin.fileno(), 65536, abandon_on_cancel=True):
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            await _send_line(room, line)
-    await _send_line(room, rest)
+            refused += not await _send_line(room, line)
+    return refused + (not await _send_line(room, rest))
 
 
-async def _send_line(room: Room, line: bytes) -> None:
+async def _send_line(room: Room, line: bytes) -> bool:
     if text := line.decode(errors="replace").strip():
         try:
             await room.say(text)  # returns once it is stored, so what was typed is not lost by leaving
         except NotSent as error:
-            click.echo(f"! not sent: {text[:40]!r}: {error.text}")
+            click.echo(f"! not sent: {text[:40]!r}: {error.text}", err=True)
+            return False
+    return True
 
 
 def render(event: ClientEvent) -> str | None:

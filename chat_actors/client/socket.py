@@ -71,6 +71,8 @@ class ClientSocket:
                 return cls(url, connection)
         except TimeoutError:
             raise ConnectionLost(url, f"no answer within {OPEN_WITHIN:g} s") from None
+        except ImportError as error:  # a proxy, named by the environment, that needs a package of its own
+            raise NoServer(url, f"cannot be reached through the proxy: {error}") from None
         except (InvalidURI, UnicodeError, ValueError, ssl.SSLCertVerificationError) as error:
             raise NoServer(url, f"is no chat server: {error}") from None
         except OSError as error:

@@ -7,14 +7,16 @@ the chat is closed.
 
 from __future__ import annotations
 
+import atexit
 import ssl
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from chat_actors.client import chat as async_chat
 from chat_actors.client import connecting
@@ -45,13 +47,27 @@ def connect(
     return Chat(chat)
 
 
+def _start_loop(name: str) -> tuple[BlockingPortal, threading.Thread]:
+    """An event loop in a thread that does not hold up the end of the program, as anyio's own portals do."""
+    started: Future[BlockingPortal] = Future()
+
+    async def run() -> None:
+        async with BlockingPortal() as portal:
+            started.set_result(portal)
+            await portal.sleep_until_stopped()
+
+    thread = threading.Thread(target=anyio.run, args=(run,), name=name, daemon=True)
+    thread.start()
+    return started.result(), thread
+
+
 class Chat:
     """As `chat_actors.client.Chat`."""
 
     def __init__(self, chat: async_chat.Chat) -> None:
         self._chat = chat
-        self._thread = ExitStack()
-        self._portal = self._thread.enter_context(start_blocking_portal("asyncio", name=f"chat of {chat.user_id}"))
+        self._portal, self._thread = _start_loop(f"chat of {chat.user_id}")
+        atexit.register(self.close)  # a script that forgets to close it ends all the same
 
     @property
     def user_id(self) -> str:
@@ -63,9 +79,11 @@ class Chat:
 
     def close(self) -> None:
         """Close all rooms, and end the thread. Doing it twice changes nothing."""
-        with self._thread.pop_all():
-            if not self._chat.is_closed:
-                self._portal.call(self._chat.aclose)
+        atexit.unregister(self.close)
+        if self._thread.is_alive():
+            self._portal.call(self._chat.aclose)
+            self._portal.call(self._portal.stop)
+            self._thread.join()
 
     def __enter__(self) -> Chat:
         return self

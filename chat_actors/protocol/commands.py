@@ -6,7 +6,17 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 
-from chat_actors.protocol.fields import ClientMsgId, Content, PublicKey, RequestId, RoomName, Seq, Signature, UserName
+from chat_actors.protocol.fields import (
+    ClientMsgId,
+    Content,
+    PageSize,
+    PublicKey,
+    RequestId,
+    RoomName,
+    Seq,
+    Signature,
+    UserName,
+)
 
 REQUEST_ID_CHARS = 64
 """The longest `id` of a request."""
@@ -49,7 +59,7 @@ class Join(BaseCommand, frozen=True, tag="join"):
 
 
 class Post(BaseCommand, frozen=True, tag="chat_message"):
-    """Say something to the room; with `client_msg_id` once, however often it is sent, and be told when it is stored."""
+    """Say something to the room, oneself included; with `client_msg_id` once, however often it is sent."""
 
     content: Content
     client_msg_id: ClientMsgId | None = None
@@ -77,7 +87,7 @@ class ReadHistory(BaseCommand, frozen=True, tag="history"):
     room_id: RoomName | None = None
     before: Seq | None = None
     after: Seq | None = None
-    limit: Seq | None = None
+    limit: PageSize | None = None
 
 
 class Ping(BaseCommand, frozen=True, tag="ping"):

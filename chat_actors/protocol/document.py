@@ -31,7 +31,10 @@ ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
     commands.ReadHistory: (messages.History,),
     commands.Ping: (messages.Pong,),
 }
-"""What a command is answered with if all is well; `error` otherwise. (`accepted` if it has a `clientMsgId`.)"""
+"""What a command is answered with if all is well; `error` otherwise."""
+
+ANSWERED_IF = {commands.Post: "clientMsgId"}
+"""Where all is well, these are answered only if they have this field."""
 
 UNASKED = (messages.UserJoined, messages.UserLeft, messages.ChatMessage)
 """What comes to members of a room without their asking."""
@@ -48,7 +51,12 @@ _FIXED_TEXTS = {
 _ABOUT = (
     "One WebSocket text frame carries one JSON object with a `type`. Fields that are not named here are ignored. Any "
     "command may carry an `id`; its answer or its error carries the same. A client is told nothing that it has not "
-    "asked for, but what happens in its room."
+    "asked for, but what happens in its room.\n\n"
+    "To log in: `get_challenge`; sign the 32 bytes that the `challenge` is the base64 of; `authenticate`. To a user "
+    "whom the server does not know it answers with the code `user_not_registered`: then `register`, and begin again, "
+    "since a challenge is for one try. Who is `authenticated` may `join` a room, and say a `chat_message` there.\n\n"
+    "A connection that was closed with 1012 is to be made again; `retry after <ms>` in the reason says after how many "
+    "milliseconds. Who has heard up to a `seq` says so in `since` when they `join` again, and misses nothing."
 )
 
 _CHAT = "#/channels/chat"
@@ -82,7 +90,7 @@ def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
             **{_name_of(message): _send(message) for message in UNASKED},
         },
         "components": {
-            "messages": {name: _message(kind, schemas[name]) for name, kind in (*said.items(), *heard.items())},
+            "messages": {name: _message(kind, schemas) for name, kind in (*said.items(), *heard.items())},
             "schemas": schemas,
         },
         "x-errors": [{"code": one.code, "message": one.text} for one in known_errors()],
@@ -117,6 +125,8 @@ def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bo
             "channel": {"$ref": _CHAT},
             "messages": [{"$ref": f"{_CHAT}/messages/{_name_of(answer)}"} for answer in answers],
         }
+    if command in ANSWERED_IF:
+        operation["x-answered-if"] = ANSWERED_IF[command]
     if (owner := vocabulary.owners[str(command.__struct_config__.tag)]) != BUILT_IN:
         operation["x-owner"] = owner
     return operation
@@ -135,8 +145,8 @@ def _allowed(refusal: Refusal | None) -> Any:
     return True if refusal is None else {"code": refusal.code, "message": refusal.text}
 
 
-def _message(kind: type[msgspec.Struct], schema: Mapping[str, Any]) -> dict[str, Any]:
-    example = {name: _example(field) for name, field in schema["properties"].items() if name != "id"}
+def _message(kind: type[msgspec.Struct], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    example = _example({"$ref": _name_of(kind)}, schemas)
     if kind in _FIXED_TEXTS:
         example["message"] = _FIXED_TEXTS[kind]
     return {
@@ -147,16 +157,19 @@ def _message(kind: type[msgspec.Struct], schema: Mapping[str, Any]) -> dict[str,
     }
 
 
-def _example(schema: Mapping[str, Any]) -> Any:
+def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     match schema:
+        case {"$ref": reference}:
+            properties = schemas[reference.rpartition("/")[2]].get("properties", {})
+            return {name: _example(field, schemas) for name, field in properties.items() if name != "id"}
         case {"enum": [only]}:
             return only
         case {"examples": [first, *_]}:
             return first
         case {"anyOf": [first, *_]}:
-            return _example(first)
-        case {"type": "array", "items": items} if "$ref" not in items:
-            return [_example(items)]
+            return _example(first, schemas)
+        case {"type": "array", "items": items}:
+            return [_example(items, schemas)]
         case {"type": "array"}:
             return []
         case {"type": "integer" | "number"}:
@@ -205,7 +218,7 @@ def _close_codes() -> Sequence[tuple[CloseCode, str]]:
         CloseCode.POLICY_VIOLATION: "a rule was broken; the reason says which",
         CloseCode.TOO_BIG: "a message that is too long",
         CloseCode.INTERNAL_ERROR: "the server failed in this session; reconnect",
-        CloseCode.SERVICE_RESTART: "the server is stopping; the reason says when to come back",
+        CloseCode.SERVICE_RESTART: "the server is stopping; the reason, `retry after <ms>`, says when to come back",
         CloseCode.TRY_AGAIN_LATER: "over capacity",
         CloseCode.NOT_AUTHENTICATED: "not authenticated in time",
         CloseCode.ORIGIN_REFUSED: "origin not allowed (as HTTP 403, before the upgrade)",

@@ -22,13 +22,29 @@ Seq: TypeAlias = Annotated[
     int,
     Meta(ge=0, le=2**53 - 1, description="A number: up to what one in JavaScript holds exactly.", examples=[41]),
 ]
-Count: TypeAlias = Annotated[int, Meta(description="How many.", examples=[2])]
+PageSize: TypeAlias = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**53 - 1,
+        description="How many: 50 without it; whatever it says, 200 and about 64 KiB are the most that come.",
+        examples=[100],
+    ),
+]
+Count: TypeAlias = Annotated[int, Meta(description="How many.", examples=[1])]
 Content: TypeAlias = Annotated[
-    str, Meta(description="What is said: not empty, and as long as the server allows.", examples=["Hello!"])
+    str,
+    Meta(
+        description="What is said: 1 to 4,000 characters, if the server is not set to another bound.",
+        examples=["Hello!"],
+    ),
 ]
 ClientMsgId: TypeAlias = Annotated[
     str,
-    Meta(description="1 to 64 characters of the client's own, by which a message is stored once.", examples=["m-17"]),
+    Meta(
+        description="1 to 64 characters of the client's own, by which a message is stored once within a day.",
+        examples=["m-17"],
+    ),
 ]
 RequestId: TypeAlias = Annotated[
     str,
@@ -41,7 +57,11 @@ Timestamp: TypeAlias = Annotated[
     str, Meta(description="UTC in ISO 8601, with milliseconds and `Z`.", examples=[EXAMPLE_TIME])
 ]
 ChallengeText: TypeAlias = Annotated[
-    str, Meta(description="32 random bytes in standard base64, to be signed.", examples=["q83v…"])
+    str,
+    Meta(
+        description="32 random bytes in standard base64, to be signed: for one try, right or wrong, in five minutes.",
+        examples=["q83v…"],
+    ),
 ]
 PublicKey: TypeAlias = Annotated[
     str,

@@ -75,7 +75,8 @@ def _where(operation: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[s
     ]
     told = []
     if answers:
-        told.append(f"Answered with {' or '.join(f'`{answer}`' for answer in answers)}.")
+        condition = f" if it has a `{field}`," if (field := operation.get("x-answered-if")) else ""
+        told.append(f"Answered with {f'{condition} or '.join(f'`{answer}`' for answer in answers)}.")
     if refused:
         told.append(f"Refused with {', '.join(refused)}.")
     if told:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Collection, Sequence
 
 _DEFAULT_PORT = {"http": "80", "https": "443"}
-_ORIGIN = re.compile(r"(https?)://([^/?#@\s]+)", re.ASCII)
+_ORIGIN = re.compile(r"(https?)://([^/?#@\s\x80-\U0010ffff]+)", re.ASCII)
 
 
 def is_origin(text: str) -> bool:
-    """Whether it is written as a browser writes an origin (RFC 6454, section 6.2), of a page from the web."""
-    return _ORIGIN.fullmatch(text) is not None
+    """Whether it is written as a browser writes an origin of a page from the web (RFC 6454, section 6.2): in ASCII."""
+    return _ORIGIN.fullmatch(text.lower()) is not None
 
 
 def is_loopback(address: str) -> bool:
@@ -41,14 +41,21 @@ def may_open(
         return True
     if len(origins) > 1:
         return False
-    origin = origins[0].lower()
-    if origin in {one.lower() for one in allowed}:
-        return True
-    match = _ORIGIN.fullmatch(origin)
-    if match is None or host is None or (is_secure and match[1] != "https"):
+    origin = _parsed(origins[0])
+    if origin is None:
         return False
-    authority = _with_port(host.lower(), match[1])
-    return _with_port(match[2], match[1]) == authority and (not is_local or _is_local_name(authority))
+    if origin in map(_parsed, allowed):
+        return True
+    scheme, authority = origin
+    if host is None or (is_secure and scheme != "https"):
+        return False
+    return authority == _with_port(host.lower(), scheme) and (not is_local or _is_local_name(authority))
+
+
+def _parsed(origin: str) -> tuple[str, str] | None:
+    """Its scheme, and its authority with the port."""
+    match = _ORIGIN.fullmatch(origin.lower())
+    return None if match is None else (match[1], _with_port(match[2], match[1]))
 
 
 def _is_local_name(authority: str) -> bool:

@@ -113,7 +113,7 @@ _RULES: Mapping[str, _Rule] = {
     "server.trusted_proxies": _Rule(lambda value: value >= 0, "be 0 or more"),
     "server.allowed_origins": _Rule(
         lambda value: all(map(is_origin, value)),
-        "be origins, each with its scheme and without a path: https://example.org",
+        "be origins, each with its scheme and without a path, in ASCII (xn--…): https://example.org",
     ),
     "data.dir": _Rule(bool, "name a folder"),
     "data.keep_messages": _Rule(lambda value: value >= 0, "be 0 (all) or more"),

@@ -206,6 +206,20 @@ async def test_chatting_under_a_name_that_is_taken_says_so(tmp_path):
     assert "the server refused to log in alice: Invalid signature" in output
 
 
+async def test_a_script_whose_message_is_refused_hears_of_it(tmp_path):
+    server, url = await serve(tmp_path)
+    arguments = ("chat", "--as", "notifier", "--room", "ops", "--url", url)
+    async with server:
+        for lines, expected in ((("fine",), 0), (("x" * 5000, "fine"), 1)):
+            async with await Process.start(*arguments, env={"HOME": str(tmp_path)}) as notifier:
+                for line in lines:
+                    await notifier.type(line)
+                code, output = await notifier.finish()
+            assert code == expected
+            assert "notifier: fine" in output
+            assert ("! not sent: 'xxx" in output) is (expected == 1)
+
+
 def test_the_readmes_test_command_is_what_ci_runs_first():
     root = Path(__file__).parents[2]
     commands = re.findall(r"```sh\n(.*?)\n```", (root / "README.md").read_text(), re.DOTALL)

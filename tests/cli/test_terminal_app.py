@@ -242,17 +242,17 @@ async def test_who_leaves_while_the_server_is_away_leaves_when_all_is_sent(serve
 
 async def test_who_does_not_want_to_wait_for_the_server_leaves_by_saying_so_again(server):
     async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
-        await screen.type("/join attic")
-        await screen.shows("attic as alice")
+        await screen.type("/join den")
+        await screen.shows("den as alice")
         cable.is_broken = True
         cable.cut()
         await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
-        await screen.type("never heard")
+        await screen.type("ah")
         await screen.type("/leave")
         await screen.shows("what you said last is still on its way")
         await screen.type("/leave")
         await screen.shows("lobby as alice")
-        await screen.type("nor this")
+        await screen.type("oh")
         await screen.pilot.press("ctrl+c")
         await screen.shows("1 on the way to the server")
         await screen.pilot.press("ctrl+c")
@@ -283,6 +283,6 @@ async def test_who_is_put_out_is_told_and_may_come_back():
 async def test_a_room_that_cannot_be_joined_is_told_where_one_is(server):
     async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
         cable.is_broken = True
-        await screen.type("/join attic")
-        await screen.shows("cannot join attic:")
+        await screen.type("/join den")
+        await screen.shows("cannot join den:")
         assert [room.room_id for room in screen.app.rooms.all] == ["lobby"]

@@ -374,3 +374,12 @@ async def test_what_is_no_address_is_no_server(key, url):
     with pytest.raises(ConnectionLost):
         async with open_connection(url, Identity("ann", key)):
             pass
+
+
+@pytest.mark.parametrize("proxy", ["socks_proxy", "all_proxy"])
+async def test_a_proxy_that_leads_nowhere_or_needs_a_package_is_no_connection(key, monkeypatch, proxy):
+    monkeypatch.setenv(proxy, "socks5://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(ConnectionLost):
+        async with open_connection("ws://127.0.0.1:9", Identity("alice", key)):
+            pass

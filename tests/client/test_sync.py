@@ -118,7 +118,7 @@ def test_the_end_of_the_chat_ends_who_iterates_in_another_thread(url):
         reading.start()
         room.say("hello")
         deadline = time.monotonic() + WITHIN
-        while room._room._client._events.qsize() and time.monotonic() < deadline:
+        while not any(isinstance(event, ChatMessage) for event in list(heard)) and time.monotonic() < deadline:
             pass
     reading.join(WITHIN)
     assert not reading.is_alive()
@@ -173,3 +173,25 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(url, tmp_path):
             assert listener.returncode == 0
         finally:
             listener.kill()
+
+
+FORGETFUL = """
+import pathlib, sys
+from chat_actors.client import Identity
+from chat_actors.client.sync import connect
+
+chat = connect(sys.argv[1], Identity.load_or_create(sys.argv[3], pathlib.Path(sys.argv[2])))
+chat.room("quiet").say("and good bye")
+print("done", flush=True)
+if sys.argv[3] == "clumsy":
+    raise ValueError("a mistake")
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("david", 0), ("clumsy", 1)])
+def test_a_script_that_closes_nothing_ends_all_the_same(url, tmp_path, name, code):
+    words = [sys.executable, "-c", FORGETFUL, url, tmp_path / "key.pem", name]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=WITHIN)
+    assert done.stdout == "done\n"
+    assert done.returncode == code
+    assert done.stderr == "" or done.stderr.endswith("ValueError: a mistake\n")

@@ -11,7 +11,9 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-from chat_actors.chat import Storage
+from chat_actors.chat import Limits, Storage
+from chat_actors.chat.lookup import HISTORY_MESSAGES
+from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.cli.main import main
 from chat_actors.client import generate_key, public_pem
 from chat_actors.identity import sign
@@ -21,6 +23,7 @@ from chat_actors.protocol.page import protocol_page
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
+from chat_actors.storage.journal import PAGE_BYTES
 from tests.conformance.conftest import Chat
 from tests.wire.live_server import LiveServer, fail_test
 
@@ -81,6 +84,14 @@ def test_it_is_what_asyncapi_says_a_document_is():
     assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
     broken = {**DOCUMENT, "operations": {"x": {"action": "shout"}}}
     assert not validator.is_valid(broken)
+
+
+def test_the_bounds_that_it_names_are_those_of_a_server_that_is_set_to_no_others():
+    schemas = DOCUMENT["components"]["schemas"]
+    assert f" {Limits().content_chars:,} characters" in schemas["Post"]["properties"]["content"]["description"]
+    page = schemas["ReadHistory"]["properties"]["limit"]["description"]
+    assert f": {HISTORY_MESSAGES} without it" in page
+    assert f" {PAGE_MESSAGES} and about {PAGE_BYTES >> 10} KiB" in page
 
 
 def test_every_reference_in_it_leads_somewhere():

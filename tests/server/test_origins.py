@@ -11,6 +11,7 @@ from tests.wire.live_server import LiveServer, fail_test
 pytestmark = pytest.mark.anyio
 
 PARTNER = "https://partner.example"
+WITH_PORT = "https://With-Port.example:443"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,8 @@ PARTNER = "https://partner.example"
         ([PARTNER], "chat.example", True, True),
         (["HTTPS://Partner.example"], "chat.example", True, True),
         ([PARTNER], None, True, True),
+        (["https://with-port.example"], "chat.example", True, True),
+        (["https://with-port.example:444"], "chat.example", True, False),
         (["http://chat.example"], "chat.example", True, False),
         (["http://partner.example"], "chat.example", True, False),
         (["https://partner.example.evil"], "chat.example", True, False),
@@ -45,7 +48,7 @@ PARTNER = "https://partner.example"
     ],
 )
 def test_a_page_may_open_a_socket_to_its_own_host_and_where_it_is_allowed(origins, host, is_secure, expected):
-    assert may_open(origins, host, (PARTNER,), is_secure=is_secure, is_local=False) is expected
+    assert may_open(origins, host, (PARTNER, WITH_PORT), is_secure=is_secure, is_local=False) is expected
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,9 @@ def test_a_stranger_whose_name_leads_to_this_machine_is_none_of_its_own_pages(ho
     assert may_open([], host, (), is_secure=False, is_local=True)
 
 
-@pytest.mark.parametrize("text", ["example.org", "https://", "https://example.org/", "https://a b", "*", "null"])
+@pytest.mark.parametrize(
+    "text", ["example.org", "https://bücher.example", "https://", "https://example.org/", "https://a b", "*", "null"]
+)
 def test_what_is_no_origin_is_no_setting(text):
     assert not is_origin(text)
 
