@@ -229,6 +229,7 @@ export class ChatView {
     const [text, isOffline] = described(standing, Date.now());
     if (at("status").textContent !== text) at("status").textContent = text;
     at("status").classList.toggle("offline", isOffline);
+    at("status").classList.toggle("connected", standing?.kind === "inside");
     at("reconnect").hidden = standing?.kind !== "waiting";
   }
 
