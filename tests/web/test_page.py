@@ -69,6 +69,7 @@ def test_axe_finds_nothing_to_complain_of(served, person, scheme, size):
         results = Axe().run(alice.page)
         assert results.violations_count == 0, results.generate_report()
 
+    expect(alice.page.get_by_label("Your name")).to_be_visible()
     check()
     alice.start()
     alice.say("Look at https://example.org/")
