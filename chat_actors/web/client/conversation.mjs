@@ -5,16 +5,14 @@
  * connection begins and ends.
  */
 
-import { NotSent, Refused, TooMuchUnsent, Unanswered } from "./errors.mjs";
+import { NotSent, Refused } from "./errors.mjs";
+import { Requests } from "./requests.mjs";
 
 /** Codes of errors that a later try may not meet. */
 const PASSING = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
 
 /** The room is lost to this connection, without a reason: a new one leads back in. */
 const ROOM_LOST = new Set(["room_closed", "not_in_room"]);
-
-/** Requests that may wait for the server. */
-const MOST_UNSENT = 1000;
 
 /**
  * What the server says, as it came: `type` and its fields. Of extensions as well.
@@ -34,20 +32,9 @@ const MOST_UNSENT = 1000;
  *   {type: "gap", lost: number | null}} OwnEvent
  *
  * @typedef {ServerMessage | OwnEvent} ChatEvent
- *
- * @typedef {object} Waiting what waits for its answer
- * @property {Record<string, unknown>} command
- * @property {(answer: ServerMessage) => void} resolve
- * @property {(error: Error) => void} reject
- * @property {"post" | "lookup" | "once"} kind
  */
 
-/**
- * Nothing that is said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told.
- *
- * Posts are sent one at a time, the next when the last has been answered: only so do they keep their order whatever
- * fails in between. The price is one message for each way to the server and back.
- */
+/** Nothing that is said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told. */
 export class Conversation {
   /** Whether something has failed that may go well later: call `retry` after a pause. */
   wantsRetry = false;
@@ -63,10 +50,7 @@ export class Conversation {
   #newId;
   /** @type {string[]} */
   #outgoing = [];
-  /** @type {Map<string, Waiting>} in the order of asking */
-  #waiting = new Map();
-  /** @type {Set<string>} sent on this connection, and not answered yet */
-  #onTheWay = new Set();
+  #requests = new Requests();
   #hasRegistered = false;
   /** @type {number | null} the number of the last message heard */
   #position = null;
@@ -95,7 +79,7 @@ export class Conversation {
 
   /** How much has not been answered. */
   get unsent() {
-    return this.#waiting.size;
+    return this.#requests.size;
   }
 
   // -- the connection -------------------------------------------------------------------------------------------------
@@ -114,20 +98,12 @@ export class Conversation {
     this.isBroken = this.wantsRetry = false;
     this.toSign = null;
     this.#outgoing = [];
-    this.#sendAgain("the connection broke");
-  }
-
-  /** What is on its way is sent again, and what may not be sent twice has no answer. @param {string} why */
-  #sendAgain(why) {
-    for (const id of this.#onTheWay) {
-      if (this.#waiting.get(id)?.kind === "once") this.#end(id)?.reject(new Unanswered(why));
-    }
-    this.#onTheWay.clear();
+    this.#requests.sendAllAgain("the connection broke");
   }
 
   /** Who waits for an answer waits no more. @param {Error} error */
   giveUp(error) {
-    for (const id of [...this.#waiting.keys()]) this.#end(id)?.reject(error);
+    this.#requests.giveUp(error);
   }
 
   /** The texts that are to be sent now, oldest first; each is returned once. */
@@ -155,11 +131,7 @@ export class Conversation {
    * @returns {boolean} whether there was any
    */
   refuseHead(text) {
-    const ids = [...this.#onTheWay];
-    const id = ids.find((one) => this.#waiting.get(one)?.kind === "post") ?? ids[0];
-    if (id === undefined) return false;
-    this.#end(id)?.reject(new NotSent(text, "too_big"));
-    return true;
+    return this.#requests.refuseHead(text);
   }
 
   // -- what the user wants --------------------------------------------------------------------------------------------
@@ -194,29 +166,30 @@ export class Conversation {
   }
 
   /**
-   * @param {Waiting["kind"]} kind
-   * @param {(id: string) => Record<string, unknown>} make
-   * @returns {Promise<ServerMessage>}
+   * Send a command that has no answer, now or never.
+   *
+   * @param {Record<string, unknown> & {type: string}} command
+   * @returns {boolean} whether it could be sent
+   */
+  tell(command) {
+    if (this.isInside) this.#send(command);
+    return this.isInside;
+  }
+
+  /**
+   * @param {import("./requests.mjs").Kind} kind
+   * @param {(id: string) => import("./requests.mjs").Command} make
    */
   #ask(kind, make) {
-    if (this.#waiting.size >= MOST_UNSENT) throw new TooMuchUnsent(MOST_UNSENT);
     const id = this.#newId();
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { kind, command: { ...make(id), id }, resolve, reject });
-      this.#sendWaiting();
-    });
+    const answer = this.#requests.add(kind, { ...make(id), id });
+    this.#sendWaiting();
+    return answer;
   }
 
   #sendWaiting() {
     if (!this.isInside || this.wantsRetry) return;
-    let isPosting = false;
-    for (const [id, { kind, command }] of this.#waiting) {
-      if (kind === "post" && isPosting) continue;
-      isPosting ||= kind === "post";
-      if (this.#onTheWay.has(id)) continue;
-      this.#onTheWay.add(id);
-      this.#send(command);
-    }
+    for (const command of this.#requests.next()) this.#send(command);
   }
 
   /** @param {Record<string, unknown>} command */
@@ -318,7 +291,7 @@ export class Conversation {
       return [message];
     }
     if (message.id === undefined) return [message];
-    this.#end(message.id)?.resolve(message); // without anybody who waits: the answer to what had been sent again
+    this.#requests.answered(message.id, message);
     this.#sendWaiting();
     return [];
   }
@@ -328,32 +301,22 @@ export class Conversation {
    * @returns {ChatEvent[]}
    */
   #fail(error) {
-    const waiting = error.id === undefined ? undefined : this.#waiting.get(error.id);
     if (ROOM_LOST.has(error.code)) {
       this.isBroken = true;
       return [];
     }
     if (error.roomId === this.#roomId) throw new Refused("join", error.message, error.code);
-    const maySendAgain = waiting === undefined ? error.id === undefined : waiting.kind !== "once";
-    if (maySendAgain && PASSING.has(error.code)) {
+    if (PASSING.has(error.code) && (error.id === undefined || this.#requests.maySendAgain(error.id))) {
       // Too fast a frame is refused unread, so nobody knows which it was: whatever is on its way is sent again.
-      if (error.id === undefined) this.#sendAgain(error.message);
-      else this.#onTheWay.delete(error.id);
+      if (error.id === undefined) this.#requests.sendAllAgain(error.message);
+      else this.#requests.sendAgain(error.id);
       this.wantsRetry = true;
       return [];
     }
     if (error.id === undefined) return [error];
-    this.#end(error.id)?.reject(new NotSent(error.message, error.code));
+    this.#requests.refused(error.id, new NotSent(error.message, error.code));
     this.#sendWaiting();
     return [];
-  }
-
-  /** It has been answered. @param {string} id */
-  #end(id) {
-    const waiting = this.#waiting.get(id);
-    this.#waiting.delete(id);
-    this.#onTheWay.delete(id);
-    return waiting;
   }
 }
 

@@ -106,13 +106,25 @@ export class Room {
   }
 
   /**
-   * Any command, such as those of an extension: `room.ask({ type: "roll", sides: 6 })`. It is sent at most once; if the
-   * connection breaks before the answer, it fails with `Unanswered`.
+   * Any command that has an answer, such as those of an extension: `room.ask({ type: "roll", sides: 6 })`. It is sent at
+   * most once; if the connection breaks before the answer, it fails with `Unanswered`.
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
   async ask(command) {
     return this.#sending(() => this.#conversation.ask(command));
+  }
+
+  /**
+   * A command that has no answer, such as `typing`: sent now, or never.
+   *
+   * @param {Record<string, unknown> & {type: string}} command
+   * @returns {boolean} whether it could be sent
+   */
+  tell(command) {
+    const isSent = this.#conversation.tell(command);
+    this.#flush();
+    return isSent;
   }
 
   /** Leave, and hear nothing any more. What has not been sent is not. */

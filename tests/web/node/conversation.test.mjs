@@ -155,6 +155,29 @@ test("lookups overtake posts, and are asked again", () => {
   assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
 });
 
+test("of many lookups a few are on their way at a time, and hold up nothing else", () => {
+  const { conversation, sent, hear, enter } = begin();
+  enter();
+  for (let count = 0; count < 20; count += 1) void conversation.lookUp({ type: "history" });
+  void conversation.post("one");
+  void conversation.ask({ type: "roll" });
+  const first = sent();
+  assert.deepEqual(first.slice(-2).map(({ type }) => type), ["chat_message", "roll"]);
+  assert.equal(first.length, 16 + 2);
+  hear({ type: "history", id: first[0].id, messages: [], more: false });
+  assert.deepEqual(sent().map(({ type }) => type), ["history"]);
+});
+
+test("what has no answer is sent now or never, and nobody waits for it", () => {
+  const { conversation, sent, enter } = begin();
+  assert.equal(conversation.tell({ type: "typing" }), false);
+  enter();
+  assert.deepEqual(sent(), []);
+  assert.equal(conversation.tell({ type: "typing" }), true);
+  assert.deepEqual(sent(), [{ type: "typing" }]);
+  assert.equal(conversation.unsent, 0);
+});
+
 test("a room that is lost without a reason is come back to, and one that puts us out is not", () => {
   const { conversation, hear, enter } = begin();
   enter();
