@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import sys
+import threading
+from collections import deque
 
-import anyio.to_thread
 import click
 
 from chat_actors.cli.harmless import harmless
@@ -22,20 +24,34 @@ LAST_MESSAGES = 20
 async def chat_in_lines(chat: Chat, room_id: str) -> None:
     """Enter the room, print what was said last and what is said, and send what is typed, until the input ends.
 
-    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`; and `SystemExit` if the server has refused a line.
+    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`; and `SystemExit` if a line was refused, or if one leaves
+    before all of them are stored.
     """
     async with chat.room(room_id) as room:
         shown = await _print_the_last(room)
+        lines = TypedLines(room)
         printing = asyncio.create_task(_print_all(room, shown))
-        typing = asyncio.create_task(_send_lines(room))
-        done, pending = await asyncio.wait({printing, typing}, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        for task in done:
-            task.result()
-    if typing in done and typing.result():
+        typing = asyncio.create_task(lines.send_all())
+        try:
+            await asyncio.wait({printing, typing}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # Ctrl+C
+            await _stop(printing, typing)
+            if lines.tell_unsent():
+                sys.exit(FAILED)
+            raise
+        await _stop(printing, typing)
+        is_lost = lines.tell_unsent()
+        for task in (printing, typing):
+            if not task.cancelled():
+                task.result()
+    if is_lost:
         sys.exit(FAILED)
+
+
+async def _stop(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _print_the_last(room: Room) -> int:
@@ -59,27 +75,60 @@ async def _print_all(room: Room, shown: int) -> None:
             click.echo(line)
 
 
-async def _send_lines(room: Room) -> int:
-    """Send all that is typed; how many lines the server has refused."""
-    # os.read in a thread: it works for a terminal, a pipe and a file alike, and unlike sys.stdin leaves no lock held
-    # if the program ends while it waits.
-    refused = 0
-    rest = b""
-    while data := await anyio.to_thread.run_sync(os.read, sys.stdin.fileno(), 65536, abandon_on_cancel=True):
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            refused += not await _send_line(room, line)
-    return refused + (not await _send_line(room, rest))
+class TypedLines:
+    """What is typed, sent line by line; each is kept until it is stored or refused."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._unsent: deque[str] = deque()
+        self._has_refused = False
+
+    async def send_all(self) -> None:
+        rest = b""
+        while data := await _read_stdin():
+            *lines, rest = (rest + data).split(b"\n")
+            await self._send(*lines)
+        await self._send(rest)
+
+    async def _send(self, *lines: bytes) -> None:
+        self._unsent.extend(text for line in lines if (text := line.decode(errors="replace").strip()))
+        while self._unsent:
+            try:
+                await self._room.say(self._unsent[0])  # returns once it is stored
+            except NotSent as error:
+                self._has_refused = True
+                click.echo(f"! not sent: {_beginning(self._unsent[0])}: {error.text}", err=True)
+            self._unsent.popleft()
+
+    def tell_unsent(self) -> bool:
+        """Say what is given up. Whether anything that was typed has not been stored."""
+        if self._unsent:
+            more = f" and {len(self._unsent) - 1} more" if len(self._unsent) > 1 else ""
+            what = f"{_beginning(self._unsent[0])}{more}"
+            click.echo(f"! not sent: {what}: you left before the server had it", err=True)
+        return bool(self._unsent) or self._has_refused
 
 
-async def _send_line(room: Room, line: bytes) -> bool:
-    if text := line.decode(errors="replace").strip():
+def _beginning(line: str) -> str:
+    return repr(line[:40])
+
+
+async def _read_stdin() -> bytes:
+    """Some bytes of the standard input, none at its end."""
+    # os.read works for a terminal, a pipe and a file alike. The thread is a daemon, unlike those of a pool: at the end
+    # of the program nobody waits for it, and so for a key that is never pressed.
+    stdin = sys.stdin.fileno()
+    answer: concurrent.futures.Future[bytes] = concurrent.futures.Future()
+    answer.set_running_or_notify_cancel()
+
+    def read() -> None:
         try:
-            await room.say(text)  # returns once it is stored, so what was typed is not lost by leaving
-        except NotSent as error:
-            click.echo(f"! not sent: {text[:40]!r}: {error.text}", err=True)
-            return False
-    return True
+            answer.set_result(os.read(stdin, 65536))
+        except OSError as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    return await asyncio.wrap_future(answer)
 
 
 def render(event: ClientEvent) -> str | None:

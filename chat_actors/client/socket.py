@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidURI
 
 from chat_actors.client.errors import ClientError
 from chat_actors.protocol import CloseCode
@@ -16,6 +16,8 @@ from chat_actors.protocol import CloseCode
 OPEN_WITHIN = 30.0
 """Seconds for the connection and its handshake."""
 
+NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+"""What OpenSSL says of an answer in plain HTTP, by its version."""
 
 MAX_TEXT = 16 << 20
 """Bytes of the longest text that is taken: far beyond what a server lets anybody say."""
@@ -35,7 +37,7 @@ class ConnectionLost(ClientError):
 
 
 class NoServer(ConnectionLost):
-    """What answers there is no chat server, or no address: to try again is of no use."""
+    """To try again is of no use: it is no address, or what answers there is no chat server, or is not trusted."""
 
 
 def websocket_url(url: str) -> str:
@@ -61,10 +63,10 @@ class ClientSocket:
     @classmethod
     async def open(cls, url: str, tls: ssl.SSLContext | None) -> ClientSocket:
         """Connect. Raises `ConnectionLost`; `NoServer` if that will not change."""
+        # `ssl` of None would be refused for wss, True for ws.
+        secure = tls or (True if url.startswith("wss:") else None)
         try:
-            async with asyncio.timeout(OPEN_WITHIN):
-                # `ssl` of None would be refused for wss, True for ws. No time of its own: ours holds.
-                secure = tls or (True if url.startswith("wss:") else None)
+            async with asyncio.timeout(OPEN_WITHIN):  # no time of the library's own: ours holds
                 connection = await open_websocket(
                     url, ssl=secure, compression=None, open_timeout=None, max_size=MAX_TEXT
                 )
@@ -73,12 +75,20 @@ class ClientSocket:
             raise ConnectionLost(url, f"no answer within {OPEN_WITHIN:g} s") from None
         except ImportError as error:  # a proxy, named by the environment, that needs a package of its own
             raise NoServer(url, f"cannot be reached through the proxy: {error}") from None
-        except (InvalidURI, UnicodeError, ValueError, ssl.SSLCertVerificationError) as error:
+        except ssl.SSLCertVerificationError as error:
+            why = f"its certificate is not trusted: {error.verify_message}"
+            raise NoServer(url, f"{why}; name those to trust, with --ca FILE or `tls=`") from None
+        except (InvalidURI, UnicodeError, ValueError) as error:
             raise NoServer(url, f"is no chat server: {error}") from None
+        except ssl.SSLError as error:
+            is_no_tls = error.reason in NO_TLS
+            hint = "does it speak http:// (ws://), without TLS?" if is_no_tls else "is the server up?"
+            raise ConnectionLost(url, f"cannot connect: {error.reason or error}; {hint}") from None
         except OSError as error:
             raise ConnectionLost(url, f"cannot connect: {error.strerror or error}; is the server up?") from None
         except (InvalidHandshake, EOFError) as error:
-            raise ConnectionLost(url, f"is no chat server: {error}") from None
+            hint = "; does it speak https:// (wss://)?" if isinstance(error, InvalidMessage) and secure is None else ""
+            raise ConnectionLost(url, f"is no chat server: {error}{hint}") from None
 
     async def receive(self) -> str | bytes:
         try:

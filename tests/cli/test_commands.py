@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chat_actors.client import Identity, generate_key, open_connection
+from chat_actors.client import Identity, connect, generate_key, open_connection
+from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.protocol import messages
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http2 import Http2Connection
@@ -53,6 +54,12 @@ class Process:
         self.process.stdin.write(line.encode() + b"\n")
         await self.process.stdin.drain()
 
+    async def wait(self):
+        """Wait for its end, its input still open; the exit code and what else it printed."""
+        async with asyncio.timeout(20):
+            output = await self.process.stdout.read()
+            return await self.process.wait(), output.decode()
+
     async def finish(self):
         """Close its input and wait for its end; the exit code and what it printed."""
         async with asyncio.timeout(20):
@@ -74,6 +81,14 @@ async def serve(tmp_path, *arguments):
     return server, url
 
 
+async def start_chat(tmp_path, url, room_id):
+    """`alice` in a room, with her input open."""
+    arguments = ("chat", "--as", "alice", "--room", room_id, "--url", url)
+    chat = await Process.start(*arguments, env={"HOME": str(tmp_path / "home")})
+    await chat.read_until(f"you are in {room_id}")
+    return chat
+
+
 async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
     server, url = await serve(tmp_path)
     env = {"HOME": str(tmp_path / "home")}
@@ -88,6 +103,30 @@ async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
         await alice.read_until("bob left the room")
         (key,) = (tmp_path / "home").rglob("alice.pem")
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+
+async def test_a_chat_in_lines_ends_at_ctrl_c_though_its_input_goes_on(tmp_path):
+    server, url = await serve(tmp_path)
+    async with server, await start_chat(tmp_path, url, "lobby") as alice:
+        await alice.type("hello")
+        await alice.read_until("alice: hello")
+        alice.process.send_signal(signal.SIGINT)
+        assert await alice.wait() == (0, "")
+
+
+async def test_who_is_put_out_of_the_room_is_at_the_end_though_the_input_goes_on(tmp_path):
+    server, url = await serve(tmp_path, "--extension", "moderation")
+    owner = Identity("owner", generate_key(2048))
+    async with (
+        server,
+        connect(url, owner, messages=[Moderation]) as chat,
+        chat.room("den") as den,
+        await start_chat(tmp_path, url, "den") as alice,
+    ):
+        await den.ask(Kick("alice"), Moderation)
+        code, output = await alice.wait()
+    assert code == 1
+    assert "out of the room den: owner put you out of this room." in output
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
