@@ -9,13 +9,13 @@ import msgspec
 from chat_actors.protocol.fields import (
     ClientMsgId,
     Content,
+    OwnName,
     PageSize,
     PublicKey,
     RequestId,
     RoomName,
     Seq,
     Signature,
-    UserName,
 )
 
 REQUEST_ID_CHARS = 64
@@ -39,21 +39,21 @@ class GetChallenge(BaseCommand, frozen=True, tag="get_challenge"):
 class Register(BaseCommand, frozen=True, tag="register"):
     """Make an account: a name and the PEM text of an RSA public key."""
 
-    user_id: UserName
+    user_id: OwnName
     public_key: PublicKey
 
 
 class Authenticate(BaseCommand, frozen=True, tag="authenticate"):
     """Prove to be `user_id` by a base64 signature of the challenge."""
 
-    user_id: UserName
+    user_id: OwnName
     signature: Signature
 
 
 class Join(BaseCommand, frozen=True, tag="join"):
     """Enter a room; without `room_id`, the one named after the user. With `since`, hear first what came after that."""
 
-    user_id: UserName
+    user_id: OwnName
     room_id: RoomName | None = None
     since: Seq | None = None
 

@@ -49,9 +49,9 @@ _FIXED_TEXTS = {
 }
 
 _ABOUT = (
-    "One WebSocket text frame carries one JSON object with a `type`. Fields that are not named here are ignored. Any "
-    "command may carry an `id`; its answer or its error carries the same. A client is told nothing that it has not "
-    "asked for, but what happens in its room.\n\n"
+    "The WebSocket is at `/ws`, or at `/`. One text frame carries one JSON object with a `type`. Fields that are not "
+    "named here are ignored. Any command may carry an `id`; its answer or its error carries the same. A client is told "
+    "nothing that it has not asked for, but what happens in its room.\n\n"
     "To log in: `get_challenge`; sign the 32 bytes that the `challenge` is the base64 of; `authenticate`. To a user "
     "whom the server does not know it answers with the code `user_not_registered`: then `register`, and begin again, "
     "since a challenge is for one try. Who is `authenticated` may `join` a room, and say a `chat_message` there.\n\n"

@@ -8,8 +8,13 @@ from msgspec import Meta
 
 EXAMPLE_TIME = "2026-11-24T09:30:00.000Z"
 
+OwnName: TypeAlias = Annotated[str, Meta(description="A user: 3 to 32 of `a-z A-Z 0-9 _ -`.", examples=["alice"])]
 UserName: TypeAlias = Annotated[
-    str, Meta(description="A user: 3 to 32 of `a-z A-Z 0-9 _ -`; a bot's begins with `bot:`.", examples=["alice"])
+    str,
+    Meta(
+        description="A user, or with `bot:` in front one of the server's own bots, who need not log in.",
+        examples=["alice"],
+    ),
 ]
 RoomName: TypeAlias = Annotated[
     str,

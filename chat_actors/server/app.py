@@ -18,7 +18,7 @@ from chat_actors.protocol.document import protocol_document
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
 from chat_actors.server.origins import is_loopback, may_open
-from chat_actors.server.pages import HEADERS, START, Page, load_pages, page_of
+from chat_actors.server.pages import CLIENT, HEADERS, START, Page, load_pages, page_of
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
@@ -111,7 +111,12 @@ def create_app(
     @app.get("/web/<path:name>")
     async def web(name: str) -> ResponseReturnValue:
         page = pages.get(name)
-        return ("", 404) if page is None else await _send(page)
+        if page is None:
+            return "", 404
+        response = await _send(page)
+        if name.startswith(CLIENT):
+            response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
     @app.get("/protocol.json")
     async def protocol() -> ResponseReturnValue:

@@ -45,6 +45,9 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
 }
 
+CLIENT = "client/"
+"""The JavaScript client. Pages of any origin may have it; whether they may open a socket is another question."""
+
 
 class Page(msgspec.Struct, frozen=True):
     """One file: its bytes, what they are, and a name for this version of them."""

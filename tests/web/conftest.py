@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP chat.example 127.0.0.1",
 )
 
 expect.set_options(timeout=15_000)

@@ -1,6 +1,7 @@
 """Real servers: in this process, or in one of their own, at an address that they keep; and a slow line to one."""
 
 import contextlib
+import functools
 import os
 import selectors
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from anyio.from_thread import start_blocking_portal
 
@@ -29,9 +31,9 @@ UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0
 class HostedChat:
     """A server in a thread of this process: it is there at once, and can not be killed."""
 
-    def __init__(self, folder, certificate=None, extensions=()):
+    def __init__(self, folder, certificate=None, **server):
         settings = Settings(
-            server=ServerSettings(extensions=extensions),
+            server=ServerSettings(**server),
             limits=Limits(**UNLIMITED),
             data=DataSettings(dir=str(folder / "data")),
         )
@@ -105,6 +107,25 @@ class ServedChat:
         self._process.send_signal(how)
         self._process.wait(STOP_WITHIN)
         self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def website(folder):
+    """The files of a folder, at an origin of their own."""
+    handler = functools.partial(QuietHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 class SlowLine:

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from chat_actors.client import Identity, generate_key
+from chat_actors.client.sync import connect
+from chat_actors.protocol import messages
+from chat_actors.server.pages import WEB
 from tests.web.conftest import over_http1
 
+JAVASCRIPT = Path(__file__).parents[2] / "docs" / "reference" / "javascript.md"
+WITHIN = 20
 HERE = Path(__file__).parent / "node"
 OLDEST = 20
 NO_NODE = "no Node 20 or later on this machine: apt-get install nodejs, or https://nodejs.org"
@@ -43,3 +49,24 @@ def test_the_parts_that_know_no_network(node, file):
 @over_http1
 def test_two_users_in_node_talk_over_a_real_server(node, served):
     run(node, "live.test.mjs", CHAT_URL=served.url)
+
+
+@over_http1
+def test_the_bot_of_the_documentation_is_the_same_user_each_time(node, served, tmp_path):
+    program = re.search(r"```js\n(.*?)```", JAVASCRIPT.read_text(), re.DOTALL)[1]
+    (tmp_path / "bot.mjs").write_text(program.replace("http://127.0.0.1:8080", served.url))
+    shutil.copytree(WEB / "client", tmp_path / "chat-client")
+    identity = Identity("alice", generate_key(2048))
+    with connect(served.url, identity) as chat, chat.room("lobby") as room:
+        for _ in range(2):
+            with subprocess.Popen([*node, "bot.mjs"], cwd=tmp_path) as bot:
+                while not isinstance(event := room.receive(timeout=WITHIN), messages.UserJoined):
+                    pass
+                assert event.user_id == "echo-bot"
+                room.say("Are you there, bot?")
+                while (message := room.receive_message(timeout=WITHIN)).user_id == "alice":
+                    pass
+                assert (message.user_id, message.content) == ("echo-bot", "Yes, alice.")
+                bot.kill()
+            while not isinstance(room.receive(timeout=WITHIN), messages.UserLeft):
+                pass

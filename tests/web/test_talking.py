@@ -1,9 +1,10 @@
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.web.conftest import over_http1
-from tests.web.served import SlowLine
+from tests.web.served import HostedChat, SlowLine, website
 
 
 def test_two_people_talk_over_the_protocol_that_was_asked_for(served, protocol, person):
@@ -42,6 +43,40 @@ def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(restartabl
     expect(alice.page.get_by_role("alert").first).to_have_text("The server does not answer. Try again in a moment.")
     restartable.start()
     alice.start()
+
+
+@pytest.mark.parametrize("protocol", ["http2"], indirect=True)  # without TLS a page makes no key
+def test_who_comes_by_a_name_that_the_server_does_not_allow_is_told_of_it(served, person):
+    url = re.sub("//[^:]+", "//chat.example", served.url)
+    alice = person(url, "alice")
+    alice.may_lose_server = True
+    alice.page.get_by_label("Your name").fill("alice")
+    alice.page.get_by_role("button", name="Start talking").click()
+    expect(alice.page.get_by_role("alert").first).to_contain_text(f"opens no chat for a page from {url}.")
+
+
+def test_a_page_of_an_origin_that_is_allowed_takes_the_client_from_the_server_and_talks(tmp_path, browser):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<!doctype html>")
+    with (
+        website(tmp_path / "site") as elsewhere,
+        HostedChat(tmp_path, allowed_origins=(elsewhere,)) as served,
+        browser.new_page() as page,
+    ):
+        page.goto(elsewhere)
+        talk = """async url => {
+            const { connect, Identity } = await import(`${url}/web/client/chat-client.mjs`);
+            const chat = connect(url, await Identity.create("guest"));
+            const room = await chat.join("lobby");
+            await room.say("Hello from elsewhere!");
+            for await (const { type, userId, content } of room) {
+              if (type === "chat_message") {
+                chat.close();
+                return `${userId}: ${content}`;
+              }
+            }
+        }"""
+        assert page.evaluate(talk, served.url) == "guest: Hello from elsewhere!"
 
 
 @over_http1

@@ -10,6 +10,11 @@ const INSECURE = "A key can only be made on a page that comes by https, or from 
 
 const NO_SERVER = "The server does not answer. Try again in a moment.";
 
+/** @param {string} origin */
+const notAllowed = (origin) =>
+  `The server is there, but opens no chat for a page from ${origin}. If that stays so, whoever runs it must allow this ` +
+  "address: see allowed_origins in its documentation.";
+
 const NAME = /^[A-Za-z0-9_-]{3,32}$/;
 
 const FIRST = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "clever"];
@@ -74,11 +79,17 @@ async function arrive(arrived) {
   try {
     await chat.logIn();
   } catch (error) {
-    throw new Error(error instanceof Refused ? explained(error, arrived.identity.userId) : NO_SERVER);
+    throw new Error(error instanceof Refused ? explained(error, arrived.identity.userId) : await noChat());
   }
   await keepIdentity(arrived.identity, arrived.keyFile);
   at("welcome").hidden = true;
   return arrived;
+}
+
+/** Why there is no chat: a browser tells nobody that the server has refused a WebSocket. */
+async function noChat() {
+  const isThere = await fetch("/web/icon.svg", { cache: "no-store" }).then(({ ok }) => ok, () => false);
+  return isThere ? notAllowed(location.origin) : NO_SERVER;
 }
 
 /** @param {Refused} refused @param {string} userId */

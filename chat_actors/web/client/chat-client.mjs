@@ -3,7 +3,7 @@
  *
  *     import { connect, Identity } from "./chat-client.mjs";
  *
- *     const identity = await Identity.create("alice");
+ *     const identity = await Identity.create("alice"); // whoever comes again keeps the key: createWithKey, fromKey
  *     const chat = connect("wss://chat.example", identity);
  *     const room = await chat.join("lobby");
  *     await room.say("Hello!");

@@ -35,7 +35,7 @@ export class Chat {
     const line = new Room(this.#url, this.#identity, null, new Backoff(this.#random));
     try {
       const event = await line.receive();
-      if (event?.type === "reconnecting") throw new ConnectionLost(event.why);
+      if (event?.type === "reconnecting") throw this.#noServer(event.why);
     } finally {
       line.leave();
     }
@@ -58,17 +58,27 @@ export class Chat {
   }
 
   /**
-   * As `room`, once one is inside. Throws `Refused`, `ConnectionLost`.
+   * As `room`, once one is inside. Throws `Refused`, and `ConnectionLost` if it does not succeed at once: whoever wants to
+   * wait for the server takes `room`.
    *
    * @param {string} roomId
    * @param {{since?: number, listen?: boolean}} [options]
    */
   async join(roomId, options) {
     const room = this.room(roomId, options);
-    let event;
-    do event = await room.receive();
-    while (event !== null && event.type !== "entered");
+    try {
+      const event = await room.receive();
+      if (event?.type === "reconnecting") throw this.#noServer(event.why);
+    } catch (error) {
+      this.leave(room);
+      throw error;
+    }
     return room;
+  }
+
+  /** @param {string} why */
+  #noServer(why) {
+    return new ConnectionLost(`${this.#url}: ${why}`);
   }
 
   /** Leave a room. @param {Room} room */
@@ -89,7 +99,7 @@ export class Chat {
 }
 
 /**
- * A user at a server; nothing is sent until a room is asked for.
+ * A user at a server; nothing is sent until a room is asked for. Throws `TypeError` if `url` is no address.
  *
  * @param {string} url `https://chat.example` or `wss://chat.example/ws`
  * @param {Identity} identity
@@ -100,12 +110,18 @@ export function connect(url, identity, options) {
 }
 
 /**
- * The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`.
+ * The WebSocket's URL of a server: `http`, `https` and no scheme become `ws`, `wss` and `ws`, no path becomes `/ws`.
+ * Throws `TypeError`.
  *
  * @param {string} url
  */
 export function websocketUrl(url) {
-  const parts = new URL(url);
+  let parts;
+  try {
+    parts = new URL(url.includes("://") ? url : `ws://${url}`);
+  } catch {
+    throw new TypeError(`${url} is no address; one is https://chat.example, or 127.0.0.1:8080`);
+  }
   parts.protocol = parts.protocol.replace(/^http/, "ws");
   if (parts.pathname === "/") parts.pathname = "/ws";
   return parts.href;

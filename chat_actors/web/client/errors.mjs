@@ -40,7 +40,8 @@ export class Refused extends Error {
    * @param {string} [code] a stable word
    */
   constructor(doing, text, code) {
-    super(`the server refused to ${doing}: ${text}`);
+    const hint = code === "invalid_signature" ? "; the name belongs to another key" : "";
+    super(`the server refused to ${doing}: ${text}${hint}`);
     this.name = "Refused";
     this.doing = doing;
     this.text = text;

@@ -21,6 +21,9 @@ const READ_WITHIN = 10_000;
 
 const TOO_BIG = 1009;
 
+/** Why, no script is told. */
+const NOT_OPENED = "no connection could be made: is the server up, its address right and its certificate trusted?";
+
 /**
  * @typedef {import("./backoff.mjs").Backoff} Backoff
  * @typedef {import("./conversation.mjs").ChatEvent} ChatEvent
@@ -197,7 +200,9 @@ export class Room {
     }
     this.#socket = socket;
     this.#timer = setTimeout(() => this.#lose("no answer from the server"), ENTER_WITHIN);
+    let problem = NOT_OPENED;
     socket.onopen = () => {
+      problem = "the connection broke";
       this.#conversation.connected();
       this.#flush();
     };
@@ -205,10 +210,10 @@ export class Room {
       if (typeof data === "string") this.#take(data);
     };
     // In Node 20 nothing else says that there was no connection; a browser says next how it was closed.
-    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose("no connection could be made"), 0);
+    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose(problem), 0);
     socket.onclose = ({ code, reason }) => {
       // 1005 and 1006 are no codes of the server's: there was a Close without one, or none.
-      this.#lose(reason || "the connection broke", code === 1005 || code === 1006 ? undefined : code, reason);
+      this.#lose(reason || problem, code === 1005 || code === 1006 ? undefined : code, reason);
     };
   }
 

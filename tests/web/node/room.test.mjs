@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 import { connect, ConnectionLost, NobodyReads, NotSent } from "../../../chat_actors/web/client/chat-client.mjs";
+import { websocketUrl } from "../../../chat_actors/web/client/chat.mjs";
 
 const identity = { userId: "alice", publicPem: "PEM", sign: async () => "sig" };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -78,6 +79,33 @@ test("a connection that can not be made is tried again after a pause, and said t
   mock.timers.tick(250);
   assert.equal(FakeSocket.made.length, 2);
   room.leave();
+});
+
+test("whoever joins is told at once that there is no server, and waits for none", async () => {
+  const joining = chat().join("lobby");
+  latest().onclose({ code: 1006, reason: "" });
+  await assert.rejects(joining, (error) => {
+    assert.ok(error instanceof ConnectionLost);
+    assert.match(error.message, /^ws:\/\/localhost:1\/ws: no connection could be made/);
+    return true;
+  });
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+test("a connection that was made breaks, and is not said to have never been", async () => {
+  const room = chat().room("lobby");
+  latest().opens();
+  latest().onclose({ code: 1006, reason: "" });
+  assert.equal((await room.receive()).why, "the connection broke");
+  room.leave();
+});
+
+test("an address without a scheme is one, and what is none is told", () => {
+  assert.equal(websocketUrl("127.0.0.1:8080"), "ws://127.0.0.1:8080/ws");
+  assert.equal(websocketUrl("https://chat.example"), "wss://chat.example/ws");
+  assert.equal(websocketUrl("wss://chat.example/chat"), "wss://chat.example/chat");
+  for (const none of ["", "http://", "two words"]) assert.throws(() => websocketUrl(none), /is no address/);
 });
 
 test("of a connection that fails and says how it was closed, the close counts", async () => {
