@@ -26,7 +26,10 @@ FAILED = 1
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates (PEM) to trust instead of the system's.")
 @click.option("--plain", is_flag=True, help="Line by line, as it is without a terminal.")
 def chat(user_id: str, room_id: str, url: str, key: Path | None, ca: Path | None, plain: bool) -> None:
-    """Chat, on the whole screen of a terminal. Line by line, an empty line is not sent, and Ctrl+D leaves."""
+    """Chat, on the whole screen of a terminal, where /help tells what can be done.
+
+    Line by line, all that is typed is said: no line is a command, an empty one is not sent, and Ctrl+D leaves.
+    """
     if not is_user_id(user_id):
         raise click.BadParameter("must be 3 to 32 letters, digits, _ or -", param_hint="--as")
     if not is_room_id(room_id):

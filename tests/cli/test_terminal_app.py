@@ -158,6 +158,7 @@ async def test_commands_tell_what_there_is_and_what_is_wrong(server):
         await screen.type("/help")
         await screen.shows("/join ROOM", "//text")
         await screen.type("/history 5")
+        await screen.shows("there is nothing earlier")
         await screen.type("//usr")
         await screen.shows("alice /usr ✓")
 

@@ -168,7 +168,8 @@ class ChatApp(App[None]):
                 named = ", ".join(room.members) + (", ..." if (room.count or 0) > len(room.members) else "")
                 self._note(f"{room.count or 'nobody knows how many'} here: {named}")
             case typed.LoadHistory(count=count):
-                self._earlier(count)
+                if not self._earlier(count):
+                    self._note("there is nothing earlier, or no room for it")
             case typed.Help():
                 self._note(typed.HELP)
             case typed.Quit():
@@ -237,10 +238,12 @@ class ChatApp(App[None]):
         self._run(tab.close())
         self._draw_all(from_end=True)
 
-    def _earlier(self, count: int) -> None:
+    def _earlier(self, count: int) -> bool:
+        """Load that many lines, if there may be any; whether there may."""
         tab = self._tab
         if tab.view.timeline.has_older:
             self._run(tab.load_earlier(count))
+        return tab.view.timeline.has_older
 
     def on_timeline_view_at_top(self) -> None:
         self._earlier(typed.PAGE)
