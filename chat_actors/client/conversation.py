@@ -5,12 +5,12 @@ Sans I/O: give it each text that comes, send all of `to_send`, and say when a co
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from chat_actors.client.command_queue import CommandQueue
 from chat_actors.client.dialect import Dialect, Unknown
 from chat_actors.client.lookups import Lookups
 from chat_actors.client.outcomes import Done, Event, NoAnswer, NotDone, Resumed, TooMuchUnsent
@@ -44,8 +44,7 @@ PASSING = frozenset(
 class Conversation:
     """Nothing that was said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told.
 
-    Commands wait in a queue of at most `most_unsent`, and the next is sent when the last has been answered: only so do
-    they keep their order whatever fails in between. The price is one message for each way to the server and back.
+    Commands wait in a queue of at most `most_unsent`, as do lookups.
     """
 
     def __init__(
@@ -67,10 +66,9 @@ class Conversation:
         self._key = key
         self._new_id = new_id
         self._most_unsent = most_unsent
-        self._queue: deque[tuple[str, AnyCommand]] = deque()
+        self._queue = CommandQueue(most_unsent)
         self._lookups = Lookups()
         self._session: ClientSession | None = None
-        self._in_flight = False
         self._has_begun = False
         self.wants_retry = False
         """Whether something has failed that may go well later: call `retry` after a pause."""
@@ -100,13 +98,15 @@ class Conversation:
         """A new connection begins: first of all the user is logged in."""
         self._session = ClientSession(self.user_id, self._key, self._dialect)
         self._stay.connected()
-        self._in_flight = self.wants_retry = False
+        self._queue.send_again()
+        self.wants_retry = False
 
     def disconnected(self) -> Sequence[Event]:
         """The connection has ended; what was on its way will be sent again, or has `NoAnswer` if that may not be."""
         lost = self._give_up_ask("the connection broke")
         self._session = None
-        self._in_flight = self.wants_retry = False
+        self._queue.send_again()
+        self.wants_retry = False
         return lost
 
     def to_send(self) -> Sequence[str]:
@@ -160,43 +160,27 @@ class Conversation:
         return True
 
     def _add(self, request_id: str, command: AnyCommand) -> str:
-        if len(self._queue) >= self._most_unsent:
-            raise TooMuchUnsent(self._most_unsent)
-        encode_command(command)  # here it may raise: later it would hold up all that is behind it
-        self._queue.append((request_id, command))
+        self._queue.add(request_id, command)
         self._send_next()
         return request_id
 
     def withdraw(self, request_id: str) -> None:
         """Do not do what was asked for, if it has not been sent yet. Of an `ask`, do not wait for the answer."""
-        if self._asked_last == request_id:
+        if self._queue.asked == request_id:
             self._give_up_ask("it was given up")
             self._send_next()
-        is_sent = self._in_flight and bool(self._queue) and self._queue[0][0] == request_id
-        if not is_sent:
-            self._queue = deque(waiting for waiting in self._queue if waiting[0] != request_id)
-
-    @property
-    def _asked_last(self) -> str | None:
-        """The `ask` that is on its way, if one is."""
-        if self._in_flight and isinstance(self._queue[0][1], ExtensionCommand):
-            return self._queue[0][0]
-        return None
+        self._queue.withdraw(request_id)
 
     def _give_up_ask(self, why: str) -> Sequence[Event]:
-        request_id = self._asked_last
-        if request_id is None:
-            return ()
-        _, command = self._queue.popleft()
-        self._in_flight = False
-        return (NoAnswer(request_id, type(command).__name__, why),)
+        request_id = self._queue.asked
+        return () if request_id is None else (NoAnswer(request_id, type(self._queue.end()).__name__, why),)
 
     def refuse_head(self, error: messages.Error) -> Sequence[Event]:
         """What was sent last ended the connection, and would again: it is `NotDone`, and the rest goes on."""
-        if not self._in_flight:
+        request_id = self._queue.head_on_its_way
+        if request_id is None:
             return ()
-        self._in_flight = False
-        request_id, _ = self._queue.popleft()
+        self._queue.end()
         return (NotDone(request_id, error),)
 
     def look_up(self, make: Callable[[str], Command]) -> str:
@@ -256,7 +240,7 @@ class Conversation:
             ):
                 return self._answered(request_id, message)
             case ExtensionMessage(request_id=str(request_id)) | Unknown(request_id=str(request_id)):
-                is_awaited = request_id == self._asked_last or request_id in self._lookups
+                is_awaited = request_id == self._queue.asked or request_id in self._lookups
                 return self._answered(request_id, message) if is_awaited else ()
             case Unknown():
                 return ()  # from a newer server, or an extension that this client was not told of
@@ -297,10 +281,9 @@ class Conversation:
         if request_id in self._lookups:
             self._end_lookup(request_id)
         else:
-            if not self._queue or self._queue[0][0] != request_id:
+            if self._queue.head_id != request_id:
                 return ()  # the answer to what was sent again
-            _, command = self._queue.popleft()
-            self._in_flight = False
+            command = self._queue.end()
         events: list[Event] = [Done(request_id, answer)]
         match answer:
             case messages.Joined():
@@ -316,13 +299,13 @@ class Conversation:
 
     def _failed(self, error: messages.Error) -> Sequence[Event]:
         is_of_lookup = error.request_id in self._lookups
-        is_of_head = bool(self._queue) and error.request_id == self._queue[0][0]
+        is_of_head = error.request_id is not None and error.request_id == self._queue.head_id
         has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
         # A frame too many is refused unread, so nobody knows which it was: whatever is on its way is sent again.
         is_too_fast = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = self._stay.has_rejoined(error.request_id)
         unanswered: Sequence[Event] = ()
-        if error.request_id != self._asked_last and (is_too_fast or is_of_rejoin or has_lost_room):
+        if error.request_id != self._queue.asked and (is_too_fast or is_of_rejoin or has_lost_room):
             unanswered = self._give_up_ask(error.message)
         if error.room_id is not None and error.room_id == self.room_id and not has_lost_room:
             # Put out for a reason: to go back in is the user's to decide. A rejoin on its way decides for itself.
@@ -335,10 +318,10 @@ class Conversation:
             return (*unanswered, *self._resumed(), error)
         if is_of_rejoin or (has_lost_room and self.is_logged_in):
             self._stay.lose(error.request_id)
-            self._in_flight = False
+            self._queue.send_again()
             self.wants_retry = True
-        elif is_too_fast or (is_of_head and error.code in PASSING and self._asked_last is None):
-            self._in_flight = False
+        elif is_too_fast or (is_of_head and error.code in PASSING and self._queue.asked is None):
+            self._queue.send_again()
             self.wants_retry = True
         elif is_of_lookup and error.code in PASSING:
             self.wants_retry = True
@@ -348,19 +331,14 @@ class Conversation:
             self._end_lookup(error.request_id)
             return (NotDone(error.request_id, error),)
         elif is_of_head:
-            self._queue.popleft()
-            self._in_flight = False
+            self._queue.end()
             self._send_next()
             return (NotDone(error.request_id, error),)
         return unanswered  # an error with an id besides these answers what had been sent again
 
     def _send_next(self) -> None:
-        if (
-            self._queue
-            and self.is_settled
-            and not self._in_flight
-            and not self.wants_retry
-            and self._session is not None
-        ):
-            self._in_flight = True
-            self._session.send(self._queue[0][1])
+        if self._session is None or not self.is_settled or self.wants_retry:
+            return
+        command = self._queue.send()
+        if command is not None:
+            self._session.send(command)

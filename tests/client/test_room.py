@@ -277,7 +277,7 @@ async def test_a_line_that_breaks_leaves_a_command_unanswered_and_not_repeated(s
     async with Cable(server.port) as cable, at(cable.port, "alice") as chat, chat.room("casino") as room:
         asking = asyncio.create_task(room.ask(Never(), answer=Rolled))
         saying = asyncio.create_task(room.say("afterwards"))
-        while not room._client._conversation._in_flight or room._client._conversation.unsent < 2:  # noqa: ASYNC110
+        while not room._client._conversation._queue.head_on_its_way or room._client._conversation.unsent < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         cable.cut()
         with pytest.raises(Unanswered, match="no answer to 'Never': the connection broke; it may have been"):
@@ -291,7 +291,8 @@ async def test_who_gives_up_an_answer_does_not_hold_up_the_rest(server):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await room.ask(Never(), answer=Rolled)
-        room._client._conversation._most_unsent = 0
+        assert type(await room.ask(Roll(), answer=Rolled)) is Rolled
+        room._client._conversation._queue._most = 0
         with pytest.raises(TooMuchUnsent):
             await room.ask(Roll(), answer=Rolled)
 
