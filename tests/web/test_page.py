@@ -186,7 +186,35 @@ def test_all_can_be_done_by_keyboard(served, person):
 def test_a_screen_reader_is_told_what_others_say(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.say("Can you hear me?")
-    expect(alice.page.locator("[aria-live=polite]")).to_have_text("bobby: Can you hear me?")
+    announced = alice.page.locator("[aria-live=polite]")
+    expect(announced).to_have_text("bobby: Can you hear me?")
+    alice.say("x" * 5000)
+    expect(announced).to_have_text("Not sent in lobby: content must be at most 4000 characters")
+
+
+@over_http1
+def test_a_screen_reader_is_not_told_each_second_that_the_server_is_away(restartable, person):
+    alice = person(restartable.url, "alice").start()
+    alice.may_lose_server = True
+    restartable.kill()
+    expect(alice.page.locator("#status")).to_contain_text("Away: ")
+    expect(alice.page.get_by_role("status")).to_have_text("Away")
+    alice.page.get_by_role("button", name="Try now").click()
+    expect(alice.page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+@over_http1
+def test_enter_chooses_a_word_in_an_input_method_and_sends_nothing(served, person):
+    alice = person(served.url, "alice").start()
+    alice.type("ni")
+    press = """(box, [isComposing, keyCode]) => box.dispatchEvent(new KeyboardEvent("keydown",
+        { key: "Enter", isComposing, keyCode, bubbles: true, cancelable: true }))"""
+    message = alice.page.get_by_label("Message", exact=True)
+    assert message.evaluate(press, [True, 229])
+    assert message.evaluate(press, [False, 229])  # as Safari has it
+    expect(message).to_have_value("ni")
+    assert not message.evaluate(press, [False, 13])
+    alice.sees("ni")
 
 
 @over_http1

@@ -204,6 +204,7 @@ def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(ser
     failed = alice.page.locator(".message.failed")
     expect(failed).to_contain_text("Not sent: content must be at most 4000 characters")
     failed.get_by_role("button", name="Try again").click()
+    expect(alice.page.get_by_label("Message", exact=True)).to_be_focused()
     expect(failed).to_contain_text("Not sent")
     expect(alice.page.locator(".message")).to_have_count(1)
     failed.get_by_role("button", name="Discard").click()

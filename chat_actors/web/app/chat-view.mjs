@@ -7,6 +7,9 @@ import { onSubmit } from "./welcome.mjs";
 /** Names that are listed; of more, only how many. */
 const MOST_PEOPLE = 500;
 
+/** The key code of a key that goes to an input method (UI Events, "How to determine keyCode for keydown and keyup events"). */
+const COMPOSING = 229;
+
 const BY_NAME = new Intl.Collator();
 
 /**
@@ -86,8 +89,8 @@ export class ChatView {
       this.#say();
     });
     message.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      // With an input method, Enter chooses a word.
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      // With an input method, Enter chooses a word. Safari ends the composing first, and has the key code of it still.
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== COMPOSING) {
         event.preventDefault();
         this.#say();
       }
@@ -104,7 +107,13 @@ export class ChatView {
       this.#seen();
       message.focus();
     });
-    at("reconnect").addEventListener("click", () => this.#rooms.current?.hurry());
+    at("reconnect").addEventListener("click", () => {
+      this.#rooms.current?.hurry();
+      message.focus();
+    });
+    at("timeline").addEventListener("click", (/** @type {any} */ event) => {
+      if (event.target.closest("button")) message.focus(); // the button goes with the row
+    });
     this.#toggle("show-rooms", "rooms-pane");
     this.#toggle("show-people", "people-pane");
     document.addEventListener("keydown", (event) => this.#key(event));
@@ -226,8 +235,10 @@ export class ChatView {
 
   #drawStatus() {
     const standing = this.#rooms.current?.standing;
-    const [text, isOffline] = described(standing, Date.now());
-    if (at("status").textContent !== text) at("status").textContent = text;
+    const [text, isOffline] = described(standing);
+    if (at("standing").textContent !== text) at("standing").textContent = text;
+    // Apart from the text, since a screen reader would say it each second.
+    at("countdown").textContent = standing?.kind === "waiting" ? countdown(standing.until - Date.now()) : "";
     at("status").classList.toggle("offline", isOffline);
     at("status").classList.toggle("connected", standing?.kind === "inside");
     at("reconnect").hidden = standing?.kind !== "waiting";
@@ -249,10 +260,9 @@ export class ChatView {
 
 /**
  * @param {import("./open-room.mjs").Standing | undefined} standing
- * @param {number} now
  * @returns {[string, boolean]} the text, and whether one is away
  */
-function described(standing, now) {
+function described(standing) {
   switch (standing?.kind) {
     case undefined:
       return ["", false];
@@ -262,9 +272,13 @@ function described(standing, now) {
       return ["Connected", false];
     case "out":
       return ["Not in this room", true];
-    case "waiting": {
-      const seconds = Math.ceil((standing.until - now) / 1000);
-      return [seconds > 0 ? `Away: trying again in ${seconds} s` : "Away: connecting…", true];
-    }
+    case "waiting":
+      return ["Away", true];
   }
+}
+
+/** @param {number} milliseconds */
+function countdown(milliseconds) {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds > 0 ? `: trying again in ${seconds} s` : ": connecting…";
 }

@@ -43,6 +43,7 @@ const rooms = new Rooms(chat, userId, places, {
     if (room === rooms.current) notices.say(`${message.userId}: ${message.content}`);
     if (!view.isRead(room)) notices.notify(room.id, message.userId, message.content, () => rooms.look(room));
   },
+  failed: (room, problem) => notices.say(`Not sent in ${room.id}: ${problem}`),
 });
 /** @type {ChatView} */
 const view = new ChatView(rooms, notices);

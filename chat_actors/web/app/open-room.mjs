@@ -17,6 +17,7 @@ const PAGE = 100;
  * @typedef {object} Watcher
  * @property {(room: OpenRoom) => void} changed something about it is other than it was
  * @property {(room: OpenRoom, message: {userId: string, content: string}) => void} heard somebody else has spoken
+ * @property {(room: OpenRoom, problem: string) => void} failed what one said has not been taken
  * @property {(room: OpenRoom) => boolean} isRead whether what comes now is seen by somebody
  */
 
@@ -100,7 +101,9 @@ export class OpenRoom {
       this.timeline.accepted(row, seq, timestamp);
       if (this.#watcher.isRead(this)) this.readUpTo = Math.max(this.readUpTo ?? 0, seq);
     } catch (error) {
-      this.timeline.failed(row, error instanceof NotSent ? error.text : error instanceof Error ? error.message : "");
+      const problem = error instanceof NotSent ? error.text : error instanceof Error ? error.message : String(error);
+      this.timeline.failed(row, problem);
+      this.#watcher.failed(this, problem);
     }
   }
 
