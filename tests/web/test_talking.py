@@ -198,7 +198,7 @@ def test_over_a_slow_line_a_message_is_seen_to_be_on_its_way_and_stands_there_on
 
 
 @over_http1
-def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(served, person):
+def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_edited_or_discarded(served, person):
     alice = person(served.url, "alice").start()
     alice.say("x" * 5000)
     failed = alice.page.locator(".message.failed")
@@ -207,6 +207,10 @@ def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_discarded(ser
     expect(alice.page.get_by_label("Message", exact=True)).to_be_focused()
     expect(failed).to_contain_text("Not sent")
     expect(alice.page.locator(".message")).to_have_count(1)
+    failed.get_by_role("button", name="Edit").click()
+    expect(alice.page.locator(".message")).to_have_count(0)
+    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("x" * 5000)
+    alice.say("y" * 5000)
     failed.get_by_role("button", name="Discard").click()
     expect(alice.page.locator(".message")).to_have_count(0)
 

@@ -42,7 +42,7 @@ export class ChatView {
   constructor(rooms, notices) {
     this.#rooms = rooms;
     this.#notices = notices;
-    this.#timeline = new TimelineView(at("timeline"), () => this.#seen());
+    this.#timeline = new TimelineView(at("timeline"), () => this.#seen(), (text) => this.#type(text));
     this.#listen();
   }
 
@@ -128,6 +128,13 @@ export class ChatView {
     this.#fit();
     this.#timeline.isAtBottom = true;
     void room.say(text);
+  }
+
+  /** Add it to what is typed. @param {string} text */
+  #type(text) {
+    const message = at("message");
+    message.value = message.value === "" ? text : `${message.value}\n${text}`;
+    this.#fit();
   }
 
   /** As many lines as were typed, in a browser where the style alone does not do it. */

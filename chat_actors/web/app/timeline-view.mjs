@@ -28,6 +28,7 @@ export class TimelineView {
   isAtBottom = true;
   #box;
   #onScrolled;
+  #onEdit;
   /** @type {OpenRoom | null} */
   #room = null;
   /** The key of the first row in the window, or null while it follows the end. @type {Row | null} */
@@ -41,10 +42,12 @@ export class TimelineView {
   /**
    * @param {HTMLElement} box
    * @param {() => void} onScrolled
+   * @param {(text: string) => void} onEdit what was not sent is to be said in other words
    */
-  constructor(box, onScrolled) {
+  constructor(box, onScrolled, onEdit) {
     this.#box = box;
     this.#onScrolled = onScrolled;
+    this.#onEdit = onEdit;
     box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.isAtBottom && this.#toBottom()).observe(box);
   }
@@ -189,9 +192,14 @@ export class TimelineView {
   #failure(row) {
     const again = element("button", "", "Try again");
     again.addEventListener("click", () => void this.#room?.sayAgain(row));
+    const edit = element("button", "", "Edit");
+    edit.addEventListener("click", () => {
+      this.#room?.timeline.discard(row);
+      this.#onEdit(row.content);
+    });
     const discard = element("button", "", "Discard");
     discard.addEventListener("click", () => this.#room?.timeline.discard(row));
-    return element("div", "fate", element("span", "", `Not sent: ${row.problem}`), again, discard);
+    return element("div", "fate", element("span", "", `Not sent: ${row.problem}`), again, edit, discard);
   }
 }
 
