@@ -105,7 +105,7 @@ class TypedLines:
         if self._unsent:
             more = f" and {len(self._unsent) - 1} more" if len(self._unsent) > 1 else ""
             what = f"{_beginning(self._unsent[0])}{more}"
-            click.echo(f"! not sent: {what}: you left before the server had it", err=True)
+            click.echo(f"! not sent: {what}: the chat ended before the server had confirmed it", err=True)
         return bool(self._unsent) or self._has_refused
 
 

@@ -66,7 +66,10 @@ async def test_of_lines_that_are_left_before_they_are_stored_one_is_told(typed, 
     sending.cancel()
     assert lines.tell_unsent()
     assert room.stored == ["first"]
-    assert capsys.readouterr().err == "! not sent: 'second?' and 2 more: you left before the server had it\n"
+    assert (
+        capsys.readouterr().err
+        == "! not sent: 'second?' and 2 more: the chat ended before the server had confirmed it\n"
+    )
 
 
 async def test_a_line_that_was_refused_is_told_at_once_and_the_next_is_sent(typed, capsys):
