@@ -32,7 +32,7 @@ PageSize: TypeAlias = Annotated[
     Meta(
         ge=0,
         le=2**53 - 1,
-        description="How many: 50 without it, or with 0; whatever it says, 200 and about 64 KiB are the most that come.",
+        description="How many: 50 without it, or with 0; never more come than 200 and about 64 KiB.",
         examples=[100],
     ),
 ]
