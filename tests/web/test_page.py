@@ -293,6 +293,32 @@ def test_a_browser_that_keeps_nothing_is_told_that_the_key_would_be_lost(served,
 
 
 @over_http1
+def test_who_is_forgotten_leaves_nothing_behind_for_whoever_comes_next(served, person):
+    alice = person(served.url, "alice").start()
+    alice.open("garden")
+    alice.page.get_by_role("button", name="Settings").click()
+    alice.page.on("dialog", lambda dialog: dialog.accept())
+    alice.page.get_by_role("button", name="Remove my key").click()
+    expect(alice.page.get_by_label("Your name")).to_be_visible()
+    alice.name = "alice2"
+    alice.start()
+    expect(alice.page.locator("#own-name")).to_have_text("alice2")
+    expect(alice.page.locator("#rooms .open")).to_have_text(["lobby"])
+
+
+@over_http1
+def test_a_second_tab_does_not_overwrite_the_key_that_the_first_has_made(served, person):
+    alice = person(served.url, "alice")
+    second = alice.context.new_page()
+    second.goto(served.url)
+    alice.start()
+    second.get_by_role("button", name="Start talking").click()
+    expect(second.get_by_role("alert").first).to_contain_text("In another tab you have become alice.")
+    second.reload()
+    expect(second.locator("#own-name")).to_have_text("alice")
+
+
+@over_http1
 def test_a_key_moves_to_another_browser_in_a_file_that_openssl_and_python_read(served, person, tmp_path):
     alice = person(served.url, "alice", makes_key=True).start()
     stored = """() => new Promise(done => { const open = indexedDB.open("chat_actors");

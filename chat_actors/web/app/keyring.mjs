@@ -60,10 +60,9 @@ export async function keepIdentity(identity, keyFile) {
   await navigator.storage?.persist?.(); // so that the browser does not clear the key away when the disk is full
 }
 
-/** Forget the key, and where one was. */
+/** Forget the key. */
 export async function forgetIdentity() {
   await withStore("readwrite", (store) => store.delete(ONLY));
-  localStorage.removeItem(PLACES);
 }
 
 /**
@@ -92,6 +91,11 @@ export function loadPlaces() {
     current: isText(places?.current) ? places.current : null,
     read: Object.fromEntries(/** @type {[string, number][]} */ (read)),
   };
+}
+
+/** Forget where one was. */
+export function forgetPlaces() {
+  localStorage.removeItem(PLACES);
 }
 
 /** @param {Places} places */

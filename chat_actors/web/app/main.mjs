@@ -2,7 +2,7 @@
 
 import { connect } from "../client/chat-client.mjs";
 import { ChatView } from "./chat-view.mjs";
-import { loadIdentity, loadPlaces } from "./keyring.mjs";
+import { forgetPlaces, loadIdentity, loadPlaces } from "./keyring.mjs";
 import { Notices } from "./notices.mjs";
 import { isRoomName, MOST_ROOMS, Rooms } from "./rooms.mjs";
 import { settingsView } from "./settings-view.mjs";
@@ -26,7 +26,9 @@ async function arrive() {
   } catch {
     return welcome("This browser keeps nothing for this page: your key would be lost. Let it store data, and try again.");
   }
-  return known === null ? welcome() : { ...known, key: null };
+  if (known !== null) return { ...known, key: null };
+  forgetPlaces(); // those of somebody who was forgotten here: each page that they had open kept them as it was closed
+  return welcome();
 }
 
 const arrived = await arrive();
@@ -41,7 +43,7 @@ const rooms = new Rooms(chat, userId, places, {
   isRead: (room) => view.isRead(room),
   heard: (room, message) => {
     if (room === rooms.current) notices.say(`${message.userId}: ${message.content}`);
-    if (!view.isRead(room)) notices.notify(room.id, message.userId, message.content, () => rooms.look(room));
+    if (!view.isRead(room)) notices.notify(room.id, message.userId, message.content, () => view.follow(room.id));
   },
   failed: (room, problem) => notices.say(`Not sent in ${room.id}: ${problem}`),
 });

@@ -1,7 +1,7 @@
 /** The way in: a name and one click, or a key file from another device. */
 
 import { connect, exportKey, Identity, Refused } from "../client/chat-client.mjs";
-import { keepIdentity } from "./keyring.mjs";
+import { keepIdentity, loadIdentity } from "./keyring.mjs";
 
 /** Where one begins who comes without the name of a room. */
 export const FIRST_ROOM = "lobby";
@@ -50,6 +50,7 @@ export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
   return new Promise((resolve) => {
     onSubmit(at("start"), at("start-problem"), async () => {
       checkName(name.value);
+      await checkNobody();
       const { identity, key } = await Identity.createWithKey(name.value);
       resolve(await arrive({ identity, key, keyFile: null }));
     });
@@ -57,6 +58,7 @@ export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
       const keyFile = await at("key-file").files[0].text();
       const userId = /^The chat key of ([A-Za-z0-9_-]{3,32})$/m.exec(keyFile)?.[1] ?? name.value;
       checkName(userId);
+      await checkNobody();
       const identity = await Identity.import(userId, keyFile, at("import-passphrase").value);
       resolve(await arrive({ identity, key: null, keyFile }));
     });
@@ -100,6 +102,13 @@ function explained({ code, text }, userId) {
 /** @param {string} name */
 function checkName(name) {
   if (!NAME.test(name)) throw new Error("A name has 3 to 32 letters, digits, _ or -.");
+}
+
+/** Another tab may have been faster: its key would be overwritten, and lost. */
+async function checkNobody() {
+  const known = await loadIdentity();
+  if (known === null) return;
+  throw new Error(`In another tab you have become ${known.identity.userId}. Reload this page to be that here as well.`);
 }
 
 /** A name for who can not think of one. */
