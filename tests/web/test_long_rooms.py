@@ -15,6 +15,8 @@ WATCH = """() => { window.long = [];
     new PerformanceObserver(list => window.long.push(...list.getEntries().map(one => one.duration)))
         .observe({ type: "longtask" }); }"""
 
+DRAWN = "new Promise(requestAnimationFrame)"
+
 # As fast as the browser draws.
 SCROLL_TO_TOP = """async text => {
     const timeline = document.querySelector("#timeline");
@@ -78,4 +80,16 @@ def test_who_scrolls_up_sees_every_message_in_its_order_and_loses_their_place_ne
         assert shown == list(range(shown[0], shown[-1] + 1))
         assert shown[-1] >= seen - 1, "some have been jumped over"
         seen = min(seen, shown[0])
-        box.evaluate("box => { box.scrollBy(0, -600); return new Promise(requestAnimationFrame); }")
+        box.evaluate(f"box => {{ box.scrollBy(0, -600); return {DRAWN}; }}")
+
+
+def test_nothing_is_seen_any_more_of_a_long_room_that_was_left(full_room, person):
+    alice = person(full_room.url, "alice").start()
+    expect(alice.messages.last).to_have_text(f"message {MANY}")
+    assert alice.page.evaluate(SCROLL_TO_TOP, f"message {MANY - 999}")
+    alice.page.get_by_role("button", name="Newest messages").click()
+    expect(alice.messages.last).to_have_text(f"message {MANY}")
+    alice.page.get_by_role("button", name="Leave lobby").click()
+    alice.sees_notice("No room is open.")
+    alice.page.evaluate(DRAWN)
+    expect(alice.page.locator(".message")).to_have_count(0)

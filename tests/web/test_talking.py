@@ -89,6 +89,7 @@ def test_whoever_has_left_all_rooms_sees_nothing_of_the_last_and_can_open_anothe
     alice.say("to nobody")
     expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to nobody")
     alice.open("garden")
+    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to nobody")
     alice.say("to somebody")
     alice.sees("to somebody")
 
@@ -143,6 +144,30 @@ def test_after_a_server_that_has_forgotten_everything_what_is_said_is_seen(resta
     bob.say("five")
     alice.sees("one", "two", "three", "four", "five")
     bob.sees("one", "two", "three", "four", "five")
+
+
+@over_http1
+def test_where_a_server_has_forgotten_everything_what_is_new_is_marked_as_such(restartable, person):
+    alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
+    alice.may_lose_server = bob.may_lose_server = True
+    for text in ("one", "two", "three"):
+        bob.say(text)
+    alice.sees("one", "two", "three")
+    alice.open("garden")
+    alice.page.goto(f"{restartable.url}/web/icon.svg")
+    restartable.kill()
+    restartable.forget_everything()
+    restartable.start()
+    bob.is_inside()
+    bob.say("four")
+    bob.sees("one", "two", "three", "four")
+    alice.page.goto(restartable.url)
+    alice.is_inside()
+    bob.say("five")
+    expect(alice.page).to_have_title("(1) garden · chat_actors")
+    alice.look("lobby")
+    alice.sees("four", "five")
+    expect(alice.page.locator(".unread-line + *")).to_contain_text("five")
 
 
 @over_http1
@@ -236,6 +261,19 @@ def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
     expect(alice.page.locator(".unread-line")).to_have_count(1)
     alice.page.get_by_role("button", name="Leave garden").click()
     expect(alice.page.locator("#rooms .open")).to_have_text(["lobby"])
+
+
+@over_http1
+def test_a_room_is_chosen_though_a_message_comes_while_the_button_is_pressed(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    alice.open("garden")
+    alice.page.locator("#rooms .open", has_text="lobby").hover()
+    alice.page.mouse.down()
+    bob.say("in between")
+    expect(alice.page).to_have_title("(1) garden · chat_actors")
+    alice.page.evaluate("new Promise(requestAnimationFrame)")
+    alice.page.mouse.up()
+    expect(alice.page.locator("#room-title")).to_have_text("lobby")
 
 
 @over_http1

@@ -1,5 +1,6 @@
 /** The chat on the screen: rooms, people, the state of the connection, and what one types. */
 
+import { RoomList } from "./room-list.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
 import { onSubmit } from "./welcome.mjs";
@@ -25,6 +26,8 @@ export class ChatView {
   #notices;
   /** @type {Rooms} */
   #rooms;
+  /** @type {RoomList} */
+  #list;
   /** @type {TimelineView} */
   #timeline;
   /** @type {OpenRoom | null} */
@@ -42,6 +45,7 @@ export class ChatView {
   constructor(rooms, notices) {
     this.#rooms = rooms;
     this.#notices = notices;
+    this.#list = new RoomList(at("rooms"), rooms, () => this.#toMessage(), () => at("join-room").focus());
     this.#timeline = new TimelineView(at("timeline"), () => this.#seen(), (text) => this.#type(text));
     this.#listen();
   }
@@ -99,8 +103,7 @@ export class ChatView {
     onSubmit(at("join"), at("join-problem"), async () => {
       this.#rooms.open(at("join-room").value.trim());
       at("join-room").value = "";
-      this.#closePanes();
-      message.focus();
+      this.#toMessage();
     });
     at("newest").addEventListener("click", () => {
       this.#timeline.toNewest();
@@ -148,9 +151,14 @@ export class ChatView {
       event.preventDefault();
       this.#rooms.lookBeyond(event.key === "ArrowUp" ? -1 : 1);
     } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-      this.#closePanes();
-      at("message").focus();
+      this.#toMessage();
     }
+  }
+
+  /** Back to what one types, with nothing in front of the conversation. */
+  #toMessage() {
+    this.#closePanes();
+    at("message").focus();
   }
 
   /** A pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
@@ -185,7 +193,7 @@ export class ChatView {
     this.#drawRooms();
     this.#drawStatus();
     if (room === null) {
-      at("timeline").replaceChildren(element("p", "notice", "No room is open. Open one to talk."));
+      this.#timeline.hide(element("p", "notice", "No room is open. Open one to talk."));
       at("room-title").textContent = "No room";
       at("people-count").textContent = "";
       at("people").replaceChildren();
@@ -196,9 +204,11 @@ export class ChatView {
     if (room === this.#shown) {
       this.#timeline.draw();
     } else {
-      if (this.#shown !== null) this.#drafts.set(this.#shown, at("message").value);
+      const typed = at("message").value;
+      if (this.#shown !== null) this.#drafts.set(this.#shown, typed);
+      at("message").value = this.#drafts.get(room) ?? (this.#shown === null ? typed : "");
+      this.#fit();
       this.#shown = room;
-      at("message").value = this.#drafts.get(room) ?? "";
       at("room-title").replaceChildren(bdi(room.id));
       this.#timeline.show(room);
     }
@@ -207,37 +217,10 @@ export class ChatView {
   }
 
   #drawRooms() {
-    const list = at("rooms");
-    const focused = document.activeElement?.closest?.("#rooms li");
-    const focusedAt = focused ? [...list.children].indexOf(focused) : -1;
-    const isOnClose = document.activeElement?.classList.contains("close");
-    list.replaceChildren(...this.#rooms.all.map((room) => this.#roomEntry(room)));
-    if (focusedAt >= 0) list.children[focusedAt]?.querySelector(isOnClose ? ".close" : ".open")?.focus();
+    this.#list.draw();
     const badge = at("show-rooms").querySelector(".badge");
     badge.textContent = String(this.#rooms.unread);
     badge.hidden = this.#rooms.unread === 0;
-  }
-
-  /** @param {OpenRoom} room */
-  #roomEntry(room) {
-    const isCurrent = room === this.#rooms.current;
-    const open = element("button", "open", bdi(room.id));
-    if (isCurrent) open.setAttribute("aria-current", "true");
-    if (room.unread > 0) {
-      open.append(element("span", "badge", String(room.unread)), element("span", "unseen", " unread"));
-    }
-    open.addEventListener("click", () => {
-      this.#rooms.look(room);
-      this.#closePanes();
-      at("message").focus();
-    });
-    const close = element("button", "close", element("span", "", "×"));
-    close.setAttribute("aria-label", `Leave ${room.id}`);
-    close.addEventListener("click", () => {
-      const loss = `What you said last in ${room.id} has not been sent yet. Leave it all the same?`;
-      if (room.unsent === 0 || confirm(loss)) this.#rooms.close(room);
-    });
-    return element("li", `${isCurrent ? "current" : ""}${room.unread > 0 ? " unread" : ""}`, open, close);
   }
 
   #drawStatus() {

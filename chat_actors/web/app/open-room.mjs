@@ -180,9 +180,10 @@ export class OpenRoom {
   async #enter(seq) {
     this.standing = { kind: "inside" };
     this.#lastHeard = Math.max(this.#lastHeard, seq);
+    const read = Math.min(this.readUpTo ?? seq, seq); // a server that lost its data counts anew
+    this.readUpTo = read;
     void this.#readPeople();
     await this.readOlder();
-    const read = this.readUpTo ?? seq;
     this.unread = this.timeline.rows.filter(
       (row) => row.kind === "message" && row.seq !== null && row.seq > read && row.userId !== this.#userId,
     ).length;

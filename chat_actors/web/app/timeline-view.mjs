@@ -62,6 +62,13 @@ export class TimelineView {
     this.draw();
   }
 
+  /** Show no room. @param {HTMLElement} instead */
+  hide(instead) {
+    this.#room = null;
+    this.#drawn.clear();
+    this.#box.replaceChildren(instead);
+  }
+
   /** Go to the newest message. */
   toNewest() {
     this.#top = null;

@@ -1,0 +1,84 @@
+/** The list of the rooms that are open, with what is unread in each. */
+
+import { bdi, element } from "./text.mjs";
+
+/**
+ * @typedef {import("./open-room.mjs").OpenRoom} OpenRoom
+ * @typedef {import("./rooms.mjs").Rooms} Rooms
+ */
+
+export class RoomList {
+  #list;
+  #rooms;
+  #onChosen;
+  #onEmpty;
+  /** @type {WeakMap<OpenRoom, HTMLElement>} */
+  #entries = new WeakMap();
+
+  /**
+   * @param {HTMLElement} list
+   * @param {Rooms} rooms
+   * @param {() => void} onChosen a room was chosen to be looked at
+   * @param {() => void} onEmpty the last room was left, by its button
+   */
+  constructor(list, rooms, onChosen, onEmpty) {
+    this.#list = list;
+    this.#rooms = rooms;
+    this.#onChosen = onChosen;
+    this.#onEmpty = onEmpty;
+  }
+
+  draw() {
+    const entries = this.#rooms.all.map((room) => this.#entry(room));
+    for (const old of [...this.#list.children]) if (!entries.includes(/** @type {HTMLElement} */ (old))) this.#remove(old);
+    this.#list.append(...entries.slice(this.#list.children.length)); // a new room is the last
+    for (const room of this.#rooms.all) this.#drawEntry(room);
+  }
+
+  /** @param {Element} entry */
+  #remove(entry) {
+    const next = entry.nextElementSibling ?? entry.previousElementSibling;
+    const hadFocus = entry.contains(document.activeElement);
+    entry.remove();
+    if (!hadFocus) return;
+    if (next === null) this.#onEmpty();
+    else /** @type {HTMLElement} */ (next.querySelector(".close")).focus();
+  }
+
+  /** @param {OpenRoom} room */
+  #drawEntry(room) {
+    const entry = this.#entry(room);
+    const isCurrent = room === this.#rooms.current;
+    entry.classList.toggle("current", isCurrent);
+    entry.classList.toggle("unread", room.unread > 0);
+    part(entry, ".open").ariaCurrent = isCurrent ? "true" : null;
+    part(entry, ".badge").hidden = room.unread === 0;
+    part(entry, ".badge").textContent = room.unread > 0 ? String(room.unread) : "";
+    part(entry, ".unseen").textContent = room.unread > 0 ? " unread" : "";
+  }
+
+  /** Its entry, always the same one: a button that is replaced while it is pressed is never clicked. @param {OpenRoom} room */
+  #entry(room) {
+    const known = this.#entries.get(room);
+    if (known !== undefined) return known;
+    const open = element("button", "open", bdi(room.id), element("span", "badge"), element("span", "unseen"));
+    open.addEventListener("click", () => {
+      this.#rooms.look(room);
+      this.#onChosen();
+    });
+    const close = element("button", "close", element("span", "", "×"));
+    close.setAttribute("aria-label", `Leave ${room.id}`);
+    close.addEventListener("click", () => {
+      const loss = `What you said last in ${room.id} has not been sent yet. Leave it all the same?`;
+      if (room.unsent === 0 || confirm(loss)) this.#rooms.close(room);
+    });
+    const entry = element("li", "", open, close);
+    this.#entries.set(room, entry);
+    return entry;
+  }
+}
+
+/** @param {HTMLElement} entry @param {string} name */
+function part(entry, name) {
+  return /** @type {HTMLElement} */ (entry.querySelector(name));
+}
