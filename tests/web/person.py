@@ -71,6 +71,13 @@ class Person:
     def look(self, room):
         self.page.locator("#rooms .open", has_text=room).click()
 
+    def shows(self, is_shown):
+        """Whether the page is in front, or behind another tab."""
+        state = "visible" if is_shown else "hidden"
+        self.page.evaluate(f"""() => {{
+            Object.defineProperty(document, "visibilityState", {{ value: "{state}", configurable: true }});
+            document.dispatchEvent(new Event("visibilitychange")); }}""")
+
     @property
     def messages(self):
         return self.page.locator(".message .content")

@@ -264,6 +264,41 @@ def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
 
 
 @over_http1
+def test_what_came_while_one_looked_elsewhere_is_marked_as_new(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    bob.say("first")
+    alice.sees("first")
+    alice.shows(False)
+    bob.say("second")
+    expect(alice.page).to_have_title("(1) lobby · chat_actors")
+    alice.shows(True)
+    expect(alice.page).to_have_title("lobby · chat_actors")
+    expect(alice.page.locator(".unread-line + *")).to_contain_text("second")
+    bob.say("third")
+    alice.sees("first", "second", "third")
+    expect(alice.page.locator(".unread-line")).to_have_count(1)
+
+
+@over_http1
+def test_what_came_to_a_room_that_was_never_looked_at_is_unread_whatever_its_name(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    bob.open("constructor")
+    alice.may_lose_server = True
+    places = """{"rooms": ["lobby", "constructor"], "current": "lobby"}"""
+    alice.page.goto(f"{served.url}/web/icon.svg")
+    alice.page.evaluate("places => localStorage.setItem('chat_actors.places', places)", places)
+    for text in ("one", "two"):
+        alice.page.goto(served.url)
+        alice.is_inside()
+        expect(bob.page.locator("#people li")).to_have_text(["alice", "bobby"])
+        alice.page.goto(f"{served.url}/web/icon.svg")
+        bob.say(text)
+        bob.sees(text)
+    alice.page.goto(served.url)
+    expect(alice.page).to_have_title("(2) lobby · chat_actors")
+
+
+@over_http1
 def test_a_room_is_chosen_though_a_message_comes_while_the_button_is_pressed(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.open("garden")

@@ -120,7 +120,7 @@ export class ChatView {
     this.#toggle("show-rooms", "rooms-pane");
     this.#toggle("show-people", "people-pane");
     document.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("visibilitychange", () => this.#seen());
+    document.addEventListener("visibilitychange", () => this.#returned());
   }
 
   #say() {
@@ -175,6 +175,12 @@ export class ChatView {
       at(pane).classList.remove("shown");
       at(button).setAttribute("aria-expanded", "false");
     }
+  }
+
+  /** One looks at the page again: what came meanwhile is marked as new. */
+  #returned() {
+    if (document.visibilityState === "visible") this.#shown?.look();
+    this.#seen();
   }
 
   #seen() {

@@ -68,7 +68,7 @@ export async function forgetIdentity() {
 /**
  * Which rooms are open, in their order; which is looked at; and up to which number each has been read.
  *
- * @typedef {{rooms: string[], current: string | null, read: Record<string, number>}} Places
+ * @typedef {{rooms: string[], current: string | null, read: Map<string, number>}} Places
  */
 
 /** @param {unknown} value */
@@ -85,11 +85,13 @@ export function loadPlaces() {
   }
   // Who has the page can write there what they like, and another version of it may have written something else.
   const rooms = Array.isArray(places?.rooms) ? places.rooms.filter(isText) : [];
-  const read = Object.entries(places?.read ?? {}).filter(([_, seq]) => Number.isSafeInteger(seq));
+  const read = /** @type {[string, number][]} */ (
+    Object.entries(places?.read ?? {}).filter(([_, seq]) => Number.isSafeInteger(seq))
+  );
   return {
     rooms,
     current: isText(places?.current) ? places.current : null,
-    read: Object.fromEntries(/** @type {[string, number][]} */ (read)),
+    read: new Map(read), // a room may be called "constructor", which every object has
   };
 }
 
@@ -100,5 +102,5 @@ export function forgetPlaces() {
 
 /** @param {Places} places */
 export function keepPlaces(places) {
-  localStorage.setItem(PLACES, JSON.stringify(places));
+  localStorage.setItem(PLACES, JSON.stringify({ ...places, read: Object.fromEntries(places.read) }));
 }

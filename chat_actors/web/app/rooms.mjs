@@ -65,7 +65,7 @@ export class Rooms {
     if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
     if (this.all.length >= MOST_ROOMS) throw new Error(`${MOST_ROOMS} rooms are open; close one first.`);
     const line = this.#chat.room(id);
-    const room = new OpenRoom(line, this.#userId, this.#read[id], this.#watcher, Date.now);
+    const room = new OpenRoom(line, this.#userId, this.#read.get(id), this.#watcher, Date.now);
     this.#lines.set(room, line);
     this.all.push(room);
     void room.listen();
@@ -102,8 +102,9 @@ export class Rooms {
 
   /** Remember where one is, for the next time. */
   keep() {
-    const read = this.all.flatMap(({ id, readUpTo }) => (readUpTo === undefined ? [] : [[id, readUpTo]]));
-    const rooms = this.all.map(({ id }) => id);
-    keepPlaces({ rooms, current: this.current?.id ?? null, read: Object.fromEntries(read) });
+    /** @type {Map<string, number>} */
+    const read = new Map();
+    for (const { id, readUpTo } of this.all) if (readUpTo !== undefined) read.set(id, readUpTo);
+    keepPlaces({ rooms: this.all.map(({ id }) => id), current: this.current?.id ?? null, read });
   }
 }
