@@ -131,9 +131,9 @@ class QuietHandler(SimpleHTTPRequestHandler):
 class SlowLine:
     """A TCP proxy that holds back what it carries by `delay` seconds each way, and can be cut."""
 
-    def __init__(self, port, delay):
+    def __init__(self, port):
+        self.delay = 0
         self._target = port
-        self._delay = delay
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = self._server.getsockname()[1]
         self._sockets = []
@@ -191,7 +191,7 @@ class SlowLine:
                         data = key.fileobj.recv(65536)
                         if not data:
                             return
-                        held.append((time.monotonic() + self._delay, key.data, data))
+                        held.append((time.monotonic() + self.delay, key.data, data))
                     while held and held[0][0] <= time.monotonic():
                         _, target, data = held.pop(0)
                         target.sendall(data)

@@ -9,7 +9,7 @@ from tests.web.served import ServedChat
 
 MANY = 10_000
 TASK_WITHIN = 50  # milliseconds, from where a browser calls a task long
-ROUNDS = 3
+MOST_ROUNDS = 3
 
 WATCH = """() => { window.long = [];
     new PerformanceObserver(list => window.long.push(...list.getEntries().map(one => one.duration)))
@@ -60,14 +60,16 @@ def test_typing_and_scrolling_stay_smooth_among_many_messages(full_room, person)
     alice.sees("a new one")
 
     worst = []
-    for _ in range(ROUNDS):  # what else the machine does may hold up one of them, and not what the page does
+    for _ in range(MOST_ROUNDS):  # what else the machine does may hold up one of them, and not what the page does
         alice.page.evaluate("window.long = []")
         for number in range(10):
             alice.page.keyboard.type("typing along ")
             bob.say(f"while she types {number}")
         worst.append(max(alice.page.evaluate("window.long"), default=0))
+        if worst[-1] < TASK_WITHIN:
+            break
     print(f"long tasks: while scrolling {scrolling}, at most while typing {worst}")
-    assert min(worst) < TASK_WITHIN, worst
+    assert worst[-1] < TASK_WITHIN, worst
 
 
 def test_who_scrolls_up_sees_every_message_in_its_order_and_loses_their_place_never(full_room, person):

@@ -55,8 +55,10 @@ def test_the_first_paint_is_quick_and_the_page_is_small(served, person):
         paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
         paints.append(somebody.page.wait_for_function(paint).json_value())
         assert 20_000 < sum(received) < MOST_BYTES
+        if paints[-1] < FIRST_PAINT_WITHIN:
+            break
     print(f"first paints {paints} ms, {sum(received)} bytes")
-    assert min(paints) < FIRST_PAINT_WITHIN, paints
+    assert paints[-1] < FIRST_PAINT_WITHIN, paints
 
 
 @over_http1
