@@ -8,10 +8,12 @@ import os
 import sys
 import threading
 from collections import deque
+from datetime import tzinfo
 
 import click
 
 from chat_actors.cli.harmless import harmless
+from chat_actors.cli.local_time import clock
 from chat_actors.client import Chat, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, Room
 from chat_actors.protocol import messages
 
@@ -131,11 +133,11 @@ async def _read_stdin() -> bytes:
     return await asyncio.wrap_future(answer)
 
 
-def render(event: ClientEvent) -> str | None:
+def render(event: ClientEvent, zone: tzinfo | None = None) -> str | None:
     """One line for what has happened, or None if there is nothing to show. Nothing in it can act on the terminal."""
     match event:
         case messages.ChatMessage():
-            line = f"[{event.timestamp[11:16]}] {event.user_id}: {event.content}"
+            line = f"[{clock(event.timestamp, zone)}] {event.user_id}: {event.content}"
         case messages.Joined():
             line = f"* you are in {event.room_id}; type and press Enter, Ctrl+D leaves"
         case messages.UserJoined() | messages.UserLeft():

@@ -1,5 +1,7 @@
 """The decisions of the terminal chat, without a terminal: what is typed, what a room shows, what is unread."""
 
+from datetime import UTC
+
 import pytest
 
 from chat_actors.cli.terminal import typed
@@ -171,7 +173,7 @@ def test_nothing_that_others_wrote_can_act_and_markup_stays_what_it_is():
 
 
 def test_a_line_break_in_a_message_makes_no_message_of_its_own():
-    drawn = draw(Said(1, message(1, "hi\r\n12:34 alice hello\n\nbye")), "alice").plain
+    drawn = draw(Said(1, message(1, "hi\r\n12:34 alice hello\n\nbye")), "alice", UTC).plain
     assert drawn.split("\n") == ["12:34 bobby hi", "        12:34 alice hello", "        ", "        bye"]
 
 

@@ -14,7 +14,7 @@ from textual.events import Paste
 from textual.widgets import Input, OptionList, Static
 
 from chat_actors.cli.terminal import typed
-from chat_actors.cli.terminal.drawing import draw, draw_members, draw_room, draw_status
+from chat_actors.cli.terminal.drawing import draw_members, draw_room, draw_status
 from chat_actors.cli.terminal.rooms import Ended, OpenRoom, Rooms
 from chat_actors.cli.terminal.tab import Tab
 from chat_actors.cli.terminal.timeline_view import TimelineView
@@ -73,7 +73,7 @@ class ChatApp(App[None]):
         with Horizontal():
             yield OptionList(id="rooms", markup=False)
             with Vertical():
-                yield TimelineView(lambda line: draw(line, self._chat.user_id))
+                yield TimelineView(self._chat.user_id)
                 yield TypingLine(id="typing", placeholder="Say something, or /help")
             yield Static(id="members", markup=False)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from datetime import date, tzinfo
 from typing import assert_never
 
 from rich.text import Text
 
 from chat_actors.cli.harmless import harmless
+from chat_actors.cli.local_time import clock, local_time
 from chat_actors.cli.terminal.rooms import Away, Connected, Ended, OpenRoom
 from chat_actors.cli.terminal.timeline import Line, Missing, Note, NotSaid, Outgoing, Said
 
@@ -18,12 +20,12 @@ _NEXT_LINE = "\n        "
 """So far in that what follows a line break in a message cannot look like a message of its own."""
 
 
-def draw(line: Line, own_id: str) -> Text:
-    """One line of a room, which may be several on the screen."""
+def draw(line: Line, own_id: str, zone: tzinfo | None = None) -> Text:
+    """One line of a room, which may be several on the screen, with times in that zone or the machine's."""
     match line:
         case Said(message=message):
             parts = [
-                (f"{harmless(message.timestamp[11:16])} ", "dim"),
+                (f"{clock(message.timestamp, zone)} ", "dim"),
                 (f"{harmless(message.user_id)} ", _style_of(message.user_id, own_id)),
                 (_shown(message.content), ""),
             ]
@@ -42,6 +44,19 @@ def draw(line: Line, own_id: str) -> Text:
             return Text(_shown(text), "red" if is_problem else "dim")
         case _:
             assert_never(line)
+
+
+def day_of(line: Line, zone: tzinfo | None = None) -> date | None:
+    """The day on which it was said; None if it is no message."""
+    if not isinstance(line, Said):
+        return None
+    time = local_time(line.message.timestamp, zone)
+    return None if time is None else time.date()
+
+
+def draw_day(day: date) -> Text:
+    """What stands above the first message of a day."""
+    return Text(f"──── {day:%A}, {day.day} {day:%B %Y} ────", "dim")
 
 
 def draw_status(room: OpenRoom, user_id: str, unread_elsewhere: int) -> Text:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import date, tzinfo
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -13,11 +15,23 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from chat_actors.cli.terminal.drawing import day_of, draw, draw_day
 from chat_actors.cli.terminal.timeline import Line
 
 
+class Drawn(NamedTuple):
+    """A line as it is on the screen."""
+
+    line: Line
+    after: date | None
+    """The day of the last message above it."""
+    day: date | None
+    """The day of the last message up to here."""
+    strips: list[Strip]
+
+
 class TimelineView(ScrollView, can_focus=False):
-    """Draws only what is on the screen; each line is wrapped once for each width."""
+    """Draws only what is on the screen; each line is wrapped once for each width. Each day has its name above it."""
 
     class AtTop(Message):
         """The reader has come to the first line."""
@@ -25,12 +39,13 @@ class TimelineView(ScrollView, can_focus=False):
     class AtEnd(Message):
         """The reader has come to the last line."""
 
-    def __init__(self, draw: Callable[[Line], Text]) -> None:
+    def __init__(self, own_id: str, zone: tzinfo | None = None) -> None:
         super().__init__(id="timeline")
-        self._draw = draw
+        self._own_id = own_id
+        self._zone = zone
         self._plain = Console(width=200, color_system="truecolor", force_terminal=True)
         self._lines: Sequence[Line] = ()
-        self._wrapped: dict[int, tuple[Line, list[Strip]]] = {}
+        self._drawn: dict[int, Drawn] = {}
         self._strips: list[Strip] = []
         self._starts: list[int] = []  # where on the canvas each line begins
         self._follows = True
@@ -78,19 +93,28 @@ class TimelineView(ScrollView, can_focus=False):
 
     def _lay_out(self) -> None:
         width = max(10, self.scrollable_content_region.width)
-        kept, self._wrapped = self._wrapped, {}
+        kept, self._drawn = self._drawn, {}
         self._strips, self._starts = [], []
+        day: date | None = None
         for line in self._lines:
-            drawn, strips = kept.get(line.n, (None, []))
-            if drawn != line:
-                strips = self._wrap(line, width)
-            self._wrapped[line.n] = line, strips
+            drawn = kept.get(line.n)
+            if drawn is None or drawn.line != line or drawn.after != day:
+                drawn = self._draw(line, day, width)
+            day = drawn.day
+            self._drawn[line.n] = drawn
             self._starts.append(len(self._strips))
-            self._strips += strips
+            self._strips += drawn.strips
         self.virtual_size = Size(width, len(self._strips))
 
-    def _wrap(self, line: Line, width: int) -> list[Strip]:
-        wrapped = self._draw(line).wrap(self._plain, width, overflow="fold")
+    def _draw(self, line: Line, after: date | None, width: int) -> Drawn:
+        day = day_of(line, self._zone) or after
+        strips = self._wrap(draw(line, self._own_id, self._zone), width)
+        if day is not None and day != after:
+            strips = self._wrap(draw_day(day), width) + strips
+        return Drawn(line, after, day, strips)
+
+    def _wrap(self, text: Text, width: int) -> list[Strip]:
+        wrapped = text.wrap(self._plain, width, overflow="fold")
         return [Strip(part.render(self._plain)) for part in wrapped]
 
     def render_line(self, y: int) -> Strip:
@@ -99,7 +123,7 @@ class TimelineView(ScrollView, can_focus=False):
         return strip.adjust_cell_length(self.size.width).apply_style(self.rich_style)
 
     def on_resize(self, event: Resize) -> None:
-        self._wrapped.clear()
+        self._drawn.clear()
         self.show(self._lines)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
