@@ -117,6 +117,19 @@ async def test_rooms_are_joined_switched_and_left_and_what_is_unread_is_counted(
         await screen.shows("you are not in attic; /join attic goes there")
 
 
+async def test_what_one_says_oneself_on_another_device_is_not_unread(server):
+    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+        await screen.type("/join attic")
+        await screen.shows("attic as alice")
+        async with alice.room("lobby", listen=False) as elsewhere:
+            await elsewhere.say("from my phone")
+            await screen.until(
+                lambda: any("from my phone" in str(line) for line in screen.app.rooms.all[0].timeline.lines)
+            )
+        assert "unread" not in screen.text
+        assert screen.app.rooms.unread_elsewhere == 0
+
+
 async def test_a_click_on_a_room_looks_at_it(server):
     async with at(server.port, "alice") as alice, screen_of(alice) as screen:
         await screen.type("/join attic")

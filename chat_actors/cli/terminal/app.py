@@ -18,7 +18,7 @@ from chat_actors.cli.terminal.drawing import draw_members, draw_room, draw_statu
 from chat_actors.cli.terminal.rooms import Ended, OpenRoom, Rooms
 from chat_actors.cli.terminal.tab import Tab
 from chat_actors.cli.terminal.timeline_view import TimelineView
-from chat_actors.client import Chat, ClientError, Room
+from chat_actors.client import Chat, ChatMessage, ClientError, Room
 
 REDRAW_AFTER = 0.03
 """Seconds: however much is said, it is drawn so often at most."""
@@ -132,8 +132,9 @@ class ChatApp(App[None]):
     def _make_tab(self, room: Room) -> Tab:
         return Tab(room, self._draw_soon, self._heard)
 
-    def _heard(self, room: OpenRoom) -> None:
-        self._rooms.heard(room, is_seen=self._timeline_view.is_at_end)
+    def _heard(self, room: OpenRoom, message: ChatMessage) -> None:
+        if message.user_id != self._chat.user_id:
+            self._rooms.heard(room, is_seen=self._timeline_view.is_at_end)
 
     def _begin(self, tab: Tab) -> None:
         self._draw_all(from_end=True)

@@ -98,6 +98,6 @@ class Rooms:
         self.current.unread = 0
 
     def heard(self, room: OpenRoom, *, is_seen: bool) -> None:
-        """Something was said in a room; `is_seen` if the user looks at the end of the current one."""
+        """Somebody else has said something in a room; `is_seen` if the user looks at the end of the current one."""
         if not (is_seen and room is self.current):
             room.unread += 1

@@ -30,10 +30,12 @@ LOOK_AGAIN_AFTER = 1.0
 class Tab:
     """Carries what happens in a room into its `view`, and what the user does into the room.
 
-    `on_change()` is called when there is something new to draw, `on_message(view)` when somebody has said something.
+    `on_change()` is called when there is something new to draw, `on_message(view, message)` when somebody has spoken.
     """
 
-    def __init__(self, room: Room, on_change: Callable[[], None], on_message: Callable[[OpenRoom], None]) -> None:
+    def __init__(
+        self, room: Room, on_change: Callable[[], None], on_message: Callable[[OpenRoom, ChatMessage], None]
+    ) -> None:
         self.view = OpenRoom(room.room_id)
         self._room = room
         self._on_change = on_change
@@ -60,7 +62,7 @@ class Tab:
         match event:
             case ChatMessage():
                 if timeline.hear(event):
-                    self._on_message(self.view)
+                    self._on_message(self.view, event)
             case Gap():
                 timeline.miss(event)
             case UserJoined(message=text) | UserLeft(message=text):
