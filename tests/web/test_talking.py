@@ -3,6 +3,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from chat_actors.client import Identity, generate_key
+from chat_actors.client.sync import connect
+from chat_actors.extensions.moderation import Kick, Moderation
 from tests.web.conftest import over_http1
 from tests.web.served import HostedChat, SlowLine, website
 
@@ -168,6 +171,37 @@ def test_where_a_server_has_forgotten_everything_what_is_new_is_marked_as_such(r
     alice.look("lobby")
     alice.sees("four", "five")
     expect(alice.page.locator(".unread-line + *")).to_contain_text("five")
+
+
+def test_who_is_put_out_can_come_back_and_loses_nothing_by_it(tmp_path, person):
+    moderator = Identity("moderator", generate_key(2048))
+    with (
+        HostedChat(tmp_path, extensions=("moderation",)) as served,
+        connect(served.url, moderator) as chat,
+        chat.room("lobby") as room,
+    ):
+        alice = person(served.url, "alice").start()
+        alice.say("before")
+        alice.sees("before")
+        room.ask(Kick("alice"), answer=Moderation)
+        alice.sees_notice("You are not in this room")
+        expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
+        expect(alice.page.locator("#people li")).to_have_count(0)
+        room.say("meanwhile")
+        alice.say("let me in")
+        failed = alice.page.locator(".message.failed")
+        expect(failed).to_contain_text("let me in")
+        alice.page.get_by_role("button", name="Try now").click()
+        alice.is_inside()
+        alice.sees_notice("You were away; 1 message came meanwhile.")
+        failed.get_by_role("button", name="Try again").click()
+        alice.sees("before", "meanwhile", "let me in")
+        expect(alice.page.locator("#people li")).to_have_text(["alice", "moderator"])
+
+        room.ask(Kick("alice"), answer=Moderation)
+        expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
+        alice.open("lobby")
+        alice.sees("before", "meanwhile", "let me in")
 
 
 @over_http1

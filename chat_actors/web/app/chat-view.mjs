@@ -111,7 +111,9 @@ export class ChatView {
       message.focus();
     });
     at("reconnect").addEventListener("click", () => {
-      this.#rooms.current?.hurry();
+      const room = this.#rooms.current;
+      if (room?.standing.kind === "out") this.#rooms.open(room.id);
+      else room?.hurry();
       message.focus();
     });
     at("timeline").addEventListener("click", (/** @type {any} */ event) => {
@@ -237,7 +239,7 @@ export class ChatView {
     at("countdown").textContent = standing?.kind === "waiting" ? countdown(standing.until - Date.now()) : "";
     at("status").classList.toggle("offline", isOffline);
     at("status").classList.toggle("connected", standing?.kind === "inside");
-    at("reconnect").hidden = standing?.kind !== "waiting";
+    at("reconnect").hidden = standing?.kind !== "waiting" && standing?.kind !== "out";
   }
 
   /** @param {OpenRoom} room */

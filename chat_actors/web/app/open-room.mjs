@@ -68,9 +68,22 @@ export class OpenRoom {
     } catch (error) {
       const why = error instanceof Refused ? error.text : error instanceof Error ? error.message : String(error);
       this.standing = { kind: "out", why };
+      this.#meetNobody();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
     }
+  }
+
+  /** One is out of it: go in again, over another line. @param {Room} room */
+  comeBack(room) {
+    this.#room = room;
+    this.standing = { kind: "joining" };
+    return this.listen();
+  }
+
+  /** The number of the last message that has come here; undefined before one is inside. */
+  get lastHeard() {
+    return this.hasHistory ? this.#lastHeard : undefined;
   }
 
   /** Try to connect now. */
@@ -152,7 +165,8 @@ export class OpenRoom {
         this.#meet(/** @type {any} */ (event));
         break;
       case "entered":
-        void this.#enter(/** @type {any} */ (event).seq);
+        if (this.hasHistory) this.#return(/** @type {any} */ (event).missed);
+        else void this.#enter(/** @type {any} */ (event).seq);
         break;
       case "reconnecting":
         this.standing = {
@@ -162,9 +176,7 @@ export class OpenRoom {
         };
         break;
       case "reconnected":
-        this.standing = { kind: "inside" };
-        this.#tellMissed(/** @type {any} */ (event).missed);
-        void this.#readPeople();
+        this.#return(/** @type {any} */ (event).missed);
         break;
       case "gap":
         this.#tellGap(/** @type {any} */ (event).lost);
@@ -219,16 +231,23 @@ export class OpenRoom {
       const { members, count } = await this.#room.members();
       this.people = new Set(members);
       this.peopleCount = count;
+      this.peopleVersion += 1;
     } catch {
-      this.people = new Set(); // one is out, or may not know
-      this.peopleCount = 0;
+      this.#meetNobody(); // one is out, or may not know
     }
-    this.peopleVersion += 1;
     this.#changed();
   }
 
+  #meetNobody() {
+    this.people = new Set();
+    this.peopleCount = 0;
+    this.peopleVersion += 1;
+  }
+
   /** @param {number} missed */
-  #tellMissed(missed) {
+  #return(missed) {
+    this.standing = { kind: "inside" };
+    void this.#readPeople();
     if (missed > 0) this.timeline.notice(`You were away; ${messages(missed)} came meanwhile.`);
   }
 

@@ -53,9 +53,15 @@ export class Rooms {
     return this.all.reduce((sum, { unsent }) => sum + unsent, 0);
   }
 
-  /** Open a room, if it is not, and look at it. Throws where one may not. @param {string} id */
+  /**
+   * Open a room, if it is not, and look at it. Whoever has been put out of it goes in again. Throws where one may not.
+   *
+   * @param {string} id
+   */
   open(id) {
-    this.look(this.add(id));
+    const room = this.add(id);
+    if (room.standing.kind === "out") this.#comeBack(room);
+    this.look(room);
   }
 
   /** Open a room without looking at it. Throws where one may not. @param {string} id */
@@ -92,12 +98,26 @@ export class Rooms {
   close(room) {
     const at = this.all.indexOf(room);
     this.all.splice(at, 1);
-    const line = this.#lines.get(room);
-    if (line !== undefined) this.#chat.leave(line);
-    this.#lines.delete(room);
+    this.#leave(room);
+    if (room.readUpTo !== undefined) this.#read.set(room.id, room.readUpTo);
     if (this.current === room) this.current = this.all[Math.max(0, at - 1)] ?? null;
     this.keep();
     this.#watcher.changed(room);
+  }
+
+  /** @param {OpenRoom} room that one is out of */
+  #comeBack(room) {
+    const line = this.#chat.room(room.id, { since: room.lastHeard });
+    this.#leave(room);
+    this.#lines.set(room, line);
+    void room.comeBack(line);
+  }
+
+  /** @param {OpenRoom} room */
+  #leave(room) {
+    const line = this.#lines.get(room);
+    if (line !== undefined) this.#chat.leave(line);
+    this.#lines.delete(room);
   }
 
   /** Remember where one is, for the next time. */
