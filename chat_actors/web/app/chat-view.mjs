@@ -121,6 +121,7 @@ export class ChatView {
     });
     this.#toggle("show-rooms", "rooms-pane");
     this.#toggle("show-people", "people-pane");
+    at("conversation").addEventListener("pointerdown", () => this.#closePanes());
     document.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => this.#returned());
   }
@@ -166,9 +167,12 @@ export class ChatView {
   /** A pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
   #toggle(button, pane) {
     at(button).addEventListener("click", () => {
-      const isShown = at(pane).classList.toggle("shown");
-      at(button).setAttribute("aria-expanded", String(isShown));
-      if (isShown) at(pane).querySelector("button, input")?.focus();
+      const isShown = at(pane).classList.contains("shown");
+      this.#closePanes();
+      if (isShown) return;
+      at(pane).classList.add("shown");
+      at(button).setAttribute("aria-expanded", "true");
+      at(pane).querySelector("button, input")?.focus();
     });
   }
 

@@ -66,7 +66,7 @@ export class OpenRoom {
       for await (const event of this.#room) this.#take(event);
       return null;
     } catch (error) {
-      const why = error instanceof Refused ? error.text : error instanceof Error ? error.message : String(error);
+      const why = problemOf(error);
       this.standing = { kind: "out", why };
       this.#meetNobody();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
@@ -114,7 +114,7 @@ export class OpenRoom {
       this.timeline.accepted(row, seq, timestamp);
       if (this.#watcher.isRead(this)) this.readUpTo = Math.max(this.readUpTo ?? 0, seq);
     } catch (error) {
-      const problem = error instanceof NotSent ? error.text : error instanceof Error ? error.message : String(error);
+      const problem = problemOf(error);
       this.timeline.failed(row, problem);
       this.#watcher.failed(this, problem);
     }
@@ -264,6 +264,12 @@ export class OpenRoom {
       "problem",
     );
   }
+}
+
+/** What the server said, where it said something. @param {unknown} error */
+function problemOf(error) {
+  if (error instanceof Refused || error instanceof NotSent) return error.text;
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** @param {number} count */
