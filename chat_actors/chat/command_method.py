@@ -12,7 +12,7 @@ import msgspec
 
 from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.kernel import AnyRef, BadHandler, Request
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, State, encode, refusals
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, SessionState, encode, refusals
 
 Method = typing.TypeVar("Method", bound=Callable[..., Any])
 
@@ -40,12 +40,12 @@ class Where(Enum):
     IN_ROOM = "in a room"
 
     @property
-    def rules(self) -> Mapping[State, Refusal | None]:
+    def rules(self) -> Mapping[SessionState, Refusal | None]:
         """State → why not, or None: allowed."""
         return {
-            State.CONNECTED: None if self is Where.ANYWHERE else refusals.UNAUTHENTICATED,
-            State.AUTHENTICATED: refusals.NOT_IN_ROOM if self is Where.IN_ROOM else None,
-            State.IN_ROOM: None,
+            SessionState.CONNECTED: None if self is Where.ANYWHERE else refusals.UNAUTHENTICATED,
+            SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM if self is Where.IN_ROOM else None,
+            SessionState.IN_ROOM: None,
         }
 
 

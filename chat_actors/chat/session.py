@@ -50,7 +50,7 @@ from chat_actors.protocol import (
     ReadHistory,
     Refusal,
     Register,
-    State,
+    SessionState,
     SwitchRoom,
     format_timestamp,
     is_room_id,
@@ -106,10 +106,10 @@ class SessionActor(Actor[SessionMessage]):
         self._user_id: str | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         if self._user_id is None:
-            return State.CONNECTED
-        return State.AUTHENTICATED if self._membership.room is None else State.IN_ROOM
+            return SessionState.CONNECTED
+        return SessionState.AUTHENTICATED if self._membership.room is None else SessionState.IN_ROOM
 
     async def on_start(self) -> None:
         self._membership = Membership(self.context, self._outbox, self._limits.backlog_bytes, self._journal)

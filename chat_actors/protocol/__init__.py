@@ -25,7 +25,7 @@ from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
 from chat_actors.protocol.names import bot_id, checked_content, is_bot_id, is_room_id, is_user_id
 from chat_actors.protocol.refusals import ProtocolError, Refusal
-from chat_actors.protocol.states import RULES, State
+from chat_actors.protocol.states import RULES, SessionState
 from chat_actors.protocol.timestamps import format_timestamp
 from chat_actors.protocol.vocabulary import BUILT_IN, Added, NameClaimedTwice, Vocabulary, decode_command
 
@@ -56,7 +56,7 @@ __all__ = [
     "Refusal",
     "Register",
     "ServerMessage",
-    "State",
+    "SessionState",
     "SwitchRoom",
     "UnknownMessage",
     "UserId",

@@ -16,7 +16,7 @@ from chat_actors.protocol.close_codes import CloseCode
 from chat_actors.protocol.commands import BaseCommand, Command, ExtensionCommand
 from chat_actors.protocol.messages import ServerMessage
 from chat_actors.protocol.refusals import Refusal
-from chat_actors.protocol.states import State
+from chat_actors.protocol.states import SessionState
 from chat_actors.protocol.vocabulary import BUILT_IN, Vocabulary
 
 ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
@@ -117,7 +117,7 @@ def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bo
         "channel": {"$ref": _CHAT},
         "summary": _summary(command),
         "messages": [{"$ref": f"{_CHAT}/messages/{name}"}],
-        "x-states": {state.name.lower(): _allowed(vocabulary.refusal(state, command)) for state in State},
+        "x-states": {state.name.lower(): _allowed(vocabulary.refusal(state, command)) for state in SessionState},
     }
     if is_built_in:
         answers: Sequence[type[msgspec.Struct]] = (*ANSWERS[command], messages.Error)

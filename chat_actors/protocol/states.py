@@ -22,7 +22,7 @@ from chat_actors.protocol.commands import (
 from chat_actors.protocol.refusals import Refusal
 
 
-class State(Enum):
+class SessionState(Enum):
     """How far a session has come."""
 
     CONNECTED = auto()
@@ -30,24 +30,40 @@ class State(Enum):
     IN_ROOM = auto()
 
 
-RULES: Mapping[type[BaseCommand], Mapping[State, Refusal | None]] = {
-    GetChallenge: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
-    Register: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
-    Authenticate: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
-    Join: {State.CONNECTED: refusals.JOIN_UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+RULES: Mapping[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
+    GetChallenge: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
+    Register: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
+    Authenticate: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
+    Join: {
+        SessionState.CONNECTED: refusals.JOIN_UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: None,
+        SessionState.IN_ROOM: None,
+    },
     Post: {
-        State.CONNECTED: refusals.UNAUTHENTICATED,
-        State.AUTHENTICATED: refusals.NOT_IN_ROOM,
-        State.IN_ROOM: None,
+        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM,
+        SessionState.IN_ROOM: None,
     },
-    SwitchRoom: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    SwitchRoom: {
+        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: None,
+        SessionState.IN_ROOM: None,
+    },
     Leave: {
-        State.CONNECTED: refusals.UNAUTHENTICATED,
-        State.AUTHENTICATED: refusals.NOT_IN_ROOM,
-        State.IN_ROOM: None,
+        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM,
+        SessionState.IN_ROOM: None,
     },
-    ListMembers: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
-    ReadHistory: {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: None, State.IN_ROOM: None},
-    Ping: {State.CONNECTED: None, State.AUTHENTICATED: None, State.IN_ROOM: None},
+    ListMembers: {
+        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: None,
+        SessionState.IN_ROOM: None,
+    },
+    ReadHistory: {
+        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+        SessionState.AUTHENTICATED: None,
+        SessionState.IN_ROOM: None,
+    },
+    Ping: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
 }
 """Command × state → why not, or None: allowed. Total over both."""

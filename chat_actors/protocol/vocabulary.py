@@ -22,7 +22,7 @@ from chat_actors.protocol.commands import (
     SwitchRoom,
 )
 from chat_actors.protocol.refusals import ProtocolError, Refusal
-from chat_actors.protocol.states import RULES, State
+from chat_actors.protocol.states import RULES, SessionState
 
 BUILT_IN = "the server"
 
@@ -43,7 +43,7 @@ class Added(msgspec.Struct, frozen=True):
 
     owner: str
     command: type[ExtensionCommand]
-    rules: Mapping[State, Refusal | None]
+    rules: Mapping[SessionState, Refusal | None]
 
 
 class NameClaimedTwice(Exception):
@@ -71,7 +71,9 @@ class Vocabulary:
             if name in self.owners:
                 raise NameClaimedTwice(name, self.owners[name], owner)
             self.owners[name], self._by_name[name] = owner, command
-        rules: dict[type[BaseCommand], Mapping[State, Refusal | None]] = {one.command: one.rules for one in added}
+        rules: dict[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
+            one.command: one.rules for one in added
+        }
         self._rules = {**RULES, **rules}
         everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values, not written down
         self._decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(everything)
@@ -86,7 +88,7 @@ class Vocabulary:
         """What clients may say."""
         return list(self._by_name.values())
 
-    def refusal(self, state: State, command: type[BaseCommand]) -> Refusal | None:
+    def refusal(self, state: SessionState, command: type[BaseCommand]) -> Refusal | None:
         """Why this command is not allowed in this state, or None."""
         return self._rules[command][state]
 

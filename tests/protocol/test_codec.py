@@ -19,7 +19,7 @@ from chat_actors.protocol import (
     ProtocolError,
     ReadHistory,
     Register,
-    State,
+    SessionState,
     SwitchRoom,
     UnknownMessage,
     decode_command,
@@ -132,7 +132,7 @@ def test_what_the_server_sends_is_one_line_of_json(content):
 
 def test_the_rules_say_something_about_every_command_in_every_state():
     assert set(RULES) == set(Command.__args__)
-    assert all(set(rules) == set(State) for rules in RULES.values())
+    assert all(set(rules) == set(SessionState) for rules in RULES.values())
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,17 @@ from chat_actors.protocol import (
     Ping,
     ProtocolError,
     Refusal,
-    State,
+    SessionState,
     Vocabulary,
     refusals,
 )
 
 NO = Refusal("not_now", "Not now.")
-RULES_OF_ROLL = {State.CONNECTED: refusals.UNAUTHENTICATED, State.AUTHENTICATED: NO, State.IN_ROOM: None}
+RULES_OF_ROLL = {
+    SessionState.CONNECTED: refusals.UNAUTHENTICATED,
+    SessionState.AUTHENTICATED: NO,
+    SessionState.IN_ROOM: None,
+}
 
 
 class Roll(ExtensionCommand, tag="roll"):
@@ -65,7 +69,7 @@ def test_an_id_that_is_too_long_is_refused():
 def test_the_built_in_commands_are_as_ever():
     assert decode(type="ping") == Ping()
     assert error(type="rol")[0] == "Unknown message type: rol"
-    for state in State:
+    for state in SessionState:
         assert VOCABULARY.refusal(state, Ping) is RULES[Ping][state]
 
 
@@ -74,7 +78,7 @@ def test_without_the_extension_its_command_is_unknown():
         Vocabulary().decode('{"type": "roll", "dice": "d6"}')
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", SessionState)
 def test_the_state_decides_who_may_send_it(state):
     assert VOCABULARY.refusal(state, Roll) is RULES_OF_ROLL[state]
 
