@@ -1,4 +1,4 @@
-"""The documentation says what the code does."""
+"""The documentation agrees with the code."""
 
 import re
 import shlex
@@ -26,23 +26,23 @@ DOCS = Path(__file__).parents[1] / "docs"
         for name, default in zip(struct.__struct_fields__, struct.__struct_defaults__, strict=True)
     ],
 )
-def test_every_setting_stands_in_the_reference_with_its_default(key, default):
+def test_setting_is_documented_with_its_default(key, default):
     row = re.search(rf"^\| `{key}` \| `(.*?)` \|", (DOCS / "reference/settings.md").read_text(), re.MULTILINE)
     written = tomllib.loads(f"value = {row[1]}")["value"]
     assert (tuple(written) if isinstance(written, list) else written) == default
 
 
 @pytest.mark.parametrize("refusal", [value for value in vars(refusals).values() if isinstance(value, Refusal)])
-def test_every_error_stands_in_the_reference(refusal):
+def test_error_is_documented(refusal):
     assert f"| `{refusal.code}` | `{refusal.text}` |" in (DOCS / "reference/protocol.md").read_text()
 
 
 @pytest.mark.parametrize("name", client.__all__)
-def test_every_name_of_the_client_stands_in_its_reference(name):
+def test_client_name_is_documented(name):
     assert re.search(rf"\b{name}\b", (DOCS / "reference/client.md").read_text())
 
 
-def test_the_python_in_the_documentation_compiles():
+def test_python_in_the_documentation_compiles():
     blocks = [
         block
         for page in DOCS.rglob("*.md")
@@ -63,7 +63,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_every_command_line_of_the_documentation_is_one(line):
+def test_command_line_in_the_documentation_is_valid(line):
     words = shlex.split(line, comments=True)
     name, *arguments = words[[word.rpartition("/")[2] for word in words].index("chat-actors") + 1 :]
     command = main.commands[name]
@@ -74,18 +74,18 @@ def test_every_command_line_of_the_documentation_is_one(line):
 
 
 @on_virtual_time
-async def test_the_drawn_tree_is_that_of_a_server():
+async def test_documented_actor_tree_is_real():
     class Greeter(Bot):
         name = "greeter"
         rooms = ("lobby",)
 
     page = (DOCS / "explanation/supervision.md").read_text()
-    drawn = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1]
+    documented = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1]
     async with MemoryServer(Extension(name="greeter", services=[Greeter]), private_rooms) as server:
         alice = await server.connect("alice", room="general")
         await server.connect("bob", room="private-den")
         await alice.send("invitations")
-        assert "".join(draw(server.system.tree())) == drawn
+        assert "".join(draw(server.system.tree())) == documented
 
 
 def draw(nodes):

@@ -1,4 +1,4 @@
-"""Extensions as whoever runs a server has them: the documented one, written, switched on, used over a socket."""
+"""The documented extension, enabled on a server and used over a real socket."""
 
 import json
 import re
@@ -17,15 +17,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "extensions.md"
 
 @pytest.fixture
 def package(tmp_path):
-    """The documented module, outside of the source tree."""
+    """The environment in which the documented module can be imported; it is outside of the source tree."""
     source = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
     (tmp_path / "my_package.py").write_text(source)
     return {"PYTHONPATH": str(tmp_path)}
 
 
-async def test_the_documented_extension_works_over_a_real_socket(tmp_path, package):
-    words = ("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "my_package:extension")
-    async with await Process.start(*words, env=package) as server:
+async def test_documented_extension_works(tmp_path, package):
+    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "my_package:extension")
+    async with await Process.start(*arguments, env=package) as server:
         port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
         peer = await open_http1(port)
         await log_in(peer, "alice", generate_key(2048), "shouting-room")
@@ -37,7 +37,7 @@ async def test_the_documented_extension_works_over_a_real_socket(tmp_path, packa
         await peer.aclose()
 
 
-async def test_what_is_switched_on_is_listed(package):
+async def test_enabled_extension_is_listed(package):
     code, output = await (
         await Process.start("extensions", "--extension", "my_package:extension", env=package)
     ).finish()
@@ -47,15 +47,15 @@ async def test_what_is_switched_on_is_listed(package):
     assert "  rooms shouting-*: Shouting" in output
 
 
-async def test_bots_endpoints_and_kinds_to_be_chosen_are_listed_too(tmp_path):
+async def test_list_has_bots_endpoints_and_room_kinds(tmp_path):
     (tmp_path / "party.py").write_text(
         "from chat_actors import Bot, Extension\n"
         "class Dice(Bot):\n    name = 'dice'\n"
         "extension = Extension(name='party', services=[Dice])\n"
     )
     shipped = [word for name in ("webhooks", "private_rooms") for word in ("--extension", name)]
-    words = ("extensions", "--extension", "party:extension", *shipped)
-    code, output = await (await Process.start(*words, env={"PYTHONPATH": str(tmp_path)})).finish()
+    arguments = ("extensions", "--extension", "party:extension", *shipped)
+    code, output = await (await Process.start(*arguments, env={"PYTHONPATH": str(tmp_path)})).finish()
     assert code == 0
     assert "  bot dice Dice, one for the server: no commands" in output
     assert "  endpoint POST /extensions/webhooks/say" in output
@@ -64,16 +64,16 @@ async def test_bots_endpoints_and_kinds_to_be_chosen_are_listed_too(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["serve", "extensions"])
-async def test_an_extension_that_cannot_be_imported_stops_the_start(tmp_path, package, command):
+async def test_broken_extension_stops_the_start(tmp_path, package, command):
     (tmp_path / "broken.py").write_text("import no_such_thing\n")
-    words = (command, "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "broken:extension")
-    code, output = await (await Process.start(*words, env=package)).finish()
+    arguments = (command, "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "broken:extension")
+    code, output = await (await Process.start(*arguments, env=package)).finish()
     assert code == 1
     assert "the extension 'broken:extension' cannot be imported" in output
     assert "No module named 'no_such_thing'" in output
     assert "Traceback" not in output
 
 
-def test_the_example_of_the_wire_is_json():
+def test_documented_wire_examples_are_json():
     for example in re.findall(r"`(\{\"type\".*?\})`", PAGE.read_text().replace("\n", " ")):
         json.loads(example)

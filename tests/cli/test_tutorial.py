@@ -1,4 +1,4 @@
-"""The tutorial on extensions, done as it is written: its files, its test, its package in a fresh environment."""
+"""The tutorial on extensions, executed as written: its files, its test, its package in a fresh environment."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ FILES = re.findall(r"```\w+\n# (\S+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 @pytest.fixture
 def folder(tmp_path):
-    """All files of the tutorial as they are at its end."""
+    """The folder with all files of the tutorial in their final version."""
     for name, text in FILES:
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -33,10 +33,10 @@ def folder(tmp_path):
 
 @pytest.fixture
 def run(folder):
-    def run(*words):
+    def run(*arguments):
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         done = subprocess.run(
-            [*map(str, words)], cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
+            [*map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -45,12 +45,12 @@ def run(folder):
 
 
 @pytest.mark.parametrize("name", ["party.py", "chat.toml", "test_party.py", "pyproject.toml"])
-def test_the_tutorial_has_every_file(name):
+def test_tutorial_has_every_file(name):
     assert name in dict(FILES)
 
 
 @pytest.mark.parametrize("step", [text for name, text in FILES if name == "party.py"], ids=["bot", "command", "room"])
-def test_every_step_is_an_extension(step, tmp_path):
+def test_step_is_an_extension(step, tmp_path):
     (tmp_path / "step.py").write_text(step)
     specification = importlib.util.spec_from_file_location("step", tmp_path / "step.py")
     module = importlib.util.module_from_spec(specification)
@@ -58,11 +58,11 @@ def test_every_step_is_an_extension(step, tmp_path):
     assert module.extension.name == "party"
 
 
-def test_the_finished_extension_is_under_sixty_lines():
+def test_extension_is_under_sixty_lines():
     assert dict(FILES)["party.py"].strip().count("\n") < 60
 
 
-def test_its_test_passes(run):
+def test_tutorials_test_passes(run):
     assert "1 passed" in run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_party.py")
 
 
@@ -76,46 +76,46 @@ async def play(server):
     assert 1 <= rolled["result"] <= 20
     assert (await ask(peer, type="roll", sides=1))["code"] == "too_few_sides"
     await peer.send_text(json.dumps({"type": "chat_message", "content": "!roll"}))
-    assert (await hear(peer))["content"] == "!roll"
-    answer = await hear(peer)
+    assert (await receive(peer))["content"] == "!roll"
+    answer = await receive(peer)
     assert answer["userId"] == "bot:dice"
     assert re.fullmatch("alice rolled a [1-6]", answer["content"])
     await peer.send_text(json.dumps({"type": "switch_room", "roomId": "quiz-night"}))
-    assert (await hear(peer))["state"] == {"party": {}}
-    assert (await hear(peer))["content"] == "How many bits has a byte?"
+    assert (await receive(peer))["state"] == {"party": {}}
+    assert (await receive(peer))["content"] == "How many bits has a byte?"
     await peer.send_text(json.dumps({"type": "chat_message", "content": "8"}))
-    assert [(await hear(peer))["content"] for _ in range(2)] == ["8", "alice has 1 points"]
+    assert [(await receive(peer))["content"] for _ in range(2)] == ["8", "alice has 1 points"]
     await peer.aclose()
 
 
-async def test_what_was_won_is_there_after_a_kill(folder):
-    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
-    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+async def test_score_survives_kill_of_the_server(folder):
+    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
+    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
         await play(server)
         server.process.kill()
         await server.process.wait()
-    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
         port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
         peer = await open_http1(port)
         await log_in(peer, "benny", generate_key(2048), "casino")
         await peer.send_text(json.dumps({"type": "switch_room", "roomId": "quiz-night"}))
-        assert (await hear(peer))["state"] == {"party": {"alice": 1}}
+        assert (await receive(peer))["state"] == {"party": {"alice": 1}}
         await peer.aclose()
 
 
-async def hear(peer):
+async def receive(peer):
     return json.loads(await peer.receive_text())
 
 
-async def test_it_works_on_a_real_server(folder):
-    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
-    async with await Process.start(*words, env={"PYTHONPATH": str(folder)}) as server:
+async def test_extension_works_on_a_real_server(folder):
+    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
+    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
         await play(server)
 
 
 @pytest.mark.timeout(180)
-async def test_its_package_works_in_a_fresh_environment_beside_the_server(folder, run):
-    """A wheel of the server and one of the extension, and nothing of the source tree of either."""
+async def test_package_works_in_a_fresh_environment(folder, run):
+    """Installs a wheel of the server and one of the extension; neither source tree is importable."""
     build = (
         sys.executable,
         "-m",
@@ -133,12 +133,12 @@ async def test_its_package_works_in_a_fresh_environment_beside_the_server(folder
     wheels = list((folder / "wheels").glob("*.whl"))
     assert len(wheels) == 2
     run(python, "-m", "pip", "install", "--no-index", "--no-deps", *wheels)
-    # What both need from elsewhere is not installed once more, but taken from where these tests run.
+    # The dependencies of both come from the environment of these tests, which saves installing them again.
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     (Path(site) / "requirements.pth").write_text(sysconfig.get_path("purelib"))
-    where = run(python, "-I", "-c", "import chat_actors, party; print(chat_actors.__file__, party.__file__)")
-    assert where.split() == [f"{site}/chat_actors/__init__.py", f"{site}/party.py"]
+    origins = run(python, "-I", "-c", "import chat_actors, party; print(chat_actors.__file__, party.__file__)")
+    assert origins.split() == [f"{site}/chat_actors/__init__.py", f"{site}/party.py"]
     program = folder / "fresh" / "bin" / "chat-actors"
-    words = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party")
-    async with await Process.start(*words, program=(program,)) as server:
+    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party")
+    async with await Process.start(*arguments, program=(program,)) as server:
         await play(server)

@@ -18,12 +18,12 @@ OPENERS = {"http1": open_http1, "http2": open_http2}
 
 @pytest.fixture(scope="session")
 def keys():
-    """Two RSA keys; making one takes a while."""
+    """Two RSA keys, generated once because each takes about 50 ms."""
     return [generate_private_key(65537, 2048) for _ in range(2)]
 
 
 class Client:
-    """A client of the seed protocol: JSON in and out, nothing else."""
+    """A client of part 1 of the protocol: JSON frames, nothing else."""
 
     def __init__(self, peer):
         self.peer = peer
@@ -54,20 +54,20 @@ class Client:
         return await self.ask(type="authenticate", userId=user_id, signature=signature)
 
     async def log_in(self, user_id, key, room=None):
-        """Register if need be, authenticate, and enter the room if one is named."""
+        """Register unless the user exists, authenticate, and join the room if there is one."""
         await self.register(user_id, key)
         assert (await self.authenticate(user_id, key))["type"] == "authenticated"
         if room is not None:
             assert (await self.ask(type="join", userId=user_id, roomId=room))["type"] == "joined"
         return self
 
-    async def hears_nothing(self):
-        """Nothing has been sent to this client: the answer to what it asks now is the next thing that comes."""
+    async def receives_nothing(self):
+        """Check that no message waits: the next one is the answer to the request sent here."""
         assert (await self.ask(type="get_challenge"))["type"] == "challenge"
 
 
 class Chat:
-    """A served chat and its clients, over one of the two protocols."""
+    """A running server and its clients, over one of the two HTTP versions."""
 
     def __init__(self, protocol, server):
         self.protocol = protocol

@@ -1,4 +1,4 @@
-"""A room with members who take compressed messages, and members who do not."""
+"""A room with members that negotiate compression and members that do not."""
 
 import pytest
 
@@ -14,19 +14,19 @@ pytestmark = pytest.mark.anyio
 OFFER = [("sec-websocket-extensions", "permessage-deflate; client_max_window_bits")]
 
 
-@pytest.mark.parametrize("is_allowed", [False, True])
-async def test_everybody_hears_the_same_whether_compressed_or_not(protocol, limits, keys, is_allowed):
-    settings = Settings(server=ServerSettings(compression=is_allowed), limits=limits)
+@pytest.mark.parametrize("is_enabled", [False, True])
+async def test_compression_does_not_change_messages(protocol, limits, keys, is_enabled):
+    settings = Settings(server=ServerSettings(compression=is_enabled), limits=limits)
     app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with LiveServer(app) as server:
         chat = Chat(protocol, server)
         alice = await (await chat.client(headers=OFFER)).log_in("alice", keys[0], "general")
-        assert ("sec-websocket-extensions" in alice.peer.headers) is is_allowed
+        assert ("sec-websocket-extensions" in alice.peer.headers) is is_enabled
         bob = await (await chat.client()).log_in("bob", keys[1], "general")
         await alice.receive()
         for content in ("short", "long " * 500):
             await bob.send(type="chat_message", content=content)
-            heard = [await client.receive() for client in (alice, bob)]
-            assert heard[0] == heard[1]
-            assert heard[0]["content"] == content
+            received = [await client.receive() for client in (alice, bob)]
+            assert received[0] == received[1]
+            assert received[0]["content"] == content
         await chat.aclose()

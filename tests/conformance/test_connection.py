@@ -1,4 +1,4 @@
-"""What cannot be answered is closed with the right code; the server goes on."""
+"""Connections that the server closes: the close codes, and no effect on other connections."""
 
 import json
 import logging
@@ -21,25 +21,25 @@ def limits():
 
 
 @pytest.mark.parametrize("payload", [b"", b'{"type": "get_challenge"}'])
-async def test_a_binary_frame_is_closed_with_1003(chat, payload):
+async def test_binary_frame_is_closed_with_1003(chat, payload):
     client = await chat.client()
     await client.peer.send_frame(BINARY, payload)
     assert (await client.peer.receive_close())[0] == 1003
 
 
-async def test_an_over_long_message_is_closed_with_1009(chat):
+async def test_oversized_message_is_closed_with_1009(chat):
     client = await chat.client()
     await client.peer.send_text("x" * 20_001)
     assert (await client.peer.receive_close())[0] == 1009
 
 
-async def test_broken_utf8_is_closed_with_1007(chat):
+async def test_invalid_utf8_is_closed_with_1007(chat):
     client = await chat.client()
     await client.peer.send_frame(TEXT, b"\xff")
     assert (await client.peer.receive_close())[0] == 1007
 
 
-async def test_others_do_not_notice_when_a_client_is_closed_for_what_it_sent(chat, keys):
+async def test_protocol_violation_does_not_affect_others(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     await alice.receive()
@@ -48,13 +48,13 @@ async def test_others_do_not_notice_when_a_client_is_closed_for_what_it_sent(cha
     assert (await alice.ask(type="chat_message", content="still here"))["content"] == "still here"
 
 
-async def test_too_many_connections_from_one_address_are_closed_with_1008(chat):
+async def test_connection_over_the_cap_is_closed_with_1008(chat):
     for _ in range(3):
-        await (await chat.client()).hears_nothing()
+        await (await chat.client()).receives_nothing()
     assert (await (await chat.client()).peer.receive_close())[0] == 1008
 
 
-async def test_the_status_counts_clients_and_rooms(chat, keys, protocol):
+async def test_status_counts_clients_and_rooms(chat, keys, protocol):
     await (await chat.client()).log_in("alice", keys[0], "general")
     get = get_http1 if protocol == "http1" else get_http2
     status, headers, body = await get(chat.server.port)
@@ -62,7 +62,7 @@ async def test_the_status_counts_clients_and_rooms(chat, keys, protocol):
     assert json.loads(body) == {"status": "ok", "clients": 1, "rooms": 1}
 
 
-async def test_a_browser_gets_a_page(chat, protocol):
+async def test_browser_receives_the_page(chat, protocol):
     get = get_http1 if protocol == "http1" else get_http2
     status, headers, body = await get(chat.server.port, headers=[("Accept", "text/html,*/*;q=0.8")])
     assert status == 200
@@ -70,7 +70,7 @@ async def test_a_browser_gets_a_page(chat, protocol):
     assert b"<!doctype html>" in body
 
 
-async def test_health_is_ok_while_the_actors_run(chat, protocol):
+async def test_health_is_ok_while_actors_run(chat, protocol):
     get = get_http1 if protocol == "http1" else get_http2
     status, _, body = await get(chat.server.port, "/healthz")
     assert (status, json.loads(body)) == (200, {"status": "ok"})
@@ -79,29 +79,29 @@ async def test_health_is_ok_while_the_actors_run(chat, protocol):
 @pytest.mark.parametrize(
     ("opcode", "payload", "code"), [(BINARY, b"x", 1003), (TEXT, b"\xff", 1007), (TEXT, b"x" * 20_001, 1009)]
 )
-async def test_a_client_that_is_closed_leaves_one_line_in_the_log(chat, caplog, opcode, payload, code):
+async def test_closed_client_leaves_one_log_line(chat, caplog, opcode, payload, code):
     caplog.set_level(logging.INFO)
     client = await chat.client()
-    await client.hears_nothing()
+    await client.receives_nothing()
     await client.peer.send_frame(opcode, payload)
     await client.peer.receive_close()
     await client.peer.half_close()
     await client.peer.wait_ended()
-    await (await chat.client()).hears_nothing()
+    await (await chat.client()).receives_nothing()
     (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("chat_actors")]
     assert f"({code}" in line
     assert "127.0.0.1" in line
 
 
-async def test_a_client_that_never_reads_is_evicted_and_the_others_miss_nothing(chat, keys, protocol):
+async def test_eviction_loses_no_message_of_others(chat, keys, protocol):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     slow = await (await chat.client()).log_in("slow", keys[1], "general")
     assert (await alice.receive())["type"] == "user_joined"
     slow.peer.stop_reading()
     for n in range(5000):
-        said = await alice.ask(type="chat_message", content=f"{n:>4000}")
-        if said["type"] == "user_left":
+        answer = await alice.ask(type="chat_message", content=f"{n:>4000}")
+        if answer["type"] == "user_left":
             break
-        assert int(said["content"]) == n
-    assert said["userId"] == "slow"
+        assert int(answer["content"]) == n
+    assert answer["userId"] == "slow"
     assert int((await alice.receive())["content"]) == n

@@ -1,4 +1,4 @@
-"""Crashes injected into actors, as clients see them over real sockets."""
+"""Crashes injected into actors, observed by clients over real sockets."""
 
 import logging
 
@@ -45,7 +45,7 @@ async def chat(protocol, caplog):
             await chat.aclose()
 
 
-async def test_a_room_that_crashes_comes_back_and_its_members_still_chat(chat, keys):
+async def test_crashed_room_restarts_with_its_members(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     await alice.receive()
@@ -56,7 +56,7 @@ async def test_a_room_that_crashes_comes_back_and_its_members_still_chat(chat, k
     assert (await alice.receive())["content"] == "after"
 
 
-async def test_a_session_that_crashes_is_closed_with_1011_and_the_others_go_on(chat, keys):
+async def test_crashed_session_is_closed_with_1011(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     await alice.receive()

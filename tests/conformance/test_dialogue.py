@@ -1,4 +1,4 @@
-"""The seed's whole dialogue, message for message, over a real Hypercorn on HTTP/1.1 and HTTP/2."""
+"""Part 1 of the protocol, message by message, over a real Hypercorn on HTTP/1.1 and HTTP/2."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from chat_actors.client import public_pem
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_whole_diagram_of_the_protocol(chat, keys):
+async def test_dialogue_of_part_one(chat, keys):
     alice, bob = await chat.client("/"), await chat.client("/ws")
 
     assert await alice.register("alice", keys[0]) == {
@@ -48,12 +48,12 @@ async def test_the_whole_diagram_of_the_protocol(chat, keys):
         "message": "bob joined the room",
     }
 
-    said = await bob.ask(type="chat_message", content="hello, Ünïcode 👋")
-    assert said == await alice.receive()
-    assert list(said) == ["type", "userId", "roomId", "content", "timestamp", "seq"]
-    assert (said["type"], said["userId"], said["roomId"]) == ("chat_message", "bob", "general")
-    assert said["content"] == "hello, Ünïcode 👋"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", said["timestamp"])
+    message = await bob.ask(type="chat_message", content="hello, Ünïcode 👋")
+    assert message == await alice.receive()
+    assert list(message) == ["type", "userId", "roomId", "content", "timestamp", "seq"]
+    assert (message["type"], message["userId"], message["roomId"]) == ("chat_message", "bob", "general")
+    assert message["content"] == "hello, Ünïcode 👋"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message["timestamp"])
 
     assert await bob.ask(type="switch_room", roomId="private") == {
         "type": "joined",
@@ -77,15 +77,16 @@ async def test_the_whole_diagram_of_the_protocol(chat, keys):
         "roomId": "private",
         "message": "alice left the room",
     }
-    await bob.hears_nothing()
+    await bob.receives_nothing()
 
 
-async def test_join_without_a_room_enters_the_room_of_ones_own_name(chat, keys):
+async def test_join_without_room_id_uses_the_user_id(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0])
     assert (await alice.ask(type="join", userId="alice"))["roomId"] == "alice"
 
 
-async def test_seq_is_strictly_increasing_within_a_room_even_after_it_has_gone_and_come_back(chat, keys):
+async def test_seq_increases_across_closing_of_the_room(chat, keys):
+    """Numbers continue after the room actor has stopped and started again."""
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     seen = [(await alice.ask(type="chat_message", content=str(n)))["seq"] for n in range(3)]
     await alice.ask(type="switch_room", roomId="elsewhere")
@@ -94,36 +95,36 @@ async def test_seq_is_strictly_increasing_within_a_room_even_after_it_has_gone_a
     assert seen == sorted(set(seen))
 
 
-async def test_two_connections_of_one_user_are_one_member(chat, keys):
+async def test_two_connections_of_a_user_are_one_member(chat, keys):
     first = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     assert (await first.receive())["type"] == "user_joined"
     second = await chat.client()
     await second.authenticate("alice", keys[0])
     assert (await second.ask(type="join", userId="alice", roomId="general"))["type"] == "joined"
-    await bob.hears_nothing()
+    await bob.receives_nothing()
 
     await bob.send(type="chat_message", content="to both")
     for client in (first, second, bob):
         assert (await client.receive())["content"] == "to both"
 
     await second.peer.close()
-    await bob.hears_nothing()
+    await bob.receives_nothing()
     await first.peer.close()
     assert (await bob.receive())["type"] == "user_left"
 
 
-@pytest.mark.parametrize("rude", ["abort", "half_close"])
-async def test_a_rude_disconnect_leads_to_exactly_one_user_left(chat, keys, rude):
+@pytest.mark.parametrize("ending", ["abort", "half_close"])
+async def test_disconnect_without_close_sends_one_user_left(chat, keys, ending):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     await alice.receive()
-    await getattr(alice.peer, rude)()
+    await getattr(alice.peer, ending)()
     assert (await bob.receive())["type"] == "user_left"
-    await bob.hears_nothing()
+    await bob.receives_nothing()
 
 
-async def test_what_was_sent_just_before_a_close_is_still_handled(chat, keys):
+async def test_frames_before_a_close_are_handled(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
     bob = await (await chat.client()).log_in("bob", keys[1], "general")
     await alice.receive()
@@ -143,7 +144,7 @@ def _signatures(key, challenge):
 
 
 @pytest.mark.parametrize("form", range(6))
-async def test_every_accepted_form_of_signature_authenticates(chat, keys, form):
+async def test_each_signature_form_authenticates(chat, keys, form):
     alice = await chat.client()
     await alice.register("alice", keys[0])
     signature = list(_signatures(keys[0], await alice.challenge()))[form]
@@ -151,7 +152,7 @@ async def test_every_accepted_form_of_signature_authenticates(chat, keys, form):
     assert (await alice.ask(type="authenticate", userId="alice", signature=text))["type"] == "authenticated"
 
 
-async def test_a_pkcs1_public_key_registers(chat, keys):
+async def test_pkcs1_public_key_registers(chat, keys):
     alice = await chat.client()
     pem = keys[0].public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1).decode()
     assert (await alice.ask(type="register", userId="alice", publicKey=pem))["type"] == "registered"
@@ -160,7 +161,7 @@ async def test_a_pkcs1_public_key_registers(chat, keys):
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
 @pytest.mark.parametrize("pss", [False, True])
-async def test_signatures_made_by_node_authenticate(chat, keys, pss):
+async def test_signature_made_by_node_authenticates(chat, keys, pss):
     alice = await chat.client()
     await alice.register("alice", keys[0])
     script = """

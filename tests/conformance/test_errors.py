@@ -1,4 +1,4 @@
-"""One test for each row of the table of errors, over a real Hypercorn on HTTP/1.1 and HTTP/2."""
+"""One test for each row of the protocol's error table, over a real Hypercorn on HTTP/1.1 and HTTP/2."""
 
 import base64
 
@@ -15,17 +15,17 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", '"text"', "null", '{"type": "join"', "[" * 5000, "{}x"])
-async def test_what_is_no_json_object(chat, text):
+async def test_invalid_json(chat, text):
     client = await chat.client()
     await client.peer.send_text(text)
     assert await client.receive() == {"type": "error", "message": "Invalid JSON format", "code": "invalid_json"}
-    await client.hears_nothing()
+    await client.receives_nothing()
 
 
 @pytest.mark.parametrize(
     ("frame", "shown"), [({"type": "dance"}, "dance"), ({}, "undefined"), ({"type": None}, "null"), ({"type": 7}, "7")]
 )
-async def test_an_unknown_type(chat, frame, shown):
+async def test_unknown_type(chat, frame, shown):
     assert await (await chat.client()).error(**frame) == f"Unknown message type: {shown}"
 
 
@@ -45,24 +45,24 @@ async def test_an_unknown_type(chat, frame, shown):
         ({"type": "switch_room"}, "roomId is required for switch_room message"),
     ],
 )
-async def test_a_missing_field(chat, frame, text):
+async def test_missing_field(chat, frame, text):
     assert await (await chat.client()).error(**frame) == text
 
 
 @pytest.mark.parametrize("user_id", ["", "ab", "a" * 33, "with space", "ünïcode", "alice\n", "../etc"])
-async def test_a_user_id_that_is_none(chat, keys, user_id):
+async def test_invalid_user_id(chat, keys, user_id):
     client = await chat.client()
     answer = await client.register(user_id, keys[0])
     assert answer["message"] == "User ID must be 3-32 alphanumeric characters"
 
 
-async def test_a_user_id_that_is_taken(chat, keys):
+async def test_taken_user_id(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     assert (await client.register("alice", keys[1]))["message"] == "User ID already exists"
 
 
-async def test_a_key_that_is_unreadable(chat, keys):
+async def test_unreadable_key(chat, keys):
     client = await chat.client()
     pem = public_pem(keys[0])
     for bad in ("", "no key", pem + pem, "junk" + pem, pem.replace("MII", "AAA"), pem + " " * 9000):
@@ -70,42 +70,42 @@ async def test_a_key_that_is_unreadable(chat, keys):
         assert answer["message"] == "Invalid public key format", bad
 
 
-async def test_a_key_that_is_not_rsa(chat):
+async def test_key_that_is_not_rsa(chat):
     client = await chat.client()
     assert (await client.register("alice", generate_ec_key(SECP256R1())))["message"] == "Invalid public key format"
 
 
-async def test_an_exponent_out_of_bounds(chat):
+async def test_key_with_a_small_exponent(chat):
     client = await chat.client()
     answer = await client.register("alice", generate_private_key(3, 2048))
     assert answer["message"] == "Invalid public key format"
 
 
-async def test_a_key_that_is_too_short(chat):
+async def test_short_key(chat):
     client = await chat.client()
     answer = await client.register("alice", generate_private_key(65537, 1024))
     assert answer["message"] == "Public key must be at least 2048 bits"
 
 
-async def test_authenticate_for_an_unknown_user(chat, keys):
+async def test_authenticate_unknown_user(chat, keys):
     client = await chat.client()
     assert (await client.authenticate("nobody", keys[0]))["message"] == "User not registered"
 
 
-async def test_authenticate_without_a_challenge(chat, keys):
+async def test_authenticate_without_challenge(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     text = await client.error(type="authenticate", userId="alice", signature="AAAA")
     assert text == "No challenge issued. Request a challenge first."
 
 
-async def test_a_signature_that_is_wrong(chat, keys):
+async def test_wrong_signature(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     assert (await client.authenticate("alice", keys[1]))["message"] == "Invalid signature"
 
 
-async def test_a_signature_that_cannot_be_decoded(chat, keys):
+async def test_undecodable_signature(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     await client.challenge()
@@ -113,7 +113,7 @@ async def test_a_signature_that_cannot_be_decoded(chat, keys):
     assert text == "Authentication failed"
 
 
-async def test_a_failed_signature_consumes_the_challenge(chat, keys):
+async def test_failed_signature_consumes_the_challenge(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     challenge = await client.challenge()
@@ -123,7 +123,7 @@ async def test_a_failed_signature_consumes_the_challenge(chat, keys):
     assert text == "No challenge issued. Request a challenge first."
 
 
-async def test_a_challenge_is_good_for_one_login(chat, keys):
+async def test_challenge_is_valid_for_one_login(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     signature = sign(keys[0], await client.challenge())
@@ -132,25 +132,25 @@ async def test_a_challenge_is_good_for_one_login(chat, keys):
     assert text == "No challenge issued. Request a challenge first."
 
 
-async def test_commands_that_need_authentication(chat):
+async def test_commands_before_authentication(chat):
     client = await chat.client()
     assert await client.error(type="join", userId="alice") == "Authentication required before joining rooms"
     assert await client.error(type="chat_message", content="x") == "Authentication required"
     assert await client.error(type="switch_room", roomId="x") == "Authentication required"
 
 
-async def test_join_under_another_name(chat, keys):
+async def test_join_with_another_user_id(chat, keys):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert await client.error(type="join", userId="bob") == "User ID mismatch"
 
 
-async def test_a_message_outside_any_room(chat, keys):
+async def test_message_outside_any_room(chat, keys):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert await client.error(type="chat_message", content="x") == "Not connected to any room"
 
 
 @pytest.mark.parametrize("room_id", ["x" * 129, "a\nb", "\x00"])
-async def test_a_room_id_that_is_none(chat, keys, room_id):
+async def test_invalid_room_id(chat, keys, room_id):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert "Room ID must be" in await client.error(type="switch_room", roomId=room_id)
 
@@ -160,7 +160,8 @@ class TestWithLimits:
     def limits(self):
         return Limits(registrations=5, content_chars=10, message_burst=60, rooms_per_minute=2)
 
-    async def test_the_sixth_registration_from_one_address_is_refused_whatever_it_says(self, chat, keys):
+    async def test_sixth_registration_is_refused(self, chat, keys):
+        """The limit is checked first, and failed registrations count."""
         client = await chat.client()
         for _ in range(5):
             assert (await client.register("x", keys[0]))["message"] == "User ID must be 3-32 alphanumeric characters"
@@ -169,24 +170,24 @@ class TestWithLimits:
         other = await chat.client()
         assert (await other.register("x", keys[0]))["message"] == too_many
 
-    async def test_a_register_that_lacks_a_field_is_no_attempt(self, chat, keys):
+    async def test_register_without_fields_is_not_counted(self, chat, keys):
         client = await chat.client()
         for _ in range(6):
             await client.error(type="register")
         assert (await client.register("alice", keys[0]))["type"] == "registered"
 
-    async def test_a_content_that_is_too_long_is_refused(self, chat, keys):
+    async def test_overlong_content_is_refused(self, chat, keys):
         client = await (await chat.client()).log_in("alice", keys[0], "general")
         assert "at most 10 characters" in await client.error(type="chat_message", content="x" * 11)
         assert (await client.ask(type="chat_message", content="é" * 10))["type"] == "chat_message"
 
-    async def test_changing_rooms_too_often_is_refused(self, chat, keys):
+    async def test_frequent_room_changes_are_refused(self, chat, keys):
         client = await (await chat.client()).log_in("alice", keys[0], "one")
         await client.ask(type="switch_room", roomId="two")
         assert "Too many room changes" in await client.error(type="switch_room", roomId="three")
         assert (await client.ask(type="chat_message", content="still here"))["roomId"] == "two"
 
-    async def test_a_flood_is_answered_with_errors_and_the_connection_stays(self, chat):
+    async def test_flood_is_answered_with_errors(self, chat):
         client = await chat.client()
         for _ in range(80):
             await client.send(type="get_challenge")
@@ -200,7 +201,7 @@ class TestWithAShortChallenge:
     def limits(self):
         return Limits(registrations=0, challenge_seconds=1e-9)
 
-    async def test_a_challenge_that_has_expired(self, chat, keys):
+    async def test_expired_challenge(self, chat, keys):
         client = await chat.client()
         await client.register("alice", keys[0])
         answer = await client.authenticate("alice", keys[0])

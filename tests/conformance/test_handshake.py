@@ -1,4 +1,4 @@
-"""Clients that do not wait for the answer to their handshake, or are gone by then: no business of the error log."""
+"""Clients that send data or a reset before the handshake is answered."""
 
 import asyncio
 import logging
@@ -13,12 +13,12 @@ from tests.wire.peer import TEXT, frame_bytes
 pytestmark = pytest.mark.anyio
 
 
-async def hasty(chat, behind):
-    """Send the handshake and, in the same breath, `behind`, or a reset if that is None; and wait for its end."""
+async def open_hastily(chat, data):
+    """Send the handshake and at once `data`, or a reset if that is None. Wait for the end of the connection."""
     if chat.protocol == "http1":
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
-        writer.write(upgrade_request() + (behind or b""))
-        if behind is None:
+        writer.write(upgrade_request() + (data or b""))
+        if data is None:
             writer.transport.abort()
         else:
             async with asyncio.timeout(10):
@@ -28,26 +28,26 @@ async def hasty(chat, behind):
     connection = await Http2Connection.open(chat.server.port)
     stream_id = connection.h2.get_next_available_stream_id()
     connection.h2.send_headers(stream_id, connect_fields())
-    if behind is None:
+    if data is None:
         connection.h2.reset_stream(stream_id)
     else:
-        connection.h2.send_data(stream_id, behind)
+        connection.h2.send_data(stream_id, data)
     await connection.flush()
     ping = asyncio.Event()
     connection._on_event = lambda event: ping.set() if type(event).__name__ == "PingAckReceived" else None
-    connection.h2.ping(b"are you?")
+    connection.h2.ping(b"liveness")
     await connection.flush()
     async with asyncio.timeout(10):
         await ping.wait()
     await connection.aclose()
 
 
-@pytest.mark.parametrize("behind", [None, frame_bytes(TEXT, b'{"type": "get_challenge"}')], ids=["reset", "data"])
-async def test_a_hasty_client_leaves_no_session_and_no_error_in_the_log(chat, caplog, behind):
+@pytest.mark.parametrize("data", [None, frame_bytes(TEXT, b'{"type": "get_challenge"}')], ids=["reset", "data"])
+async def test_early_data_or_reset_leaves_no_session(chat, caplog, data):
     for _ in range(3):
-        await hasty(chat, behind)
+        await open_hastily(chat, data)
     client = await chat.client()
-    await client.hears_nothing()
+    await client.receives_nothing()
     system = chat.server.app.extensions["chat_actors"].system
     await eventually(lambda: len(system.tree()[-1].children) == 1)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -1,4 +1,4 @@
-"""What this server adds for those who ask, over real sockets and a real file."""
+"""Part 2 of the protocol, over real sockets and a real database."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.wire.live_server import LiveServer, fail_test
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_request_with_an_id_is_answered_with_it(chat, keys):
+async def test_answer_has_the_id_of_its_request(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     assert (await client.ask(type="get_challenge", id="1"))["id"] == "1"
@@ -33,23 +33,25 @@ async def test_a_request_with_an_id_is_answered_with_it(chat, keys):
         assert (reply["type"], reply["id"]) == (answer, "ü" * 64)
 
 
-async def test_a_join_with_an_id_tells_the_number_from_which_on_one_hears(chat, keys):
+async def test_join_with_id_reports_the_current_seq(chat, keys):
+    """A client may later rejoin with `since` set to this number."""
     alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
-    said = await alice.ask(type="chat_message", content="hello")
+    posted = await alice.ask(type="chat_message", content="hello")
     assert (await alice.ask(type="switch_room", roomId="other", id="q"))["seq"] == 0
     joined = await alice.ask(type="join", userId="alice", roomId="lobby", id="q")
-    assert joined["seq"] == said["seq"]
+    assert joined["seq"] == posted["seq"]
     assert "recovered" not in joined
 
 
-async def test_an_id_that_is_none_counts_as_missing_and_a_long_one_is_refused(chat):
+async def test_invalid_id_is_ignored_or_refused(chat):
+    """An id of another JSON type counts as missing; one over 64 characters is refused."""
     client = await chat.client()
     assert "id" not in await client.ask(type="ping", id=7)
     reply = await client.ask(type="ping", id="x" * 65)
     assert (reply["type"], reply["code"]) == ("error", "invalid_id")
 
 
-async def test_a_message_with_a_name_is_accepted_and_stored_once(chat, keys):
+async def test_client_msg_id_is_stored_once(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
     bob = await (await chat.client()).log_in("bob", keys[1], "lobby")
     assert (await alice.receive())["type"] == "user_joined"
@@ -67,61 +69,61 @@ async def test_a_message_with_a_name_is_accepted_and_stored_once(chat, keys):
     again = await alice.ask(type="chat_message", content="hello", clientMsgId="m1")
     assert {**again, "id": "q"} == accepted
     assert await bob.receive() == message
-    await bob.hears_nothing()
+    await bob.receives_nothing()
 
 
-@pytest.mark.parametrize("name", ["", "x" * 65])
-async def test_a_name_of_the_wrong_length_is_refused(chat, keys, name):
+@pytest.mark.parametrize("client_msg_id", ["", "x" * 65])
+async def test_client_msg_id_of_bad_length_is_refused(chat, keys, client_msg_id):
     alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
-    reply = await alice.ask(type="chat_message", content="hello", clientMsgId=name)
+    reply = await alice.ask(type="chat_message", content="hello", clientMsgId=client_msg_id)
     assert (reply["type"], reply["code"]) == ("error", "invalid_client_msg_id")
 
 
-async def test_who_comes_back_gets_what_was_missed(chat, keys):
+async def test_rejoin_replays_missed_messages(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
-    said = [await alice.ask(type="chat_message", content=str(n)) for n in range(5)]
+    posted = [await alice.ask(type="chat_message", content=str(n)) for n in range(5)]
     bob = await (await chat.client()).log_in("bob", keys[1])
-    joined = await bob.ask(type="join", userId="bob", roomId="lobby", since=said[1]["seq"])
+    joined = await bob.ask(type="join", userId="bob", roomId="lobby", since=posted[1]["seq"])
     assert joined == {
         "type": "joined",
         "roomId": "lobby",
         "userId": "bob",
         "message": "Joined room: lobby",
-        "seq": said[4]["seq"],
+        "seq": posted[4]["seq"],
         "recovered": True,
         "missed": 3,
     }
-    assert [await bob.receive() for _ in range(3)] == said[2:]
+    assert [await bob.receive() for _ in range(3)] == posted[2:]
     await alice.receive()
     live = await alice.ask(type="chat_message", content="live")
     assert await bob.receive() == live
 
 
-async def test_history_has_the_very_messages_that_were_heard(chat, keys):
+async def test_history_equals_the_delivered_messages(chat, keys):
     alice = await (await chat.client()).log_in("alice", keys[0], "lobby")
-    said = [await alice.ask(type="chat_message", content=f"{n} \u202e<b>\U0001f600") for n in range(5)]
+    posted = [await alice.ask(type="chat_message", content=f"{n} \u202e<b>\U0001f600") for n in range(5)]
     assert await alice.ask(type="history", limit=3) == {
         "type": "history",
         "roomId": "lobby",
-        "messages": said[2:],
-        "first": said[2]["seq"],
-        "last": said[4]["seq"],
+        "messages": posted[2:],
+        "first": posted[2]["seq"],
+        "last": posted[4]["seq"],
         "more": True,
     }
-    assert (await alice.ask(type="history", before=said[0]["seq"]))["messages"] == []
+    assert (await alice.ask(type="history", before=posted[0]["seq"]))["messages"] == []
 
 
-async def test_a_client_of_the_first_part_notices_nothing(chat, keys):
-    """The keys of every message are those of the fixed protocol, with `seq` and `code` as the added fields."""
+async def test_part_one_client_sees_no_additions(chat, keys):
+    """Every message has the keys of part 1; `seq` and `code` are the only added fields."""
     alice = await (await chat.client()).log_in("alice", keys[0])
     assert set(await alice.ask(type="join", userId="alice", roomId="lobby")) == {"type", "roomId", "userId", "message"}
     message = await alice.ask(type="chat_message", content="hello")
     assert set(message) == {"type", "userId", "roomId", "content", "timestamp", "seq"}
     assert set(await alice.ask(type="chat_message")) == {"type", "message", "code"}
-    await alice.hears_nothing()
+    await alice.receives_nothing()
 
 
-async def test_a_server_that_was_stopped_comes_back_with_everything(protocol, limits, keys, tmp_path):
+async def test_restarted_server_has_all_messages(protocol, limits, keys, tmp_path):
     async def serve():
         file = await SqliteFile.open(tmp_path / "again.db")
         storage = Storage(SqliteAccounts(file), SqliteJournal(file))

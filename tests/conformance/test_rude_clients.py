@@ -1,4 +1,4 @@
-"""Clients that are slow, dead, half gone or hasty, among others that must not notice."""
+"""Slow, dead, half-closed and hasty clients, which must not affect other clients."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def problems(caplog):
 
 
 async def room_of(chat, key, number):
-    """Clients in one room, each of whom has heard of all who came later."""
+    """Clients in one room; each has received `user_joined` for all later ones."""
     clients = []
     for n in range(number):
         clients.append(await (await chat.client()).log_in(f"user{n}", key, "general"))
@@ -42,7 +42,8 @@ async def room_of(chat, key, number):
     return clients
 
 
-async def test_a_slow_client_is_evicted_within_a_second_and_the_others_get_every_message_in_order(chat, key, caplog):
+async def test_slow_client_is_evicted_within_a_second(chat, key, caplog):
+    """The other members receive every message in order."""
     caplog.set_level(logging.INFO)
     *others, slow = await room_of(chat, key, MEMBERS)
     slow.peer.stop_reading()
@@ -50,35 +51,36 @@ async def test_a_slow_client_is_evicted_within_a_second_and_the_others_get_every
     for n in range(3000):
         await others[0].send(type="chat_message", content=f"{n:>4000}")
         for number, client in enumerate(others):
-            while (said := await client.receive())["type"] != "chat_message":
-                left.append((number, said["type"], said["userId"]))
-            contents[number].append(int(said["content"]))
+            while (message := await client.receive())["type"] != "chat_message":
+                left.append((number, message["type"], message["userId"]))
+            contents[number].append(int(message["content"]))
         if len(left) == len(others):
             break
     assert contents == [list(range(n + 1))] * len(others)
     assert left == [(number, "user_left", f"user{MEMBERS - 1}") for number in range(len(others))]
     lines = [record for record in caplog.records if "4008" in record.getMessage()]
-    assert len(lines) == 1, "the eviction is told once"
+    assert len(lines) == 1, "the eviction is logged once"
     async with asyncio.timeout(1.5):
         while tasks_of_websockets(chat.protocol) > len(others):  # noqa: ASYNC110 - the end of a task of the server's
             await asyncio.sleep(0.01)
     for client in others:
-        await client.hears_nothing()
+        await client.receives_nothing()
     assert problems(caplog) == []
 
 
 def tasks_of_websockets(protocol):
-    """How many tasks the server has for its WebSockets: one for each connection, or for each stream."""
+    """Return the number of the server's WebSocket tasks: one for each connection or stream."""
     coroutine = "_server_callback" if protocol == "http1" else "_run_app"
     return sum(coroutine in repr(task.get_coro()) for task in asyncio.all_tasks())
 
 
 @pytest.mark.parametrize("limits", [0.1], indirect=True)
-async def test_a_dead_client_is_closed_and_those_who_answer_their_pings_stay(chat, key, caplog):
+async def test_client_without_pongs_is_closed(chat, key, caplog):
+    """A client that answers its pings stays connected."""
     alive, dead = await room_of(chat, key, 2)
 
     async def answer_pings():
-        """Until somebody leaves."""
+        """Answer pings until a member leaves."""
         while True:
             frame = await alive.peer.receive()
             if frame.opcode == PING:
@@ -100,7 +102,7 @@ async def _rest(peer):
 
 
 @pytest.mark.parametrize("number", [1, 63, 64, 65, 500])
-async def test_what_a_client_posts_before_it_half_closes_is_delivered_and_then_it_has_left(chat, key, number, caplog):
+async def test_posts_before_a_half_close_are_delivered(chat, key, number, caplog):
     alice, bob = await room_of(chat, key, 2)
     for n in range(number):
         await bob.send(type="chat_message", content=str(n))
@@ -111,7 +113,7 @@ async def test_what_a_client_posts_before_it_half_closes_is_delivered_and_then_i
     assert problems(caplog) == []
 
 
-async def test_a_client_that_is_closed_for_a_binary_frame_and_ignores_it_leaves_its_room(chat, key):
+async def test_client_that_ignores_its_close_leaves_its_room(chat, key):
     alice, bob = await room_of(chat, key, 2)
     await bob.peer.send_frame(0x2, b"binary")
     assert (await bob.peer.receive_close())[0] == 1003
@@ -119,7 +121,8 @@ async def test_a_client_that_is_closed_for_a_binary_frame_and_ignores_it_leaves_
     assert (left["type"], left["userId"]) == ("user_left", "user1")
 
 
-async def test_a_client_that_sends_before_it_is_answered_is_refused_without_a_word_in_the_log(chat, protocol, caplog):
+async def test_data_before_the_handshake_answer_is_refused(chat, protocol, caplog):
+    """The server logs nothing for it."""
     if protocol == "http2":
         connection = await Http2Connection.open(chat.server.port)
         connection.h2.send_headers(1, connect_fields())
@@ -132,5 +135,5 @@ async def test_a_client_that_sends_before_it_is_answered_is_refused_without_a_wo
         async with asyncio.timeout(10):
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
         writer.transport.abort()
-    await (await chat.client()).hears_nothing()
+    await (await chat.client()).receives_nothing()
     assert problems(caplog) == []

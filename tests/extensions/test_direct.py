@@ -1,4 +1,4 @@
-"""Direct messages: between two users, wherever they are."""
+"""Direct messages between two users."""
 
 import logging
 
@@ -22,7 +22,7 @@ def contents(messages):
 
 
 @on_virtual_time
-async def test_a_message_reaches_every_connection_that_asked_and_no_other():
+async def test_message_reaches_subscribed_connections_only():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
         ben, ben_2, ben_3 = [await server.connect("ben") for _ in range(3)]
@@ -33,13 +33,13 @@ async def test_a_message_reaches_every_connection_that_asked_and_no_other():
         sent = ann.expect("direct_sent")
         assert (sent["to"], sent["seq"], sent["id"]) == ("ben", 1, "q")
         for client in (ben, ben_2):
-            (heard,) = client.hear()
-            assert (heard["sender"], heard["content"], heard["seq"]) == ("ann", "hello", 1)
+            (message,) = client.hear()
+            assert (message["sender"], message["content"], message["seq"]) == ("ann", "hello", 1)
         assert ben_3.hear() == []
 
 
 @on_virtual_time
-async def test_the_senders_other_connections_hear_it_too():
+async def test_senders_other_connections_receive_a_copy():
     async with MemoryServer(extension) as server:
         ann, ann_2 = await server.connect("ann"), await server.connect("ann")
         await server.connect("ben")
@@ -52,7 +52,7 @@ async def test_the_senders_other_connections_hear_it_too():
 
 
 @on_virtual_time
-async def test_what_came_while_away_is_there_after_a_restart():
+async def test_messages_for_offline_user_survive_restart():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann"), await server.connect("ben")
         await ben.disconnect()
@@ -68,7 +68,7 @@ async def test_what_came_while_away_is_there_after_a_restart():
 
 
 @on_virtual_time
-async def test_history_is_read_both_ways_in_pages():
+async def test_history_pages_forwards_and_backwards():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         await server.connect("ben")
@@ -76,26 +76,26 @@ async def test_history_is_read_both_ways_in_pages():
             await ann.send("direct_send", to="ben", content=str(n))
             await server.advance(0.3)
         everything = [str(n) for n in range(250)]
-        forth, after, more = [], 0, True
+        forward, after, more = [], 0, True
         while more:
             await ann.send("direct_history", after=after)
             page = ann.expect("direct_history")
-            forth += contents(page["messages"])
+            forward += contents(page["messages"])
             after, more = page["messages"][-1]["seq"], page["more"]
             await server.advance(1)
-        assert forth == everything
-        back, before, more = [], {}, True
+        assert forward == everything
+        backward, before, more = [], {}, True
         while more:
             await ann.send("direct_history", **before)
             page = ann.expect("direct_history")
-            back = contents(page["messages"]) + back
+            backward = contents(page["messages"]) + backward
             before, more = {"before": page["messages"][0]["seq"]}, page["more"]
             await server.advance(1)
-        assert back == everything
+        assert backward == everything
 
 
 @on_virtual_time
-async def test_so_many_are_kept_and_no_more():
+async def test_store_keeps_the_newest_messages():
     async with MemoryServer(extension, settings={"direct": {"keep": 5}}) as server:
         ann = await server.connect("ann")
         await server.connect("ben")
@@ -107,7 +107,8 @@ async def test_so_many_are_kept_and_no_more():
 
 
 @on_virtual_time
-async def test_two_who_write_to_each_other_at_once_do_not_wait_for_each_other():
+async def test_crossing_messages_do_not_deadlock():
+    """Two users send to each other at the same time; neither waits for the other's actor."""
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann"), await server.connect("ben")
         for _ in range(10):
@@ -119,7 +120,7 @@ async def test_two_who_write_to_each_other_at_once_do_not_wait_for_each_other():
 
 
 @on_virtual_time
-async def test_who_is_blocked_is_told_and_not_heard():
+async def test_blocked_sender_is_refused():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann"), await server.connect("ben")
         await ben.send("direct_open")
@@ -135,7 +136,7 @@ async def test_who_is_blocked_is_told_and_not_heard():
 
 
 @on_virtual_time
-async def test_what_cannot_be_sent_is_refused():
+async def test_invalid_message_is_refused():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         for fields, code in (
@@ -149,7 +150,7 @@ async def test_what_cannot_be_sent_is_refused():
 
 
 @on_virtual_time
-async def test_one_may_write_to_oneself():
+async def test_user_can_message_themselves():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         await ann.send("direct_send", to="ann", content="note")

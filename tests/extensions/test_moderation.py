@@ -1,4 +1,4 @@
-"""Moderation: who owns a room, what moderators may do, and that it holds."""
+"""Moderation: ownership of rooms, the powers of moderators, and their persistence."""
 
 import logging
 
@@ -22,7 +22,8 @@ def said(client):
 
 
 @on_virtual_time
-async def test_who_enters_a_room_first_owns_it_and_is_told():
+async def test_first_member_owns_the_room():
+    """The state in `joined` names the owner."""
     async with MemoryServer(extension) as server:
         for name in ("ann", "ben"):
             client = await server.connect(name)
@@ -32,7 +33,7 @@ async def test_who_enters_a_room_first_owns_it_and_is_told():
 
 
 @on_virtual_time
-async def test_a_room_named_after_a_user_is_theirs_whoever_comes_first():
+async def test_room_named_after_a_user_belongs_to_that_user():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         await server.connect("ben", room="ann")
@@ -42,7 +43,8 @@ async def test_a_room_named_after_a_user_is_theirs_whoever_comes_first():
 
 
 @on_virtual_time
-async def test_who_takes_the_name_of_a_room_takes_no_room():
+async def test_late_namesake_does_not_take_over_a_room():
+    """A user who registers under the name of an owned room gets no power there."""
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="lobby")
         for _ in range(2):
@@ -60,7 +62,7 @@ async def test_who_takes_the_name_of_a_room_takes_no_room():
 
 
 @on_virtual_time
-async def test_who_is_kicked_is_out_and_may_come_back():
+async def test_kicked_user_may_rejoin():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ann.send("kick", userId="ben", id="q")
@@ -72,7 +74,7 @@ async def test_who_is_kicked_is_out_and_may_come_back():
 
 
 @on_virtual_time
-async def test_who_is_banned_is_out_and_stays_out_until_it_ends_also_over_a_restart():
+async def test_ban_holds_across_restart_until_it_expires():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ann.send("ban", userId="ben", seconds=3600)
@@ -88,7 +90,7 @@ async def test_who_is_banned_is_out_and_stays_out_until_it_ends_also_over_a_rest
 
 
 @on_virtual_time
-async def test_a_ban_is_lifted():
+async def test_unbanned_user_may_join():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben")
         await ann.send("ban", userId="ben")
@@ -100,7 +102,7 @@ async def test_a_ban_is_lifted():
 
 
 @on_virtual_time
-async def test_who_is_muted_is_heard_again_when_it_ends():
+async def test_mute_expires():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ann.send("mute", userId="ben", seconds=60)
@@ -112,7 +114,7 @@ async def test_who_is_muted_is_heard_again_when_it_ends():
 
 
 @on_virtual_time
-async def test_in_a_slow_room_each_user_speaks_once_in_a_while_but_moderators_as_they_like():
+async def test_slow_mode_limits_users_but_not_moderators():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ann.send("slow_mode", seconds=30)
@@ -126,7 +128,7 @@ async def test_in_a_slow_room_each_user_speaks_once_in_a_while_but_moderators_as
 
 
 @on_virtual_time
-async def test_in_a_read_only_room_moderators_alone_speak():
+async def test_read_only_room_accepts_moderators_only():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ann.send("read_only", on=True)
@@ -141,7 +143,8 @@ async def test_in_a_read_only_room_moderators_alone_speak():
 
 
 @on_virtual_time
-async def test_moderators_may_neither_moderate_each_other_nor_the_owner_nor_appoint():
+async def test_moderator_powers_are_bounded():
+    """Moderators can neither moderate each other or the owner, nor appoint moderators."""
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         for name in ("ben", "cyd"):
@@ -154,7 +157,7 @@ async def test_moderators_may_neither_moderate_each_other_nor_the_owner_nor_appo
 
 
 @on_virtual_time
-async def test_who_is_no_moderator_may_change_nothing():
+async def test_ordinary_member_cannot_moderate():
     async with MemoryServer(extension) as server:
         await server.connect("ann", room="den")
         ben = await server.connect("ben", room="den")
@@ -177,7 +180,7 @@ async def test_who_is_no_moderator_may_change_nothing():
 
 
 @on_virtual_time
-async def test_the_owner_gives_the_room_away_and_whoever_asked_hears_of_it():
+async def test_room_transfer_notifies_subscribers():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         await cyd.send("moderation")
@@ -191,7 +194,7 @@ async def test_the_owner_gives_the_room_away_and_whoever_asked_hears_of_it():
 
 
 @on_virtual_time
-async def test_admins_of_the_settings_may_do_all_in_every_room_that_is_moderated():
+async def test_admin_has_all_powers_in_moderated_rooms():
     settings = {"moderation": {"admins": ["root"], "rooms": ["public-*"]}}
     async with MemoryServer(extension, settings=settings) as server:
         await server.connect("ann", room="public-den")
@@ -205,7 +208,7 @@ async def test_admins_of_the_settings_may_do_all_in_every_room_that_is_moderated
 
 
 @on_virtual_time
-async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
+async def test_user_cannot_be_banned_from_own_room():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         eve = await server.connect("eve", room="ann")
@@ -219,7 +222,7 @@ async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
 
 
 @on_virtual_time
-async def test_a_moderator_who_was_banned_before_is_banned():
+async def test_moderator_can_be_banned_by_the_owner():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben")
         await ann.send("appoint", userId="ben")
@@ -229,7 +232,7 @@ async def test_a_moderator_who_was_banned_before_is_banned():
 
 
 @on_virtual_time
-async def test_power_is_given_only_to_users_that_there_are():
+async def test_power_is_given_to_registered_users_only():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
         await ann.send("appoint", userId="eve")

@@ -1,4 +1,4 @@
-"""Polls: opened, voted in, closed, and there after a restart."""
+"""Polls: opening, voting, closing, and persistence."""
 
 import logging
 
@@ -17,16 +17,16 @@ def errors(client):
     return [message["code"] for message in client.hear() if message["type"] == "error"]
 
 
-async def a_poll(client, **fields):
+async def open_poll(client, **fields):
     await client.send("poll_open", question="Tea?", options=["yes", "no"], **fields)
     return client.expect("poll")["pollId"]
 
 
 @on_virtual_time
-async def test_one_vote_for_each_user_which_may_be_changed():
+async def test_user_has_one_vote_and_may_change_it():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
-        poll = await a_poll(ann)
+        poll = await open_poll(ann)
         for client, option in ((ann, 0), (ben, 0), (ben, 1), (ben, 1)):
             await client.send("poll_vote", pollId=poll, option=option)
         ann.hear()
@@ -37,13 +37,13 @@ async def test_one_vote_for_each_user_which_may_be_changed():
 
 
 @on_virtual_time
-async def test_those_who_asked_hear_every_change_but_not_who_voted_for_what():
+async def test_subscribers_receive_counts_but_no_votes():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         await ben.send("polls")
         cyd.hear()
         ben.hear()
-        poll = await a_poll(ann)
+        poll = await open_poll(ann)
         await ann.send("poll_vote", pollId=poll, option=1)
         await ann.send("poll_close", pollId=poll)
         heard = ben.hear()
@@ -55,10 +55,10 @@ async def test_those_who_asked_hear_every_change_but_not_who_voted_for_what():
 
 
 @on_virtual_time
-async def test_a_poll_with_a_time_closes_by_itself_also_over_a_restart():
+async def test_timed_poll_closes_also_after_restart():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
-        first, second = await a_poll(ann, seconds=60), await a_poll(ann, seconds=600)
+        first, second = await open_poll(ann, seconds=60), await open_poll(ann, seconds=600)
         await ann.send("poll_vote", pollId=second, option=1)
         await server.advance(61)
         await ann.send("poll_vote", pollId=first, option=1)
@@ -74,10 +74,10 @@ async def test_a_poll_with_a_time_closes_by_itself_also_over_a_restart():
 
 
 @on_virtual_time
-async def test_what_makes_no_sense_is_refused():
+async def test_invalid_command_is_refused():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
-        poll = await a_poll(ann)
+        poll = await open_poll(ann)
         for command, fields, code in (
             ("poll_vote", {"pollId": 99, "option": 0}, "no_such_poll"),
             ("poll_vote", {"pollId": poll, "option": 2}, "no_such_option"),
@@ -92,19 +92,19 @@ async def test_what_makes_no_sense_is_refused():
 
 
 @on_virtual_time
-async def test_a_room_keeps_so_many_polls_and_forgets_the_oldest_that_is_closed():
+async def test_new_poll_replaces_the_oldest_closed_one():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
         polls = []
         for _ in range(KEPT):
-            polls.append(await a_poll(ann))
+            polls.append(await open_poll(ann))
             await server.advance(5)
         await ann.send("poll_open", question="One more?", options=["yes", "no"])
         assert errors(ann) == ["too_many_polls"]
         await ann.send("poll_close", pollId=polls[3])
         await server.advance(5)
         ann.hear()
-        newest = await a_poll(ann)
+        newest = await open_poll(ann)
         await ann.send("polls")
         shown = [one["pollId"] for one in ann.expect("polls")["polls"]]
         assert shown == [*polls[:3], *polls[4:], newest]

@@ -1,4 +1,4 @@
-"""Private rooms: who may come in, who may read, and how one is invited."""
+"""Private rooms: joining, reading, and invitations."""
 
 import logging
 
@@ -19,7 +19,8 @@ def errors(client):
 
 
 @on_virtual_time
-async def test_a_private_room_belongs_to_who_came_first_and_nobody_else_enters_or_reads():
+async def test_private_room_refuses_uninvited_users():
+    """The first member owns the room; other users can neither join nor read it."""
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="private-den")
         await ann.say("a secret")
@@ -38,7 +39,7 @@ async def test_a_private_room_belongs_to_who_came_first_and_nobody_else_enters_o
 
 
 @on_virtual_time
-async def test_who_is_invited_hears_of_it_and_may_enter_also_after_a_restart():
+async def test_invitation_admits_also_after_restart():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ben.send("invitations")
@@ -55,7 +56,7 @@ async def test_who_is_invited_hears_of_it_and_may_enter_also_after_a_restart():
 
 
 @on_virtual_time
-async def test_who_did_not_ask_hears_nothing_of_an_invitation():
+async def test_invited_is_sent_to_subscribers_only():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
@@ -63,7 +64,7 @@ async def test_who_did_not_ask_hears_nothing_of_an_invitation():
 
 
 @on_virtual_time
-async def test_who_is_no_longer_invited_is_put_out_and_stays_out():
+async def test_uninvited_user_is_removed_and_stays_out():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
@@ -80,7 +81,7 @@ async def test_who_is_no_longer_invited_is_put_out_and_stays_out():
 
 
 @on_virtual_time
-async def test_a_room_of_any_name_is_made_private_by_its_creator():
+async def test_room_of_any_name_can_be_created_private():
     async with MemoryServer(extension) as server:
         ann, eve = await server.connect("ann"), await server.connect("eve")
         await ann.send("create_room", roomId="den", kind="private", id="q")
@@ -98,7 +99,7 @@ async def test_a_room_of_any_name_is_made_private_by_its_creator():
 
 
 @on_virtual_time
-async def test_a_room_that_is_used_or_made_already_is_not_made_again():
+async def test_used_room_cannot_be_created_again():
     async with MemoryServer(extension) as server:
         ann, eve = await server.connect("ann", room="cafe"), await server.connect("eve")
         await ann.say("hello")
@@ -115,7 +116,7 @@ async def test_a_room_that_is_used_or_made_already_is_not_made_again():
 
 
 @on_virtual_time
-async def test_two_extensions_rule_one_room_together():
+async def test_moderation_and_private_rooms_combine():
     async with MemoryServer(moderation, extension) as server:
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
@@ -132,7 +133,7 @@ async def test_two_extensions_rule_one_room_together():
 
 
 @on_virtual_time
-async def test_a_room_whose_kind_is_switched_off_stays_closed():
+async def test_room_of_a_disabled_kind_stays_closed():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         await ann.send("create_room", roomId="den", kind="private")
@@ -144,7 +145,7 @@ async def test_a_room_whose_kind_is_switched_off_stays_closed():
 
 
 @on_virtual_time
-async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
+async def test_user_cannot_be_locked_out_of_own_room():
     async with MemoryServer(extension) as server:
         ann, eve = await server.connect("ann"), await server.connect("eve")
         await eve.send("create_room", roomId="ann", kind="private")
@@ -156,7 +157,8 @@ async def test_nobody_is_locked_out_of_the_room_that_has_their_name():
 
 
 @on_virtual_time
-async def test_who_takes_the_name_of_a_room_does_not_come_into_it():
+async def test_late_namesake_is_not_admitted():
+    """A user who registers under the name of an owned private room stays outside."""
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="private-den")
         await ann.send("create_room", roomId="vault", kind="private")
@@ -170,7 +172,7 @@ async def test_who_takes_the_name_of_a_room_does_not_come_into_it():
 
 
 @on_virtual_time
-async def test_nobody_is_invited_before_they_are_there():
+async def test_unregistered_user_cannot_be_invited():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="private-den")
         await ann.send("invite", userId="eve")

@@ -1,11 +1,11 @@
-"""Who is typing, and what has been read: for those who ask."""
+"""Typing indicators and read positions."""
 
 from chat_actors.extensions.typing import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
 
 
 @on_virtual_time
-async def test_those_who_asked_hear_who_types_and_the_others_nothing():
+async def test_only_subscribers_receive_typing_and_read():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         for client in (ann, ben, cyd):
@@ -22,7 +22,7 @@ async def test_those_who_asked_hear_who_types_and_the_others_nothing():
 
 
 @on_virtual_time
-async def test_typing_ends_by_itself_unless_it_is_said_again():
+async def test_typing_expires_unless_repeated():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ben.send("typing_watch")
@@ -35,7 +35,7 @@ async def test_typing_ends_by_itself_unless_it_is_said_again():
 
 
 @on_virtual_time
-async def test_typing_ends_with_the_message_with_a_word_or_with_the_line():
+async def test_typing_ends_with_message_off_or_disconnect():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ben.send("typing_watch")
@@ -50,7 +50,8 @@ async def test_typing_ends_with_the_message_with_a_word_or_with_the_line():
 
 
 @on_virtual_time
-async def test_reading_goes_only_on_and_newcomers_are_told():
+async def test_read_position_never_moves_back():
+    """A new subscriber receives the highest position."""
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         for seq in (5, 3, 9):
@@ -60,7 +61,7 @@ async def test_reading_goes_only_on_and_newcomers_are_told():
 
 
 @on_virtual_time
-async def test_nothing_of_it_is_kept():
+async def test_typing_and_read_are_not_stored():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
         await ann.send("typing")
@@ -71,7 +72,7 @@ async def test_nothing_of_it_is_kept():
 
 
 @on_virtual_time
-async def test_who_has_left_the_room_hears_nothing_more():
+async def test_subscription_ends_with_membership():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ben.send("typing_watch")

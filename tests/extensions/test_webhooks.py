@@ -1,4 +1,4 @@
-"""Webhooks over real sockets: out to a real receiver, in by real requests."""
+"""Webhooks over real sockets: deliveries to a real receiver, and messages by real requests."""
 
 import asyncio
 import json
@@ -32,31 +32,31 @@ def _quiet(caplog):
 
 
 class Receiver:
-    """Takes deliveries, and answers with the statuses that it is told, then with 200."""
+    """Records deliveries. Answers with each of `statuses` in turn, then with 200."""
 
     def __init__(self):
         self.statuses = []
-        self.taken = []
-        self.news = asyncio.Event()
+        self.received = []
+        self.arrived = asyncio.Event()
         self.app = Quart("receiver", static_folder=None)
-        self.app.add_url_rule("/hook", "hook", self.take, methods=["POST"])
+        self.app.add_url_rule("/hook", "hook", self.receive, methods=["POST"])
 
-    async def take(self):
+    async def receive(self):
         body = await request.get_data()
         status = self.statuses.pop(0) if self.statuses else 200
-        self.taken.append((dict(request.headers), body, status))
-        self.news.set()
+        self.received.append((dict(request.headers), body, status))
+        self.arrived.set()
         return "", status
 
     async def wait_for(self, count):
         async with asyncio.timeout(10):
-            while len(self.taken) < count:
-                self.news.clear()
-                await self.news.wait()
-        return self.taken
+            while len(self.received) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+        return self.received
 
     def contents(self):
-        return [json.loads(body).get("content") for _, body, status in self.taken if status == 200]
+        return [json.loads(body).get("content") for _, body, status in self.received if status == 200]
 
 
 @pytest.fixture
@@ -89,51 +89,58 @@ async def log_in(server, key, room="den"):
     return await Client(await open_http1(server.port)).log_in("ann", key, room)
 
 
-async def test_what_is_said_goes_out_signed(receiver, key):
+async def test_posted_message_is_delivered_signed(receiver, key):
     async with serve({"targets": [target(receiver)]}) as server:
         ann = await log_in(server, key)
         await ann.send(type="chat_message", content="hello ☕")
         ((headers, body, _),) = await receiver.wait_for(1)
-        told = json.loads(body)
-        assert (told["event"], told["userId"], told["roomId"], told["content"]) == ("posted", "ann", "den", "hello ☕")
-        assert told["id"] == headers["X-Chat-Delivery"]
+        event = json.loads(body)
+        assert (event["event"], event["userId"], event["roomId"], event["content"]) == (
+            "posted",
+            "ann",
+            "den",
+            "hello ☕",
+        )
+        assert event["id"] == headers["X-Chat-Delivery"]
         assert headers["X-Chat-Event"] == "posted"
         at = int(headers["X-Chat-Signature"].split(",")[0].removeprefix("t="))
         assert headers["X-Chat-Signature"] == signature(SECRET, at, body)
         await ann.peer.aclose()
 
 
-async def test_a_target_hears_only_of_its_rooms_and_events(receiver, key):
+async def test_target_receives_its_rooms_and_events_only(receiver, key):
     wanted = target(receiver, rooms=["public-*"], events=["posted", "joined", "registered"])
     async with serve({"targets": [wanted]}) as server:
         ann = await log_in(server, key)
         await ann.send(type="chat_message", content="not this")
         await ann.send(type="switch_room", roomId="public-den")
         await ann.send(type="chat_message", content="this")
-        taken = await receiver.wait_for(3)
-        events = [json.loads(body) for _, body, _ in taken]
+        received = await receiver.wait_for(3)
+        events = [json.loads(body) for _, body, _ in received]
         assert [event["event"] for event in events] == ["registered", "joined", "posted"]
         assert "address" not in events[0]
         assert events[2]["content"] == "this"
         await ann.peer.aclose()
 
 
-async def test_what_a_target_does_not_take_comes_again_in_order_and_with_the_same_id(receiver, key):
+async def test_failed_delivery_is_retried_in_order(receiver, key):
+    """A retry has the same delivery id."""
     receiver.statuses = [500, 429, 200, 503]
     async with serve({"targets": [target(receiver)], "first_pause": 0.01}) as server:
         ann = await log_in(server, key)
         for content in ("one", "two", "three"):
             await ann.send(type="chat_message", content=content)
-        taken = await receiver.wait_for(6)
+        received = await receiver.wait_for(6)
         assert receiver.contents() == ["one", "two", "three"]
-        ids = [headers["X-Chat-Delivery"] for headers, _, _ in taken]
+        ids = [headers["X-Chat-Delivery"] for headers, _, _ in received]
         assert ids[0] == ids[1] == ids[2]
         assert ids[3] == ids[4]
         assert len(set(ids)) == 3
         await ann.peer.aclose()
 
 
-async def test_what_a_target_will_never_take_is_dropped_and_the_next_goes_out(receiver, key):
+async def test_permanently_refused_event_is_dropped(receiver, key):
+    """The next event is delivered."""
     receiver.statuses = [400, 302]
     async with serve({"targets": [target(receiver)]}) as server:
         ann = await log_in(server, key)
@@ -144,31 +151,32 @@ async def test_what_a_target_will_never_take_is_dropped_and_the_next_goes_out(re
         await ann.peer.aclose()
 
 
-async def test_a_target_that_is_down_holds_up_neither_the_room_nor_the_others(receiver, key):
+async def test_unreachable_target_delays_nothing_else(receiver, key):
+    """Neither the room nor the other targets wait for it."""
     down = {"url": "http://127.0.0.1:1/", "secret": SECRET}
     async with serve({"targets": [down, target(receiver)], "queue": 100}) as server:
         ann = await log_in(server, key)
         for n in range(30):
             await ann.send(type="chat_message", content=str(n))
-        heard = [(await ann.receive())["content"] for _ in range(30)]
+        messages = [(await ann.receive())["content"] for _ in range(30)]
         await receiver.wait_for(30)
-        assert heard == receiver.contents() == [str(n) for n in range(30)]
+        assert messages == receiver.contents() == [str(n) for n in range(30)]
         await ann.peer.aclose()
 
 
-async def test_an_authenticated_request_says_something_in_a_room(key):
+async def test_authorized_request_posts_a_message(key):
     async with serve({"tokens": {"ci-bot": TOKEN}}) as server, httpx.AsyncClient() as http:
         url = f"http://127.0.0.1:{server.port}/extensions/webhooks/say"
         ann = await log_in(server, key)
-        said = {"roomId": "den", "content": "build failed"}
-        answer = await http.post(url, json=said, headers={"Authorization": f"Bearer {TOKEN}"})
+        body = {"roomId": "den", "content": "build failed"}
+        answer = await http.post(url, json=body, headers={"Authorization": f"Bearer {TOKEN}"})
         assert (answer.status_code, answer.json()) == (200, {"status": "said"})
-        heard = await ann.receive()
-        assert (heard["userId"], heard["content"]) == ("bot:ci-bot", "build failed")
+        message = await ann.receive()
+        assert (message["userId"], message["content"]) == ("bot:ci-bot", "build failed")
         await ann.peer.aclose()
 
 
-async def test_a_request_that_is_not_right_is_refused(key):
+async def test_invalid_request_is_refused(key):
     async with serve({"tokens": {"ci-bot": TOKEN}}) as server, httpx.AsyncClient() as http:
         url = f"http://127.0.0.1:{server.port}/extensions/webhooks/say"
         authorized = {"Authorization": f"Bearer {TOKEN}"}
@@ -186,14 +194,14 @@ async def test_a_request_that_is_not_right_is_refused(key):
 
 
 @on_virtual_time
-async def test_what_the_rooms_kind_refuses_is_told_to_who_sent_it_in():
+async def test_refusal_of_the_room_answers_409():
     from chat_actors.chat import Extension, Refused, RoomKind
 
     class Silent(RoomKind):
         rooms = "silent"
 
         async def on_post(self, user_id, content):
-            raise Refused("silence", "Nobody speaks here.")
+            raise Refused("silence", "This room accepts no messages.")
 
     settings = {"webhooks": {"tokens": {"ci-bot": TOKEN}}}
     async with MemoryServer(extension, Extension(name="silent", room_kinds=[Silent]), settings=settings) as server:
@@ -214,11 +222,11 @@ async def test_what_the_rooms_kind_refuses_is_told_to_who_sent_it_in():
         {"unknown": 1},
     ],
 )
-def test_settings_that_make_no_sense_stop_the_start(section):
+def test_invalid_settings_stop_the_start(section):
     with pytest.raises(ExtensionError, match="cannot use its settings"):
         load_extensions(["webhooks"], {"webhooks": section})
 
 
-def test_settings_may_be_left_out():
+def test_settings_default():
     (one,) = load_extensions(["webhooks"], {})
     assert one.enabled.settings == WebhooksSettings()

@@ -1,4 +1,4 @@
-"""Two thousand clients lose their line at once, and come back for what they missed."""
+"""Two thousand clients lose their connection at once, and rejoin with `since`."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ NO_LIMITS = Limits(registrations=0, messages_per_second=0, connections_per_ip=0,
 
 
 class CountingJournal(SqliteJournal):
-    """Notes how many messages each page had that was read."""
+    """Records the number of messages of each page read."""
 
     def __init__(self, file):
         super().__init__(file)
@@ -35,16 +35,16 @@ class CountingJournal(SqliteJournal):
         return page
 
 
-async def receive(peer, kind):
-    while (message := json.loads(await peer.receive_text(within=60)))["type"] != kind:
+async def receive(peer, message_type):
+    while (message := json.loads(await peer.receive_text(within=60)))["type"] != message_type:
         pass
     return message
 
 
-async def come(server, knocking, n, key, heard, since=None):
-    """Connect, log in, enter, and hear what was missed."""
+async def reconnect(server, connecting, n, key, received, since=None):
+    """Connect, log in, join, and receive the missed messages."""
     user_id = f"user-{n % USERS}"
-    async with knocking:  # server and clients share one event loop here
+    async with connecting:  # server and clients share one event loop here
         peer = await open_http1(server.port)
     await peer.send_text('{"type": "get_challenge"}')
     signature = sign(key, (await receive(peer, "challenge"))["challenge"])
@@ -52,44 +52,48 @@ async def come(server, knocking, n, key, heard, since=None):
     await receive(peer, "authenticated")
     await peer.send_text(json.dumps({"type": "join", "userId": user_id, "roomId": "lobby", "since": since, "id": "q"}))
     joined = await receive(peer, "joined")
-    heard[n] = [(await receive(peer, "chat_message"))["seq"] for _ in range(joined.get("missed", 0))]
+    received[n] = [(await receive(peer, "chat_message"))["seq"] for _ in range(joined.get("missed", 0))]
     return peer
 
 
-async def say(peer, contents):
+async def post(peer, contents):
     for content in contents:
         await peer.send_text(json.dumps({"type": "chat_message", "content": content}))
     return [(await receive(peer, "chat_message"))["seq"] for _ in contents]
 
 
 @pytest.mark.timeout(120)
-async def test_all_are_live_again_with_nothing_missed_and_nobody_else_notices(tmp_path, keys):
-    key, heard = keys[0], {}
+async def test_mass_reconnect_loses_no_message(tmp_path, keys):
+    """Members that stayed connected receive each message once as well."""
+    key, received = keys[0], {}
     file = await SqliteFile.open(tmp_path / "chat.db")
     accounts, journal = SqliteAccounts(file), CountingJournal(file)
     app = create_app(Settings(limits=NO_LIMITS), on_failure=fail_test, storage=Storage(accounts, journal))
     async with LiveServer(app) as server:
         chat = Chat("http1", server)
-        knocking = asyncio.Semaphore(200)
+        connecting = asyncio.Semaphore(200)
         for n in range(USERS):
             await (await chat.client()).register(f"user-{n}", key)
         await chat.aclose()
-        speaker = await come(server, knocking, 0, key, heard)
-        witnesses = [await come(server, knocking, n, key, heard) for n in range(1, 11)]
-        (seen,) = await say(speaker, ["before"])
-        clients = [await come(server, knocking, n, key, heard) for n in range(CLIENTS)]
+        speaker = await reconnect(server, connecting, 0, key, received)
+        observers = [await reconnect(server, connecting, n, key, received) for n in range(1, 11)]
+        (last_seen,) = await post(speaker, ["before"])
+        clients = [await reconnect(server, connecting, n, key, received) for n in range(CLIENTS)]
         for client in clients:
             await client.abort()
-        missed = await say(speaker, [f"missed {n}" for n in range(MISSED)])
+        missed = await post(speaker, [f"missed {n}" for n in range(MISSED)])
         journal.pages.clear()
-        clients = await asyncio.gather(*(come(server, knocking, n, key, heard, since=seen) for n in range(CLIENTS)))
-        assert Counter(map(tuple, heard.values())) == {tuple(missed): CLIENTS}
+        clients = await asyncio.gather(
+            *(reconnect(server, connecting, n, key, received, since=last_seen) for n in range(CLIENTS))
+        )
+        assert Counter(map(tuple, received.values())) == {tuple(missed): CLIENTS}
         assert max(journal.pages) <= 200
         assert len(journal.pages) <= CLIENTS * (MISSED // 200 + 1)
-        (live,) = await say(speaker, ["live"])
+        (live,) = await post(speaker, ["live"])
         for client in clients:
             assert (await receive(client, "chat_message"))["seq"] == live
-        for witness in witnesses:
-            assert [(await receive(witness, "chat_message"))["seq"] for _ in range(MISSED + 2)] == [seen, *missed, live]
-        for client in (speaker, *witnesses, *clients):
+        for observer in observers:
+            seqs = [(await receive(observer, "chat_message"))["seq"] for _ in range(MISSED + 2)]
+            assert seqs == [last_seen, *missed, live]
+        for client in (speaker, *observers, *clients):
             await client.abort()
