@@ -4,7 +4,7 @@ from chat_actors.chat import events
 from chat_actors.chat.bot import Bot
 from chat_actors.chat.chat import Chat, SessionFactory, Storage, start_chat
 from chat_actors.chat.command_method import Caller, Rate, Refused, Where, command
-from chat_actors.chat.directory import CountRooms, Directory, LetRoomsCatchUp
+from chat_actors.chat.directory import CountRooms, Directory, FlushRooms
 from chat_actors.chat.endpoint import HttpRequest, HttpResponse, endpoint
 from chat_actors.chat.extension import Enabled, Extension, Extensions
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
@@ -37,13 +37,13 @@ __all__ = [
     "Enabled",
     "Extension",
     "Extensions",
+    "FlushRooms",
     "Frame",
     "Gate",
     "HttpRequest",
     "HttpResponse",
     "Journaling",
     "KindChosenTwice",
-    "LetRoomsCatchUp",
     "Limits",
     "Outbox",
     "Peer",

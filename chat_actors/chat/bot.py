@@ -8,8 +8,16 @@ import msgspec
 
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Closing
-from chat_actors.chat.room_messages import ROOMS, Enter, Leave, NotInRoom, Post, RoomMessage
-from chat_actors.chat.service import Outliving, Service
+from chat_actors.chat.room_messages import (
+    ROOMS,
+    JoinRoom,
+    LeaveRoom,
+    NotAMember,
+    PostToRoom,
+    RemovedFromRoom,
+    RoomMessage,
+)
+from chat_actors.chat.service import Service, ServiceState
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
 from chat_actors.protocol import (
     CloseCode,
@@ -22,14 +30,14 @@ from chat_actors.protocol import (
     messages,
 )
 
-LEAVE_WITHIN = 10.0
+LEAVE_TIMEOUT = 10.0
 """Seconds that a bot waits for a room to let it go."""
 
-COME_BACK_AFTER = 1.0
+REJOIN_SECONDS = 1.0
 """Seconds after which a bot goes back into a room that has closed under it."""
 
 
-class Heard(msgspec.Struct, frozen=True):
+class RoomBlock(msgspec.Struct, frozen=True):
     """What a room has offered to a bot."""
 
     room_id: str
@@ -43,17 +51,17 @@ class Missed(msgspec.Struct, frozen=True):
     count: int
 
 
-class Begin(msgspec.Struct, frozen=True):
+class JoinRooms(msgspec.Struct, frozen=True):
     """Go into the rooms that a bot is to be in from the start."""
 
 
-class GoBack(msgspec.Struct, frozen=True):
+class Rejoin(msgspec.Struct, frozen=True):
     """A bot's timer to itself."""
 
     room_id: str
 
 
-class Stays(Outliving):
+class BotState(ServiceState):
     """In which rooms a bot is, and wants to be. Outlives a crash."""
 
     def __init__(self) -> None:
@@ -80,7 +88,7 @@ class BotOutbox:
             if self._missed:
                 self._bot.send_nowait(Missed(self._room_id, self._missed))
                 self._missed = 0
-            self._bot.send_nowait(Heard(self._room_id, block))
+            self._bot.send_nowait(RoomBlock(self._room_id, block))
         except MailboxFull:
             self._missed += len(block.texts)
             return False
@@ -115,11 +123,11 @@ class Bot(Service):
 
     hears_bots: ClassVar[bool] = False
 
-    outliving: Stays
+    service_state: BotState
 
     @classmethod
-    def make_outliving(cls) -> Stays:
-        return Stays()
+    def make_state(cls) -> BotState:
+        return BotState()
 
     # -- what it hears -------------------------------------------------------------------------------------------------
 
@@ -144,18 +152,18 @@ class Bot(Service):
         """Go into a room, and back into it if it closes while it is held open. Others close when only bots are left."""
         if not is_room_id(room_id):
             raise ValueError(f"{room_id!r} is no name of a room")
-        self.outliving.wanted[room_id] = hold_open
-        self._enter(room_id)
+        self.service_state.wanted[room_id] = hold_open
+        self._join_room(room_id)
 
     async def leave(self, room_id: str) -> None:
         """Go out of a room, after what was said. Nothing if it is not in there."""
-        self.outliving.wanted.pop(room_id, None)
-        self.outliving.outboxes.pop(room_id, None)
-        room = self.outliving.rooms.pop(room_id, None)
+        self.service_state.wanted.pop(room_id, None)
+        self.service_state.outboxes.pop(room_id, None)
+        room = self.service_state.rooms.pop(room_id, None)
         if room is not None:
             self.context.unwatch(room)
             try:
-                await room.ask(Leave(self.context.self_ref), timeout=LEAVE_WITHIN)
+                await room.ask(LeaveRoom(self.context.self_ref), timeout=LEAVE_TIMEOUT)
             except (ActorStopped, AskFailed, AskTimeout):
                 pass  # a room that is gone has no members
 
@@ -164,13 +172,13 @@ class Bot(Service):
 
         Raises `ValueError` for nothing to say.
         """
-        content, room = checked_content(content), self.outliving.rooms.get(room_id)
-        return room is not None and room.tell(Post(self.context.self_ref, content))
+        content, room = checked_content(content), self.service_state.rooms.get(room_id)
+        return room is not None and room.tell(PostToRoom(self.context.self_ref, content))
 
     # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
-    def _on_begin(self, message: Begin) -> None:
+    def _on_join_rooms(self, message: JoinRooms) -> None:
         for room_id in self.rooms:
             self.join(room_id, hold_open=True)
 
@@ -179,52 +187,55 @@ class Bot(Service):
         """As which it is a member."""
         return bot_id(self.name)
 
-    def _enter(self, room_id: str) -> None:
-        if room_id in self.outliving.rooms:
+    def _join_room(self, room_id: str) -> None:
+        if room_id in self.service_state.rooms:
             return
         outbox = BotOutbox(room_id, self.context.self_ref)
-        member = Member(self.context.self_ref, self.user_id, outbox, self.outliving.wanted[room_id])
+        member = Member(self.context.self_ref, self.user_id, outbox, self.service_state.wanted[room_id])
         try:
             room = self.context.get_or_spawn(ROOMS, room_id)
-            room.send_nowait(Enter(member))
+            room.send_nowait(JoinRoom(member))
         except (ActorStopped, MailboxFull):
-            self.context.after(COME_BACK_AFTER, GoBack(room_id))
+            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
             return
-        self.outliving.rooms[room_id], self.outliving.outboxes[room_id] = room, outbox
+        self.service_state.rooms[room_id], self.service_state.outboxes[room_id] = room, outbox
         self.context.watch(room)
 
     @handles
-    def _on_go_back(self, message: GoBack) -> None:
-        if message.room_id in self.outliving.wanted:
-            self._enter(message.room_id)
+    def _on_rejoin(self, message: Rejoin) -> None:
+        if message.room_id in self.service_state.wanted:
+            self._join_room(message.room_id)
 
     @handles
     def _on_actor_ended(self, message: Terminated) -> None:
-        room_id = self._forget(message.ref)
+        room_id = self._remove_room(message.ref)
         if room_id is None:
             super()._on_actor_ended(message)
-        elif self.outliving.wanted.get(room_id):
-            self.context.after(COME_BACK_AFTER, GoBack(room_id))
+        elif self.service_state.wanted.get(room_id):
+            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
         else:
-            self.outliving.wanted.pop(room_id, None)
+            self.service_state.wanted.pop(room_id, None)
 
     @handles
-    async def _on_not_in_room(self, message: NotInRoom) -> None:
-        room_id = self._forget(message.room)
-        if room_id is None:
-            return
-        message.room.tell(Leave(self.context.self_ref))
-        if message.why is None:
-            self.context.after(COME_BACK_AFTER, GoBack(room_id))
-        else:
-            self.outliving.wanted.pop(room_id, None)
-            await self.on_refused(room_id, message.why.code, message.why.text)
+    def _on_not_a_member(self, message: NotAMember) -> None:
+        room_id = self._remove_room(message.room)
+        if room_id is not None:
+            message.room.tell(LeaveRoom(self.context.self_ref))
+            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
-    def _forget(self, room: AnyRef) -> str | None:
-        for room_id, known in self.outliving.rooms.items():
+    @handles
+    async def _on_removed_from_room(self, message: RemovedFromRoom) -> None:
+        room_id = self._remove_room(message.room)
+        if room_id is not None:
+            message.room.tell(LeaveRoom(self.context.self_ref))
+            self.service_state.wanted.pop(room_id, None)
+            await self.on_refused(room_id, message.refusal.code, message.refusal.text)
+
+    def _remove_room(self, room: AnyRef) -> str | None:
+        for room_id, known in self.service_state.rooms.items():
             if known is room:
-                del self.outliving.rooms[room_id]
-                self.outliving.outboxes.pop(room_id, None)
+                del self.service_state.rooms[room_id]
+                self.service_state.outboxes.pop(room_id, None)
                 self.context.unwatch(room)
                 return room_id
         return None
@@ -234,29 +245,29 @@ class Bot(Service):
         await self.on_missed(message.room_id, message.count)
 
     @handles
-    async def _on_heard(self, message: Heard) -> None:
+    async def _on_room_block(self, message: RoomBlock) -> None:
         for text in message.block.texts:
             try:
                 said: Any = decode_message(text)
             except UnknownMessage:
                 continue  # an extension's
-            await self._hear(message.room_id, said)
-        outbox = self.outliving.outboxes.get(message.room_id)
+            await self._dispatch(message.room_id, said)
+        outbox = self.service_state.outboxes.get(message.room_id)
         if outbox is not None and not self.context.self_ref.waiting and (missed := outbox.take_missed()):
             await self.on_missed(message.room_id, missed)  # nobody has said anything since, or it would be known
 
-    async def _hear(self, room_id: str, said: messages.ServerMessage) -> None:
+    async def _dispatch(self, room_id: str, said: messages.ServerMessage) -> None:
         match said:
             case messages.Error(code=code, message=text):
                 await self.on_refused(room_id, code or "", text)
-            case messages.ChatMessage(user_id=user_id) if self._listens_to(user_id):
+            case messages.ChatMessage(user_id=user_id) if self._is_wanted(user_id):
                 await self.on_message(room_id, said)
-            case messages.UserJoined(user_id=user_id) if self._listens_to(user_id):
+            case messages.UserJoined(user_id=user_id) if self._is_wanted(user_id):
                 await self.on_joined(room_id, user_id)
-            case messages.UserLeft(user_id=user_id) if self._listens_to(user_id):
+            case messages.UserLeft(user_id=user_id) if self._is_wanted(user_id):
                 await self.on_left(room_id, user_id)
             case _:
                 pass
 
-    def _listens_to(self, user_id: str) -> bool:
+    def _is_wanted(self, user_id: str) -> bool:
         return user_id != self.user_id and (self.hears_bots or not is_bot_id(user_id))

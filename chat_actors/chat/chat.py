@@ -69,11 +69,11 @@ def start_chat(
         journaling = Journaling(writer, storage.journal)
     extensions = extensions or Extensions()
     directory = system.spawn_named(
-        "rooms", Directory, now, journaling, room, extensions.kinds, storage.states, storage.accounts
+        "rooms", Directory, now, journaling, room, extensions.room_kinds, storage.states, storage.accounts
     )
     services = None
-    if extensions.offered:
-        services = system.spawn_named("services", Services, extensions.offered, storage.states, storage.accounts, now)
+    if extensions.services:
+        services = system.spawn_named("services", Services, extensions.services, storage.states, storage.accounts, now)
     make_session = partial(
         session,
         limits=limits,

@@ -89,14 +89,14 @@ class CommandMethod(msgspec.Struct, frozen=True):
     where: Where
     rate: Rate | None
 
-    async def carry_out(self, owner: object, call: Call) -> ExtensionMessage | Refusal | None:
+    async def execute(self, owner: object, call: Call) -> ExtensionMessage | Refusal | None:
         """What to answer. Raises what the method raises, and `TypeError` if it returns what is no answer."""
         try:
             answer = self.call(owner, call.caller, call.command)
             if inspect.isawaitable(answer):
                 answer = await answer
-        except Refused as no:
-            return no.refusal
+        except Refused as refused:
+            return refused.refusal
         if answer is None:
             return None
         if not isinstance(answer, ExtensionMessage):
@@ -116,7 +116,7 @@ def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable
     """
 
     def mark(method: Method) -> Method:
-        method.__dict__["carries_out"] = (where, rate)  # read back by commands_of()
+        method.__dict__["executes"] = (where, rate)  # read back by commands_of()
         return method
 
     return mark
@@ -132,17 +132,19 @@ def commands_of(owner: type[Any], default: Where, least: Where) -> Methods:
     """
     found: dict[type[ExtensionCommand], CommandMethod] = {}
     for name, method in inspect.getmembers(owner, inspect.isfunction):
-        marked = getattr(method, "carries_out", None)
+        marked = getattr(method, "executes", None)
         if marked is None:
             continue
         label = f"{owner.__qualname__}.{name}"
-        kind = _command_of(method, label)
-        if kind in found:
-            raise BadHandler(label, f"{found[kind].call.__qualname__} is already there for {kind.__name__}")
+        command_type = _command_of(method, label)
+        if command_type in found:
+            raise BadHandler(
+                label, f"{found[command_type].call.__qualname__} is already there for {command_type.__name__}"
+            )
         where, rate = marked
         if list(Where).index(where or default) < list(Where).index(least):
             raise BadHandler(label, f"its commands can be sent {least.value} at the earliest, and not {where.value}")
-        found[kind] = CommandMethod(kind, method, where or default, rate)
+        found[command_type] = CommandMethod(command_type, method, where or default, rate)
     return found
 
 
@@ -150,7 +152,7 @@ def _command_of(method: Callable[..., Any], label: str) -> type[ExtensionCommand
     parameters = list(inspect.signature(method).parameters)
     if len(parameters) != 3:
         raise BadHandler(label, "it must take the caller and the command: def method(self, caller, command)")
-    kind = typing.get_type_hints(method).get(parameters[2])
-    if not (isinstance(kind, type) and issubclass(kind, ExtensionCommand)):
+    command_type = typing.get_type_hints(method).get(parameters[2])
+    if not (isinstance(command_type, type) and issubclass(command_type, ExtensionCommand)):
         raise BadHandler(label, f"annotate {parameters[2]!r} with a subclass of Command")
-    return kind
+    return command_type

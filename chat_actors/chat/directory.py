@@ -14,7 +14,7 @@ from chat_actors.chat.kind_room import KindRoom
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_kinds import RoomKinds
-from chat_actors.chat.room_messages import ROOMS, CatchUp
+from chat_actors.chat.room_messages import ROOMS, Flush
 from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.kernel import (
     Actor,
@@ -37,13 +37,13 @@ class CountRooms(Request[int], msgspec.Struct, frozen=True):
     """How many rooms are open."""
 
 
-class LetRoomsCatchUp(Request[None], msgspec.Struct, frozen=True):
+class FlushRooms(Request[None], msgspec.Struct, frozen=True):
     """Answered when every room has handed out what was waiting in it, or after `within` seconds."""
 
     within: float
 
 
-DirectoryMessage: TypeAlias = CountRooms | LetRoomsCatchUp
+DirectoryMessage: TypeAlias = CountRooms | FlushRooms
 
 
 class Directory(Actor[DirectoryMessage]):
@@ -65,7 +65,7 @@ class Directory(Actor[DirectoryMessage]):
     ) -> None:
         """`states` is closed with this actor, after the rooms; `accounts` is not."""
         self._accounts = accounts or MemoryAccounts()
-        self._kinds = kinds or RoomKinds()
+        self._room_kinds = kinds or RoomKinds()
         self._states = states or MemoryStates()
         self._now = now
         self._journaling = journaling
@@ -79,9 +79,9 @@ class Directory(Actor[DirectoryMessage]):
         # on above its old numbers, unless it ever held a million messages a second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
         state = RoomState(room_id, first)
-        if self._kinds.concern(room_id):
+        if self._room_kinds.has_kind_for(room_id):
             subscribers: dict[str, dict[AnyRef, Outbox]] = {}
-            given = (self._kinds, self._states, self._accounts, subscribers)
+            given = (self._room_kinds, self._states, self._accounts, subscribers)
             return partial(KindRoom, room_id, state, self._now, self._journaling, *given)
         return partial(self._room, room_id, state, self._now, self._journaling)
 
@@ -90,15 +90,15 @@ class Directory(Actor[DirectoryMessage]):
         return len(self.context.children)
 
     @handles
-    async def let_rooms_catch_up(self, request: LetRoomsCatchUp) -> None:
+    async def flush_rooms(self, request: FlushRooms) -> None:
         with anyio.move_on_after(request.within):
             async with anyio.create_task_group() as tasks:  # all at once: they wait for the same commit
                 for room in self.context.children:
-                    tasks.start_soon(self._let_catch_up, room, request.within)
+                    tasks.start_soon(self._flush_room, room, request.within)
 
-    async def _let_catch_up(self, room: AnyRef, within: float) -> None:
+    async def _flush_room(self, room: AnyRef, within: float) -> None:
         try:
-            await room.ask(CatchUp(), timeout=within)
+            await room.ask(Flush(), timeout=within)
         except (ActorStopped, AskFailed, AskTimeout):
             pass  # it has ended, or is not well: there is nothing to wait for
 

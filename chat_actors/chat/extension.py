@@ -13,8 +13,8 @@ from chat_actors.chat.command_method import Methods, Rate
 from chat_actors.chat.endpoint import Endpoints, endpoints_of
 from chat_actors.chat.room_creation import RoomCreation
 from chat_actors.chat.room_kind import RoomKind, methods_of_kind
-from chat_actors.chat.room_kinds import OfferedKind, RoomKinds
-from chat_actors.chat.service import Provided, Scope, Service, methods_of
+from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
+from chat_actors.chat.service import Scope, Service, ServiceDependencies, methods_of
 from chat_actors.chat.store import Store
 from chat_actors.kernel import BadHandler, Kind
 from chat_actors.protocol import BUILT_IN, Added, ExtensionCommand, Vocabulary, bot_id
@@ -46,31 +46,33 @@ class Enabled(msgspec.Struct, frozen=True):
     settings: Any = NoSettings()
 
 
-class Offered(msgspec.Struct, frozen=True):
+class ServiceSpec(msgspec.Struct, frozen=True):
     """A service's class, the kind under which its actors are found, and what they are given."""
 
     extension: str
     service: type[Service]
     settings: Any
-    kinds: Mapping[type[Any], Kind[Any]]
+    actor_types: Mapping[type[Any], Kind[Any]]
     methods: Methods
     endpoints: Endpoints
 
     @property
-    def kind(self) -> Kind[Any]:
-        return self.kinds[self.service]
+    def actor_type(self) -> Kind[Any]:
+        return self.actor_types[self.service]
 
     def maker(self, states: States, accounts: Accounts, now: Callable[[], datetime], key: str) -> Callable[[], Service]:
         """What makes the actor of a key, for each of its lives."""
         space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
         store = Store(states, space)
-        provided = Provided(key, self.settings, store, self.kinds, now, accounts, self.methods, self.endpoints)
-        outliving = self.service.make_outliving()
+        dependencies = ServiceDependencies(
+            key, self.settings, store, self.actor_types, now, accounts, self.methods, self.endpoints
+        )
+        service_state = self.service.make_state()
 
         def make() -> Service:
             service = self.service()
-            service.provided = provided
-            service.outliving = outliving
+            service.dependencies = dependencies
+            service.service_state = service_state
             return service
 
         return make
@@ -79,7 +81,7 @@ class Offered(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """To which actor a command goes: a service, or the room that its sender is in (`kind` is None)."""
 
-    kind: Kind[Any] | None
+    actor_type: Kind[Any] | None
     scope: Scope
     rate: Rate | None
 
@@ -89,51 +91,52 @@ class Extensions:
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
         """Raises `NameClaimedTwice`, `KindChosenTwice`, and `BadHandler` for a class that is of no use."""
-        self.offered: list[Offered] = []
+        self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], Kind[Any]] = {}
         """HTTP method and path below `/extensions` → who answers."""
         added: list[Added] = []
-        offered_kinds: list[OfferedKind] = []
+        room_kinds: list[RoomKindSpec] = []
         for one in enabled:
             name, owner = one.extension.name, f"the extension {one.extension.name!r}"
             _check_names(one.extension)
-            kinds = {service: Kind[Any](f"{name}.{service.__name__}") for service in one.extension.services}
+            actor_types = {service: Kind[Any](f"{name}.{service.__name__}") for service in one.extension.services}
             for service in one.extension.services:
-                self._offer(Offered(name, service, one.settings, kinds, methods_of(service), _endpoints(name, service)))
-                added += self._route(owner, methods_of(service), kinds[service], service.scope)
+                methods, endpoints = methods_of(service), _endpoints(name, service)
+                self._add_service(ServiceSpec(name, service, one.settings, actor_types, methods, endpoints))
+                added += self._route(owner, methods, actor_types[service], service.scope)
             for kind in one.extension.room_kinds:
                 methods = methods_of_kind(kind)
-                offered_kinds.append(OfferedKind(name, kind, one.settings, methods, kinds))
+                room_kinds.append(RoomKindSpec(name, kind, one.settings, methods, actor_types))
                 added += self._route(owner, methods, None, Scope.ROOM)
-        self.kinds = RoomKinds(offered_kinds)
-        if self.kinds.choosable:
-            added += self._offer_room_creation()
+        self.room_kinds = RoomKinds(room_kinds)
+        if self.room_kinds.choosable:
+            added += self._add_room_creation()
         self.vocabulary = Vocabulary(added)
 
-    def _offer(self, offered: Offered) -> None:
-        service = offered.service
+    def _add_service(self, spec: ServiceSpec) -> None:
+        service = spec.service
         if issubclass(service, Bot):
             try:
                 bot_id(service.name)
             except ValueError as error:
                 raise BadHandler(service.__qualname__, str(error)) from None
-        if offered.endpoints and service.scope is not Scope.SERVER:
+        if spec.endpoints and service.scope is not Scope.SERVER:
             raise BadHandler(service.__qualname__, "only a service of which there is one for the server has endpoints")
-        self.offered.append(offered)
-        for method, path in offered.endpoints:
-            self.endpoints[method, path] = offered.kind
+        self.services.append(spec)
+        for method, path in spec.endpoints:
+            self.endpoints[method, path] = spec.actor_type
 
-    def _route(self, owner: str, methods: Methods, kind: Kind[Any] | None, scope: Scope) -> Sequence[Added]:
+    def _route(self, owner: str, methods: Methods, actor_type: Kind[Any] | None, scope: Scope) -> Sequence[Added]:
         for method in methods.values():
-            self.routes[method.command] = Route(kind, scope, method.rate)
+            self.routes[method.command] = Route(actor_type, scope, method.rate)
         return [Added(owner, method.command, method.where.rules) for method in methods.values()]
 
-    def _offer_room_creation(self) -> Sequence[Added]:
-        kinds = {RoomCreation: Kind[Any]("create_room")}
-        methods = methods_of(RoomCreation)
-        self.offered.append(Offered(BUILT_IN, RoomCreation, list(self.kinds.choosable), kinds, methods, {}))
-        return self._route(BUILT_IN, methods, kinds[RoomCreation], Scope.SERVER)
+    def _add_room_creation(self) -> Sequence[Added]:
+        actor_types = {RoomCreation: Kind[Any]("create_room")}
+        methods, words = methods_of(RoomCreation), list(self.room_kinds.choosable)
+        self.services.append(ServiceSpec(BUILT_IN, RoomCreation, words, actor_types, methods, {}))
+        return self._route(BUILT_IN, methods, actor_types[RoomCreation], Scope.SERVER)
 
 
 def _check_names(extension: Extension) -> None:

@@ -35,34 +35,34 @@ class FanOut:
     def add(self, message: AnyMessage) -> None:
         """Everybody who is here now is to hear this, in the order of the calls."""
         payload = encode(message)
-        self._make_room(payload)
+        self._make_space(payload)
         self._append(payload)
 
-    def _make_room(self, payload: bytes) -> None:
+    def _make_space(self, payload: bytes) -> None:
         if self._pending_bytes + len(payload) > BLOCK_BYTES:
-            self.hand_out()
+            self.flush()
 
     def _append(self, payload: bytes) -> None:
         self._pending.append(payload)
         self._pending_bytes += len(payload)
 
-    def enter(self, member: Member, joined: messages.Joined) -> bool:
+    def join(self, member: Member, joined: messages.Joined) -> bool:
         """Let a connection in, and tell it `joined` and the others; whether it is its user's first."""
         if member.session in self.members:
-            self._catch_up(member)
-        return self._let_in(member, joined)
+            self._flush_to(member)
+        return self._admit(member, joined)
 
-    def enter_silently(self, member: Member) -> bool:
+    def join_silently(self, member: Member) -> bool:
         """As `enter`, without a word to the connection: it hears what is added from now on, and nothing before.
 
         If it is in already it stays, with the outbox that it has now.
         """
-        return self._let_in(member, None)
+        return self._admit(member, None)
 
-    def _let_in(self, member: Member, joined: messages.Joined | None) -> bool:
+    def _admit(self, member: Member, joined: messages.Joined | None) -> bool:
         news = encode(messages.user_joined(member.user_id, self.room_id))
-        self._make_room(news)  # while they are not in yet: they do not hear of what was before them
-        is_first = self.members.enter(member)
+        self._make_space(news)  # while they are not in yet: they do not hear of what was before them
+        is_first = self.members.add(member)
         if joined is not None:
             member.outbox.offer(Block.of(joined))
         if is_first:
@@ -75,14 +75,14 @@ class FanOut:
         member = self.members.get(session)
         if member is None:
             return None
-        self._catch_up(member)
+        self._flush_to(member)
         self._newcomers.pop(session, None)
-        user_id = self.members.leave(session)
+        user_id = self.members.remove(session)
         if user_id is not None:
             self.add(messages.user_left(user_id, self.room_id))
         return user_id
 
-    def hand_out(self) -> None:
+    def flush(self) -> None:
         """To everybody in one loop without a wait; no task is woken for it."""
         pending, newcomers = self._pending, self._newcomers
         if not pending:
@@ -101,7 +101,7 @@ class FanOut:
             elif start in blocks:
                 member.outbox.offer(blocks[start])
 
-    def _catch_up(self, member: Member) -> None:
+    def _flush_to(self, member: Member) -> None:
         """One member hears now what is pending for it."""
         start = self._newcomers.get(member.session, 0)
         if start < len(self._pending):

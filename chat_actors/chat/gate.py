@@ -22,7 +22,7 @@ DRAIN_BATCH = 100
 """Sessions that are told to go in one turn, before the others get theirs."""
 
 
-APART_MS = 100
+RETRY_SPACING_MS = 100
 """Milliseconds between the times at which two clients are told to come back, at most."""
 
 
@@ -39,9 +39,9 @@ class CountSessions(Request[int], msgspec.Struct, frozen=True):
 
 
 class Drain(Request[None], msgspec.Struct, frozen=True):
-    """Let nobody in any more, and send everybody away. Answered when all have been told."""
+    """Let nobody in any more, and send sessions away. Answered when all have been told."""
 
-    come_back_within: float
+    reconnect_within: float
     """Seconds over which they are spread: each is told a time of its own."""
 
 
@@ -55,13 +55,13 @@ class GateState:
         self.peers: dict[AnyRef, Peer] = {}
         self.of_network: Counter[str] = Counter()
         self.draining = False
-        self.apart_ms = APART_MS
-        self._sent_away = 0
+        self.retry_spacing_ms = RETRY_SPACING_MS
+        self._retries_given = 0
 
-    def come_back(self) -> str:
+    def next_retry(self) -> str:
         """When the next client that is sent away is to come back: no two at the same time."""
-        self._sent_away += 1
-        return retry_after(self._sent_away * self.apart_ms)
+        self._retries_given += 1
+        return retry_after(self._retries_given * self.retry_spacing_ms)
 
 
 class Gate(Actor[GateMessage]):
@@ -88,7 +88,7 @@ class Gate(Actor[GateMessage]):
         if request.peer.outbox.closing is not None:
             return request.peer.outbox.closing  # it has waited too long and gone
         if state.draining:
-            return Closing(CloseCode.SERVICE_RESTART, state.come_back())
+            return Closing(CloseCode.SERVICE_RESTART, state.next_retry())
         if limits.connections and len(state.peers) >= limits.connections:
             return Closing(CloseCode.TRY_AGAIN_LATER, "the server is full; try again later")
         if limits.connections_per_ip and state.of_network[network] >= limits.connections_per_ip:
@@ -116,12 +116,14 @@ class Gate(Actor[GateMessage]):
         if state.draining:
             return
         state.draining = True
-        everybody = list(state.peers.items())
-        self.context.events.publish(events.Draining(len(everybody)))
+        sessions = list(state.peers.items())
+        self.context.events.publish(events.Draining(len(sessions)))
         # No two are told the same time, or they would all come back at once; and a few need not wait long.
-        state.apart_ms = max(1, min(APART_MS, int(request.come_back_within * 1000) // max(1, len(everybody))))
-        for n, (session, peer) in enumerate(everybody, start=1):
-            peer.outbox.close(CloseCode.SERVICE_RESTART, state.come_back())
+        state.retry_spacing_ms = max(
+            1, min(RETRY_SPACING_MS, int(request.reconnect_within * 1000) // max(1, len(sessions)))
+        )
+        for n, (session, peer) in enumerate(sessions, start=1):
+            peer.outbox.close(CloseCode.SERVICE_RESTART, state.next_retry())
             session.stop()
             if n % DRAIN_BATCH == 0:
                 await checkpoint()

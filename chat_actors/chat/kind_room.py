@@ -14,19 +14,19 @@ from chat_actors.chat.command_method import Call, CommandMethod, Refused
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
-from chat_actors.chat.room_handle import Act, RoomHandle
+from chat_actors.chat.room_handle import RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
-from chat_actors.chat.room_kinds import OfferedKind, RoomKinds
+from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import (
-    BecomeKind,
-    Enter,
-    Entered,
-    EnterSilently,
-    MayEnter,
-    NotInRoom,
-    Post,
+    AssignKind,
+    CheckJoin,
+    JoinedRoom,
+    JoinRoom,
+    JoinSilently,
+    PostAs,
+    PostToRoom,
+    RemovedFromRoom,
     RoomMessage,
-    Say,
 )
 from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.store import Store
@@ -60,37 +60,39 @@ class KindRoom(RoomActor):
         state: RoomState,
         now: Callable[[], datetime],
         journaling: Journaling | None,
-        offered: RoomKinds,
+        room_kinds: RoomKinds,
         states: States,
         accounts: Accounts,
         subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
         """`subscribers` outlives a crash: those of each extension."""
         super().__init__(room_id, state, now, journaling)
-        self._offered = offered
+        self._room_kinds = room_kinds
         self._states = states
         self._accounts = accounts
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
         self._listeners: Sequence[RoomKind] = ()  # to what is said
         self._commands: dict[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
-        self._missing: str | None = None
-        self._left: list[str] = []
+        self._missing_kind: str | None = None
+        self._users_left: list[str] = []
 
     async def on_start(self) -> None:
         await super().on_start()
-        chosen = await self._kept.get(CHOSEN, Chosen, Chosen("", "")) if self._offered.choosable else Chosen("", "")
-        if chosen.chosen_as and chosen.chosen_as not in self._offered.choosable:
-            self._missing = chosen.chosen_as
-        await self._begin(chosen)
+        chosen = (
+            await self._room_store.get(CHOSEN, Chosen, Chosen("", "")) if self._room_kinds.choosable else Chosen("", "")
+        )
+        if chosen.chosen_as and chosen.chosen_as not in self._room_kinds.choosable:
+            self._missing_kind = chosen.chosen_as
+        await self._open_kinds(chosen)
 
     @property
-    def _kept(self) -> Store:
+    def _room_store(self) -> Store:
         return Store(self._states, f"rooms/{self.room_id}")
 
-    async def _begin(self, chosen: Chosen) -> None:
-        kinds = self._offered.of(self.room_id, chosen.chosen_as)
-        self._kinds = [(kind.extension, self._make(kind, chosen)) for kind in kinds]
+    async def _open_kinds(self, chosen: Chosen) -> None:
+        kinds = self._room_kinds.for_room(self.room_id, chosen.chosen_as)
+        self._kinds = [(kind.extension, self._make_kind(kind, chosen)) for kind in kinds]
         self._listeners = [kind for _, kind in self._kinds if type(kind).on_post is not RoomKind.on_post]
         self._commands = {
             command: (made, method)
@@ -101,24 +103,24 @@ class KindRoom(RoomActor):
             with anyio.fail_after(HOOK_WITHIN):
                 await made.on_open()
 
-    def _make(self, offered: OfferedKind, chosen: Chosen) -> RoomKind:
-        kind = offered.kind()
-        kind.settings = offered.settings
+    def _make_kind(self, spec: RoomKindSpec, chosen: Chosen) -> RoomKind:
+        kind = spec.kind()
+        kind.settings = spec.settings
         kind.room = RoomHandle(
             self.context,
             self.fan_out,
-            creator=chosen.creator if offered.kind.chosen_as == chosen.chosen_as else "",
-            store=Store(self._states, f"{offered.extension}.{kind.kept_as or type(kind).__name__}/{self.room_id}"),
-            services=offered.services,
-            subscribers=self._subscribers.setdefault(offered.extension, {}),
-            put_out=self._remove,
+            creator=chosen.creator if spec.kind.chosen_as == chosen.chosen_as else "",
+            store=Store(self._states, f"{spec.extension}.{kind.kept_as or type(kind).__name__}/{self.room_id}"),
+            services=spec.services,
+            subscribers=self._subscribers.setdefault(spec.extension, {}),
+            remove_connection=self._end_membership,
             now=self._now,
             accounts=self._accounts,
         )
         return kind
 
     def on_delivery(self, message: RoomMessage) -> None:
-        if self._listeners or self._missing:
+        if self._listeners or self._missing_kind:
             self.context.self_ref.send_nowait(message)
         else:
             super().on_delivery(message)
@@ -126,41 +128,41 @@ class KindRoom(RoomActor):
     # -- what the kinds decide -----------------------------------------------------------------------------------------
 
     @handles
-    async def may_enter(self, request: MayEnter) -> Refusal | None:
-        return await self._ask_kinds(request.user_id)
+    async def check_join(self, request: CheckJoin) -> Refusal | None:
+        return await self._check_kinds(request.user_id)
 
-    async def _ask_kinds(self, user_id: str) -> Refusal | None:
-        if self._missing is not None:
-            return refusals.kind_missing(self._missing)
+    async def _check_kinds(self, user_id: str) -> Refusal | None:
+        if self._missing_kind is not None:
+            return refusals.kind_missing(self._missing_kind)
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for _, kind in self._kinds:
                     await kind.may_join(user_id)
-        except Refused as no:
-            return no.refusal
+        except Refused as refused:
+            return refused.refusal
         return None
 
     @handles
-    async def enter(self, message: Enter) -> None:  # type: ignore[override]  # a kind may wait
+    async def join(self, message: JoinRoom) -> None:  # type: ignore[override]  # a kind may wait
         member = message.member
-        no = await self._ask_kinds(member.user_id)  # again: much may have happened since `MayEnter`
-        if no is None:
-            super().enter(message)
+        refusal = await self._check_kinds(member.user_id)  # again: much may have happened since `CheckJoin`
+        if refusal is None:
+            super().join(message)
         else:
-            member.session.tell(NotInRoom(self.context.self_ref, no))
+            member.session.tell(RemovedFromRoom(self.context.self_ref, refusal))
 
     @handles
-    async def enter_silently(self, request: EnterSilently) -> Entered | Refusal:  # type: ignore[override]  # the same
+    async def join_silently(self, request: JoinSilently) -> JoinedRoom | Refusal:  # type: ignore[override]  # the same
         user_id = request.member.user_id
-        no = await self._ask_kinds(user_id)
-        if no is not None:
-            return no
+        refusal = await self._check_kinds(user_id)
+        if refusal is not None:
+            return refusal
         state = self._state_for(user_id)
-        super().enter_silently(request)
-        return Entered(self.state.last_seq, state)
+        super().join_silently(request)
+        return JoinedRoom(self.state.last_seq, state)
 
-    def _say_joined(self, member: Member, is_first: bool) -> None:
-        super()._say_joined(member, is_first)
+    def _on_joined(self, member: Member, is_first: bool) -> None:
+        super()._on_joined(member, is_first)
         if is_first:
             for _, kind in self._kinds:
                 kind.on_join(member.user_id)
@@ -176,10 +178,10 @@ class KindRoom(RoomActor):
         return msgspec.Raw(msgspec.json.encode(states)) if states else None
 
     @handles
-    async def post(self, message: Post) -> None:  # type: ignore[override]  # a kind may wait
+    async def post(self, message: PostToRoom) -> None:  # type: ignore[override]  # a kind may wait
         author = self.members.get(message.session)
-        if author is not None and (self._listeners or self._missing):
-            content = await self._ask_for_content(author.user_id, message.content)
+        if author is not None and (self._listeners or self._missing_kind):
+            content = await self._filter_content(author.user_id, message.content)
             if isinstance(content, Refusal):
                 self._refuse(author, content, message.request_id)
                 return
@@ -187,22 +189,22 @@ class KindRoom(RoomActor):
         self.take_post(message)
 
     @handles
-    async def say(self, request: Say) -> Refusal | None:  # type: ignore[override]  # a kind may wait
-        content = await self._ask_for_content(request.user_id, request.content, request.said_by)
+    async def post_as(self, request: PostAs) -> Refusal | None:  # type: ignore[override]  # a kind may wait
+        content = await self._filter_content(request.user_id, request.content, request.said_by)
         if isinstance(content, Refusal):
             return content
-        return super().say(Say(request.user_id, content))
+        return super().post_as(PostAs(request.user_id, content))
 
-    async def _ask_for_content(self, user_id: str, content: str, said_by: Any = None) -> str | Refusal:
-        if self._missing is not None:
-            return refusals.kind_missing(self._missing)
+    async def _filter_content(self, user_id: str, content: str, said_by: Any = None) -> str | Refusal:
+        if self._missing_kind is not None:
+            return refusals.kind_missing(self._missing_kind)
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for kind in self._listeners:
                     if kind.room is not said_by:
                         content = checked_content(await kind.on_post(user_id, content))
-        except Refused as no:
-            return no.refusal
+        except Refused as refused:
+            return refused.refusal
         return content
 
     @handles
@@ -214,10 +216,10 @@ class KindRoom(RoomActor):
             return refusals.NOT_IN_ROOM
         kind, method = found
         with anyio.fail_after(HOOK_WITHIN):
-            return await method.carry_out(kind, request)
+            return await method.execute(kind, request)
 
     @handles
-    async def act(self, message: Act) -> None:
+    async def run_in_room(self, message: RunInRoom) -> None:
         if not any(kind.room is message.handle for _, kind in self._kinds):
             return  # slow work for a life of the room that has crashed
         with anyio.fail_after(HOOK_WITHIN):
@@ -226,31 +228,31 @@ class KindRoom(RoomActor):
                 await done
 
     @handles
-    async def become_kind(self, request: BecomeKind) -> Refusal | None:
+    async def assign_kind(self, request: AssignKind) -> Refusal | None:
         is_used = self._journaling is not None and self.state.last_seq
-        kept = await self._kept.get(CHOSEN, Chosen, Chosen("", ""))
+        kept = await self._room_store.get(CHOSEN, Chosen, Chosen("", ""))
         if len(self.members) or is_used or kept.chosen_as:
             return refusals.ROOM_EXISTS
-        no = await self._ask_kinds(request.creator)
-        if no is not None:
-            return no
+        refusal = await self._check_kinds(request.creator)
+        if refusal is not None:
+            return refusal
         chosen = Chosen(request.chosen_as, request.creator)
-        await self._kept.put(CHOSEN, chosen)
-        await self._begin(chosen)
+        await self._room_store.put(CHOSEN, chosen)
+        await self._open_kinds(chosen)
         return None
 
     def on_turn_end(self) -> None:
-        left, self._left = self._left, []
+        left, self._users_left = self._users_left, []
         for user_id in left:
             for _, kind in self._kinds:
                 kind.on_leave(user_id)
         super().on_turn_end()
 
-    def _say_left(self, session: AnyRef) -> None:
+    def _remove_member(self, session: AnyRef) -> None:
         for subscribers in self._subscribers.values():
             subscribers.pop(session, None)
-        super()._say_left(session)
+        super()._remove_member(session)
 
-    def _gone(self, user_id: str) -> None:
-        super()._gone(user_id)
-        self._left.append(user_id)  # the kinds hear of it at the end of the turn: here nothing may raise
+    def _on_left(self, user_id: str) -> None:
+        super()._on_left(user_id)
+        self._users_left.append(user_id)  # the kinds hear of it at the end of the turn: here nothing may raise

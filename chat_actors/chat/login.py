@@ -8,8 +8,7 @@ from collections.abc import Callable
 import anyio
 
 from chat_actors.chat.limits import Limits
-from chat_actors.chat.registrar import Register as AskToRegister
-from chat_actors.chat.registrar import RegistrarMessage
+from chat_actors.chat.registrar import RegisterUser, RegistrarMessage
 from chat_actors.identity import Challenge, SignatureUndecodable, issue, load_public_key, verify
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Ref
 from chat_actors.protocol import Authenticate, Refusal, Register, is_user_id, refusals
@@ -48,7 +47,7 @@ class Login:
 
     async def register(self, command: Register) -> Refusal | None:
         """Put a new user's key into the accounts. Why not, or None."""
-        request = AskToRegister(command.user_id, command.public_key, self._address)
+        request = RegisterUser(command.user_id, command.public_key, self._address)
         try:
             return await self._registrar.ask(request, timeout=ASK_TIMEOUT)
         except (ActorStopped, AskFailed, AskTimeout):

@@ -17,7 +17,7 @@ class Member(msgspec.Struct, frozen=True):
     session: AnyRef
     user_id: str
     outbox: Outbox
-    holds_open: bool = True
+    keeps_open: bool = True
     """Whether the room stays open for it, if nobody else is here."""
 
 
@@ -44,14 +44,14 @@ class Members:
         return list(self._connections)
 
     @property
-    def hold_open(self) -> bool:
+    def keep_open(self) -> bool:
         """Whether anybody is here for whom the room is to stay open."""
-        return any(member.holds_open for member in self)
+        return any(member.keeps_open for member in self)
 
     def get(self, session: AnyRef) -> Member | None:
         return self._by_session.get(session)
 
-    def enter(self, member: Member) -> bool:
+    def add(self, member: Member) -> bool:
         """Add a connection; whether it is the user's first. One that is here already is not, and keeps its place."""
         if member.session in self._by_session:
             self._by_session[member.session] = member
@@ -60,7 +60,7 @@ class Members:
         self._connections[member.user_id] += 1
         return self._connections[member.user_id] == 1
 
-    def leave(self, session: AnyRef) -> str | None:
+    def remove(self, session: AnyRef) -> str | None:
         """Remove a connection; the user's id if it was their last, None if not, or if it was not here."""
         member = self._by_session.pop(session, None)
         if member is None:

@@ -8,8 +8,8 @@ import msgspec
 
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.recovery import HeldOutbox, joined_again, replay
-from chat_actors.chat.room_messages import ROOMS, Enter, Entered, EnterSilently, Leave, MayEnter, RoomMessage
+from chat_actors.chat.recovery import HeldOutbox, make_rejoined, replay
+from chat_actors.chat.room_messages import ROOMS, CheckJoin, JoinedRoom, JoinRoom, JoinSilently, LeaveRoom, RoomMessage
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context, Ref
 from chat_actors.protocol import Refusal, refusals
 from chat_actors.storage import Journal, StorageError
@@ -36,14 +36,14 @@ class Membership:
         self.room: Ref[RoomMessage] | None = None
         self.room_id = ""
 
-    async def may_enter(self, room_id: str, user_id: str) -> Refusal | None:
+    async def check_join(self, room_id: str, user_id: str) -> Refusal | None:
         """Ask a room of a kind, before the one where the session is has been left. Why not, or None."""
         try:
-            return await self._context.get_or_spawn(ROOMS, room_id).ask(MayEnter(user_id), timeout=ANSWER_WITHIN)
+            return await self._context.get_or_spawn(ROOMS, room_id).ask(CheckJoin(user_id), timeout=ANSWER_WITHIN)
         except (ActorStopped, AskFailed, AskTimeout):
             return refusals.INTERNAL_FAILURE
 
-    async def enter(self, room_id: str, user_id: str, request_id: str | None) -> Refusal | None:
+    async def join(self, room_id: str, user_id: str, request_id: str | None) -> Refusal | None:
         """Go into a room, which is opened if need be. Why not, or None: then the room tells the client."""
         member = Member(self._context.self_ref, user_id, self._outbox)
         while True:
@@ -52,24 +52,24 @@ class Membership:
             except ActorStopped:
                 return refusals.INTERNAL_FAILURE  # the server is stopping
             try:
-                await room.send(Enter(member, request_id))
+                await room.send(JoinRoom(member, request_id))
             except ActorStopped:
                 continue  # it went away, being empty, just before: the next one is new
-            self._is_in(room, room_id)
+            self._set_room(room, room_id)
             return None
 
-    async def come_back(self, room_id: str, user_id: str, request_id: str | None, since: int) -> Refusal | None:
+    async def rejoin(self, room_id: str, user_id: str, request_id: str | None, since: int) -> Refusal | None:
         """As `enter`, but the client first gets what it missed since then: all of it, once, in order, then live.
 
         What is said meanwhile waits in an outbox of its own. Raises `AskTimeout`.
         """
         held = HeldOutbox(self._outbox, self._backlog_bytes)
-        entered = await self._enter_silently(room_id, Member(self._context.self_ref, user_id, held))
+        entered = await self._join_silently(room_id, Member(self._context.self_ref, user_id, held))
         if isinstance(entered, Refusal):
             return entered
         last = entered.last_seq
         try:
-            joined = await joined_again(self._journal, room_id, user_id, request_id, since, last)
+            joined = await make_rejoined(self._journal, room_id, user_id, request_id, since, last)
             joined = msgspec.structs.replace(joined, state=entered.state)
             self._outbox.offer(Block.of(joined))
             if self._journal is not None:
@@ -81,20 +81,20 @@ class Membership:
         held.release()
         return None
 
-    async def _enter_silently(self, room_id: str, member: Member) -> Entered | Refusal:
+    async def _join_silently(self, room_id: str, member: Member) -> JoinedRoom | Refusal:
         try:
             room = self._context.get_or_spawn(ROOMS, room_id)
         except ActorStopped:
             return refusals.INTERNAL_FAILURE  # the server is stopping
         try:
-            entered = await room.ask(EnterSilently(member), timeout=ANSWER_WITHIN)
+            entered = await room.ask(JoinSilently(member), timeout=ANSWER_WITHIN)
         except (ActorStopped, AskFailed):
             return refusals.ROOM_CLOSED  # it failed: a room does not go away, being empty, with a request on its way
-        if isinstance(entered, Entered):
-            self._is_in(room, room_id)
+        if isinstance(entered, JoinedRoom):
+            self._set_room(room, room_id)
         return entered
 
-    def _is_in(self, room: Ref[RoomMessage], room_id: str) -> None:
+    def _set_room(self, room: Ref[RoomMessage], room_id: str) -> None:
         if room is not self.room:
             self.forget()  # one of the same id, which failed for good while this join was on its way
         self.room, self.room_id = room, room_id
@@ -106,7 +106,7 @@ class Membership:
         if room is not None:
             try:
                 # An answer and not just a message: so what the client sees after `joined` is of the new room.
-                await room.ask(Leave(self._context.self_ref), timeout=ANSWER_WITHIN)
+                await room.ask(LeaveRoom(self._context.self_ref), timeout=ANSWER_WITHIN)
             except (ActorStopped, AskFailed):
                 pass  # a room that is gone has no members
 

@@ -92,7 +92,7 @@ class Outbox(Protocol):
         """Bytes that wait for the client to read."""
 
 
-class NoOutbox:
+class NullOutbox:
     """The outbox of who says something and hears nothing."""
 
     closing: Closing | None = None

@@ -79,7 +79,7 @@ def chat_message(room_id: str, stored: StoredMessage) -> messages.ChatMessage:
     )
 
 
-async def joined_again(
+async def make_rejoined(
     journal: Journal | None, room_id: str, user_id: str, request_id: str | None, since: int, last: int
 ) -> messages.Joined:
     """What to tell somebody who knows a room up to `since`, now that it is at `last`. Raises `StorageError`."""

@@ -18,7 +18,7 @@ from chat_actors.storage import Accounts, StorageError
 logger = logging.getLogger(__name__)
 
 
-class Register(Request["Refusal | None"], msgspec.Struct, frozen=True):
+class RegisterUser(Request["Refusal | None"], msgspec.Struct, frozen=True):
     """Make an account. The answer is why not, or None: it exists now and survives a crash."""
 
     user_id: str
@@ -26,7 +26,7 @@ class Register(Request["Refusal | None"], msgspec.Struct, frozen=True):
     address: str
 
 
-RegistrarMessage: TypeAlias = Register
+RegistrarMessage: TypeAlias = RegisterUser
 
 
 class Registrar(Actor[RegistrarMessage]):
@@ -48,7 +48,7 @@ class Registrar(Actor[RegistrarMessage]):
         return AttemptLimit(limits.registrations, limits.registration_window)
 
     @handles
-    async def register(self, request: Register) -> Refusal | None:
+    async def register(self, request: RegisterUser) -> Refusal | None:
         if not self._attempts.allow(network_of(request.address), anyio.current_time()):
             return refusals.TOO_MANY_REGISTRATIONS
         if not is_user_id(request.user_id):

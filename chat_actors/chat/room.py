@@ -12,23 +12,23 @@ import msgspec
 from chat_actors.chat import events
 from chat_actors.chat.journal_writer import WaitUntilStored
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block, NoOutbox, Outbox
+from chat_actors.chat.outbox import Block, NullOutbox, Outbox
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_messages import (
     MEMBERS_LISTED,
-    CatchUp,
-    Enter,
-    Entered,
-    EnterSilently,
-    Leave,
-    NotInRoom,
-    Post,
-    Present,
+    Flush,
+    JoinedRoom,
+    JoinRoom,
+    JoinSilently,
+    LeaveRoom,
+    ListUsers,
+    NotAMember,
+    PostAs,
+    PostToRoom,
     RoomMessage,
-    Say,
-    WhoIsHere,
+    UserList,
 )
-from chat_actors.chat.room_state import Journaling, Leaver, Pending, RoomState
+from chat_actors.chat.room_state import Journaling, PendingLeave, PendingPost, RoomState
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
@@ -50,7 +50,7 @@ With few members there is little for a batch to save, and to wake the room costs
 Many rooms are that small: two people, or one, whose room is named after them.
 """
 
-LINGER = 30.0
+CLOSE_CHECK_SECONDS = 30.0
 """Seconds between two looks at whether a room is empty that could not close when its last member left."""
 
 
@@ -93,13 +93,13 @@ class RoomActor(Actor[RoomMessage]):
         self._journaling = journaling
 
     async def on_start(self) -> None:
-        await self._find_place()
+        await self._load_position()
         if not self.state.is_open:
             self.state.is_open = True
             self.context.events.publish(events.RoomOpened(self.room_id))
-        self.context.every(LINGER, CloseIfEmpty())
+        self.context.every(CLOSE_CHECK_SECONDS, CloseIfEmpty())
 
-    async def _find_place(self) -> None:
+    async def _load_position(self) -> None:
         """Know the last number; after a crash, put into order what was stored meanwhile."""
         if self._journaling is None:
             return
@@ -108,112 +108,114 @@ class RoomActor(Actor[RoomMessage]):
             await self._journaling.writer.ask(WaitUntilStored(self.room_id), timeout=OPEN_WITHIN)
             self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
             return
-        await self._read_on(self._journaling.journal)
+        await self._replay_journal(self._journaling.journal)
         if self.state.unfinished is not None:
             self._finish(self.state.unfinished)
-        self._settle()
+        self._release_waiters()
 
-    async def _read_on(self, journal: Journal) -> None:
+    async def _replay_journal(self, journal: Journal) -> None:
         more = True
         while more:
             page = await journal.page(self.room_id, after=self.state.last_seq, limit=PAGE_MESSAGES)
-            self._put_in_order(page.messages)
+            self._broadcast(page.messages)
             more = page.more
 
     # -- who is here ---------------------------------------------------------------------------------------------------
 
     @handles
-    def enter(self, message: Enter) -> None:
+    def join(self, message: JoinRoom) -> None:
         member, request_id = message.member, message.request_id
         # Who gives its requests an id knows of `since`, and needs to know from which number on it hears.
         seq = None if request_id is None else self.state.last_seq
         joined = self._make_joined(member.user_id, request_id, seq)
         self.context.watch(member.session)
-        self._say_joined(member, self.fan_out.enter(member, joined))
+        self._on_joined(member, self.fan_out.join(member, joined))
 
     def _make_joined(self, user_id: str, request_id: str | None, seq: int | None) -> messages.Joined:
         return messages.joined(user_id, self.room_id, request_id, seq)
 
     @handles
-    def enter_silently(self, request: EnterSilently) -> Entered | Refusal:
+    def join_silently(self, request: JoinSilently) -> JoinedRoom | Refusal:
         self.context.watch(request.member.session)
-        self._say_joined(request.member, self.fan_out.enter_silently(request.member))
-        return Entered(self.state.last_seq)
+        self._on_joined(request.member, self.fan_out.join_silently(request.member))
+        return JoinedRoom(self.state.last_seq)
 
-    def _say_joined(self, member: Member, is_first: bool) -> None:
+    def _on_joined(self, member: Member, is_first: bool) -> None:
         if is_first:
             self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
 
     @handles
-    def leave(self, request: Leave) -> None:
+    def leave(self, request: LeaveRoom) -> None:
         self.context.unwatch(request.session)
         if self.state.has_pending_of(request.session):
-            self.state.leavers.append(Leaver(request.session, self.context.answer_later()))
+            self.state.leaving.append(PendingLeave(request.session, self.context.answer_later()))
         else:
-            self._remove(request.session)
+            self._end_membership(request.session)
 
     @handles
     def session_ended(self, message: Terminated) -> None:
         if self.state.has_pending_of(message.ref):
-            self.state.leavers.append(Leaver(message.ref, None))
+            self.state.leaving.append(PendingLeave(message.ref, None))
         else:
-            self._remove(message.ref)
+            self._end_membership(message.ref)
 
     @handles
-    def who_is_here(self, request: WhoIsHere) -> Present:
+    def list_users(self, request: ListUsers) -> UserList:
         users = self.members.users
-        return Present(len(users), users[:MEMBERS_LISTED])
+        return UserList(len(users), users[:MEMBERS_LISTED])
 
     # -- what is said --------------------------------------------------------------------------------------------------
 
     def on_delivery(self, message: RoomMessage) -> None:
-        if isinstance(message, Post) and len(self.members) <= DIRECT_MEMBERS:
+        if isinstance(message, PostToRoom) and len(self.members) <= DIRECT_MEMBERS:
             self.take_post(message)
             self.on_turn_end()
         else:
             self.context.self_ref.send_nowait(message)
 
     @handles
-    def post(self, message: Post) -> None:
+    def post(self, message: PostToRoom) -> None:
         self.take_post(message)
 
-    def take_post(self, message: Post) -> None:
+    def take_post(self, message: PostToRoom) -> None:
         """In whichever turn it has come."""
         author = self.members.get(message.session)
         if author is None:
-            message.session.tell(NotInRoom(self.context.self_ref))
+            message.session.tell(NotAMember(self.context.self_ref))
         elif self._journaling is None:
-            stored = self._say_unjournaled(author.user_id, message.content)
+            stored = self._post_unjournaled(author.user_id, message.content)
             if message.client_msg_id is not None:
                 accepted = _accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
                 author.outbox.offer(Block.of(accepted))
         else:
-            self._hold(
-                Pending(Draft(author.user_id, message.content, message.client_msg_id), author, message.request_id)
+            self._queue(
+                PendingPost(Draft(author.user_id, message.content, message.client_msg_id), author, message.request_id)
             )
 
     @handles
-    def say(self, request: Say) -> Refusal | None:
+    def post_as(self, request: PostAs) -> Refusal | None:
         if self._journaling is None:
-            self._say_unjournaled(request.user_id, request.content)
+            self._post_unjournaled(request.user_id, request.content)
         else:
-            author = Member(self.context.self_ref, request.user_id, NoOutbox())
-            self._hold(Pending(Draft(request.user_id, request.content), author, answer=self.context.answer_later()))
+            author = Member(self.context.self_ref, request.user_id, NullOutbox())
+            self._queue(
+                PendingPost(Draft(request.user_id, request.content), author, answer=self.context.answer_later())
+            )
         return None
 
-    def _hold(self, pending: Pending) -> None:
+    def _queue(self, pending: PendingPost) -> None:
         self.state.drafts.append(pending)
         self.context.hold_places(1)
 
-    def _say_unjournaled(self, user_id: str, content: str) -> StoredMessage:
+    def _post_unjournaled(self, user_id: str, content: str) -> StoredMessage:
         stored = StoredMessage(self.state.last_seq + 1, user_id, content, self._now())
-        self._put_in_order((stored,))
+        self._broadcast((stored,))
         return stored
 
     def on_turn_end(self) -> None:
         if self.state.drafts and not self.state.in_flight and self._journaling is not None:
             self._append(self._journaling)
-        self.fan_out.hand_out()
+        self.fan_out.flush()
 
     def _append(self, journaling: Journaling) -> None:
         state = self.state
@@ -230,10 +232,10 @@ class RoomActor(Actor[RoomMessage]):
 
     @handles
     def committed(self, message: Committed) -> None:
-        self._put_in_order(message.messages)
+        self._broadcast(message.messages)
 
     def _finish(self, appended: Appended) -> None:
-        self._put_in_order(appended.messages)
+        self._broadcast(appended.messages)
         accepted: defaultdict[Outbox, list[bytes]] = defaultdict(list)
         for pending, receipt in zip(self._take_in_flight(), appended.receipts, strict=True):
             if pending.draft.client_msg_id is not None:
@@ -243,9 +245,9 @@ class RoomActor(Actor[RoomMessage]):
                 pending.answer.resolve(None)
         for outbox, payloads in accepted.items():
             outbox.offer(Block(payloads))
-        self._settle()
+        self._release_waiters()
 
-    def _put_in_order(self, stored: Sequence[StoredMessage]) -> None:
+    def _broadcast(self, stored: Sequence[StoredMessage]) -> None:
         """What is to be handed out, in this order; what was in it before is passed over."""
         state, is_heard = self.state, self.context.events.has_listeners(events.MessagePosted)
         for message in stored:
@@ -262,39 +264,39 @@ class RoomActor(Actor[RoomMessage]):
         self._refuse_in_flight()
         if self._journaling is not None and not isinstance(message.error, StorageError):
             # The writer failed, and not the storage: some of it may have been stored.
-            await self._read_on(self._journaling.journal)
+            await self._replay_journal(self._journaling.journal)
 
     def _refuse_in_flight(self) -> None:
         for pending in self._take_in_flight():
             self._refuse_pending(pending, refusals.NOT_STORED)
-        self._settle()
+        self._release_waiters()
 
-    def _take_in_flight(self) -> Sequence[Pending]:
+    def _take_in_flight(self) -> Sequence[PendingPost]:
         in_flight, self.state.in_flight, self.state.unfinished = self.state.in_flight, (), None
         self.context.free_places(len(in_flight))
         return in_flight
 
-    def _settle(self) -> None:
+    def _release_waiters(self) -> None:
         """Let those go whose last words have been heard, and answer who waits for all to be."""
-        leavers, self.state.leavers = self.state.leavers, []
-        for leaver in leavers:
-            if self.state.has_pending_of(leaver.session):
-                self.state.leavers.append(leaver)
+        leaving, self.state.leaving = self.state.leaving, []
+        for leave in leaving:
+            if self.state.has_pending_of(leave.session):
+                self.state.leaving.append(leave)
             else:
-                self._remove(leaver.session)
-                if leaver.answer is not None:
-                    leaver.answer.resolve(None)
+                self._end_membership(leave.session)
+                if leave.answer is not None:
+                    leave.answer.resolve(None)
         if self.state.is_settled:
-            self.fan_out.hand_out()
-            while self.state.to_catch_up:
-                self.state.to_catch_up.pop().resolve(None)
+            self.fan_out.flush()
+            while self.state.flush_requests:
+                self.state.flush_requests.pop().resolve(None)
 
     @handles
-    def catch_up(self, request: CatchUp) -> None:
+    def flush(self, request: Flush) -> None:
         if self.state.is_settled:
-            self.fan_out.hand_out()
+            self.fan_out.flush()
         else:
-            self.state.to_catch_up.append(self.context.answer_later())
+            self.state.flush_requests.append(self.context.answer_later())
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -304,13 +306,13 @@ class RoomActor(Actor[RoomMessage]):
 
     def on_failure(self, message: Any, error: Exception) -> None:
         match message:
-            case Enter(member=member) if member.session in self.members:
+            case JoinRoom(member=member) if member.session in self.members:
                 pass  # it crashed after letting them in, so they are in
-            case Enter(member=member):
-                member.session.tell(NotInRoom(self.context.self_ref))
-            case Leave(session=gone) | Terminated(ref=gone):
-                self._say_left(gone)  # nobody will tell the next life of it
-            case Post(session=session) if (author := self.members.get(session)) is not None:
+            case JoinRoom(member=member):
+                member.session.tell(NotAMember(self.context.self_ref))
+            case LeaveRoom(session=gone) | Terminated(ref=gone):
+                self._remove_member(gone)  # nobody will tell the next life of it
+            case PostToRoom(session=session) if (author := self.members.get(session)) is not None:
                 self._refuse(author, refusals.ROOM_FAILED, message.request_id)
             case Appended() if self.state.in_flight:
                 self.state.unfinished = message
@@ -318,7 +320,7 @@ class RoomActor(Actor[RoomMessage]):
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
-        self.fan_out.hand_out()  # after a crash for good: what has its number is heard
+        self.fan_out.flush()  # after a crash for good: what has its number is heard
         drafts, self.state.drafts = self.state.drafts, []
         if reason.cause is Cause.FAILED:
             for pending in drafts:
@@ -328,28 +330,28 @@ class RoomActor(Actor[RoomMessage]):
             self._journaling.writer.tell(Append(self.room_id, [pending.draft for pending in drafts]))
         self.context.events.publish(events.RoomClosed(self.room_id))
 
-    def _refuse(self, author: Member, no: Refusal, request_id: str | None) -> None:
-        author.outbox.offer(Block.of(no.as_error(request_id)))
+    def _refuse(self, author: Member, refusal: Refusal, request_id: str | None) -> None:
+        author.outbox.offer(Block.of(refusal.as_error(request_id)))
 
-    def _refuse_pending(self, pending: Pending, no: Refusal) -> None:
-        self._refuse(pending.author, no, pending.request_id)
+    def _refuse_pending(self, pending: PendingPost, refusal: Refusal) -> None:
+        self._refuse(pending.author, refusal, pending.request_id)
         if pending.answer is not None:
-            pending.answer.resolve(no)
+            pending.answer.resolve(refusal)
 
-    def _remove(self, session: AnyRef) -> None:
-        self._say_left(session)
+    def _end_membership(self, session: AnyRef) -> None:
+        self._remove_member(session)
         self._close_if_empty()
 
-    def _say_left(self, session: AnyRef) -> None:
+    def _remove_member(self, session: AnyRef) -> None:
         user_id = self.fan_out.leave(session)
         if user_id is not None:
-            self._gone(user_id)
+            self._on_left(user_id)
 
-    def _gone(self, user_id: str) -> None:
+    def _on_left(self, user_id: str) -> None:
         self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
-        if not self.members.hold_open and self.state.is_settled:
+        if not self.members.keep_open and self.state.is_settled:
             # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
             self.context.stop_if_idle()
 

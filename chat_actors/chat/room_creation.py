@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chat_actors.chat.command_method import Caller, Rate, Refused, command
-from chat_actors.chat.room_messages import ROOMS, BecomeKind
+from chat_actors.chat.room_messages import ROOMS, AssignKind
 from chat_actors.chat.service import Service
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, is_room_id, refusals
@@ -33,16 +33,16 @@ class RoomCreation(Service):
     async def create_room(self, caller: Caller, create: CreateRoom) -> RoomCreated:
         known: Sequence[str] = self.settings
         if create.kind not in known:
-            no = refusals.unknown_kind(create.kind, known)
+            refusal = refusals.unknown_kind(create.kind, known)
         elif not is_room_id(create.room_id):
-            no = refusals.INVALID_ROOM_ID
+            refusal = refusals.INVALID_ROOM_ID
         else:
             try:
                 room = self.context.get_or_spawn(ROOMS, create.room_id)
-                found = await room.ask(BecomeKind(create.kind, caller.user_id), timeout=ANSWER_WITHIN)
+                found = await room.ask(AssignKind(create.kind, caller.user_id), timeout=ANSWER_WITHIN)
             except (ActorStopped, AskFailed, AskTimeout):
                 found = refusals.INTERNAL_FAILURE
             if found is None:
                 return RoomCreated(create.room_id, create.kind)
-            no = found
-        raise Refused(no.code, no.text)
+            refusal = found
+        raise Refused(refusal.code, refusal.text)

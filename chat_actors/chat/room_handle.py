@@ -11,7 +11,7 @@ import msgspec
 from chat_actors.chat.command_method import Caller
 from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room_messages import NotInRoom, Say
+from chat_actors.chat.room_messages import PostAs, RemovedFromRoom
 from chat_actors.chat.store import Store
 from chat_actors.kernel import AnyRef, Context, Kind, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
@@ -20,7 +20,7 @@ from chat_actors.storage import Accounts
 Action = Callable[[], Awaitable[None] | None]
 
 
-class Act(msgspec.Struct, frozen=True):
+class RunInRoom(msgspec.Struct, frozen=True):
     """A room's message to itself: a kind's timer, or its slow work that has come back."""
 
     handle: RoomHandle
@@ -39,16 +39,16 @@ class RoomHandle:
         store: Store,
         services: Mapping[type[Any], Kind[Any]],
         subscribers: dict[AnyRef, Outbox],
-        put_out: Callable[[AnyRef], None],
+        remove_connection: Callable[[AnyRef], None],
         now: Callable[[], datetime],
         accounts: Accounts,
     ) -> None:
-        """`put_out` removes a connection that cannot be told to go."""
+        """`remove_connection` removes a connection that cannot be told to go."""
         self._context = context
         self._fan_out = fan_out
         self._services = services
         self._subscribers = subscribers
-        self._put_out = put_out
+        self._remove_connection = remove_connection
         self._accounts = accounts
         self.now = now
         """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
@@ -78,7 +78,7 @@ class RoomHandle:
         Nobody of that name is in the room. The other kinds of the room are asked about it, not this one. False: the
         room is full of what others say. Raises `ValueError` for what is no name, or nothing to say.
         """
-        return self._context.self_ref.tell(Say(bot_id(name), checked_content(content), self))
+        return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self))
 
     def tell_all(self, message: ExtensionMessage) -> None:
         """To every connection in the room, in its place among the chat messages; never stored.
@@ -89,7 +89,7 @@ class RoomHandle:
 
     def tell(self, user_id: str, message: ExtensionMessage) -> None:
         """To every connection of one user in the room."""
-        self._fan_out.hand_out()  # what was before it comes before it
+        self._fan_out.flush()  # what was before it comes before it
         block = Block.of(message)
         for member in self._fan_out.members:
             if member.user_id == user_id:
@@ -102,7 +102,7 @@ class RoomHandle:
 
     def tell_subscribers(self, message: ExtensionMessage, *, but: str = "") -> None:
         """To the connections that have subscribed, in its place among the chat messages; not to this user."""
-        self._fan_out.hand_out()
+        self._fan_out.flush()
         block = Block.of(message)
         for session, outbox in self._subscribers.items():
             member = self._fan_out.members.get(session)
@@ -113,14 +113,14 @@ class RoomHandle:
         """Put a user out, all connections, after what they have said already; they get an error of this code."""
         for member in [member for member in self._fan_out.members if member.user_id == user_id]:
             # Its session leaves by itself, after what it has said; if it cannot even be told, it is put out at once.
-            if not member.session.tell(NotInRoom(self._context.self_ref, Refusal(code, text))):
-                self._put_out(member.session)
+            if not member.session.tell(RemovedFromRoom(self._context.self_ref, Refusal(code, text))):
+                self._remove_connection(member.session)
 
     # -- time, slow work, and others -----------------------------------------------------------------------------------
 
     def after(self, seconds: float, action: Action) -> Timer:
         """Call `action` in so many seconds, in a turn of the room's own. A crash, or the room's end, cancels it."""
-        return self._context.after(seconds, Act(self, action))
+        return self._context.after(seconds, RunInRoom(self, action))
 
     def pipe(
         self,
@@ -134,14 +134,14 @@ class RoomHandle:
         A crash forgets it, the room's end cancels it.
         """
 
-        def come_back(action: Callable[[Any], Awaitable[None] | None]) -> Callable[[Any], Act]:
-            return lambda result: Act(self, lambda: action(result))
+        def come_back(action: Callable[[Any], Awaitable[None] | None]) -> Callable[[Any], RunInRoom]:
+            return lambda result: RunInRoom(self, lambda: action(result))
 
         self._context.pipe(work, into=come_back(into), failed=come_back(failed))
 
-    def service(self, kind: type[Any], key: str = "") -> AnyRef:
+    def service(self, service: type[Any], key: str = "") -> AnyRef:
         """The actor of one of this extension's services: to `tell` it something, or `ask` it."""
-        return self._context.get_or_spawn(self._services[kind], key)
+        return self._context.get_or_spawn(self._services[service], key)
 
     def publish(self, event: msgspec.Struct) -> None:
         """Say on the event bus what has happened."""

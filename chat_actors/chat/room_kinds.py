@@ -12,7 +12,7 @@ from chat_actors.chat.room_kind import RoomKind
 from chat_actors.kernel import Kind
 
 
-class OfferedKind(msgspec.Struct, frozen=True):
+class RoomKindSpec(msgspec.Struct, frozen=True):
     """A kind of room that an extension adds, and what its objects are given."""
 
     extension: str
@@ -40,27 +40,27 @@ class KindChosenTwice(Exception):
 class RoomKinds:
     """All kinds of all extensions that are switched on."""
 
-    def __init__(self, offered: Sequence[OfferedKind] = ()) -> None:
+    def __init__(self, specs: Sequence[RoomKindSpec] = ()) -> None:
         """Raises `KindChosenTwice`."""
-        self.offered = offered
-        self.choosable: dict[str, OfferedKind] = {}
+        self._specs = specs
+        self.choosable: dict[str, RoomKindSpec] = {}
         """By the word with which a user chooses them."""
-        for one in offered:
-            word = one.kind.chosen_as
+        for spec in specs:
+            word = spec.kind.chosen_as
             if word and word in self.choosable:
-                raise KindChosenTwice(word, self.choosable[word].extension, one.extension)
+                raise KindChosenTwice(word, self.choosable[word].extension, spec.extension)
             if word:
-                self.choosable[word] = one
+                self.choosable[word] = spec
 
-    def concern(self, room_id: str) -> bool:
+    def has_kind_for(self, room_id: str) -> bool:
         """Whether a room of this name is of a kind, or may be."""
-        return bool(self.choosable) or any(one.kind.matches(room_id, one.settings) for one in self.offered)
+        return bool(self.choosable) or any(spec.kind.matches(room_id, spec.settings) for spec in self._specs)
 
-    def of(self, room_id: str, chosen_as: str = "") -> Sequence[OfferedKind]:
+    def for_room(self, room_id: str, chosen_as: str = "") -> Sequence[RoomKindSpec]:
         """The kinds of a room: of each extension one at most, that which was chosen or the first whose name matches."""
         chosen = self.choosable.get(chosen_as)
-        found: dict[str, OfferedKind] = {} if chosen is None else {chosen.extension: chosen}
-        for one in self.offered:
-            if one.kind.matches(room_id, one.settings):
-                found.setdefault(one.extension, one)
-        return [one for one in self.offered if found.get(one.extension) is one]
+        found: dict[str, RoomKindSpec] = {} if chosen is None else {chosen.extension: chosen}
+        for spec in self._specs:
+            if spec.kind.matches(room_id, spec.settings):
+                found.setdefault(spec.extension, spec)
+        return [spec for spec in self._specs if found.get(spec.extension) is spec]

@@ -17,39 +17,39 @@ MEMBERS_LISTED = 1000
 """User ids in the answer to who is here, at most."""
 
 
-class Enter(msgspec.Struct, frozen=True):
+class JoinRoom(msgspec.Struct, frozen=True):
     """Let a connection in. It is told `joined`; the others are told `user_joined` if the user was not here yet."""
 
     member: Member
     request_id: str | None = None
 
 
-class Entered(msgspec.Struct, frozen=True):
+class JoinedRoom(msgspec.Struct, frozen=True):
     """Somebody is in: the number of the last message before, and what the room's kind tells newcomers."""
 
     last_seq: int
     state: Any = None
 
 
-class EnterSilently(Request[Entered | Refusal], msgspec.Struct, frozen=True):
-    """As `Enter`, without a word to the one who enters."""
+class JoinSilently(Request[JoinedRoom | Refusal], msgspec.Struct, frozen=True):
+    """As `JoinRoom`, without a word to the one who enters."""
 
     member: Member
 
 
-class MayEnter(Request[Refusal | None], msgspec.Struct, frozen=True):
+class CheckJoin(Request[Refusal | None], msgspec.Struct, frozen=True):
     """Ask, before leaving the room where one is, whether a room of a kind would let a user in: why not, or None."""
 
     user_id: str
 
 
-class Leave(Request[None], msgspec.Struct, frozen=True):
+class LeaveRoom(Request[None], msgspec.Struct, frozen=True):
     """Let a connection go, after all that it has said. Answered when it is out: it gets nothing from here any more."""
 
     session: AnyRef
 
 
-class Post(msgspec.Struct, frozen=True):
+class PostToRoom(msgspec.Struct, frozen=True):
     """Say something to everybody in the room."""
 
     session: AnyRef
@@ -58,7 +58,7 @@ class Post(msgspec.Struct, frozen=True):
     request_id: str | None = None
 
 
-class Say(Request[Refusal | None], msgspec.Struct, frozen=True):
+class PostAs(Request[Refusal | None], msgspec.Struct, frozen=True):
     """Say something without being in the room, as this user. The answer is why it was not said, or None: it is stored,
     and everybody here hears it."""
 
@@ -68,37 +68,53 @@ class Say(Request[Refusal | None], msgspec.Struct, frozen=True):
     """The kind's handle, if one of the room's own kinds says it: it is not asked about that."""
 
 
-class Present(msgspec.Struct, frozen=True):
+class UserList(msgspec.Struct, frozen=True):
     """Who is here: how many users, and the ids of at most `MEMBERS_LISTED` of them."""
 
     count: int
     users: Sequence[str]
 
 
-class WhoIsHere(Request[Present], msgspec.Struct, frozen=True):
+class ListUsers(Request[UserList], msgspec.Struct, frozen=True):
     """Ask for the users in a room."""
 
 
-class CatchUp(Request[None], msgspec.Struct, frozen=True):
+class Flush(Request[None], msgspec.Struct, frozen=True):
     """Answered when all that was waiting has been handed out."""
 
 
-class BecomeKind(Request[Refusal | None], msgspec.Struct, frozen=True):
+class AssignKind(Request[Refusal | None], msgspec.Struct, frozen=True):
     """Be of a kind that a user has chosen, from now on. The answer is why not, or None."""
 
     chosen_as: str
     creator: str
 
 
-class NotInRoom(msgspec.Struct, frozen=True):
-    """Told to a session by a room: it is not, or no longer, a member. `why`, if there is more to say than that."""
+class NotAMember(msgspec.Struct, frozen=True):
+    """Sent to a session by a room that does not have it as a member, without anybody having removed it."""
 
     room: AnyRef
-    why: Refusal | None = None
+
+
+class RemovedFromRoom(msgspec.Struct, frozen=True):
+    """Sent to a session by a room that removes it, or that does not admit it."""
+
+    room: AnyRef
+    refusal: Refusal
 
 
 RoomMessage: TypeAlias = (
-    Enter | EnterSilently | MayEnter | Leave | Post | Say | WhoIsHere | CatchUp | Committed | Call | BecomeKind
+    JoinRoom
+    | JoinSilently
+    | CheckJoin
+    | LeaveRoom
+    | PostToRoom
+    | PostAs
+    | ListUsers
+    | Flush
+    | Committed
+    | Call
+    | AssignKind
 )
 
 ROOMS: Kind[RoomMessage] = Kind("room")

@@ -21,7 +21,7 @@ class Journaling(msgspec.Struct, frozen=True):
     journal: Journal
 
 
-class Pending(msgspec.Struct, frozen=True):
+class PendingPost(msgspec.Struct, frozen=True):
     """A message on its way into the journal, and whose it is."""
 
     draft: Draft
@@ -31,7 +31,7 @@ class Pending(msgspec.Struct, frozen=True):
     """To whom it is owed whether it was said, if not to its author's client."""
 
 
-class Leaver(msgspec.Struct, frozen=True):
+class PendingLeave(msgspec.Struct, frozen=True):
     """A connection that goes once its own messages have been heard, and who waits for that."""
 
     session: AnyRef
@@ -41,19 +41,19 @@ class Leaver(msgspec.Struct, frozen=True):
 class RoomState:
     """Members stay in their room when it crashes, its numbering goes on, and no message on its way is lost."""
 
-    __slots__ = ("drafts", "fan_out", "in_flight", "is_open", "last_seq", "leavers", "to_catch_up", "unfinished")
+    __slots__ = ("drafts", "fan_out", "flush_requests", "in_flight", "is_open", "last_seq", "leaving", "unfinished")
 
     def __init__(self, room_id: str, last_seq: int) -> None:
         self.fan_out = FanOut(room_id)
         self.last_seq = last_seq
         """The number of the last message that has its place among what is handed out."""
-        self.drafts: list[Pending] = []
-        self.in_flight: Sequence[Pending] = ()
+        self.drafts: list[PendingPost] = []
+        self.in_flight: Sequence[PendingPost] = ()
         """Those that the journal has been asked to store: one append at a time."""
         self.unfinished: Appended | None = None
         """What the journal has answered, if the room crashed on it."""
-        self.leavers: list[Leaver] = []
-        self.to_catch_up: list[OwedAnswer[None]] = []
+        self.leaving: list[PendingLeave] = []
+        self.flush_requests: list[OwedAnswer[None]] = []
         self.is_open = False
 
     @property

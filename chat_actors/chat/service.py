@@ -13,7 +13,7 @@ import msgspec
 from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
 from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
 from chat_actors.chat.outbox import Block
-from chat_actors.chat.room_messages import ROOMS, Say
+from chat_actors.chat.room_messages import ROOMS, PostAs
 from chat_actors.chat.store import Store
 from chat_actors.kernel import (
     Actor,
@@ -42,7 +42,7 @@ class Scope(Enum):
     ROOM = "one for each room"
 
 
-class Provided(msgspec.Struct, frozen=True):
+class ServiceDependencies(msgspec.Struct, frozen=True):
     """What an actor of an extension is given by the server."""
 
     key: str
@@ -56,14 +56,14 @@ class Provided(msgspec.Struct, frozen=True):
     endpoints: Endpoints = {}
 
 
-class Outliving:
+class ServiceState:
     """What outlives a crash of a service: who has subscribed."""
 
     def __init__(self) -> None:
         self.subscribers: dict[AnyRef, Caller] = {}
 
 
-class LookIfIdle(msgspec.Struct, frozen=True):
+class CheckIdle(msgspec.Struct, frozen=True):
     """A service's timer to itself."""
 
 
@@ -83,34 +83,34 @@ class Service(Actor[Any]):
     kept_as: ClassVar[str] = ""
     """The name of its store, if not that of its class: so that the class can be renamed."""
 
-    provided: Provided
-    outliving: Outliving
+    dependencies: ServiceDependencies
+    service_state: ServiceState
 
     _has_been_called = False
-    _is_looking = False
+    _is_check_scheduled = False
 
     @property
     def key(self) -> str:
         """The user or the room that it is for."""
-        return self.provided.key
+        return self.dependencies.key
 
     @property
     def settings(self) -> Any:
         """The extension's own, as its struct has them."""
-        return self.provided.settings
+        return self.dependencies.settings
 
     @property
     def store(self) -> Store:
         """What it keeps, for its key."""
-        return self.provided.store
+        return self.dependencies.store
 
     def now(self) -> datetime:
         """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
-        return self.provided.now()
+        return self.dependencies.now()
 
     async def user_exists(self, user_id: str) -> bool:
         """Whether somebody has registered under this id. Raises `StorageError`."""
-        return await self.provided.accounts.key_of(user_id) is not None
+        return await self.dependencies.accounts.key_of(user_id) is not None
 
     @property
     def is_needed(self) -> bool:
@@ -120,36 +120,36 @@ class Service(Actor[Any]):
     def subscribe(self, caller: Caller) -> None:
         """From now on this connection hears `tell_subscribers`, until it ends. Outlives a crash, and keeps the service
         from ending as idle."""
-        self.outliving.subscribers[caller.session] = caller
+        self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
 
     def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
         """To the connections that have subscribed, but for one."""
         block = Block.of(message)
-        for session, caller in self.outliving.subscribers.items():
+        for session, caller in self.service_state.subscribers.items():
             if but is None or session is not but.session:
                 caller.outbox.offer(block)
 
     def on_terminated(self, ref: AnyRef) -> None:
         """An actor that it watches has ended. (Instead of a handler of `Terminated`, which it has already.)"""
 
-    def service(self, kind: type[Service], key: str = "") -> AnyRef:
+    def service(self, service: type[Service], key: str = "") -> AnyRef:
         """The actor of one of this extension's services, for a user or a room if there is one for each.
 
         It may have ended, being idle, before a message reaches it: `ActorStopped` then, so ask for it again. Or use
         `ask_service`, which does. Raises `ActorStopped` if the server is stopping.
         """
-        return self.context.get_or_spawn(self.provided.services[kind], key)
+        return self.context.get_or_spawn(self.dependencies.services[service], key)
 
-    async def ask_service(self, kind: type[Service], key: str, request: Any, *, timeout: float = 10.0) -> Any:
+    async def ask_service(self, service: type[Service], key: str, request: Any, *, timeout: float = 10.0) -> Any:
         """Ask one of this extension's services, which answers with what its handler returns. Never ask in a circle.
 
         Raises `AskFailed`, `AskTimeout`, or `ActorStopped` if the server is stopping.
         """
         try:
-            return await self.service(kind, key).ask(request, timeout=timeout)
+            return await self.service(service, key).ask(request, timeout=timeout)
         except ActorStopped:
-            return await self.service(kind, key).ask(request, timeout=timeout)
+            return await self.service(service, key).ask(request, timeout=timeout)
 
     async def say(self, room_id: str, content: str, *, name: str) -> Refusal | None:
         """Say something in a room without being in it, as the bot of this name. None: everybody there hears it.
@@ -159,7 +159,7 @@ class Service(Actor[Any]):
         """
         if not is_room_id(room_id):
             raise ValueError(f"{room_id!r} is no name of a room: {refusals.INVALID_ROOM_ID.text}")
-        request = Say(bot_id(name), checked_content(content))
+        request = PostAs(bot_id(name), checked_content(content))
         try:
             return await self.context.get_or_spawn(ROOMS, room_id).ask(request, timeout=ROOM_WITHIN)
         except (ActorStopped, AskFailed):
@@ -168,40 +168,40 @@ class Service(Actor[Any]):
             return refusals.BUSY
 
     @classmethod
-    def make_outliving(cls) -> Outliving:
+    def make_state(cls) -> ServiceState:
         """For the server: once for each actor, for all its lives."""
-        return Outliving()
+        return ServiceState()
 
     # -- by the server -------------------------------------------------------------------------------------------------
 
     @handles
     def _on_actor_ended(self, message: Terminated) -> None:
-        if self.outliving.subscribers.pop(message.ref, None) is None:
+        if self.service_state.subscribers.pop(message.ref, None) is None:
             self.on_terminated(message.ref)
 
     @handles
-    def _on_look_if_idle(self, message: LookIfIdle) -> None:
-        self._is_looking = False
-        is_wanted = self.is_needed or bool(self.outliving.subscribers)
+    def _on_check_idle(self, message: CheckIdle) -> None:
+        self._is_check_scheduled = False
+        is_wanted = self.is_needed or bool(self.service_state.subscribers)
         is_busy = self._has_been_called or is_wanted or self.context.pipes_under_way
         if is_busy or not self.context.stop_if_idle():
-            self._look_later()
+            self._schedule_idle_check()
 
-    def _look_later(self) -> None:
+    def _schedule_idle_check(self) -> None:
         self._has_been_called = False
-        if self.scope is not Scope.SERVER and not self._is_looking:
-            self._is_looking = True
-            self.context.after(self.linger, LookIfIdle())
+        if self.scope is not Scope.SERVER and not self._is_check_scheduled:
+            self._is_check_scheduled = True
+            self.context.after(self.linger, CheckIdle())
 
     @handles
     async def _on_call(self, message: Call) -> ExtensionMessage | Refusal | None:
-        self._look_later()
+        self._schedule_idle_check()
         self._has_been_called = True
-        return await self.provided.methods[type(message.command)].carry_out(self, message)
+        return await self.dependencies.methods[type(message.command)].execute(self, message)
 
     @handles
     async def _on_serve(self, message: Serve) -> HttpResponse:
-        answer = self.provided.endpoints[message.request.method, message.request.path](self, message.request)
+        answer = self.dependencies.endpoints[message.request.method, message.request.path](self, message.request)
         if inspect.isawaitable(answer):
             answer = await answer
         if not isinstance(answer, HttpResponse):

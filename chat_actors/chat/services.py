@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from chat_actors.chat.bot import Begin, Bot
+from chat_actors.chat.bot import Bot, JoinRooms
 from chat_actors.chat.command_method import Call, Caller
 from chat_actors.chat.endpoint import HttpRequest, HttpResponse, Serve
-from chat_actors.chat.extension import Offered, Route
+from chat_actors.chat.extension import Route, ServiceSpec
 from chat_actors.chat.room_messages import RoomMessage
 from chat_actors.chat.service import Scope
 from chat_actors.kernel import (
@@ -42,7 +42,7 @@ ANSWER_WITHIN = 10.0
 class FindService(Request[AnyRef], msgspec.Struct, frozen=True):
     """The actor of a service of which there is one for the server."""
 
-    kind: Kind[Any]
+    actor_type: Kind[Any]
 
 
 ServicesMessage: TypeAlias = FindService
@@ -54,29 +54,29 @@ class Services(Actor[ServicesMessage]):
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
     def __init__(
-        self, offered: Sequence[Offered], states: States, accounts: Accounts, now: Callable[[], datetime]
+        self, specs: Sequence[ServiceSpec], states: States, accounts: Accounts, now: Callable[[], datetime]
     ) -> None:
-        self._offered = offered
-        self._given = (states, accounts, now)
+        self._specs = specs
+        self._shared = (states, accounts, now)
 
     async def on_start(self) -> None:
-        for offered in self._offered:
-            self.context.offer(offered.kind, partial(offered.maker, *self._given))
-        for offered in self._offered:
-            if offered.service.scope is Scope.SERVER:
-                service = self.context.get_or_spawn(offered.kind, "")
-                if issubclass(offered.service, Bot):
-                    service.tell(Begin())
+        for spec in self._specs:
+            self.context.offer(spec.actor_type, partial(spec.maker, *self._shared))
+        for spec in self._specs:
+            if spec.service.scope is Scope.SERVER:
+                service = self.context.get_or_spawn(spec.actor_type, "")
+                if issubclass(spec.service, Bot):
+                    service.tell(JoinRooms())
 
     @handles
     def find_service(self, request: FindService) -> AnyRef:
-        return self.context.get_or_spawn(request.kind, "")
+        return self.context.get_or_spawn(request.actor_type, "")
 
 
-async def serve_http(services: Ref[ServicesMessage], kind: Kind[Any], request: HttpRequest) -> HttpResponse:
+async def serve_http(services: Ref[ServicesMessage], actor_type: Kind[Any], request: HttpRequest) -> HttpResponse:
     """Have a service answer an HTTP request. What it fails to answer is a 500 or a 503."""
     try:
-        service = await services.ask(FindService(kind), timeout=ANSWER_WITHIN)
+        service = await services.ask(FindService(actor_type), timeout=ANSWER_WITHIN)
         answer: HttpResponse = await service.ask(Serve(request), timeout=ANSWER_WITHIN)
     except AskFailed:
         return HttpResponse(500, {"error": "the service failed on this request"})
@@ -85,14 +85,14 @@ async def serve_http(services: Ref[ServicesMessage], kind: Kind[Any], request: H
     return answer
 
 
-async def carry_out(
+async def execute(
     context: Context, route: Route, room: Ref[RoomMessage] | None, caller: Caller, command: ExtensionCommand
 ) -> ExtensionMessage | Refusal | None:
     """Have a command carried out, by a service or by the room of the caller. What to tell the client, if anything."""
     key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
     for _ in range(2):  # the first service may have ended, being idle, just before
         try:
-            owner = room if route.kind is None else context.get_or_spawn(route.kind, key)
+            owner = room if route.actor_type is None else context.get_or_spawn(route.actor_type, key)
             if owner is None:
                 return refusals.NOT_IN_ROOM
             return await owner.ask(Call(caller, command), timeout=ANSWER_WITHIN)

@@ -14,18 +14,18 @@ from chat_actors.chat.command_method import Caller, Rate
 from chat_actors.chat.extension import Extensions
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
-from chat_actors.chat.lookup import look_up
 from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
-from chat_actors.chat.room_messages import NotInRoom
-from chat_actors.chat.room_messages import Post as PostToRoom
-from chat_actors.chat.services import carry_out
-from chat_actors.chat.session_messages import Frame, Later, Peer, SessionMessage
+from chat_actors.chat.room_messages import NotAMember, PostToRoom, RemovedFromRoom
+from chat_actors.chat.room_queries import answer_query
+from chat_actors.chat.services import execute
+from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
+    AnyRef,
     Cause,
     MailboxFull,
     Ref,
@@ -93,7 +93,7 @@ class SessionActor(Actor[SessionMessage]):
         self._peer = peer
         self._vocabulary = extensions.vocabulary
         self._routes = extensions.routes
-        self._kinds = extensions.kinds
+        self._room_kinds = extensions.room_kinds
         self._rates: dict[type[ExtensionCommand], TokenBucket] | None = None  # made by the first who needs them
         self._outbox = peer.outbox
         self._limits = limits
@@ -123,18 +123,18 @@ class SessionActor(Actor[SessionMessage]):
         if not isinstance(message, Frame):
             raise TypeError(f"only frames are delivered to a session, not {type(message).__name__}")
         command = self._read(message.text)
-        if command is not None and not self._obey_now(command):
-            self.context.self_ref.send_nowait(Later(command))
+        if command is not None and not self._execute_now(command):
+            self.context.self_ref.send_nowait(Deferred(command))
 
     @handles
     async def frame(self, frame: Frame) -> None:
         command = self._read(frame.text)
-        if command is not None and not self._obey_now(command):
-            await self._obey(command)
+        if command is not None and not self._execute_now(command):
+            await self._execute(command)
 
     @handles
-    async def later(self, message: Later) -> None:
-        await self._obey(message.command)
+    async def deferred(self, message: Deferred) -> None:
+        await self._execute(message.command)
 
     def on_turn_end(self) -> None:
         self._peer.resume()
@@ -147,16 +147,16 @@ class SessionActor(Actor[SessionMessage]):
                 raise ProtocolError(refusals.TOO_MANY_FRAMES)
             command = self._vocabulary.decode(text)
             request_id = command.request_id
-            no = self._vocabulary.refusal(self.state, type(command))
+            refusal = self._vocabulary.refusal(self.state, type(command))
         except ProtocolError as error:
-            no, request_id = error.refusal, error.request_id
+            refusal, request_id = error.refusal, error.request_id
         else:
-            if no is None:
+            if refusal is None:
                 return command
-        self._refuse(no, request_id)
+        self._refuse(refusal, request_id)
         return None
 
-    def _obey_now(self, command: AnyCommand) -> bool:
+    def _execute_now(self, command: AnyCommand) -> bool:
         """Carry out a command that needs no wait. False, and nothing has happened, if it does need one."""
         match command:
             case Post():
@@ -190,12 +190,12 @@ class SessionActor(Actor[SessionMessage]):
     def _as_post(self, command: Post) -> PostToRoom:
         return PostToRoom(self.context.self_ref, command.content, command.client_msg_id, command.request_id)
 
-    async def _obey(self, command: AnyCommand) -> None:
-        no = await self._carry_out(command)
-        if no is not None:
-            self._refuse(no, command.request_id)
+    async def _execute(self, command: AnyCommand) -> None:
+        refusal = await self._dispatch(command)
+        if refusal is not None:
+            self._refuse(refusal, command.request_id)
 
-    async def _carry_out(self, command: AnyCommand) -> Refusal | None:
+    async def _dispatch(self, command: AnyCommand) -> Refusal | None:
         match command:
             case Post():
                 return await self._post(command)
@@ -210,7 +210,7 @@ class SessionActor(Actor[SessionMessage]):
             case Leave():
                 return await self._leave(command)
             case ListMembers() | ReadHistory():
-                return await self._look_up(command)
+                return await self._query(command)
             case GetChallenge() | Ping():
                 raise AssertionError(f"{type(command).__name__} needs no wait")
             case ExtensionCommand():
@@ -229,17 +229,19 @@ class SessionActor(Actor[SessionMessage]):
         return None
 
     async def _register(self, command: Register) -> Refusal | None:
-        no = await self._login.register(command)
-        if no is None:
+        refusal = await self._login.register(command)
+        if refusal is None:
             self._tell(messages.registered(command.user_id, command.request_id))
-        return no
+        return refusal
 
     async def _authenticate(self, command: Authenticate) -> Refusal | None:
-        no = await self._login.authenticate(command)
-        who = self.context.self_ref.path
-        if no is not None:
-            self.context.events.publish(events.AuthenticationFailed(who, command.user_id, self._peer.address, no.code))
-            return no
+        refusal = await self._login.authenticate(command)
+        path = self.context.self_ref.path
+        if refusal is not None:
+            self.context.events.publish(
+                events.AuthenticationFailed(path, command.user_id, self._peer.address, refusal.code)
+            )
+            return refusal
         if command.user_id != self._user_id:
             await self._membership.leave()  # a room knows its members under the name that they came in with
             self._user_id = command.user_id
@@ -247,7 +249,7 @@ class SessionActor(Actor[SessionMessage]):
             self._overdue.cancel()
             self._overdue = None
         self._tell(messages.authenticated(command.user_id, command.request_id))
-        self.context.events.publish(events.UserAuthenticated(who, command.user_id, self._peer.address))
+        self.context.events.publish(events.UserAuthenticated(path, command.user_id, self._peer.address))
         return None
 
     # -- rooms -------------------------------------------------------------------------------------------------------
@@ -265,14 +267,14 @@ class SessionActor(Actor[SessionMessage]):
         if self._user_id is None:
             raise AssertionError("the state table lets nobody in who has not authenticated")
         if room_id != self._membership.room_id:
-            if self._kinds.concern(room_id):
-                no = await self._membership.may_enter(room_id, self._user_id)
-                if no is not None:
-                    return no
+            if self._room_kinds.has_kind_for(room_id):
+                refusal = await self._membership.check_join(room_id, self._user_id)
+                if refusal is not None:
+                    return refusal
             await self._membership.leave()
         if since is None:
-            return await self._membership.enter(room_id, self._user_id, request_id)
-        return await self._membership.come_back(room_id, self._user_id, request_id, since)
+            return await self._membership.join(room_id, self._user_id, request_id)
+        return await self._membership.rejoin(room_id, self._user_id, request_id, since)
 
     async def _leave(self, command: Leave) -> Refusal | None:
         room_id = self._membership.room_id
@@ -280,17 +282,17 @@ class SessionActor(Actor[SessionMessage]):
         self._tell(messages.Left(room_id, request_id=command.request_id))
         return None
 
-    async def _look_up(self, command: ListMembers | ReadHistory) -> Refusal | None:
+    async def _query(self, command: ListMembers | ReadHistory) -> Refusal | None:
         if command.room_id is None and self._membership.room is None:
             return refusals.NOT_IN_ROOM
         room_id = self._membership.room_id if command.room_id is None else command.room_id
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
-        if room_id != self._membership.room_id and self._kinds.concern(room_id):
-            no = await self._membership.may_enter(room_id, self._user_id or "")
-            if no is not None:
-                return no
-        found = await look_up(self.context, self._journal, room_id, command)
+        if room_id != self._membership.room_id and self._room_kinds.has_kind_for(room_id):
+            refusal = await self._membership.check_join(room_id, self._user_id or "")
+            if refusal is not None:
+                return refusal
+        found = await answer_query(self.context, self._journal, room_id, command)
         if isinstance(found, Refusal):
             return found
         self._tell(found)
@@ -303,10 +305,10 @@ class SessionActor(Actor[SessionMessage]):
         if route.rate is not None and not self._rate(type(command), route.rate).take(anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
         room, room_id = self._membership.room, self._membership.room_id
-        if route.kind is None and not self._kinds.concern(room_id):
+        if route.actor_type is None and not self._room_kinds.has_kind_for(room_id):
             return refusals.not_in_this_room(str(type(command).__struct_config__.tag))
         caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
-        answer = await carry_out(self.context, route, room, caller, command)
+        answer = await execute(self.context, route, room, caller, command)
         if isinstance(answer, Refusal):
             return answer
         if answer is not None:
@@ -328,11 +330,18 @@ class SessionActor(Actor[SessionMessage]):
             self._tell(refusals.ROOM_CLOSED.as_error(out_of=room_id))
 
     @handles
-    async def not_in_room(self, message: NotInRoom) -> None:
-        if message.room is self._membership.room:
+    async def not_a_member(self, message: NotAMember) -> None:
+        await self._leave_refused(message.room, refusals.ROOM_CLOSED)
+
+    @handles
+    async def removed_from_room(self, message: RemovedFromRoom) -> None:
+        await self._leave_refused(message.room, message.refusal)
+
+    async def _leave_refused(self, room: AnyRef, refusal: Refusal) -> None:
+        if room is self._membership.room:
             room_id = self._membership.room_id
             await self._membership.leave()  # and not just forget: a later join may have gone through meanwhile
-            self._tell((message.why or refusals.ROOM_CLOSED).as_error(out_of=room_id))
+            self._tell(refusal.as_error(out_of=room_id))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -350,13 +359,13 @@ class SessionActor(Actor[SessionMessage]):
             case Cause.ASKED | Cause.FINISHED | Cause.KILLED:
                 self._outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
         closing = self._outbox.closing
-        who = self.context.self_ref.path
+        path = self.context.self_ref.path
         if closing is not None and closing.code is CloseCode.TOO_SLOW:
-            self.context.events.publish(events.ClientEvicted(who, self._user_id, self._limits.backlog_bytes))
-        self.context.events.publish(events.SessionClosed(who, self._peer.address, self._user_id))
+            self.context.events.publish(events.ClientEvicted(path, self._user_id, self._limits.backlog_bytes))
+        self.context.events.publish(events.SessionClosed(path, self._peer.address, self._user_id))
 
     def _tell(self, message: AnyMessage) -> None:
         self._outbox.offer(Block.of(message))
 
-    def _refuse(self, no: Refusal, request_id: str | None = None) -> None:
-        self._tell(no.as_error(request_id))
+    def _refuse(self, refusal: Refusal, request_id: str | None = None) -> None:
+        self._tell(refusal.as_error(request_id))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from chat_actors.chat.outbox import Outbox
-from chat_actors.chat.room_messages import NotInRoom
+from chat_actors.chat.room_messages import NotAMember, RemovedFromRoom
 from chat_actors.kernel import Ref
 from chat_actors.protocol import AnyCommand
 
@@ -19,13 +19,13 @@ class Frame(msgspec.Struct, frozen=True):
     text: str
 
 
-class Later(msgspec.Struct, frozen=True):
+class Deferred(msgspec.Struct, frozen=True):
     """A session's message to itself: a command that could not be carried out in the turn in which it came."""
 
     command: AnyCommand
 
 
-SessionMessage: TypeAlias = Frame | Later | NotInRoom
+SessionMessage: TypeAlias = Frame | Deferred | NotAMember | RemovedFromRoom
 SessionRef: TypeAlias = Ref[SessionMessage]
 
 

@@ -44,10 +44,10 @@ class Store:
         self._states = states
         self._space = space
 
-    async def get(self, key: str, kind: type[Value], default: Value) -> Value:
+    async def get(self, key: str, value_type: type[Value], default: Value) -> Value:
         """The value of a key, or the default if there is none. Raises `StateUnreadable`."""
         found = await self._states.get(self._space, key)
-        return default if found is None else self._decode(key, found, kind)
+        return default if found is None else self._decode(key, found, value_type)
 
     async def put(self, key: str, value: Any) -> None:
         """Keep a value."""
@@ -63,14 +63,14 @@ class Store:
         await self._states.put(self._space, {key: None})
 
     async def page(
-        self, kind: type[Value], *, prefix: str = "", after: str = "", limit: int = PAGE
+        self, value_type: type[Value], *, prefix: str = "", after: str = "", limit: int = PAGE
     ) -> Sequence[tuple[str, Value]]:
         """The first keys with this prefix after that one, in order, with their values. Raises `StateUnreadable`."""
         found = await self._states.page(self._space, prefix=prefix, after=after, limit=limit)
-        return [(key, self._decode(key, value, kind)) for key, value in found]
+        return [(key, self._decode(key, value, value_type)) for key, value in found]
 
-    def _decode(self, key: str, value: bytes, kind: type[Value]) -> Value:
+    def _decode(self, key: str, value: bytes, value_type: type[Value]) -> Value:
         try:
-            return msgspec.json.decode(value, type=kind)
+            return msgspec.json.decode(value, type=value_type)
         except msgspec.MsgspecError as error:
             raise StateUnreadable(self._space, key, str(error)) from None

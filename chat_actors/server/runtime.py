@@ -14,9 +14,9 @@ import anyio
 from chat_actors.chat import (
     Chat,
     Drain,
+    FlushRooms,
     HttpRequest,
     HttpResponse,
-    LetRoomsCatchUp,
     RoomActor,
     SessionActor,
     SessionFactory,
@@ -168,7 +168,7 @@ class Runtime:
 
     async def _drain(self, within: float) -> None:
         """First what has been said, then the goodbye."""
-        catch_up = LetRoomsCatchUp(min(CATCH_UP_WITHIN, within / 2))
+        catch_up = FlushRooms(min(CATCH_UP_WITHIN, within / 2))
         try:
             await self.chat.directory.ask(catch_up, timeout=within)
         except (ActorStopped, AskFailed, AskTimeout) as error:

@@ -209,8 +209,8 @@ async def test_nothing_to_say_is_told_at_once():
 
     async with MemoryServer(Extension(name="sayer", services=[Sayer])):
         bot = Sayer()
-        bot.outliving = Sayer.make_outliving()
-        bot.outliving.rooms["cage"] = None
+        bot.service_state = Sayer.make_state()
+        bot.service_state.rooms["cage"] = None
         for content in ("", None, "half \ud83d"):
             with pytest.raises(ValueError, match=r"must be a text|surrogates"):
                 bot.post("cage", content)

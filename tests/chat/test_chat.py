@@ -121,7 +121,7 @@ async def test_connections_over_the_limits_are_turned_away_and_let_in_again_when
 async def test_a_draining_gate_lets_nobody_in():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
-        await chat.chat.gate.ask(Drain(come_back_within=1), timeout=1)
+        await chat.chat.gate.ask(Drain(reconnect_within=1), timeout=1)
         assert (await chat.connect()).code is CloseCode.SERVICE_RESTART
 
 
@@ -172,7 +172,7 @@ async def test_authenticating_as_somebody_else_leaves_the_room_first():
 async def test_every_event_of_a_visit_is_published_in_order():
     seen = []
     async with RunningSystem() as system:
-        for kind in (
+        for event_type in (
             events.SessionOpened,
             events.UserRegistered,
             events.UserAuthenticated,
@@ -183,7 +183,7 @@ async def test_every_event_of_a_visit_is_published_in_order():
             events.RoomClosed,
             events.SessionClosed,
         ):
-            system.events.listen(kind, lambda event: seen.append(type(event).__name__))
+            system.events.listen(event_type, lambda event: seen.append(type(event).__name__))
         chat = MemoryChat(system)
         alice = await chat.log_in("alice", "general")
         await alice.send(type="chat_message", content="hello")

@@ -45,7 +45,7 @@ def heard_by(one):
 
 
 def enter(fan_out, one):
-    return fan_out.enter(one, messages.joined(one.user_id, "red"))
+    return fan_out.join(one, messages.joined(one.user_id, "red"))
 
 
 def fan_out_with(*names):
@@ -53,7 +53,7 @@ def fan_out_with(*names):
     people = [member(name) for name in names]
     for one in people:
         enter(fan_out, one)
-    fan_out.hand_out()
+    fan_out.flush()
     for one in people:
         blocks_for(one)
     return fan_out, people
@@ -64,7 +64,7 @@ def test_many_joins_in_one_turn_are_one_block_for_each_who_was_there():
     newcomers = [member(name) for name in "bcdef"]
     for one in newcomers:
         enter(fan_out, one)
-    fan_out.hand_out()
+    fan_out.flush()
     assert blocks_for(ann) == [["+b", "+c", "+d", "+e", "+f"]]
     assert blocks_for(newcomers[0]) == [["joined"], ["+c", "+d", "+e", "+f"]]
     assert blocks_for(newcomers[-1]) == [["joined"]]
@@ -78,7 +78,7 @@ def test_who_comes_and_goes_in_one_turn_hears_what_was_said_meanwhile():
     fan_out.add(said("meanwhile"))
     assert fan_out.leave(bob.session) == "bob"
     fan_out.add(said("after"))
-    fan_out.hand_out()
+    fan_out.flush()
     assert heard_by(bob) == ["joined", "meanwhile"]
     assert heard_by(ann) == ["before", "+bob", "meanwhile", "-bob", "after"]
 
@@ -88,7 +88,7 @@ def test_who_joins_the_room_that_they_are_in_keeps_the_order():
     fan_out.add(said("before"))
     enter(fan_out, ann)
     fan_out.add(said("after"))
-    fan_out.hand_out()
+    fan_out.flush()
     assert heard_by(ann) == ["before", "joined", "after"]
     assert heard_by(ben) == ["before", "after"]
 
@@ -100,7 +100,7 @@ def test_a_second_connection_of_a_user_is_no_news_and_hears_from_then_on():
     assert not enter(fan_out, second)
     fan_out.add(said("after"))
     assert fan_out.leave(second.session) is None
-    fan_out.hand_out()
+    fan_out.flush()
     assert heard_by(second) == ["joined", "after"]
     assert heard_by(ann) == ["before", "after"]
 
@@ -111,7 +111,7 @@ def test_who_joins_when_the_block_is_full_hears_neither_what_was_before_nor_of_t
     fan_out.add(said(full))
     bob = member("b" * 32)
     enter(fan_out, bob)
-    fan_out.hand_out()
+    fan_out.flush()
     assert heard_by(bob) == ["joined"]
     assert heard_by(ann) == [full, "+" + "b" * 32]
 
@@ -143,6 +143,6 @@ def test_however_turns_are_cut_everybody_hears_the_same(turn, steps):
                 fan_out.add(said(str(at)))
                 everybody(str(at))
         if at % turn == 0:
-            fan_out.hand_out()
-    fan_out.hand_out()
+            fan_out.flush()
+    fan_out.flush()
     assert [heard_by(one) for one in people] == expected

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from chat_actors.chat.journal_writer import PRUNE_EVERY
-from chat_actors.chat.room_messages import CatchUp, Post
+from chat_actors.chat.room_messages import Flush, PostToRoom
 from chat_actors.kernel import handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import RunningSystem, settle
@@ -204,7 +204,7 @@ async def test_a_room_that_crashes_on_what_was_stored_hands_it_out_when_it_is_ba
         def appended(self, message: Appended) -> None:
             if not CrashesOnce.crashes:
                 CrashesOnce.crashes += 1
-                self._put_in_order(message.messages[:1])
+                self._broadcast(message.messages[:1])
                 raise ValueError("in the middle of it")
             super().appended(message)
 
@@ -301,7 +301,7 @@ async def test_catching_up_waits_for_what_is_under_way():
         people = await people_in(MemoryChat(system, journal=SlowJournal(seconds=1)), "red", "ann", "ben", "cyd")
         people[0].deliver(type="chat_message", content="last words")
         await anyio.sleep(0.1)
-        await room_of(people[0]).ask(CatchUp(), timeout=5)
+        await room_of(people[0]).ask(Flush(), timeout=5)
         assert said(people[1].hear()) == ["last words"]
 
 
@@ -310,7 +310,7 @@ async def test_what_a_room_had_taken_when_the_system_stopped_is_stored():
     async with RunningSystem() as system:
         people = await people_in(MemoryChat(system, journal=journal), "red", "ann", "ben", "cyd")
         for n in range(5):
-            room_of(people[0]).tell(Post(people[0].session, str(n)))
+            room_of(people[0]).tell(PostToRoom(people[0].session, str(n)))
     stored = [draft.content for batch in journal.commits for append in batch for draft in append.drafts]
     assert stored == [str(n) for n in range(5)]
 

@@ -6,7 +6,7 @@ from anyio.lowlevel import checkpoint
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.members import Member
-from chat_actors.chat.room_messages import Enter, Leave, Post
+from chat_actors.chat.room_messages import JoinRoom, LeaveRoom, PostToRoom
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import decode_message, messages
 from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, people_in
@@ -33,7 +33,7 @@ async def test_what_waits_in_one_turn_goes_out_as_one_block_for_each_member():
         people = await people_in(MemoryChat(system), "red", "ann", "ben", "cyd")
         room = room_of(people[0])
         for n in range(10):
-            room.tell(Post(people[n % 3].session, str(n)))
+            room.tell(PostToRoom(people[n % 3].session, str(n)))
         await settle(system)
         for person in people:
             assert blocks_for(person) == [[str(n) for n in range(10)]]
@@ -46,11 +46,11 @@ async def test_joins_and_leaves_keep_their_place_among_the_messages_of_a_turn(na
         people = await people_in(chat, "red", *names)
         dan = await chat.log_in("dan")
         room, ann = room_of(people[0]), people[0]
-        room.tell(Post(ann.session, "before"))
-        room.tell(Enter(Member(dan.session, "dan", dan.outbox)))
-        room.tell(Post(dan.session, "dan is here"))
-        room.tell(Leave(dan.session))
-        room.tell(Post(ann.session, "after"))
+        room.tell(PostToRoom(ann.session, "before"))
+        room.tell(JoinRoom(Member(dan.session, "dan", dan.outbox)))
+        room.tell(PostToRoom(dan.session, "dan is here"))
+        room.tell(LeaveRoom(dan.session))
+        room.tell(PostToRoom(ann.session, "after"))
         await settle(system)
         for person in people:
             assert [plain for block in blocks_for(person) for plain in block] == [
@@ -69,7 +69,7 @@ async def test_a_block_stays_within_its_bytes(size):
         chat = MemoryChat(system, WIDE)
         people = await people_in(chat, "red", "ann", "ben", "cyd")
         for n in range(50):
-            room_of(people[0]).tell(Post(people[0].session, f"{n:>{size}}"))
+            room_of(people[0]).tell(PostToRoom(people[0].session, f"{n:>{size}}"))
         await settle(system)
         sizes = [block.size for block in people[1].outbox._blocks]
         assert max(sizes) <= BLOCK_BYTES
@@ -82,7 +82,7 @@ async def test_a_message_over_the_bytes_of_a_block_goes_out_alone():
         chat = MemoryChat(system, WIDE)
         people = await people_in(chat, "red", "ann", "ben", "cyd")
         for content in ("small", "x" * BLOCK_BYTES, "also small"):
-            room_of(people[0]).tell(Post(people[0].session, content))
+            room_of(people[0]).tell(PostToRoom(people[0].session, content))
         await settle(system)
         assert [[len(content) for content in block] for block in blocks_for(people[2])] == [[5], [BLOCK_BYTES], [10]]
 
@@ -91,7 +91,7 @@ async def test_those_who_vanish_together_are_told_of_together():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         people = await people_in(chat, "red", "ann", "ben", "cyd", *(f"gone-{n}" for n in range(20)))
-        room_of(people[0]).tell(Post(people[0].session, "going?"))
+        room_of(people[0]).tell(PostToRoom(people[0].session, "going?"))
         for person in people[3:]:
             person.session.stop()
         await settle(system)
@@ -106,7 +106,7 @@ async def test_a_crash_in_the_middle_of_a_turn_loses_no_numbered_message_and_del
         people = await people_in(MemoryChat(system), "red", "ann", "ben", "cyd")
         room = room_of(people[0])
         for n in range(10):
-            room.tell(Boom() if n in (3, 7) else Post(people[n % 3].session, str(n)))
+            room.tell(Boom() if n in (3, 7) else PostToRoom(people[n % 3].session, str(n)))
         await settle(system)
         heard = [[(message.seq, message.content) for message in person.hear()] for person in people]
         assert [content for _, content in heard[0]] == ["0", "1", "2", "4", "5", "6", "8", "9"]
@@ -121,7 +121,7 @@ async def test_a_room_that_fails_for_good_hands_out_what_has_its_number_first():
         room = room_of(people[0])
         for _ in range(5):
             room.tell(Boom())
-        room.tell(Post(people[0].session, "the last word"))
+        room.tell(PostToRoom(people[0].session, "the last word"))
         room.tell(Boom())
         await room.wait_stopped()
         await settle(system)
@@ -133,7 +133,7 @@ async def test_a_room_that_is_stopped_while_it_is_down_hands_out_what_has_its_nu
     async with RunningSystem() as system:
         people = await people_in(MemoryChat(system), "red", "ann", "ben", "cyd")
         room = room_of(people[0])
-        room.tell(Post(people[0].session, "the last word"))
+        room.tell(PostToRoom(people[0].session, "the last word"))
         room.tell(Boom())
         while not room._cell.actor.fan_out._pending:
             await checkpoint()
@@ -144,7 +144,7 @@ async def test_a_room_that_is_stopped_while_it_is_down_hands_out_what_has_its_nu
 
 async def test_a_crash_on_a_delivery_is_told_to_its_sender_and_the_next_message_goes_through():
     class FailsOnBoom(FragileRoom):
-        def take_post(self, message: Post) -> None:
+        def take_post(self, message: PostToRoom) -> None:
             if message.content == "boom":
                 raise ValueError("the room was asked to crash")
             super().take_post(message)

@@ -290,6 +290,6 @@ def test_of_one_extension_the_first_kind_that_matches_counts():
     class Anything(RoomKind):
         rooms = "*"
 
-    kinds = Extensions([Enabled(Extension(name="one", room_kinds=[Announcements, Anything]))]).kinds
-    assert [one.kind for one in kinds.of(ROOM)] == [Announcements]
-    assert [one.kind for one in kinds.of("cafe")] == [Anything]
+    kinds = Extensions([Enabled(Extension(name="one", room_kinds=[Announcements, Anything]))]).room_kinds
+    assert [spec.kind for spec in kinds.for_room(ROOM)] == [Announcements]
+    assert [spec.kind for spec in kinds.for_room("cafe")] == [Anything]

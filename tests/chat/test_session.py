@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from chat_actors.chat import Admit, CountSessions, Frame, Limits, Peer, QueueOutbox, events
-from chat_actors.chat.room_messages import Post
+from chat_actors.chat.room_messages import PostToRoom
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles
@@ -22,7 +22,7 @@ class TightRoom(FragileRoom):
     mailbox_capacity = 4
 
     @handles
-    async def post(self, message: Post) -> None:
+    async def post(self, message: PostToRoom) -> None:
         if message.content == "hold":
             await anyio.sleep(10)
         super().post(message)

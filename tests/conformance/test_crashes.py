@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from chat_actors.chat import Limits, RoomActor, SessionActor, Storage
-from chat_actors.chat.room_messages import Post
+from chat_actors.chat.room_messages import PostToRoom
 from chat_actors.chat.session import Frame
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class FragileRoom(RoomActor):
-    def take_post(self, message: Post) -> None:
+    def take_post(self, message: PostToRoom) -> None:
         if message.content == "boom":
             raise ValueError("the room was asked to crash")
         super().take_post(message)

@@ -137,7 +137,7 @@ async def test_room_of_a_disabled_kind_stays_closed():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann")
         await ann.send("create_room", roomId="den", kind="private")
-        server._extensions.kinds.choosable["other"] = server._extensions.kinds.choosable.pop("private")
+        server._extensions.room_kinds.choosable["other"] = server._extensions.room_kinds.choosable.pop("private")
         await server.restart()
         ann = await server.connect("ann")
         await ann.join("den")

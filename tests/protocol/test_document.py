@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from chat_actors.chat import Limits, Storage
-from chat_actors.chat.lookup import HISTORY_MESSAGES
 from chat_actors.chat.recovery import PAGE_MESSAGES
+from chat_actors.chat.room_queries import HISTORY_MESSAGES
 from chat_actors.cli.main import main
 from chat_actors.client import generate_key, public_pem
 from chat_actors.identity import sign

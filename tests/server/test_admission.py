@@ -77,7 +77,7 @@ async def test_cancelled_once_it_is_served(runtime):
 
 
 async def test_who_comes_while_the_server_drains_is_told_when_to_come_back_each_a_time_of_its_own(runtime):
-    await runtime.chat.gate.ask(Drain(come_back_within=10), timeout=5)
+    await runtime.chat.gate.ask(Drain(reconnect_within=10), timeout=5)
     closed = []
     for _ in range(3):
         socket = Socket()

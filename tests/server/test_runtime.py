@@ -3,8 +3,8 @@ import pytest
 
 from chat_actors.chat import ROOMS, Admit, Peer, QueueOutbox, RoomActor, Storage
 from chat_actors.chat.members import Member
-from chat_actors.chat.registrar import Register
-from chat_actors.chat.room_messages import Enter, Post
+from chat_actors.chat.registrar import RegisterUser
+from chat_actors.chat.room_messages import JoinRoom, PostToRoom
 from chat_actors.kernel import KernelError, SystemFailed, handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.kernel.testing import virtual_asyncio
@@ -35,7 +35,7 @@ async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(
     registrar = next(cell.ref for cell in runtime.system.family if cell.path == "/registrar")
     for n in range(6):
         with pytest.raises(KernelError):
-            await registrar.ask(Register("alice", "a key", f"192.0.2.{n}"), timeout=60)
+            await registrar.ask(RegisterUser("alice", "a key", f"192.0.2.{n}"), timeout=60)
     await runtime.system.wait_stopped()
     await anyio.wait_all_tasks_blocked()
     (group,) = failures
@@ -92,11 +92,11 @@ async def test_what_waits_in_a_room_is_handed_out_before_its_members_are_sent_aw
         outbox = QueueOutbox(0)
         hosted = await runtime.chat.gate.ask(Admit(Peer("192.0.2.1", outbox)), timeout=5)
         runtime.system.start_task(hosted.run)
-        await room.send(Enter(Member(hosted.ref, f"user-{n}", outbox)))
+        await room.send(JoinRoom(Member(hosted.ref, f"user-{n}", outbox)))
         outboxes.append(outbox)
     control.begun.set()
     for n in range(900):
-        room.tell(Post(hosted.ref, str(n)))
+        room.tell(PostToRoom(hosted.ref, str(n)))
     await anyio.wait_all_tasks_blocked()
     for outbox in outboxes:
         assert outbox.closing.code == 1012
@@ -121,7 +121,7 @@ async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
         stop_within = 0.1
 
         @handles
-        async def post(self, message: Post) -> None:
+        async def post(self, message: PostToRoom) -> None:
             await anyio.sleep_forever()
 
     runtime = Runtime(Settings(), on_failure=lambda error: None, storage=Storage(MemoryAccounts()), room=Stuck)
@@ -130,7 +130,7 @@ async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
     runtime.drain_with(control)
     outbox = await let_in(runtime)
     for _ in range(2):
-        runtime.system.get_or_spawn(ROOMS, "red").tell(Post(runtime.chat.gate, "x"))
+        runtime.system.get_or_spawn(ROOMS, "red").tell(PostToRoom(runtime.chat.gate, "x"))
     control.begun.set()
     with anyio.fail_after(1.5):
         await outbox.wait_closed()

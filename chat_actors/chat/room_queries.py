@@ -10,7 +10,7 @@ import logging
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
-from chat_actors.chat.room_messages import ROOMS, Present, WhoIsHere
+from chat_actors.chat.room_messages import ROOMS, ListUsers, UserList
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context
 from chat_actors.protocol import ListMembers, ReadHistory, Refusal, encode, messages, refusals
 from chat_actors.storage import Journal, StorageError
@@ -24,7 +24,7 @@ ASK_TIMEOUT = 10.0
 """Seconds that a session waits for a room to say who is in it."""
 
 
-async def look_up(
+async def answer_query(
     context: Context, journal: Journal | None, room_id: str, command: ListMembers | ReadHistory
 ) -> messages.MemberList | messages.History | Refusal:
     """The answer to either command, or why there is none."""
@@ -36,10 +36,10 @@ async def look_up(
 async def _list_members(context: Context, room_id: str, command: ListMembers) -> messages.MemberList | Refusal:
     """Who is in a room. Opens none: in a room that does not run nobody is."""
     room = context.find(ROOMS, room_id)
-    present = Present(0, ())
+    present = UserList(0, ())
     if room is not None:
         try:
-            present = await room.ask(WhoIsHere(), timeout=ASK_TIMEOUT)
+            present = await room.ask(ListUsers(), timeout=ASK_TIMEOUT)
         except ActorStopped:
             pass  # the last one has just left
         except (AskFailed, AskTimeout):
