@@ -1,1 +1,1 @@
-"""Extensions that are shipped, each written with the public names of `chat_actors` alone, and off until switched on."""
+"""The shipped extensions: disabled by default, and written against the public names of `chat_actors` only."""

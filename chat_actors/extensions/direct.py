@@ -1,7 +1,11 @@
-"""Direct messages between two users, wherever they are: kept until they are fetched, and after that for a while.
+"""Direct messages between two users, online or offline.
 
-A client asks once, with `direct_open`; from then on it hears what comes, on every connection that has asked. What came
-before it fetches with `direct_history`: so it first opens, and then fetches from where it was up to `last`.
+Each user has one actor, which stores the newest `keep` messages that the user has sent and received, under its own
+numbers. The recipient's actor stores a message first; the sender's actor then stores its copy and answers `direct_sent`.
+If the server is killed in between, only the recipient has the message.
+
+A client subscribes with `direct_open`. It then reads `direct_history` from its last number up to `last`; later messages
+arrive through the subscription.
 """
 
 from __future__ import annotations
@@ -29,25 +33,24 @@ from chat_actors import (
     handles,
 )
 
-BLOCKED = 1000
-"""Users whom one may block."""
+MAX_BLOCKED = 1000
+"""Users that a user may block."""
 
-ON_THE_WAY = 16
-"""Messages of one user that may be on their way to others at a time."""
+MAX_IN_FLIGHT = 16
+"""Undelivered messages that one user may have at a time."""
 
-
-PAGE = 100
-"""Messages in an answer, at most."""
+PAGE_MESSAGES = 100
+"""The most messages in one answer."""
 
 PAGE_CHARS = 20_000
-"""Characters in an answer beyond which no further message is added: so that it does not evict who asked for it."""
+"""The most characters in one answer, so that it cannot overflow the client's backlog. One message may be longer."""
 
 PROBLEMS = {
     "no_such_user": "There is no user {to}.",
-    "blocked": "{to} does not want to hear from you.",
+    "blocked": "{to} has blocked you.",
     "internal_failure": "The message could not be stored. Send it again later.",
 }
-"""Why a message was not stored, and how that is said."""
+"""Error code → text."""
 
 Seq = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -56,32 +59,32 @@ class DirectSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[extensions.direct]`"""
 
     keep: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
-    """Messages of each user that are kept, sent and received: the newest."""
+    """Stored messages of each user, sent and received. The oldest are deleted first."""
 
     chars: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4000
     """The longest message, in characters."""
 
 
 class SendDirect(Command, frozen=True, tag="direct_send"):
-    """Say something to one user. The answer comes once it is stored for them."""
+    """Send a message to one user. The answer follows once the message is stored for the recipient."""
 
     to: UserId
     content: Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class OpenDirect(Command, frozen=True, tag="direct_open"):
-    """Hear from now on what comes."""
+    """Subscribe to new messages."""
 
 
 class ReadDirect(Command, frozen=True, tag="direct_history"):
-    """What is kept: the first after `after`, or the last before `before`, or just the last."""
+    """Read stored messages: the oldest after `after`, the newest before `before`, or the newest."""
 
     after: Seq | None = None
     before: Seq | None = None
 
 
 class BlockUser(Command, frozen=True, tag="direct_block"):
-    """Hear nothing of somebody any more."""
+    """Refuse all messages from a user."""
 
     user_id: UserId
 
@@ -91,7 +94,7 @@ class UnblockUser(Command, frozen=True, tag="direct_unblock"):
 
 
 class DirectMessage(Message, frozen=True, tag="direct_message"):
-    """To both sides. `seq` rises among the messages of the user who gets it: so one knows what one has."""
+    """A message, for sender and recipient. `seq` is the number that the receiving user's actor gave it."""
 
     seq: int
     sender: str
@@ -101,7 +104,7 @@ class DirectMessage(Message, frozen=True, tag="direct_message"):
 
 
 class DirectSent(Message, frozen=True, tag="direct_sent"):
-    """It is stored. `seq` is the number that it has for the sender."""
+    """The message is stored. `seq` is its number for the sender."""
 
     to: str
     seq: int
@@ -109,13 +112,13 @@ class DirectSent(Message, frozen=True, tag="direct_sent"):
 
 
 class DirectOpened(Message, frozen=True, tag="direct_opened"):
-    """`last` is the number of the newest message; what is after it comes by itself."""
+    """`last` is the number of the newest message. Later ones arrive through the subscription."""
 
     last: int
 
 
 class DirectHistory(Message, frozen=True, tag="direct_history"):
-    """The oldest first. `more`: whether there is more in the direction of reading."""
+    """Oldest message first. `more`: whether further messages exist in the direction of reading."""
 
     messages: Sequence[DirectMessage]
     more: bool
@@ -125,8 +128,8 @@ class Blocked(Message, frozen=True, tag="direct_blocked"):
     blocked: Sequence[str]
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What is kept of a message."""
+class StoredMessage(msgspec.Struct, frozen=True):
+    """A message as stored."""
 
     sender: str
     to: str
@@ -135,18 +138,18 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Deliver(Request[str], msgspec.Struct, frozen=True):
-    """From the sender's actor to the receiver's. The answer is why not, or nothing: it is stored."""
+    """Request of the sender's actor to the recipient's. The answer is an error code, or "" once stored."""
 
-    said: Said
+    message: StoredMessage
 
 
-class Answered(msgspec.Struct, frozen=True):
-    """What the receiver's actor, or the accounts, have answered about a message that was on its way."""
+class DeliveryResult(msgspec.Struct, frozen=True):
+    """The outcome of a delivery. `problem` is a key of `PROBLEMS`, or ""."""
 
     caller: Caller
     request_id: str | None
-    said: Said
-    owed: OwedAnswer[Any]
+    message: StoredMessage
+    answer: OwedAnswer[Any]
     problem: str
 
 
@@ -156,106 +159,109 @@ class Direct(Service):
     scope = Scope.USER
 
     async def on_start(self) -> None:
-        newest = await self.store.get("last", int, 0)
-        self._last = newest
+        self._last: int = await self.store.get("last", int, 0)
         self._blocked = await self.store.get("blocked", list[str], [])
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
     @command(rate=Rate(per_second=5, burst=20))
-    def send_direct(self, caller: Caller, asked: SendDirect) -> None:
-        if len(asked.content) > self.settings.chars:
+    def send_direct(self, caller: Caller, send: SendDirect) -> None:
+        if len(send.content) > self.settings.chars:
             raise Refused("content_too_long", f"content must be at most {self.settings.chars} characters")
-        if self.context.pipes_under_way >= ON_THE_WAY:
-            raise Refused("busy", f"{ON_THE_WAY} messages of yours are on their way already. Wait for one of them.")
-        said = Said(caller.user_id, asked.to, asked.content, self.now())
-        # Outside of the mailbox: two users who write to each other at once must not wait for each other. The caller
-        # does wait for the answer, and so what one connection sends keeps its order.
-        answered = partial(Answered, caller, asked.request_id, said, self.context.answer_later())
-        self.context.pipe(lambda: self._bring(said), into=answered, failed=lambda _: answered("internal_failure"))
+        if self.context.pipes_under_way >= MAX_IN_FLIGHT:
+            raise Refused("busy", f"{MAX_IN_FLIGHT} of your messages are being delivered. Wait for an answer.")
+        message = StoredMessage(caller.user_id, send.to, send.content, self.now())
+        # In a pipe: two actors that deliver to each other at the same time would deadlock. The session waits for the
+        # answer, so the messages of one connection keep their order.
+        result = partial(DeliveryResult, caller, send.request_id, message, self.context.answer_later())
+        self.context.pipe(lambda: self._send(message), into=result, failed=lambda _: result("internal_failure"))
 
-    async def _bring(self, said: Said) -> str:
-        if not await self.user_exists(said.to):
+    async def _send(self, message: StoredMessage) -> str:
+        if not await self.user_exists(message.to):
             return "no_such_user"
-        problem: str = await self.ask_service(Direct, said.to, Deliver(said)) if said.to != said.sender else ""
+        if message.to == message.sender:
+            return ""
+        problem: str = await self.ask_service(Direct, message.to, Deliver(message))
         return problem
 
     @handles
-    async def on_answered(self, message: Answered) -> None:
-        if message.problem:
-            text = PROBLEMS[message.problem].format(to=message.said.to)
-            message.caller.refuse(message.problem, text, message.request_id)
-            message.owed.resolve(None)
+    async def on_delivery_result(self, result: DeliveryResult) -> None:
+        message = result.message
+        if result.problem:
+            result.caller.refuse(result.problem, PROBLEMS[result.problem].format(to=message.to), result.request_id)
+            result.answer.resolve(None)
             return
-        seq = await self._keep(message.said)
-        sent = DirectSent(message.said.to, seq, message.said.at, request_id=message.request_id)
-        message.owed.resolve(sent)
-        self.tell_subscribers(_shown(seq, message.said), but=message.caller)
+        seq = await self._store(message)
+        result.answer.resolve(DirectSent(message.to, seq, message.at, request_id=result.request_id))
+        self.tell_subscribers(_message_of(seq, message), but=result.caller)
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
     @handles
     async def deliver(self, request: Deliver) -> str:
-        if request.said.sender in self._blocked:
+        if request.message.sender in self._blocked:
             return "blocked"
-        seq = await self._keep(request.said)
-        self.tell_subscribers(_shown(seq, request.said))
+        seq = await self._store(request.message)
+        self.tell_subscribers(_message_of(seq, request.message))
         return ""
 
-    async def _keep(self, said: Said) -> int:
+    async def _store(self, message: StoredMessage) -> int:
         seq = self._last + 1
-        await self.store.put_all({_key(seq): said, "last": seq, _key(seq - self.settings.keep): None})
+        await self.store.put_all({_key(seq): message, "last": seq, _key(seq - self.settings.keep): None})
         self._last = seq
         return seq
 
     @command(rate=Rate(per_second=1, burst=10))
-    def open_direct(self, caller: Caller, asked: OpenDirect) -> DirectOpened:
+    def open_direct(self, caller: Caller, request: OpenDirect) -> DirectOpened:
         self.subscribe(caller)
         return DirectOpened(self._last)
 
     @command(rate=Rate(per_second=5, burst=20))
-    async def read_direct(self, caller: Caller, asked: ReadDirect) -> DirectHistory:
-        if asked.after is not None:
-            found = await self.store.page(Said, prefix="m/", after=_key(asked.after), limit=PAGE + 1)
-            kept = _that_fit(found[:PAGE])
+    async def read_direct(self, caller: Caller, request: ReadDirect) -> DirectHistory:
+        if request.after is not None:
+            found = await self.store.page(
+                StoredMessage, prefix="m/", after=_key(request.after), limit=PAGE_MESSAGES + 1
+            )
+            fitting = _fitting_prefix(found[:PAGE_MESSAGES])
         else:
-            end = self._last + 1 if asked.before is None else min(asked.before, self._last + 1)
-            begin = max(end - PAGE - 2, 0)  # one more, to know whether there is more
-            found = await self.store.page(Said, prefix="m/", after=_key(begin), limit=max(end - 1 - begin, 0))
-            kept = _that_fit(found[::-1][:PAGE])[::-1]
-        shown = [_shown(int(key[2:]), said) for key, said in kept]
-        return DirectHistory(shown, len(kept) < len(found))
+            end = self._last + 1 if request.before is None else min(request.before, self._last + 1)
+            begin = max(end - PAGE_MESSAGES - 2, 0)  # one more than a page, to set `more`
+            found = await self.store.page(StoredMessage, prefix="m/", after=_key(begin), limit=max(end - 1 - begin, 0))
+            fitting = _fitting_prefix(found[::-1][:PAGE_MESSAGES])[::-1]
+        messages = [_message_of(int(key[2:]), message) for key, message in fitting]
+        return DirectHistory(messages, len(fitting) < len(found))
 
-    # -- whom one will not hear ----------------------------------------------------------------------------------------
+    # -- blocking ------------------------------------------------------------------------------------------------------
 
     @command(rate=Rate(per_second=1, burst=10))
-    async def block(self, caller: Caller, asked: BlockUser) -> Blocked:
-        if asked.user_id not in self._blocked:
-            if len(self._blocked) >= BLOCKED:
-                raise Refused("too_many", f"At most {BLOCKED} users can be blocked.")
-            self._blocked.append(asked.user_id)
+    async def block(self, caller: Caller, block: BlockUser) -> Blocked:
+        if block.user_id not in self._blocked:
+            if len(self._blocked) >= MAX_BLOCKED:
+                raise Refused("too_many", f"At most {MAX_BLOCKED} users can be blocked.")
+            self._blocked.append(block.user_id)
             await self.store.put("blocked", self._blocked)
         return Blocked(self._blocked)
 
     @command(rate=Rate(per_second=1, burst=10))
-    async def unblock(self, caller: Caller, asked: UnblockUser) -> Blocked:
-        if asked.user_id in self._blocked:
-            self._blocked.remove(asked.user_id)
+    async def unblock(self, caller: Caller, unblock: UnblockUser) -> Blocked:
+        if unblock.user_id in self._blocked:
+            self._blocked.remove(unblock.user_id)
             await self.store.put("blocked", self._blocked)
         return Blocked(self._blocked)
 
 
-def _that_fit(messages: Sequence[tuple[str, Said]]) -> Sequence[tuple[str, Said]]:
+def _fitting_prefix(messages: Sequence[tuple[str, StoredMessage]]) -> Sequence[tuple[str, StoredMessage]]:
+    """Return the first messages, as many as `PAGE_CHARS` allows but at least one."""
     chars = 0
-    for n, (_, said) in enumerate(messages):
-        chars += len(said.content)
+    for n, (_, message) in enumerate(messages):
+        chars += len(message.content)
         if n and chars > PAGE_CHARS:
             return messages[:n]
     return messages
 
 
-def _shown(seq: int, said: Said) -> DirectMessage:
-    return DirectMessage(seq, said.sender, said.to, said.content, said.at)
+def _message_of(seq: int, message: StoredMessage) -> DirectMessage:
+    return DirectMessage(seq, message.sender, message.to, message.content, message.at)
 
 
 def _key(seq: int) -> str:

@@ -1,4 +1,4 @@
-"""Polls in a room: one vote for each user, to be changed until the poll is closed. They survive a restart."""
+"""Polls in rooms. Each user has one vote and may change it until the poll closes. Polls survive a restart."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import msgspec
 
 from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RoomKind, command
 
-KEPT = 50
-"""Polls of a room that are kept: beyond, the oldest that is closed is forgotten."""
+MAX_POLLS = 50
+"""Stored polls of a room. A further one replaces the oldest closed one."""
 
-VOTERS = 10_000
+MAX_VOTERS = 10_000
 """Users who may vote in one poll."""
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -26,11 +26,11 @@ class PollsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[extensions.polls]`"""
 
     rooms: tuple[str, ...] = ("*",)
-    """The names of the rooms that may have polls, as patterns."""
+    """Patterns of the names of rooms that may have polls."""
 
 
 class OpenPoll(Command, frozen=True, tag="poll_open"):
-    """Ask the room; the poll closes after so many seconds, or when whoever opened it closes it."""
+    """Open a poll. It closes after `seconds`, or when its opener closes it."""
 
     question: Line
     options: Annotated[tuple[Line, ...], msgspec.Meta(min_length=2, max_length=10)]
@@ -38,7 +38,7 @@ class OpenPoll(Command, frozen=True, tag="poll_open"):
 
 
 class Vote(Command, frozen=True, tag="poll_vote"):
-    """Vote for an option, by its place among them, the first being 0; or another one than before."""
+    """Vote for an option by its index, from 0. Replaces the user's earlier vote."""
 
     poll_id: int
     option: int
@@ -49,11 +49,11 @@ class ClosePoll(Command, frozen=True, tag="poll_close"):
 
 
 class ListPolls(Command, frozen=True, tag="polls"):
-    """The polls of this room, and from now on whatever changes in them."""
+    """List the polls of the room, and subscribe to their changes."""
 
 
 class Poll(msgspec.Struct):
-    """What is kept of a poll."""
+    """A poll as stored."""
 
     question: str
     options: tuple[str, ...]
@@ -64,7 +64,7 @@ class Poll(msgspec.Struct):
 
 
 class PollShown(Message, frozen=True, tag="poll"):
-    """A poll as it stands. Who voted for what is not told; `voted` is one's own."""
+    """A poll with the count of each option. `voted` is the recipient's own vote; the votes of others are secret."""
 
     room_id: str
     poll_id: int
@@ -78,39 +78,39 @@ class PollShown(Message, frozen=True, tag="poll"):
 
 
 class PollList(Message, frozen=True, tag="polls"):
-    """The oldest first."""
+    """Oldest poll first."""
 
     room_id: str
     polls: Sequence[PollShown]
 
 
 class PollRoom(RoomKind):
-    """Counts the votes of one room."""
+    """The polls of one room."""
 
     async def on_open(self) -> None:
-        self._polls = {int(key): poll for key, poll in await self.store.page(Poll, limit=KEPT)}
+        self._polls = {int(key): poll for key, poll in await self.store.page(Poll, limit=MAX_POLLS)}
         for poll_id, poll in self._polls.items():
-            self._close_in_time(poll_id, poll)
+            self._schedule_close(poll_id, poll)
 
     @command(rate=Rate(per_second=0.2, burst=5))
-    async def open_poll(self, caller: Caller, asked: OpenPoll) -> PollShown:
-        if len(self._polls) >= KEPT:
-            await self._forget_one()
+    async def open_poll(self, caller: Caller, request: OpenPoll) -> PollShown:
+        if len(self._polls) >= MAX_POLLS:
+            await self._remove_oldest_closed()
         poll_id = max(self._polls, default=0) + 1
-        closes_at = None if asked.seconds is None else self.room.now() + timedelta(seconds=asked.seconds)
-        self._polls[poll_id] = Poll(asked.question, asked.options, caller.user_id, closes_at)
-        await self._change(poll_id)
-        self._close_in_time(poll_id, self._polls[poll_id])
-        return self._shown(poll_id, caller.user_id)
+        closes_at = None if request.seconds is None else self.room.now() + timedelta(seconds=request.seconds)
+        self._polls[poll_id] = Poll(request.question, request.options, caller.user_id, closes_at)
+        await self._save(poll_id)
+        self._schedule_close(poll_id, self._polls[poll_id])
+        return self._view_of(poll_id, caller.user_id)
 
-    async def _forget_one(self) -> None:
+    async def _remove_oldest_closed(self) -> None:
         closed = [poll_id for poll_id, poll in self._polls.items() if poll.is_closed]
         if not closed:
-            raise Refused("too_many_polls", f"A room has at most {KEPT} open polls; close one first.")
+            raise Refused("too_many_polls", f"A room has at most {MAX_POLLS} open polls; close one first.")
         del self._polls[closed[0]]
         await self.store.remove(_key(closed[0]))
 
-    def _close_in_time(self, poll_id: int, poll: Poll) -> None:
+    def _schedule_close(self, poll_id: int, poll: Poll) -> None:
         if poll.closes_at is not None and not poll.is_closed:
             left = (poll.closes_at - self.room.now()).total_seconds()
             self.room.after(max(left, 0), partial(self._close, poll_id))
@@ -120,24 +120,24 @@ class PollRoom(RoomKind):
         poll = self._open_poll(vote.poll_id)
         if not 0 <= vote.option < len(poll.options):
             raise Refused("no_such_option", f"The options of this poll are 0 to {len(poll.options) - 1}.")
-        if len(poll.votes) >= VOTERS and caller.user_id not in poll.votes:
-            raise Refused("too_many_votes", f"At most {VOTERS} users can vote in a poll.")
+        if len(poll.votes) >= MAX_VOTERS and caller.user_id not in poll.votes:
+            raise Refused("too_many_votes", f"At most {MAX_VOTERS} users can vote in a poll.")
         if poll.votes.get(caller.user_id) != vote.option:
             poll.votes[caller.user_id] = vote.option
-            await self._change(vote.poll_id)
-        return self._shown(vote.poll_id, caller.user_id)
+            await self._save(vote.poll_id)
+        return self._view_of(vote.poll_id, caller.user_id)
 
     @command(rate=Rate(per_second=2, burst=10))
     async def close_poll(self, caller: Caller, close: ClosePoll) -> PollShown:
         if self._open_poll(close.poll_id).opened_by != caller.user_id:
-            raise Refused("not_owner", "Only whoever opened the poll may close it.")
+            raise Refused("not_owner", "Only the user who opened the poll may close it.")
         await self._close(close.poll_id)
-        return self._shown(close.poll_id, caller.user_id)
+        return self._view_of(close.poll_id, caller.user_id)
 
     @command(rate=Rate(per_second=1, burst=10))
-    def list_polls(self, caller: Caller, asked: ListPolls) -> PollList:
+    def list_polls(self, caller: Caller, request: ListPolls) -> PollList:
         self.room.subscribe(caller)
-        return PollList(self.room.room_id, [self._shown(poll_id, caller.user_id) for poll_id in self._polls])
+        return PollList(self.room.room_id, [self._view_of(poll_id, caller.user_id) for poll_id in self._polls])
 
     def _open_poll(self, poll_id: int) -> Poll:
         poll = self._polls.get(poll_id)
@@ -151,13 +151,13 @@ class PollRoom(RoomKind):
         poll = self._polls.get(poll_id)
         if poll is not None and not poll.is_closed:
             poll.is_closed = True
-            await self._change(poll_id)
+            await self._save(poll_id)
 
-    async def _change(self, poll_id: int) -> None:
+    async def _save(self, poll_id: int) -> None:
         await self.store.put(_key(poll_id), self._polls[poll_id])
-        self.room.tell_subscribers(self._shown(poll_id, ""))
+        self.room.tell_subscribers(self._view_of(poll_id, ""))
 
-    def _shown(self, poll_id: int, user_id: str) -> PollShown:
+    def _view_of(self, poll_id: int, user_id: str) -> PollShown:
         poll = self._polls[poll_id]
         counted = Counter(poll.votes.values())
         return PollShown(
@@ -178,7 +178,7 @@ class PollRoom(RoomKind):
 
 
 def _key(poll_id: int) -> str:
-    return f"{poll_id:09d}"  # so that the order of the keys is that of the numbers
+    return f"{poll_id:09d}"  # padded, so that keys sort like numbers
 
 
 extension = Extension(name="polls", room_kinds=[PollRoom], settings=PollsSettings)

@@ -1,8 +1,8 @@
-"""Rooms that only those may enter, or read, who have been invited.
+"""Rooms that only the owner and invited users may join or read.
 
-A room is private if its name matches the settings, or if it was made so: `{"type": "create_room", "roomId": "...",
-"kind": "private"}`. It belongs to the user that it is named after, if there was that user before it was anybody's; or
-else to whoever made it, or entered it first.
+A room is private if its name matches the settings, or if it was created as private: `{"type": "create_room",
+"roomId": "...", "kind": "private"}`. Its owner is the user whose name the room has, if that user registered before the
+room had an owner; otherwise the creator, or the first user who joins.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ from chat_actors import (
     handles,
 )
 
-GUESTS = 1000
-"""Users who may be invited into one room."""
+MAX_GUESTS = 1000
+"""Users that may be invited into one room."""
 
-INVITATIONS = 100
-"""Invitations of a user that are kept: the newest."""
+MAX_INVITATIONS = 100
+"""Stored invitations of a user. The oldest are deleted first."""
 
 
 class PrivateRoomsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[extensions.private_rooms]`"""
 
     rooms: tuple[str, ...] = ("private-*",)
-    """The names of rooms that are private, as patterns."""
+    """Patterns of the names of private rooms."""
 
 
 class Guests(msgspec.Struct):
-    """What is kept of a room: whose it is, and who may come."""
+    """The owner and the invited users of a room, as stored."""
 
     owner: str = ""
     invited: list[str] = []
 
 
 class Invite(Command, frozen=True, tag="invite"):
-    """Let somebody in, and let them know. Whoever is in a private room may invite."""
+    """Allow a user to join, and notify the user. For all members."""
 
     user_id: UserId
 
 
 class Uninvite(Command, frozen=True, tag="uninvite"):
-    """Let somebody in no longer, and put them out. For the owner."""
+    """Withdraw an invitation, and remove the user from the room. For the owner."""
 
     user_id: UserId
 
 
 class ListGuests(Command, frozen=True, tag="guests"):
-    """Who may come into this room."""
+    """List the users who may join the room."""
 
 
 class ListInvitations(Command, frozen=True, tag="invitations"):
-    """Where one is invited, and from now on every new invitation."""
+    """List the caller's invitations, and subscribe to new ones."""
 
 
 class GuestList(Message, frozen=True, tag="guests"):
@@ -81,20 +81,20 @@ class Invitation(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class InvitationList(Message, frozen=True, tag="invitations"):
-    """The oldest first."""
+    """Oldest invitation first."""
 
     invitations: Sequence[Invitation]
 
 
 class Invited(Message, frozen=True, tag="invited"):
-    """To somebody who has been invited just now."""
+    """A new invitation, to the invited user."""
 
     room_id: str
     invited_by: str
 
 
 class NoLongerInvited(msgspec.Struct, frozen=True):
-    """A room's message to a user's invitations."""
+    """Message of a room to the `Invitations` of a user: the invitation was withdrawn."""
 
     room_id: str
 
@@ -108,47 +108,47 @@ class Invitations(Service):
         self._invitations = await self.store.get("invitations", list[Invitation], [])
 
     @command(rate=Rate(1, 10))
-    def list_invitations(self, caller: Caller, asked: ListInvitations) -> InvitationList:
+    def list_invitations(self, caller: Caller, request: ListInvitations) -> InvitationList:
         self.subscribe(caller)
         return InvitationList(self._invitations)
 
     @handles
     async def invited(self, invitation: Invitation) -> None:
-        await self._keep(invitation.room_id, [invitation])
+        await self._replace(invitation.room_id, [invitation])
         self.tell_subscribers(Invited(invitation.room_id, invitation.invited_by))
 
     @handles
     async def no_longer_invited(self, message: NoLongerInvited) -> None:
-        await self._keep(message.room_id, [])
+        await self._replace(message.room_id, [])
 
-    async def _keep(self, room_id: str, instead: Sequence[Invitation]) -> None:
+    async def _replace(self, room_id: str, replacement: Sequence[Invitation]) -> None:
         others = [invitation for invitation in self._invitations if invitation.room_id != room_id]
-        self._invitations = [*others, *instead][-INVITATIONS:]
+        self._invitations = [*others, *replacement][-MAX_INVITATIONS:]
         await self.store.put("invitations", self._invitations)
 
 
 class PrivateRoom(RoomKind):
-    """Lets in whom it knows."""
+    """Admits the owner and invited users."""
 
     chosen_as = "private"
 
     async def on_open(self) -> None:
         self._guests = await self.store.get("guests", Guests, Guests())
         if not self._guests.owner:
-            # Whoever takes the name of a room later must not come into it so: asked once, when it is nobody's.
+            # Checked only while the room has no owner: a user who registers under its name later must not get in.
             is_named_after_user = await self.room.user_exists(self.room.room_id)
             self._guests.owner = self.room.room_id if is_named_after_user else self.room.creator
             if self._guests.owner:
-                await self._keep()
+                await self._save()
 
     async def may_join(self, user_id: str) -> None:
         if self._guests.owner not in ("", user_id) and user_id not in self._guests.invited:
-            raise Refused("private_room", "This room is private. Ask somebody in it to invite you.")
+            raise Refused("private_room", "This room is private. Ask a member to invite you.")
 
     def on_join(self, user_id: str) -> None:
         if not self._guests.owner:
             self._guests.owner = user_id
-            self.room.after(0, self._keep)
+            self.room.after(0, self._save)
 
     def state_for(self, user_id: str) -> Any:
         return {"private": True, "owner": self._guests.owner or user_id}
@@ -158,14 +158,14 @@ class PrivateRoom(RoomKind):
         guests = self._guests
         if invite.user_id != guests.owner and invite.user_id not in guests.invited:
             if not await self.room.user_exists(invite.user_id):
-                # Or else whoever registers under that name one day would get in.
+                # Otherwise a user who registers under this name later would be admitted.
                 raise Refused("no_such_user", f"There is no user {invite.user_id}.")
-            if len(guests.invited) >= GUESTS:
-                raise Refused("too_many", f"At most {GUESTS} users may be invited into a room.")
+            if len(guests.invited) >= MAX_GUESTS:
+                raise Refused("too_many", f"At most {MAX_GUESTS} users may be invited into a room.")
             guests.invited.append(invite.user_id)
-            await self._keep()
+            await self._save()
             self.room.service(Invitations, invite.user_id).tell(Invitation(self.room.room_id, caller.user_id))
-        return self._listed()
+        return self._guest_list()
 
     @command(rate=Rate(1, 10))
     async def uninvite(self, caller: Caller, uninvite: Uninvite) -> GuestList:
@@ -174,19 +174,19 @@ class PrivateRoom(RoomKind):
             raise Refused("not_owner", "Only the owner of the room may do this.")
         if uninvite.user_id in guests.invited:
             guests.invited.remove(uninvite.user_id)
-            await self._keep()
+            await self._save()
             self.room.service(Invitations, uninvite.user_id).tell(NoLongerInvited(self.room.room_id))
-            self.room.remove(uninvite.user_id, "uninvited", f"{caller.user_id} put you out of this room.")
-        return self._listed()
+            self.room.remove(uninvite.user_id, "uninvited", f"{caller.user_id} withdrew your invitation to this room.")
+        return self._guest_list()
 
     @command()
-    def list_guests(self, caller: Caller, asked: ListGuests) -> GuestList:
-        return self._listed()
+    def list_guests(self, caller: Caller, request: ListGuests) -> GuestList:
+        return self._guest_list()
 
-    def _listed(self) -> GuestList:
+    def _guest_list(self) -> GuestList:
         return GuestList(self.room.room_id, self._guests.owner, self._guests.invited)
 
-    async def _keep(self) -> None:
+    async def _save(self) -> None:
         await self.store.put("guests", self._guests)
 
     @classmethod

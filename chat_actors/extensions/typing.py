@@ -1,4 +1,4 @@
-"""Who is typing, and how far everybody has read: for those who ask, and never stored."""
+"""Typing indicators and read positions, for subscribers. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import msgspec
 
 from chat_actors import Caller, Command, Extension, Message, Rate, RoomKind, command
 
-OFTEN = Rate(per_second=5, burst=20)
+RATE = Rate(per_second=5, burst=20)
 
 
 class TypingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[extensions.typing]`"""
 
     rooms: tuple[str, ...] = ("*",)
-    """The names of the rooms where it is to be seen, as patterns."""
+    """Patterns of the names of rooms with typing indicators."""
 
     seconds: float = 6.0
-    """How long somebody is typing who does not say so again."""
+    """Seconds after which the typing state of a user expires unless it is repeated."""
 
 
 class WatchTyping(Command, frozen=True, tag="typing_watch"):
-    """From now on, hear who is typing in this room and what they have read."""
+    """Subscribe to typing states and read positions of the room."""
 
 
 class Typing(Command, frozen=True, tag="typing"):
-    """Say that one is typing; again every few seconds, for it ends by itself."""
+    """Report that the user is typing. Expires unless repeated every few seconds."""
 
     on: bool = True
 
 
 class Read(Command, frozen=True, tag="read"):
-    """Say that one has read all messages up to this number."""
+    """Report that the user has read all messages up to this number."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 
@@ -53,7 +53,7 @@ class HasRead(Message, frozen=True, tag="read"):
 
 
 class TypingState(Message, frozen=True, tag="typing_watched"):
-    """Who is typing now, and what those who are here have read."""
+    """The users who are typing, and the read position of each member."""
 
     room_id: str
     typing: list[str]
@@ -61,7 +61,7 @@ class TypingState(Message, frozen=True, tag="typing_watched"):
 
 
 class TypingRoom(RoomKind):
-    """Passes on what is told. Nothing of it outlives the room."""
+    """Typing states and read positions of one room. They end with the room."""
 
     async def on_open(self) -> None:
         self._typing: dict[str, float] = {}
@@ -71,39 +71,39 @@ class TypingRoom(RoomKind):
         self._read.pop(user_id, None)
         self._stop(user_id)
 
-    @command(rate=OFTEN)
-    def watch(self, caller: Caller, asked: WatchTyping) -> TypingState:
+    @command(rate=RATE)
+    def watch(self, caller: Caller, request: WatchTyping) -> TypingState:
         self.room.subscribe(caller)
         return TypingState(self.room.room_id, list(self._typing), self._read)
 
-    @command(rate=OFTEN)
+    @command(rate=RATE)
     def typing(self, caller: Caller, typing: Typing) -> None:
         if not typing.on:
             self._stop(caller.user_id)
             return
         if caller.user_id not in self._typing:
-            self._tell(caller.user_id, on=True)
-            self._look_after(caller.user_id, self.settings.seconds)
+            self._notify(caller.user_id, on=True)
+            self._schedule_expiry(caller.user_id, self.settings.seconds)
         self._typing[caller.user_id] = anyio.current_time() + self.settings.seconds
 
-    def _look_after(self, user_id: str, seconds: float) -> None:
-        self.room.after(seconds, partial(self._look, user_id))
+    def _schedule_expiry(self, user_id: str, seconds: float) -> None:
+        self.room.after(seconds, partial(self._expire, user_id))
 
-    def _look(self, user_id: str) -> None:
+    def _expire(self, user_id: str) -> None:
         left = self._typing.get(user_id, 0) - anyio.current_time()
         if user_id in self._typing and left > 0.001:
-            self._look_after(user_id, left)
+            self._schedule_expiry(user_id, left)
         else:
             self._stop(user_id)
 
     def _stop(self, user_id: str) -> None:
         if self._typing.pop(user_id, None) is not None:
-            self._tell(user_id, on=False)
+            self._notify(user_id, on=False)
 
-    def _tell(self, user_id: str, *, on: bool) -> None:
+    def _notify(self, user_id: str, *, on: bool) -> None:
         self.room.tell_subscribers(NowTyping(user_id, self.room.room_id, on), but=user_id)
 
-    @command(rate=OFTEN)
+    @command(rate=RATE)
     def read(self, caller: Caller, read: Read) -> None:
         if read.seq > self._read.get(caller.user_id, -1):
             self._read[caller.user_id] = read.seq

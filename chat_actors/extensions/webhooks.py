@@ -1,10 +1,10 @@
-"""What happens goes out to URLs, signed and tried again; messages come in by authenticated requests.
+"""Signed delivery of events to URLs, with retries; and messages posted by authenticated HTTP requests.
 
-Out: each target is an actor of its own with a queue of its own, so one that is slow or down holds up nothing else.
-Deliveries go in order, one at a time; what waits in memory does not survive the end of the process. A receiver checks
-`X-Chat-Signature` and keeps `X-Chat-Delivery` to recognise what comes twice: after a lost answer, the same comes again.
+Outgoing: each target has its own actor and queue, so that a slow or unreachable target delays nothing else. Deliveries
+are in order and one at a time. After a lost answer the same event is sent again, with the same `X-Chat-Delivery`. The
+queue survives a crash of the actor, but not the end of the process. Receivers verify `X-Chat-Signature`.
 
-In: `POST /extensions/webhooks/say` with `Authorization: Bearer TOKEN` and `{"roomId": "...", "content": "..."}`.
+Incoming: `POST /extensions/webhooks/say` with `Authorization: Bearer TOKEN` and `{"roomId": "...", "content": "..."}`.
 """
 
 from __future__ import annotations
@@ -40,40 +40,39 @@ from chat_actors import (
 try:
     import httpx
 except ImportError as error:
-    raise ImportError("it sends with httpx: pip install 'chat-actors[webhooks]'") from error
+    raise ImportError("webhooks need httpx: pip install 'chat-actors[webhooks]'") from error
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["posted", "joined", "left", "registered"]
+EventName = Literal["posted", "joined", "left", "registered"]
 
-EVENTS: dict[Kind, type[msgspec.Struct]] = {
+EVENTS: dict[EventName, type[msgspec.Struct]] = {
     "posted": events.MessagePosted,
     "joined": events.UserJoined,
     "left": events.UserLeft,
     "registered": events.UserRegistered,
 }
 
-NOT_FINAL = frozenset({408, 425, 429})
-"""Statuses under 500 after which a delivery is tried again."""
-
+TRANSIENT_STATUSES = frozenset({408, 425, 429})
+"""Statuses below 500 after which a delivery is retried."""
 
 Secret = Annotated[str, msgspec.Meta(min_length=16)]
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[[extensions.webhooks.targets]]`: where events go."""
+    """`[[extensions.webhooks.targets]]`: a receiver of events."""
 
     url: str
     secret: Secret
-    """Signs what is sent."""
+    """Key of the signatures."""
 
-    events: tuple[Kind, ...] = ("posted",)
+    events: tuple[EventName, ...] = ("posted",)
     rooms: tuple[str, ...] = ("*",)
-    """The names of the rooms whose events go there, as patterns."""
+    """Patterns of the names of rooms whose events are delivered."""
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise ValueError(f"{self.url!r} is no URL that begins with http:// or https://")
+            raise ValueError(f"{self.url!r} is not an http:// or https:// URL")
 
 
 class WebhooksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,59 +83,59 @@ class WebhooksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: dict[
         Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z")], Annotated[str, msgspec.Meta(min_length=16)]
     ] = {}
-    """Name → token of those who may send messages in: each speaks as `bot:NAME`."""
+    """Name → token. A request with the token posts as `bot:NAME`."""
 
     queue: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
-    """Events that may wait for one target. Beyond, new ones are dropped, and the log says how many."""
+    """Events that may wait for one target. Further ones are dropped, and the log counts them."""
 
     timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10.0
-    """Seconds that a target may take to answer."""
+    """Seconds within which a target must answer."""
 
     give_up_after: Annotated[float, msgspec.Meta(ge=0)] = 3600.0
-    """Seconds after which an event that was not taken is dropped."""
+    """Seconds after which an undelivered event is dropped."""
 
     first_pause: Annotated[float, msgspec.Meta(gt=0)] = 1.0
-    """Seconds between the first two tries; the pause doubles each time, up to a minute."""
+    """Seconds before the first retry. The pause doubles with each retry, up to `LONGEST_PAUSE`."""
 
 
 LONGEST_PAUSE = 60.0
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """An event on its way."""
+    """An event to be delivered."""
 
     id: str
     event: str
     body: bytes
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """A target's message to itself: an answer has come, or none."""
+class Attempt(msgspec.Struct, frozen=True):
+    """A target's message to itself: the outcome of an attempt. `problem` is empty after a success."""
 
     problem: str
-    is_final: bool
+    is_done: bool
 
 
-class TryAgain(msgspec.Struct, frozen=True):
-    """A target's timer to itself."""
+class RetryNow(msgspec.Struct, frozen=True):
+    """A target's timer: the pause before a retry is over."""
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
-    """`t=SECONDS,v1=HEX`: HMAC-SHA256 of the time in seconds since 1970, a point, and the body (as Stripe signs)."""
+    """Return `t=SECONDS,v1=HEX`: HMAC-SHA256 (RFC 2104) over the Unix time, a dot and the body, as Stripe does."""
     signed = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={signed}"
 
 
-class Queue:
-    """What waits for a target, and the way to it."""
+class TargetState:
+    """The queue and the HTTP client of a target. Outlives a crash of its actor."""
 
     def __init__(self, timeout: float) -> None:
-        self.waiting: list[Delivery] = []
+        self.queue: list[Delivery] = []
         self.client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
 
 
 class TargetActor(Actor[Delivery]):
-    """Brings events to one URL, in order."""
+    """Delivers events to one URL, in order."""
 
     supervision = Restart(at_most=5, within=60.0, backoff=(0.1, 5.0))
 
@@ -145,54 +144,53 @@ class TargetActor(Actor[Delivery]):
         target: Target,
         settings: WebhooksSettings,
         now: Callable[[], datetime],
-        queue: Queue,
+        state: TargetState,
     ) -> None:
-        """`queue` outlives a crash."""
         self._target = target
         self._settings = settings
         self._now = now
-        self._client = queue.client
-        self._waiting = queue.waiting
+        self._client = state.client
+        self._queue = state.queue
         self._dropped = 0
         self._reset()
 
     async def on_start(self) -> None:
-        if self._waiting and not self.context.pipes_under_way:
-            self._try()
+        if self._queue and not self.context.pipes_under_way:
+            self._attempt()
 
     async def on_stop(self, reason: StopReason) -> None:
-        if self._waiting:
-            logger.warning("webhooks: %d events for %s were not taken yet", len(self._waiting), self._target.url)
+        if self._queue:
+            logger.warning("webhooks: %d undelivered events for %s are lost", len(self._queue), self._target.url)
         await self._client.aclose()
 
     @handles
-    def take(self, delivery: Delivery) -> None:
-        if len(self._waiting) >= self._settings.queue:
+    def enqueue(self, delivery: Delivery) -> None:
+        if len(self._queue) >= self._settings.queue:
             if not self._dropped:
                 logger.warning(
-                    "webhooks: %s events wait for %s; new ones are dropped", len(self._waiting), self._target.url
+                    "webhooks: %s events wait for %s; further events are dropped", len(self._queue), self._target.url
                 )
             self._dropped += 1
             return
-        self._waiting.append(delivery)
-        if len(self._waiting) == 1:
+        self._queue.append(delivery)
+        if len(self._queue) == 1:
             self._begin()
 
     def _begin(self) -> None:
         self._reset()
-        self._try()
+        self._attempt()
 
     def _reset(self) -> None:
         self._since, self._pause = anyio.current_time(), self._settings.first_pause
 
-    def _try(self) -> None:
+    def _attempt(self) -> None:
         self.context.pipe(
-            partial(self._post, self._waiting[0]),
-            into=lambda tried: tried,
-            failed=lambda error: Tried(f"{type(error).__name__}: {error}", is_final=False),
+            partial(self._post, self._queue[0]),
+            into=lambda attempt: attempt,
+            failed=lambda error: Attempt(f"{type(error).__name__}: {error}", is_done=False),
         )
 
-    async def _post(self, delivery: Delivery) -> Tried:
+    async def _post(self, delivery: Delivery) -> Attempt:
         headers = {
             "Content-Type": "application/json",
             "X-Chat-Event": delivery.event,
@@ -200,119 +198,119 @@ class TargetActor(Actor[Delivery]):
             "X-Chat-Signature": signature(self._target.secret, int(self._now().timestamp()), delivery.body),
         }
         try:
-            # The status is all that matters: the body is not read, however long it is.
+            # Only the status matters. The body is not read, because it may be of any length.
             async with self._client.stream("POST", self._target.url, content=delivery.body, headers=headers) as answer:
                 status = answer.status_code
         except httpx.HTTPError as error:
-            return Tried(f"{type(error).__name__}: {error}", is_final=False)
+            return Attempt(f"{type(error).__name__}: {error}", is_done=False)
         if status < 300:
-            return Tried("", is_final=True)
-        return Tried(f"HTTP status {status}", is_final=status < 500 and status not in NOT_FINAL)
+            return Attempt("", is_done=True)
+        return Attempt(f"HTTP status {status}", is_done=status < 500 and status not in TRANSIENT_STATUSES)
 
     @handles
-    def on_tried(self, tried: Tried) -> None:
-        if not self._waiting:
+    def on_attempt(self, attempt: Attempt) -> None:
+        if not self._queue:
             return
         is_late = anyio.current_time() + self._pause - self._since > self._settings.give_up_after
-        if tried.problem and not tried.is_final and not is_late:
-            self.context.after(self._pause, TryAgain())
+        if attempt.problem and not attempt.is_done and not is_late:
+            self.context.after(self._pause, RetryNow())
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             return
-        if tried.problem:
-            lost = self._waiting[0]
-            logger.error("webhooks: %s did not take the event %s: %s", self._target.url, lost.id, tried.problem)
-        del self._waiting[0]
-        if self._dropped and len(self._waiting) < self._settings.queue:
-            logger.warning("webhooks: %d events for %s were dropped", self._dropped, self._target.url)
+        if attempt.problem:
+            dropped = self._queue[0]
+            logger.error("webhooks: dropped event %s for %s: %s", dropped.id, self._target.url, attempt.problem)
+        del self._queue[0]
+        if self._dropped and len(self._queue) < self._settings.queue:
+            logger.warning("webhooks: dropped %d events for %s", self._dropped, self._target.url)
             self._dropped = 0
-        if self._waiting:
+        if self._queue:
             self._begin()
 
     @handles
-    def try_again(self, message: TryAgain) -> None:
-        self._try()
+    def retry_now(self, message: RetryNow) -> None:
+        self._attempt()
 
 
-class Said(msgspec.Struct, frozen=True, rename="camel"):
-    """What comes in."""
+class IncomingMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of a request to `/say`."""
 
     room_id: str
     content: str
 
 
 class Webhooks(Service):
-    """Listens to the bus, and hands each event to the targets that want it; and says what comes in."""
+    """Passes events of the bus to the targets that subscribe to them, and posts incoming messages."""
 
     mailbox_capacity = 10_000
 
     async def on_start(self) -> None:
         settings: WebhooksSettings = self.settings
-        # They outlive a crash of this actor.
+        # The target actors outlive a crash of this one.
         running = {ref.path.rpartition("/")[2]: ref for ref in self.context.children}
         self._targets = [
             (target, running.get(f"target-{n}") or self._spawn(f"target-{n}", target, settings))
             for n, target in enumerate(settings.targets)
         ]
-        for kind, event in EVENTS.items():
-            if any(kind in target.events for target in settings.targets):
+        for name, event in EVENTS.items():
+            if any(name in target.events for target in settings.targets):
                 self.context.listen(event)
 
     def _spawn(self, name: str, target: Target, settings: WebhooksSettings) -> Ref[Delivery]:
-        queue = Queue(settings.timeout)
-        return self.context.spawn_named(name, TargetActor, target, settings, self.now, queue)
+        state = TargetState(settings.timeout)
+        return self.context.spawn_named(name, TargetActor, target, settings, self.now, state)
 
-    # -- out -----------------------------------------------------------------------------------------------------------
+    # -- outgoing ------------------------------------------------------------------------------------------------------
 
     @handles
     def posted(self, event: events.MessagePosted) -> None:
-        self._pass_on("posted", event, event.room_id)
+        self._deliver("posted", event, event.room_id)
 
     @handles
     def joined(self, event: events.UserJoined) -> None:
-        self._pass_on("joined", event, event.room_id)
+        self._deliver("joined", event, event.room_id)
 
     @handles
     def left(self, event: events.UserLeft) -> None:
-        self._pass_on("left", event, event.room_id)
+        self._deliver("left", event, event.room_id)
 
     @handles
     def registered(self, event: events.UserRegistered) -> None:
-        self._pass_on("registered", msgspec.structs.replace(event, address=""), None)
+        self._deliver("registered", msgspec.structs.replace(event, address=""), None)
 
-    def _pass_on(self, kind: Kind, event: msgspec.Struct, room_id: str | None) -> None:
-        wanted = [
+    def _deliver(self, name: EventName, event: msgspec.Struct, room_id: str | None) -> None:
+        recipients = [
             actor
             for target, actor in self._targets
-            if kind in target.events and (room_id is None or any(fnmatchcase(room_id, rooms) for rooms in target.rooms))
+            if name in target.events and (room_id is None or any(fnmatchcase(room_id, rooms) for rooms in target.rooms))
         ]
-        if not wanted:
+        if not recipients:
             return
         delivery_id = str(uuid4())
-        told = {_camel(name): value for name, value in msgspec.structs.asdict(event).items() if value != ""}
-        body = msgspec.json.encode({"id": delivery_id, "event": kind, **told})
-        for actor in wanted:
-            actor.tell(Delivery(delivery_id, kind, body))
+        fields = {_camel(field): value for field, value in msgspec.structs.asdict(event).items() if value != ""}
+        body = msgspec.json.encode({"id": delivery_id, "event": name, **fields})
+        for actor in recipients:
+            actor.tell(Delivery(delivery_id, name, body))
 
-    # -- in ------------------------------------------------------------------------------------------------------------
+    # -- incoming ------------------------------------------------------------------------------------------------------
 
     @endpoint("POST", "/say")
-    async def take(self, request: HttpRequest) -> HttpResponse:
+    async def say_endpoint(self, request: HttpRequest) -> HttpResponse:
         name = self._name_of(request.headers.get("authorization", ""))
         if name is None:
-            return HttpResponse(401, {"error": "no such token"}, {"WWW-Authenticate": "Bearer"})
+            return HttpResponse(401, {"error": "invalid token"}, {"WWW-Authenticate": "Bearer"})
         try:
-            said = msgspec.json.decode(request.body, type=Said)
-            no = await self.say(said.room_id, said.content, name=name)
+            message = msgspec.json.decode(request.body, type=IncomingMessage)
+            refusal = await self.say(message.room_id, message.content, name=name)
         except (msgspec.MsgspecError, ValueError) as error:
             return HttpResponse(422, {"error": str(error)})
-        if no is not None:
-            return HttpResponse(409, {"error": no.text, "code": no.code})
+        if refusal is not None:
+            return HttpResponse(409, {"error": refusal.text, "code": refusal.code})
         return HttpResponse(200, {"status": "said"})
 
     def _name_of(self, authorization: str) -> str | None:
         found = None
         for name, token in self.settings.tokens.items():
-            # All of them, and each in the same time: how long it takes tells nothing of any.
+            # Constant time: compare with every token, and without an early exit.
             if hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
                 found = name
         return found

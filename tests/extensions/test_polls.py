@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from chat_actors.extensions.polls import KEPT, extension
+from chat_actors.extensions.polls import MAX_POLLS, extension
 from chat_actors.testing import MemoryServer, on_virtual_time
 
 
@@ -96,7 +96,7 @@ async def test_new_poll_replaces_the_oldest_closed_one():
     async with MemoryServer(extension) as server:
         ann = await server.connect("ann", room="den")
         polls = []
-        for _ in range(KEPT):
+        for _ in range(MAX_POLLS):
             polls.append(await open_poll(ann))
             await server.advance(5)
         await ann.send("poll_open", question="One more?", options=["yes", "no"])
