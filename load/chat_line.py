@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client import ClientSession, Refused, Step, Unknown
+from chat_actors.client import ClientSession, Refused, Step, UnknownMessage
 from chat_actors.protocol import AnyMessage, Command, Join, Leave, Ping, Post, ReadHistory, SwitchRoom, messages
 from load import exchanges
 from load.deliveries import Listener, Mark, Marker
@@ -307,7 +307,7 @@ class ChatLine:
         until = time.perf_counter() + within
         while True:
             message = self._session.receive(self._receive(until - time.perf_counter()))
-            if message is not None and not isinstance(message, Unknown):
+            if message is not None and not isinstance(message, UnknownMessage):
                 return message
 
     def _hear(self, message: AnyMessage, *, is_live: bool = True) -> None:

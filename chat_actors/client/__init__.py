@@ -1,13 +1,13 @@
-"""What a user's own program imports: `connect`, and what is under it, down to a session without I/O."""
+"""The client: `connect` for programs, and the layers below it, down to a session without I/O."""
 
 from chat_actors.client.backoff import Backoff
 from chat_actors.client.chat import Chat
-from chat_actors.client.chat_client import EVENTS, ChatClient
+from chat_actors.client.chat_client import ChatClient
 from chat_actors.client.connecting import connect, open_connection
 from chat_actors.client.conversation import Conversation
-from chat_actors.client.dialect import Unknown
-from chat_actors.client.errors import ClientError
-from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, PutOut, Reconnected, Reconnecting, Unanswered
+from chat_actors.client.errors import ClientError, NobodyReads, NotSent, RemovedFromRoom, TooMuchUnsent, Unanswered
+from chat_actors.client.event_queue import MAX_UNREAD_EVENTS
+from chat_actors.client.events import ClientEvent, Gap, Reconnected, Reconnecting
 from chat_actors.client.identity import Identity, key_file
 from chat_actors.client.keyfile import (
     KeyFileError,
@@ -18,11 +18,10 @@ from chat_actors.client.keyfile import (
     public_pem,
     save_key,
 )
-from chat_actors.client.outcomes import TooMuchUnsent
+from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room import Room
 from chat_actors.client.session import ClientSession, Refused, Step
 from chat_actors.client.socket import ConnectionLost
-from chat_actors.client.stay import Gap
 from chat_actors.protocol.messages import (
     Accepted,
     ChatMessage,
@@ -37,7 +36,7 @@ from chat_actors.protocol.messages import (
 )
 
 __all__ = [
-    "EVENTS",
+    "MAX_UNREAD_EVENTS",
     "Accepted",
     "Backoff",
     "Chat",
@@ -60,15 +59,15 @@ __all__ = [
     "NobodyReads",
     "NotSent",
     "PassphraseNeeded",
-    "PutOut",
     "Reconnected",
     "Reconnecting",
     "Refused",
+    "RemovedFromRoom",
     "Room",
     "Step",
     "TooMuchUnsent",
     "Unanswered",
-    "Unknown",
+    "UnknownMessage",
     "UserJoined",
     "UserLeft",
     "connect",

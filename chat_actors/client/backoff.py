@@ -1,4 +1,4 @@
-"""When to come back to a server, and when not to. Pure: the randomness is passed in."""
+"""When to reconnect to a server, and when not to. Pure: the randomness is passed in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chat_actors.protocol import CloseCode, parse_retry_after
 
-_HOPELESS = frozenset(
+_PERMANENT = frozenset(
     {
         CloseCode.PROTOCOL_ERROR,
         CloseCode.UNSUPPORTED_DATA,
@@ -15,45 +15,62 @@ _HOPELESS = frozenset(
         CloseCode.ORIGIN_REFUSED,
     }
 )
-"""The client would do the same again and be closed again. (1008 is not among them: it is also for unanswered pings,
-which is what happens to a computer that slept.)"""
+"""Close codes after which a new connection would end the same way. 1008 is not one of them: the server also sends it
+for unanswered pings, which happens to a computer that was suspended."""
 
 
 class Backoff:
-    """Pauses that grow with each failure in a row, each chosen at random below its bound ("full jitter").
+    """Pauses between attempts to connect: each is random, below a bound that doubles with every failure in a row.
 
-    So that all clients of a server that comes back do not come at once, and again at once ("Exponential Backoff And
-    Jitter", AWS Architecture Blog, 2015).
+    This is "full jitter" ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015). It spreads out the clients of
+    a server that restarts.
     """
 
     def __init__(self, random: Callable[[], float], *, first: float = 0.5, longest: float = 30.0) -> None:
-        """`random()` gives a number from 0 to 1. Seconds: `first` is the bound of the first pause."""
+        """Start with no failures.
+
+        Args:
+            random: Returns a number from 0 to 1.
+            first: Upper bound of the first pause, in seconds.
+            longest: Upper bound of every pause, in seconds.
+        """
         self._random = random
         self._first = first
         self._longest = longest
         self._failures = 0
 
     def succeeded(self) -> None:
-        """Begin anew."""
+        """Reset the count of failures."""
         self._failures = 0
 
     def next_pause(self) -> float:
-        """Seconds to wait after one more failure."""
+        """Count a failure.
+
+        Returns:
+            The pause before the next attempt, in seconds.
+        """
         bound = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
         return self._random() * bound
 
     def pause_after(self, code: int | None, reason: str) -> float | None:
-        """Seconds to wait after a connection has ended with this close code (None: without one); None: for ever.
+        """Count the end of a connection as a failure, unless it is permanent.
 
-        A server that names a time is obeyed, the first time. One that says that we were too slow is come back to at
-        once: what it has for us is waiting, and nothing is gained by letting it grow.
+        After the first failure, the pause is the time that the server named, or zero if the server closed the
+        connection because this client read too slowly: the backlog only grows while the client waits.
+
+        Args:
+            code: The WebSocket close code (RFC 6455, section 7.4); None if there was no Close frame.
+            reason: The reason of the Close frame; may name a time ("retry after 2500").
+
+        Returns:
+            The pause before the next attempt, in seconds; None if another attempt would end the same way.
         """
-        if code in _HOPELESS:
+        if code in _PERMANENT:
             return None
-        named = parse_retry_after(reason) if code == CloseCode.SERVICE_RESTART else None
+        named_ms = parse_retry_after(reason) if code == CloseCode.SERVICE_RESTART else None
         is_first = self._failures == 0
         pause = self.next_pause()
-        if is_first and named is not None:
-            return min(named / 1000, self._longest)
+        if is_first and named_ms is not None:
+            return min(named_ms / 1000, self._longest)
         return 0.0 if is_first and code == CloseCode.TOO_SLOW else pause

@@ -1,4 +1,4 @@
-"""A user at a server, and the rooms that they are in."""
+"""A user at a server, with any number of rooms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ class MakeClient(Protocol):
 
 
 class Chat:
-    """What `connect` gives. When its `async with` ends, all rooms are closed."""
+    """A user at a server, as `connect` returns it. The end of its `async with` closes all rooms.
+
+    Attributes:
+        is_closed: Whether the chat has been closed.
+    """
 
     def __init__(self, user_id: str, url: str, make_client: MakeClient) -> None:
         self._user_id = user_id
@@ -26,27 +30,35 @@ class Chat:
         self._make_client = make_client
         self._open_rooms: set[Room] = set()
         self.is_closed = False
-        """Whether its end has come."""
 
     @property
     def user_id(self) -> str:
+        """The user."""
         return self._user_id
 
     def room(self, room_id: str, *, since: int | None = None, listen: bool = True) -> Room:
-        """A room, which is joined over a connection of its own when it is first used. Keep it: each call gives another.
+        """Make a room. Its connection is opened, and the room joined, at its first use.
 
-        With `since`, the `seq` of the last message that the program knows from an earlier run, it hears first what was
-        said after that, or a `Gap`. With `listen` False, nothing that is said is kept to be read: for who only speaks.
+        Every call returns another `Room` with its own connection, so keep the returned one.
+
+        Args:
+            room_id: The room, of 1 to 128 characters.
+            since: The `seq` of the last message that the program knows from an earlier run. The messages after it come
+                first, or a `Gap` for those that the server no longer stores.
+            listen: False drops all events instead of keeping them, for a program that only posts.
+
+        Returns:
+            The room, not joined yet.
         """
-        return Room(room_id, since, self._make_client(listen=listen), self._admit, self._open_rooms.discard)
+        return Room(room_id, since, self._make_client(listen=listen), self._on_room_open, self._open_rooms.discard)
 
-    def _admit(self, room: Room) -> None:
+    def _on_room_open(self, room: Room) -> None:
         if self.is_closed:
             raise ConnectionLost(self._url, "the chat was closed")
         self._open_rooms.add(room)
 
     async def aclose(self) -> None:
-        """Close all rooms; who waits for an answer gets `ConnectionLost`. Doing it twice changes nothing."""
+        """Close all rooms. Requests that wait for an answer raise `ConnectionLost`. Closing twice has no effect."""
         self.is_closed = True
         await asyncio.gather(*(room.aclose() for room in list(self._open_rooms)))
 

@@ -1,23 +1,26 @@
-"""A client that is connected: one unbroken conversation over a line that breaks."""
+"""A logged-in client: requests and events of a `Conversation`, which a `ConnectionLoop` carries over connections.
+
+A request waits for its answer in `PendingAnswers`, over all connections; it ends with an error when the client does. An
+event waits in the `EventQueue` until the program reads it. If the program does not, the client stops reading from the
+server; a request whose answer is behind unread events then fails with `NobodyReads`.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar, assert_never
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
 
-from chat_actors.client.answers import Answers
 from chat_actors.client.backoff import Backoff
-from chat_actors.client.conversation import PASSING, Conversation
-from chat_actors.client.dialect import Unknown
-from chat_actors.client.events import ClientEvent, NobodyReads, NotSent, Reconnected, Reconnecting, Unanswered
-from chat_actors.client.outcomes import Done, Event, NoAnswer, NotDone, Resumed
-from chat_actors.client.session import Refused
-from chat_actors.client.socket import ClientSocket, ConnectionLost, NoServer
+from chat_actors.client.connection_loop import ConnectionLoop
+from chat_actors.client.conversation import Conversation
+from chat_actors.client.event_queue import EventQueue
+from chat_actors.client.events import ClientEvent
+from chat_actors.client.message_decoder import UnknownMessage
+from chat_actors.client.pending_answers import PendingAnswers
+from chat_actors.client.socket import ClientSocket
 from chat_actors.protocol import (
     AnyMessage,
-    CloseCode,
     Command,
     ExtensionCommand,
     ExtensionMessage,
@@ -26,31 +29,15 @@ from chat_actors.protocol import (
     messages,
 )
 
-TOO_BIG = messages.Error("The message is longer than the server takes.", "too_big")
-"""What the server would say, if it could: it closes the connection instead."""
-
-LOGIN_WITHIN = 30.0
-"""Seconds for the login on a new connection."""
-
-READ_WITHIN = 10.0
-"""Seconds for which events may wait to be read while somebody waits for an answer that is behind them."""
-
-EVENTS = 1000
-"""Events that may wait to be read. Beyond, the server is not read from."""
-
-
-EVENTS_BEHIND = 20_000
-"""Events that are taken besides while somebody waits for an answer, which may be behind them."""
-
 Answer = TypeVar("Answer")
 Extra = TypeVar("Extra", bound=ExtensionMessage)
 
 
 class ChatClient:
-    """A logged-in user. `async for message in chat` is one stream over all connections: each message of the room once,
-    in order, or a `Gap` that says what is missing; and `Reconnecting` and `Reconnected` in between.
+    """A logged-in user with one connection at a time, who is in one room at a time. `open_connection` makes one.
 
-    One room at a time, as the server has it. Everything that waits is bounded: whoever does not read is not read for.
+    `async for event in client` is one stream over all connections: each message of the room once and in order, or a
+    `Gap` in its place, and `Reconnecting` and `Reconnected` in between. All queues are bounded (`MAX_UNREAD_EVENTS`).
     """
 
     def __init__(
@@ -65,120 +52,179 @@ class ChatClient:
     ) -> None:
         self._url = url
         self._conversation = conversation
-        self._open_socket = open_socket
-        self._backoff = backoff
-        self._reconnect = reconnect
-        self._listen = listen
-        self._events: asyncio.Queue[ClientEvent | None] = asyncio.Queue(EVENTS)
-        self._unread: deque[ClientEvent] = deque()  # on their way into the queue: a lost line must not lose them
-        self._answers = Answers()
-        self._to_send = asyncio.Event()
-        self._end: Exception | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._ready: asyncio.Future[None] | None = None
-        self._retrying: asyncio.TimerHandle | None = None
+        self._answers = PendingAnswers()
+        self._events = EventQueue(self._answers, listen=listen)
+        self._connections = ConnectionLoop(
+            url, conversation, open_socket, backoff, self._answers, self._events, reconnect=reconnect
+        )
 
     @property
     def url(self) -> str:
-        """Of the server's WebSocket."""
+        """The server's WebSocket URL."""
         return self._url
 
     @property
     def user_id(self) -> str:
+        """The user."""
         return self._conversation.user_id
 
     @property
     def room_id(self) -> str | None:
-        """The room that the user is in."""
+        """The room that the user is in; None outside of rooms."""
         return self._conversation.room_id
 
-    # -- what one may ask for ----------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     async def join(self, room_id: str, *, since: int | None = None) -> messages.Joined:
-        """Enter a room, leaving the one before.
+        """Join a room, leaving the current one.
 
-        With `since`, the `seq` of the last message that is known, those after it come first, or a `Gap`.
-        Raises `NotSent`, `ConnectionLost`, `TooMuchUnsent`, `NobodyReads`, and `ValueError` for what is no text.
+        Args:
+            room_id: The room, of 1 to 128 characters.
+            since: The `seq` of the last message that the program knows. The messages after it come first, or a `Gap`.
+
+        Returns:
+            The server's answer, which is also an event.
+
+        Raises:
+            ConnectionLost: There is no connection any more.
+            NotSent: The server refused the request.
+            NobodyReads: The answer is behind unread events.
+            TooMuchUnsent: 1,000 commands have no answer yet.
+            ValueError: `room_id` is not valid Unicode.
         """
-        self._check_open()
-        return _as(messages.Joined, await self._answer_to(self._conversation.join(room_id, since)))
+        self._connections.check_open()
+        return _as(messages.Joined, await self._wait_for_answer(self._conversation.join(room_id, since)))
 
     async def leave(self) -> messages.Left:
-        """Leave the room. Raises as `join`."""
-        self._check_open()
-        return _as(messages.Left, await self._answer_to(self._conversation.leave()))
+        """Leave the room.
+
+        Returns:
+            The server's answer, which is also an event.
+
+        Raises:
+            ClientError: As for `join`.
+        """
+        self._connections.check_open()
+        return _as(messages.Left, await self._wait_for_answer(self._conversation.leave()))
 
     async def say(self, content: str) -> messages.Accepted:
-        """Post to the room, once, whatever happens to the line; returns when the server has stored it.
+        """Post a message to the room, and wait until the server has stored it.
 
-        It also comes back among the events, like everybody else's. Calls may overlap, and keep their order. If it is
-        cancelled, it is not sent any more, unless it is on its way already. Raises as `join`; after `ConnectionLost`
-        nobody knows whether it has been stored.
+        The server stores it once, whatever happens to the connection. It is also delivered as an event, like the
+        messages of other users. Concurrent calls keep their order. Cancelling the call cancels a message that is not
+        in flight yet.
+
+        Args:
+            content: The text, of at most the server's limit (4,000 characters by default).
+
+        Returns:
+            The receipt, with the message's `seq` and `timestamp`.
+
+        Raises:
+            ConnectionLost: There is no connection any more; the server may have stored the message or not.
+            ClientError: As for `join`.
+            ValueError: `content` is not valid Unicode.
         """
-        self._check_open()
-        return _as(messages.Accepted, await self._answer_to(self._conversation.post(content)))
+        self._connections.check_open()
+        return _as(messages.Accepted, await self._wait_for_answer(self._conversation.post(content)))
 
     async def history(
         self, room_id: str | None = None, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> messages.History:
-        """Some messages of a room, oldest first: the newest, or the newest before, or the oldest after a number.
+        """Read stored messages of a room: the newest ones, unless `before` or `after` is given.
 
-        At most 200. Raises as `join`.
+        Args:
+            room_id: The room; by default the current one.
+            before: Read the newest messages before this `seq`.
+            after: Read the oldest messages after this `seq`.
+            limit: Most messages to read, 1 to 200.
+
+        Returns:
+            The messages, oldest first.
+
+        Raises:
+            ClientError: As for `join`.
         """
         return _as(
             messages.History,
-            await self._look_up(lambda request_id: ReadHistory(room_id, before, after, limit, request_id=request_id)),
+            await self._query(lambda request_id: ReadHistory(room_id, before, after, limit, request_id=request_id)),
         )
 
     async def members(self, room_id: str | None = None) -> messages.MemberList:
-        """Who is in a room. Raises as `join`."""
+        """List the members of a room.
+
+        Args:
+            room_id: The room; by default the current one.
+
+        Returns:
+            The number of members and their ids; of a very large room only some of the ids.
+
+        Raises:
+            ClientError: As for `join`.
+        """
         return _as(
-            messages.MemberList, await self._look_up(lambda request_id: ListMembers(room_id, request_id=request_id))
+            messages.MemberList, await self._query(lambda request_id: ListMembers(room_id, request_id=request_id))
         )
 
     async def ask(self, command: ExtensionCommand, answer: type[Extra]) -> Extra:
-        """Send a command of an extension and wait for its answer, after what was asked before.
+        """Send an extension command, after the requests before it, and wait for its answer.
 
-        It is carried out at most once. Raises as `join`; `Unanswered` if the line breaks before the answer comes, since
-        nobody knows then whether it was carried out; `NotSent` with the extension's own `code`; and `TypeError` for an
-        answer of another type. A command that has no answer is for `tell`: asked, it would be waited for for ever.
+        The server executes it at most once. Use `tell` for a command without an answer: `ask` would never return.
+
+        Args:
+            command: The command.
+            answer: The class of its answer.
+
+        Returns:
+            The answer.
+
+        Raises:
+            Unanswered: The connection was lost before the answer; the server may have executed the command or not.
+            NotSent: The extension refused the command, with its own `code`.
+            ClientError: As for `join`.
+            TypeError: The answer has another class.
+            ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.
         """
-        self._check_open()
+        self._connections.check_open()
         request_id = self._conversation.ask(command, answer)
-        return _as(answer, await self._answer_to(request_id))
+        return _as(answer, await self._wait_for_answer(request_id))
 
     def tell(self, command: ExtensionCommand) -> bool:
-        """Send a command of an extension that has no answer, now or never: whether there is a line to send it on.
+        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
 
-        Raises `ConnectionLost` if there will be none any more. What the server has against it comes as an `Error`.
+        Args:
+            command: The command.
+
+        Returns:
+            Whether it is sent; False without a connection at the moment.
+
+        Raises:
+            ConnectionLost: There is no connection any more.
+            ValueError: A string of the command is not valid Unicode.
         """
-        self._check_open()
+        self._connections.check_open()
         is_sent = self._conversation.tell(command)
-        self._to_send.set()
+        self._connections.wake_sender()
         return is_sent
 
-    async def _look_up(self, make: Callable[[str], Command]) -> AnyMessage | Unknown:
-        self._check_open()
-        request_id = self._conversation.look_up(make)
+    async def _query(self, make: Callable[[str], Command]) -> AnyMessage | UnknownMessage:
+        self._connections.check_open()
+        request_id = self._conversation.query(make)
         try:
-            return await self._answer_to(request_id)
+            return await self._wait_for_answer(request_id)
         finally:
-            self._conversation.forget(request_id)
+            self._conversation.cancel_query(request_id)
 
-    async def _answer_to(self, request_id: str) -> AnyMessage | Unknown:
-        self._to_send.set()
+    async def _wait_for_answer(self, request_id: str) -> AnyMessage | UnknownMessage:
+        self._connections.wake_sender()
         try:
-            return await self._answers.to(request_id)
+            return await self._answers.wait_for(request_id)
         except asyncio.CancelledError:
-            self._conversation.withdraw(request_id)
-            self._to_send.set()
+            self._conversation.cancel(request_id)
+            self._connections.wake_sender()
             raise
 
-    def _check_open(self) -> None:
-        if self._end is not None:
-            raise self._end
-
-    # -- what one hears ----------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[ClientEvent]:
         return self._all_events()
@@ -188,162 +234,38 @@ class ChatClient:
             yield await self.receive()
 
     async def receive(self) -> ClientEvent:
-        """The next event. Raises `ConnectionLost` once it is lost for good, or `Refused`."""
-        if self._end is not None and self._events.empty():
-            raise self._end
-        event = await self._events.get()
-        if event is None:
-            self._wake_reader()  # whoever else waits
-            raise self._end or AssertionError("who waits is woken after the end is known")
-        return event
+        """Wait for the next event.
 
-    def _wake_reader(self) -> None:
-        if self._events.empty():
-            self._events.put_nowait(None)
+        Returns:
+            The event.
 
-    # -- the connections ---------------------------------------------------------------------------------------------
+        Raises:
+            ConnectionLost: There is no connection any more, and all events have been read.
+            Refused: The server refused the login on a new connection.
+        """
+        return await self._events.receive()
+
+    # -- the connection ---------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect and log in, once. Raises `ConnectionLost`, `Refused`."""
-        if self._running is not None:
-            raise RuntimeError("this client has been connected already: call open_connection() again for another")
-        self._ready = asyncio.get_running_loop().create_future()
-        self._running = asyncio.create_task(self._run(), name=f"chat client of {self.user_id}")
-        try:
-            await self._ready
-        except BaseException:
-            await self.aclose()
-            raise
+        """Connect and log in, with one attempt. `open_connection` calls it.
+
+        Raises:
+            ConnectionLost: There is no connection.
+            Refused: The server refused the login.
+        """
+        await self._connections.start()
 
     async def aclose(self) -> None:
-        """Close the connection; who waits for an answer gets `ConnectionLost`. Doing it twice changes nothing."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait({self._running})  # and not for its result: our own cancellation must stay one
-            if not self._running.cancelled():
-                self._running.result()
+        """Close the connection.
 
-    async def _run(self) -> None:
-        try:
-            while True:
-                try:
-                    await self._one_connection()
-                except (ConnectionLost, Refused) as error:
-                    if isinstance(error, ConnectionLost) and error.code == CloseCode.TOO_BIG:
-                        self._take(self._conversation.refuse_head(TOO_BIG))
-                    self._take(self._conversation.disconnected())
-                    pause = self._pause_after(error)
-                    if pause is None:
-                        raise
-                    why = error.text if isinstance(error, Refused) else error.problem
-                    self._unread.append(Reconnecting(pause, why))
-                    await self._hand_over()
-                    await asyncio.sleep(pause)
-        except (ConnectionLost, Refused) as error:
-            self._finish(error)
-        except BaseException:
-            self._finish(ConnectionLost(self._url, "the client was closed"))
-            raise
-
-    def _pause_after(self, error: ConnectionLost | Refused) -> float | None:
-        is_first = self._ready is not None and not self._ready.done()
-        if is_first or not self._reconnect:
-            return None
-        match error:
-            case Refused(code=code):
-                return self._backoff.next_pause() if code in PASSING else None
-            case NoServer():
-                return None
-            case ConnectionLost(code=code, reason=reason):
-                return self._backoff.pause_after(code, reason)
-            case _:
-                assert_never(error)
-
-    def _finish(self, error: Exception) -> None:
-        self._end = error
-        self._answers.fail_all(error)
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(error)
-        self._wake_reader()
-
-    async def _one_connection(self) -> None:
-        socket = await self._open_socket()
-        self._conversation.connected()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send_all(socket))
-                tasks.create_task(self._receive_all(socket))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            if self._retrying is not None:
-                self._retrying.cancel()
-                self._retrying = None
-            await socket.aclose()
-
-    async def _send_all(self, socket: ClientSocket) -> None:
-        while True:
-            self._to_send.clear()
-            for text in self._conversation.to_send():
-                await socket.send(text)
-            await self._to_send.wait()
-
-    async def _receive_all(self, socket: ClientSocket) -> None:
-        while True:
-            deadline = None if self._conversation.is_logged_in else LOGIN_WITHIN
-            try:
-                async with asyncio.timeout(deadline):
-                    text = await socket.receive()
-            except TimeoutError:
-                raise ConnectionLost(self._url, f"no login within {LOGIN_WITHIN:g} s") from None
-            self._take(self._conversation.receive(text))
-            self._to_send.set()
-            await self._hand_over()
-            if self._conversation.is_settled and not self._conversation.wants_retry:
-                self._backoff.succeeded()
-            if self._conversation.is_logged_in and self._ready is not None and not self._ready.done():
-                self._ready.set_result(None)
-            if self._conversation.wants_retry and self._retrying is None:
-                pause = self._backoff.next_pause()
-                self._retrying = asyncio.get_running_loop().call_later(pause, self._retry)
-
-    def _retry(self) -> None:
-        self._retrying = None
-        self._conversation.retry()
-        self._to_send.set()
-
-    def _take(self, events: Sequence[Event]) -> None:
-        for event in events:
-            match event:
-                case Done(request_id=request_id, answer=answer):
-                    self._answers.give(request_id, answer)
-                case NotDone(request_id=request_id, error=error):
-                    self._answers.fail(request_id, NotSent(error))
-                case NoAnswer(request_id=request_id, command=command, why=why):
-                    self._answers.fail(request_id, Unanswered(command, why))
-                case Resumed():
-                    self._unread.append(Reconnected())
-                case _:
-                    self._unread.append(event)
-
-    async def _hand_over(self) -> None:
-        """Put what is unread where it can be read, waiting for room."""
-        if not self._listen:
-            self._unread.clear()
-        while self._unread:
-            if self._events.full() and self._answers.are_awaited and len(self._unread) < EVENTS_BEHIND:
-                return  # whoever reads may be waiting for an answer that is still to come
-            try:
-                async with asyncio.timeout(READ_WITHIN):
-                    await self._events.put(self._unread[0])
-            except TimeoutError:
-                self._answers.fail_all(NobodyReads(self._events.qsize()))
-            else:
-                self._unread.popleft()
+        Requests that wait for an answer raise `ConnectionLost`. Closing twice has no effect.
+        """
+        await self._connections.aclose()
 
 
-def _as(kind: type[Answer], answer: AnyMessage | Unknown) -> Answer:
-    if not isinstance(answer, kind):
-        named = answer.type if isinstance(answer, Unknown) else type(answer).__name__
-        raise TypeError(f"the server answered with {named!r}, which is no {kind.__name__}")
+def _as(cls: type[Answer], answer: AnyMessage | UnknownMessage) -> Answer:
+    if not isinstance(answer, cls):
+        name = answer.type if isinstance(answer, UnknownMessage) else type(answer).__name__
+        raise TypeError(f"the server answered with {name!r}, which is no {cls.__name__}")
     return answer

@@ -1,22 +1,21 @@
-"""What is asked for in turn: the next command is sent when the last has been answered."""
+"""Requests that keep their order: a command is sent when the one before it has been answered."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from chat_actors.client.outcomes import TooMuchUnsent
+from chat_actors.client.errors import TooMuchUnsent
 from chat_actors.protocol import AnyCommand, ExtensionCommand, encode_command
 
 
 class CommandQueue:
-    """Those that have no answer yet, in the order of asking; the first, the head, may be on its way. Pure.
+    """The commands without an answer, oldest first. Only the first, the head, may be in flight. No I/O.
 
-    One at a time, they keep their order whatever fails in between. The price is one message for each way to the server
-    and back.
+    One command in flight keeps the order whatever fails in between. It limits the rate to one command a round trip.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
         self._commands: deque[tuple[str, AnyCommand]] = deque()
         self._is_sent = False
 
@@ -24,10 +23,10 @@ class CommandQueue:
         return len(self._commands)
 
     def add(self, request_id: str, command: AnyCommand) -> None:
-        """Raises `TooMuchUnsent`, and `ValueError` for what is no text in UTF-8."""
-        if len(self._commands) >= self._most:
-            raise TooMuchUnsent(self._most)
-        encode_command(command)  # here it may raise: later it would hold up all that is behind it
+        """Raises `TooMuchUnsent`, and `ValueError` if a string is not valid Unicode."""
+        if len(self._commands) >= self._maximum:
+            raise TooMuchUnsent(self._maximum)
+        encode_command(command)  # raise for the caller now: a failure at the head would block the whole queue
         self._commands.append((request_id, command))
 
     @property
@@ -35,32 +34,32 @@ class CommandQueue:
         return self._commands[0][0] if self._commands else None
 
     @property
-    def head_on_its_way(self) -> str | None:
+    def in_flight_id(self) -> str | None:
         """The id of the head, if it has been sent."""
         return self.head_id if self._is_sent else None
 
     @property
-    def asked(self) -> str | None:
-        """The id of the head, if it has been sent and may not be again: an extension's command."""
+    def unrepeatable_id(self) -> str | None:
+        """The id of the head, if it has been sent and must not be sent again: an extension command."""
         return self.head_id if self._is_sent and isinstance(self._commands[0][1], ExtensionCommand) else None
 
-    def send(self) -> AnyCommand | None:
-        """The command that is to be sent now; it is returned once."""
+    def take_unsent(self) -> AnyCommand | None:
+        """Return the head if it is to be sent now, and mark it as sent."""
         if self._is_sent or not self._commands:
             return None
         self._is_sent = True
         return self._commands[0][1]
 
-    def send_again(self) -> None:
-        """What was on its way is lost: it is still to be sent."""
+    def mark_unsent(self) -> None:
+        """Send the head again, because it or its answer was lost."""
         self._is_sent = False
 
-    def end(self) -> AnyCommand:
-        """The head has been answered, or is given up."""
+    def pop(self) -> AnyCommand:
+        """Remove the head: it was answered or given up."""
         self._is_sent = False
         return self._commands.popleft()[1]
 
-    def withdraw(self, request_id: str) -> None:
-        """Do not send it; of no effect if it has been."""
-        if self.head_on_its_way != request_id:
-            self._commands = deque(waiting for waiting in self._commands if waiting[0] != request_id)
+    def cancel(self, request_id: str) -> None:
+        """Remove a command, unless it is in flight."""
+        if self.in_flight_id != request_id:
+            self._commands = deque(pending for pending in self._commands if pending[0] != request_id)

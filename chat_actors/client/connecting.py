@@ -1,4 +1,4 @@
-"""The ways to a client: one line in a user's own program."""
+"""The functions that connect to a server."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from chat_actors.client.socket import ClientSocket, websocket_url
 from chat_actors.protocol import ExtensionMessage
 
 
-def usual_backoff() -> Backoff:
-    """Pauses at random, of half a second at first and half a minute at most."""
+def default_backoff() -> Backoff:
+    """Random pauses: the first up to 0.5 s, the longest up to 30 s."""
     return Backoff(random.random)
 
 
@@ -29,15 +29,26 @@ def connect(
     messages: Iterable[type[ExtensionMessage]] = (),
     tls: ssl.SSLContext | None = None,
     reconnect: bool = True,
-    backoff: Callable[[], Backoff] = usual_backoff,
+    backoff: Callable[[], Backoff] = default_backoff,
 ) -> Chat:
-    """`async with connect(url, identity) as chat:` a user at a server. Each `chat.room(name)` has its own connection.
+    """Make a chat: `async with connect(url, identity) as chat:`. Each `chat.room(name)` has its own connection.
 
-    Nothing is sent until a room is used. A user that the server does not know is registered. `messages` are those of
-    extensions that are to be among a room's events. `tls` is for a server with a certificate of one's own. A connection
-    that is lost is made again, for as long as it takes, unless `reconnect` is False; `backoff` says after which pauses.
+    Nothing is sent until a room is used. The server registers an unknown user at its first login.
 
-    Raises `ConnectionLost` if `url` is no address, `ValueError` if two of `messages` are of the same `type`.
+    Args:
+        url: The server's address: `http://`, `https://`, `ws://` or `wss://`; without a path, `/ws` is added.
+        identity: The user and its key.
+        messages: The extension messages to receive among a room's events.
+        tls: Used instead of the system's trusted certificates, for a private certificate authority.
+        reconnect: Whether to restore a lost connection, for as long as it takes.
+        backoff: Makes the `Backoff` of each connection.
+
+    Returns:
+        The chat, not connected yet.
+
+    Raises:
+        ConnectionLost: `url` is not a URL.
+        ValueError: Two of `messages` have the same `type`.
     """
     address, extra = websocket_url(url), tuple(messages)
 
@@ -52,7 +63,7 @@ def connect(
             listen=listen,
         )
 
-    make_client(listen=False)  # what cannot work is said here, and not when a room is used
+    make_client(listen=False)  # raise for wrong arguments here, and not when a room is used
     return Chat(identity.user_id, address, make_client)
 
 
@@ -66,17 +77,31 @@ async def open_connection(
     listen: bool = True,
     backoff: Backoff | None = None,
 ) -> AsyncIterator[ChatClient]:
-    """`async with open_connection(url, identity) as client:` one connection, which goes from room to room.
+    """Open one connection that can change rooms: `async with open_connection(url, identity) as client:`.
 
-    For programs that want to be in many rooms in turn; `connect` is simpler for all others. With `listen` False,
-    nothing that others say is kept to be read. Raises `ConnectionLost`, or `Refused` with the server's reason.
+    `connect` is simpler for programs that stay in their rooms.
+
+    Args:
+        url: The server's address, as for `connect`.
+        identity: The user and its key.
+        tls: Used instead of the system's trusted certificates.
+        reconnect: Whether to restore a lost connection, for as long as it takes.
+        listen: False drops all events instead of keeping them, for a program that only posts.
+        backoff: The pauses before reconnecting; by default random ones of up to 30 s.
+
+    Returns:
+        A context manager that yields the logged-in client.
+
+    Raises:
+        ConnectionLost: There is no connection.
+        Refused: The server refused the login.
     """
     address = websocket_url(url)
     client = ChatClient(
         address,
         Conversation(identity.user_id, identity.key, new_id=_new_id),
         lambda: ClientSocket.open(address, tls),
-        backoff or usual_backoff(),
+        backoff or default_backoff(),
         reconnect=reconnect,
         listen=listen,
     )

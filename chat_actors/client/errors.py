@@ -1,5 +1,97 @@
-"""What the client's exceptions have in common."""
+"""The client's exceptions. Those of the socket, the login and the key file are in their own modules."""
+
+from __future__ import annotations
+
+from chat_actors.protocol import messages
 
 
 class ClientError(Exception):
-    """Base of all that the client raises because of a server, a line or a file; its text says what to do."""
+    """Base class of every error that a server, a connection or a key file causes.
+
+    `str(error)` can be shown to a user.
+    """
+
+
+class NotSent(ClientError):
+    """The server refused the request, and would refuse it again.
+
+    Attributes:
+        text: The server's explanation, for people.
+        code: The error code, for programs.
+    """
+
+    def __init__(self, error: messages.Error) -> None:
+        self.text = error.message
+        self.code = error.code
+
+    def __str__(self) -> str:
+        return f"the server refused: {self.text}"
+
+
+class Unanswered(ClientError):
+    """An extension command got no answer. The server may have executed it or not.
+
+    The client does not repeat such a command, because executing it twice may not be safe.
+
+    Attributes:
+        command: Class name of the command.
+        why: Why no answer will come.
+    """
+
+    def __init__(self, command: str, why: str) -> None:
+        self.command = command
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"no answer to {self.command!r}: {self.why}; it may have been carried out, or not"
+
+
+class RemovedFromRoom(ClientError):
+    """The server removed the user from the room. No more events of the room arrive.
+
+    Attributes:
+        room_id: The room.
+        text: The server's reason, for people.
+        code: The error code, for programs.
+    """
+
+    def __init__(self, room_id: str, text: str, code: str | None) -> None:
+        self.room_id = room_id
+        self.text = text
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"out of the room {self.room_id}: {self.text}"
+
+
+class NobodyReads(ClientError):
+    """The answer cannot be received, because the program does not read the events before it.
+
+    The server may have executed the request.
+
+    Attributes:
+        waiting: How many unread events the client holds.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+
+    def __str__(self) -> str:
+        return (
+            f"{self.waiting} events wait to be read, and the answer is behind them: read them in a task of their own, "
+            "or connect with listen=False"
+        )
+
+
+class TooMuchUnsent(ClientError):
+    """Too many requests wait for the server. The new one was not added.
+
+    Attributes:
+        most: The limit.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def __str__(self) -> str:
+        return f"{self.most} commands wait for the server already; wait until some have been answered"

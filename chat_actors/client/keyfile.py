@@ -1,4 +1,4 @@
-"""A user's private key and its file."""
+"""Private keys of users, and their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from chat_actors.client.errors import ClientError
 
 
 class KeyFileError(ClientError):
-    """The key file cannot be used."""
+    """The key file cannot be used.
+
+    Attributes:
+        path: The file.
+        problem: What is wrong with it, for people.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         self.path = path
@@ -31,26 +36,46 @@ class KeyFileError(ClientError):
 
 
 class PassphraseNeeded(KeyFileError):
-    """The key file is encrypted, and no passphrase was given."""
+    """The key file is encrypted, and no passphrase was given. It has the attributes of `KeyFileError`."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "is encrypted; give its passphrase")
 
 
 def generate_key(bits: int = 3072) -> RSAPrivateKey:
-    """A new RSA key. 3072 bits are good beyond 2030 (NIST SP 800-57, table 2) and take about 0.1 to 0.5 s to make."""
+    """Generate an RSA key, which takes about 0.1 to 0.5 s.
+
+    Args:
+        bits: Size of the modulus. 3072 bits are sufficient beyond 2030 (NIST SP 800-57 part 1, table 2).
+
+    Returns:
+        The private key, with the public exponent 65537.
+    """
     return generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def public_pem(key: RSAPrivateKey) -> str:
-    """The public half as the server wants it: SubjectPublicKeyInfo in PEM."""
+    """Encode the public key as the server expects it.
+
+    Args:
+        key: The private key.
+
+    Returns:
+        SubjectPublicKeyInfo (RFC 5280, section 4.1) in PEM.
+    """
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def save_key(key: RSAPrivateKey, path: Path, passphrase: str | None = None) -> None:
-    """Write the key to a new file that only its owner may read (mode 0600), encrypted if there is a passphrase.
+    """Write a key to a new file that only its owner can read (mode 0600). Missing folders are created.
 
-    Raises `KeyFileError` if there is such a file.
+    Args:
+        key: The private key.
+        path: The new file: PKCS #8 in PEM.
+        passphrase: Encrypts the file; without one, the key is stored in plain text.
+
+    Raises:
+        KeyFileError: The file exists or cannot be written.
     """
     encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
@@ -65,7 +90,19 @@ def save_key(key: RSAPrivateKey, path: Path, passphrase: str | None = None) -> N
 
 
 def load_key(path: Path, passphrase: str | None = None) -> RSAPrivateKey:
-    """The key in a file in PEM. Raises `KeyFileError`; `PassphraseNeeded` if that is what is missing."""
+    """Read a key from a PEM file.
+
+    Args:
+        path: The file.
+        passphrase: Decrypts the file, if it is encrypted.
+
+    Returns:
+        The private key.
+
+    Raises:
+        KeyFileError: The file cannot be read, does not hold an RSA key, or has another passphrase.
+        PassphraseNeeded: The file is encrypted, and there is no passphrase.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -85,7 +122,19 @@ def load_key(path: Path, passphrase: str | None = None) -> RSAPrivateKey:
 
 
 def load_or_create_key(path: Path, passphrase: str | None = None) -> RSAPrivateKey:
-    """The key in the file, which is made on first use. Raises as `load_key`."""
+    """Read a key from a PEM file, or generate it and write the file if there is none.
+
+    Args:
+        path: The file.
+        passphrase: Encrypts a new file, or decrypts an existing one.
+
+    Returns:
+        The private key.
+
+    Raises:
+        KeyFileError: As for `load_key` and `save_key`.
+        PassphraseNeeded: The file is encrypted, and there is no passphrase.
+    """
     if not path.exists():
         save_key(generate_key(), path, passphrase)
     return load_key(path, passphrase)

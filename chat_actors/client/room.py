@@ -1,4 +1,4 @@
-"""A room that a user is in, over a connection of its own."""
+"""A room that a user is in, over its own connection."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from chat_actors.client.chat_client import ChatClient
-from chat_actors.client.events import ClientEvent, PutOut
+from chat_actors.client.errors import RemovedFromRoom
+from chat_actors.client.events import ClientEvent, Gap
 from chat_actors.client.socket import ConnectionLost
-from chat_actors.client.stay import Gap
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, messages
 
 logger = logging.getLogger(__name__)
@@ -20,16 +20,22 @@ Extra = TypeVar("Extra", bound=ExtensionMessage)
 
 
 class Room:
-    """`async for message in room`: each message of the room once and in order, one's own among them, over all
-    connections. `room.events()` has all else too. There is one stream: what one reader takes, another does not get.
+    """A room with its own connection. `Chat.room` makes one.
 
-    The room is joined at its first use; `async with` joins at once, and leaves at its end. The first connection is
-    tried once; a later one is made again by itself.
+    `async for message in room` gives each message of the room once and in order, including the user's own, over all
+    connections. `room.events()` gives all other events too. Both read the same stream: an event goes to one reader
+    only.
 
-    Every use raises `ConnectionLost` if there is no connection, or none any more; `Refused` if the server refuses the
-    login; `NotSent` if it refuses what is asked, as to join; `PutOut` if the user has been put out of the room. What
-    waits to be read is bounded (`EVENTS`): beyond, the server is not read from, and who waits for an answer behind it
-    gets `NobodyReads`.
+    The room is joined at its first use. `async with room` joins at once, and leaves at its end. The first connection is
+    tried once; a lost connection is restored, unless the chat was made with `reconnect=False`. At most
+    `MAX_UNREAD_EVENTS` events wait to be read; beyond, the client stops reading from the server.
+
+    Every method can raise `ConnectionLost` (there is no connection any more), `Refused` (the server refused the
+    login), `NotSent` (the server refused the request, or the join at the first use) and `NobodyReads` (the answer is
+    behind unread events). Reading events raises `RemovedFromRoom` once the server has removed the user.
+
+    Attributes:
+        is_closed: Whether the room or its chat has been closed.
     """
 
     def __init__(
@@ -45,39 +51,47 @@ class Room:
         self._client = client
         self._on_open = on_open
         self._on_close = on_close
-        self._joining: asyncio.Task[messages.Joined] | None = None
-        self._put_out: PutOut | None = None
+        self._join_task: asyncio.Task[messages.Joined] | None = None
+        self._removal: RemovedFromRoom | None = None
         self.is_closed = False
-        """Whether it has been left, or the chat closed."""
 
     @property
     def room_id(self) -> str:
+        """The room."""
         return self._room_id
 
     @property
     def url(self) -> str:
-        """Of the server's WebSocket."""
+        """The server's WebSocket URL."""
         return self._client.url
 
     @property
     def user_id(self) -> str:
+        """The user."""
         return self._client.user_id
 
-    # -- what one may ask for ----------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     async def join(self) -> messages.Joined:
-        """Go in, if that has not been done: what the server said to it. Every other method does it by itself."""
+        """Join the room, unless it is joined. Every other method joins as well.
+
+        Returns:
+            The server's answer to the join.
+
+        Raises:
+            ClientError: As for every method (see `Room`).
+        """
         if self.is_closed:
             raise ConnectionLost(self.url, "the room was closed")
-        if self._joining is None:
+        if self._join_task is None:
             self._on_open(self)
-            self._joining = asyncio.create_task(self._connect_and_join(), name=f"joining {self._room_id}")
-        if self._joining.done() and not self._joining.cancelled():
-            return self._joining.result()
-        await asyncio.wait({self._joining})  # who gives up waiting does not take it from the others who wait
-        if self._joining.cancelled():
+            self._join_task = asyncio.create_task(self._connect_and_join(), name=f"joining {self._room_id}")
+        if self._join_task.done() and not self._join_task.cancelled():
+            return self._join_task.result()
+        await asyncio.wait({self._join_task})  # unlike `await`, does not cancel the join for other callers
+        if self._join_task.cancelled():
             raise ConnectionLost(self.url, "the room was closed")
-        return self._joining.result()
+        return self._join_task.result()
 
     async def _connect_and_join(self) -> messages.Joined:
         await self._client.start()
@@ -88,11 +102,23 @@ class Room:
             raise
 
     async def say(self, content: str) -> messages.Accepted:
-        """Post to the room, once, whatever happens to the line; returns when the server has stored it.
+        """Post a message, and wait until the server has stored it.
 
-        It also comes back as a message, like everybody else's. Calls may overlap, and keep their order. If it is
-        cancelled, it is not sent any more, unless it is on its way already. Besides what every use raises:
-        `TooMuchUnsent`, and `ValueError` for what is no text. After `ConnectionLost` nobody knows whether it is stored.
+        The server stores it once, whatever happens to the connection. It is also delivered as an event, like the
+        messages of other users. Concurrent calls keep their order. Cancelling the call cancels a message that is not
+        in flight yet.
+
+        Args:
+            content: The text, of at most the server's limit (4,000 characters by default).
+
+        Returns:
+            The receipt, with the message's `seq` and `timestamp`.
+
+        Raises:
+            ConnectionLost: There is no connection any more; the server may have stored the message or not.
+            ClientError: As for every method (see `Room`).
+            TooMuchUnsent: 1,000 requests have no answer yet.
+            ValueError: `content` is not valid Unicode.
         """
         await self.join()
         return await self._client.say(content)
@@ -100,52 +126,106 @@ class Room:
     async def history(
         self, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> messages.History:
-        """Some messages of the room, oldest first: the newest, or the newest before, or the oldest after a number.
+        """Read stored messages: the newest ones, unless `before` or `after` is given.
 
-        At most 200. Raises `TooMuchUnsent` besides.
+        Args:
+            before: Read the newest messages before this `seq`.
+            after: Read the oldest messages after this `seq`.
+            limit: Most messages to read, 1 to 200.
+
+        Returns:
+            The messages, oldest first.
+
+        Raises:
+            ClientError: As for every method (see `Room`).
+            TooMuchUnsent: 1,000 requests have no answer yet.
         """
         await self.join()
         return await self._client.history(self._room_id, before=before, after=after, limit=limit)
 
     async def members(self) -> messages.MemberList:
-        """Who is in the room. Raises `TooMuchUnsent` besides."""
+        """List the members of the room.
+
+        Returns:
+            The number of members and their ids; of a very large room only some of the ids.
+
+        Raises:
+            ClientError: As for every method (see `Room`).
+            TooMuchUnsent: 1,000 requests have no answer yet.
+        """
         await self.join()
         return await self._client.members(self._room_id)
 
     async def ask(self, command: ExtensionCommand, answer: type[Extra]) -> Extra:
-        """Send a command of an extension, after what was said before, and wait for its `answer`.
+        """Send an extension command, after the requests before it, and wait for its answer.
 
-        It is carried out at most once: if the line breaks before the answer comes, `Unanswered` is raised, and nobody
-        knows whether it was. What the extension refuses is `NotSent`, with its `code`. Besides: `TooMuchUnsent`,
-        `TypeError` for an answer of another type, `ValueError` if another class has the `type` of `answer`. A command
-        without an answer is for `tell`: asked, it would be waited for for ever.
+        The server executes it at most once. Use `tell` for a command without an answer: `ask` would never return.
+
+        Args:
+            command: The command.
+            answer: The class of its answer.
+
+        Returns:
+            The answer.
+
+        Raises:
+            Unanswered: The connection was lost before the answer; the server may have executed the command or not.
+            NotSent: The extension refused the command, with its own `code`.
+            ClientError: As for every method (see `Room`).
+            TooMuchUnsent: 1,000 requests have no answer yet.
+            TypeError: The answer has another class.
+            ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.
         """
         await self.join()
         return await self._client.ask(command, answer)
 
     async def tell(self, command: ExtensionCommand) -> bool:
-        """Send a command of an extension that has no answer, now or never: False if there is no line at the moment.
+        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
 
-        What the server has against it comes as an `Error` among the events.
+        Args:
+            command: The command.
+
+        Returns:
+            Whether it is sent; False without a connection at the moment.
+
+        Raises:
+            ClientError: As for every method (see `Room`).
+            ValueError: A string of the command is not valid Unicode.
         """
         await self.join()
         return self._client.tell(command)
 
-    # -- what one hears ----------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     async def receive(self) -> ClientEvent:
-        """The next event."""
+        """Wait for the next event.
+
+        Returns:
+            The event.
+
+        Raises:
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for every method (see `Room`).
+        """
         await self.join()
-        if self._put_out is not None:
-            raise self._put_out
+        if self._removal is not None:
+            raise self._removal
         event = await self._client.receive()
         if isinstance(event, messages.Error) and (event.room_id == self._room_id or event.request_id is not None):
-            # It names this room, or was the answer to the way back into it.
-            self._put_out = PutOut(self._room_id, event.message, event.code)
+            # The error names this room, or it refuses a rejoin.
+            self._removal = RemovedFromRoom(self._room_id, event.message, event.code)
         return event
 
     async def receive_message(self) -> messages.ChatMessage:
-        """The next message, passing over all other events. A `Gap` before it is a warning in the log."""
+        """Wait for the next message, skipping other events. A skipped `Gap` is logged as a warning.
+
+        Returns:
+            The message.
+
+        Raises:
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for every method (see `Room`).
+        """
         while True:
             match await self.receive():
                 case messages.ChatMessage() as message:
@@ -156,7 +236,7 @@ class Room:
                     pass
 
     async def __aiter__(self) -> AsyncIterator[messages.ChatMessage]:
-        """The messages, until the room is closed; `receive_message` says what becomes of all else."""
+        """Iterate over the messages until the room is closed, with `receive_message`."""
         while True:
             try:
                 message = await self.receive_message()
@@ -167,8 +247,16 @@ class Room:
             yield message
 
     async def events(self) -> AsyncIterator[ClientEvent]:
-        """All that happens, until the room is closed: `ChatMessage`, `Gap`, `UserJoined`, `UserLeft`, `Joined`,
-        `Reconnecting`, `Reconnected`, `Error`, and the messages of extensions that `connect` was told of."""
+        """Iterate over all events until the room is closed.
+
+        Yields:
+            `ChatMessage`, `Gap`, `UserJoined`, `UserLeft`, `Joined`, `Reconnecting`, `Reconnected`, `Error`, and the
+            extension messages that were passed to `connect`.
+
+        Raises:
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for every method (see `Room`).
+        """
         while True:
             try:
                 event = await self.receive()
@@ -181,13 +269,16 @@ class Room:
     # -- the end -----------------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Leave. Who waits for an answer gets `ConnectionLost`, and who reads has read all. Twice changes nothing."""
+        """Leave the room and close its connection. Closing twice has no effect.
+
+        Requests that wait for an answer raise `ConnectionLost`; iterations end after the events received so far.
+        """
         self.is_closed = True
-        if self._joining is not None:
-            self._joining.cancel()
-            await asyncio.wait({self._joining})
-            if not self._joining.cancelled():
-                self._joining.exception()  # whoever waited has heard of it
+        if self._join_task is not None:
+            self._join_task.cancel()
+            await asyncio.wait({self._join_task})
+            if not self._join_task.cancelled():
+                self._join_task.exception()  # mark it as retrieved: the callers of `join` have received it
         await self._client.aclose()
         self._on_close(self)
 

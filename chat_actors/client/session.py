@@ -1,4 +1,4 @@
-"""The client's side of the protocol without I/O: what to send next, and what has come."""
+"""The client's side of one connection, without I/O: the login, then commands and messages."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from enum import Enum, auto
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client.dialect import Dialect, Unknown
 from chat_actors.client.errors import ClientError
 from chat_actors.client.keyfile import public_pem
+from chat_actors.client.message_decoder import MessageDecoder, UnknownMessage
 from chat_actors.identity import sign
 from chat_actors.protocol import (
     AnyCommand,
@@ -25,7 +25,13 @@ from chat_actors.protocol import (
 
 
 class Refused(ClientError):
-    """The server refused what this client needs to go on."""
+    """The server refused the login or the registration.
+
+    Attributes:
+        doing: What was refused, such as "log in alice".
+        text: The server's explanation, for people.
+        code: The error code, for programs; None if the server gave none.
+    """
 
     def __init__(self, doing: str, text: str, code: str | None) -> None:
         self.doing = doing
@@ -37,7 +43,14 @@ class Refused(ClientError):
 
 
 class Step(Enum):
-    """What the session is waiting for."""
+    """What a `ClientSession` waits for.
+
+    Attributes:
+        CHALLENGE: The challenge to sign.
+        AUTHENTICATION: The answer to the signature.
+        REGISTRATION: The answer to the registration.
+        READY: Nothing: the user is logged in.
+    """
 
     CHALLENGE = auto()
     AUTHENTICATION = auto()
@@ -46,16 +59,25 @@ class Step(Enum):
 
 
 class ClientSession:
-    """Logs a user in, registering them if the server does not know them yet, then sends and receives.
+    """One connection, without I/O: logs the user in, registering an unknown user, then sends and receives.
 
-    Sans I/O: give it each text that comes with `receive`, send all of `to_send`, and act on the messages it returns.
+    Pass every received text to `receive`, send every text of `to_send`, and handle the messages that `receive` returns.
+
+    Attributes:
+        user_id: The user.
     """
 
-    def __init__(self, user_id: str, key: RSAPrivateKey, dialect: Dialect | None = None) -> None:
-        """`dialect` knows the messages of extensions, if there are any to be heard."""
+    def __init__(self, user_id: str, key: RSAPrivateKey, decoder: MessageDecoder | None = None) -> None:
+        """Start the login.
+
+        Args:
+            user_id: The user.
+            key: The user's private key.
+            decoder: Decodes the messages of extensions as well; by default only the built-in ones.
+        """
         self.user_id = user_id
         self._key = key
-        self._dialect = dialect or Dialect()
+        self._decoder = decoder or MessageDecoder()
         self._has_tried_to_register = False
         self._step = Step.CHALLENGE
         self._outgoing: deque[str] = deque()
@@ -63,7 +85,7 @@ class ClientSession:
 
     @property
     def step(self) -> Step:
-        """What it is waiting for."""
+        """What the session waits for."""
         return self._step
 
     @property
@@ -72,23 +94,41 @@ class ClientSession:
         return self._step is Step.READY
 
     def to_send(self) -> Sequence[str]:
-        """The texts that are to be sent now, oldest first; each is returned once."""
+        """Take the texts to send now.
+
+        Returns:
+            The texts, oldest first. Each is returned once.
+        """
         texts = list(self._outgoing)
         self._outgoing.clear()
         return texts
 
     def send(self, command: AnyCommand) -> None:
-        """Send any command; once the user is logged in, that is up to the caller."""
+        """Queue a command for `to_send`.
+
+        Args:
+            command: Any command. Before the login, the server refuses most of them.
+
+        Raises:
+            ValueError: A string of the command is not valid Unicode.
+        """
         self._outgoing.append(encode_command(command))
 
-    def receive(self, text: str | bytes) -> AnyMessage | Unknown | None:
-        """Take what has come. Returns the message if it concerns the user: None for the steps of logging in.
+    def receive(self, text: str | bytes) -> AnyMessage | UnknownMessage | None:
+        """Handle a received text.
 
-        Raises `Refused` if the login fails.
+        Args:
+            text: The payload of one WebSocket message.
+
+        Returns:
+            The message, or None if it is a step of the login.
+
+        Raises:
+            Refused: The server refused the login or the registration.
         """
-        message = self._dialect.decode(text)
+        message = self._decoder.decode(text)
         match message:
-            case Unknown() if self._step is not Step.READY:
+            case UnknownMessage() if self._step is not Step.READY:
                 return None  # from a newer server
             case messages.Challenge() if self._step is Step.CHALLENGE:
                 self._step = Step.AUTHENTICATION
@@ -116,7 +156,7 @@ class ClientSession:
                 self._has_tried_to_register = True
                 self.send(Register(self.user_id, public_pem(self._key)))
             case Step.REGISTRATION if error.code == refusals.USER_EXISTS.code:
-                # Another connection of the same user may have been quicker; whether it was, the signature shows.
+                # Another connection of the same user may have registered it first. The signature will show it.
                 self._step = Step.CHALLENGE
                 self.send(GetChallenge())
             case step:

@@ -1,4 +1,4 @@
-"""A WebSocket to a server, over the `websockets` library, with one kind of error."""
+"""A WebSocket connection to a server. All failures are `ConnectionLost`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from chat_actors.client.errors import ClientError
 from chat_actors.protocol import CloseCode
 
-OPEN_WITHIN = 30.0
+OPEN_TIMEOUT = 30.0
 """Seconds for the connection and its handshake."""
 
-NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
-"""What OpenSSL says of an answer in plain HTTP, by its version."""
+PLAIN_HTTP_REASONS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's reason for an answer in plain HTTP; it depends on the version of OpenSSL."""
 
-MAX_TEXT = 16 << 20
-"""Bytes of the longest text that is taken: far beyond what a server lets anybody say."""
+MAX_MESSAGE_BYTES = 16 << 20
+"""Bounds a received message. The limits of a server are far below it."""
 
 
 class ConnectionLost(ClientError):
-    """There is no connection, or no longer: `code` and `reason` are of the server's Close, if it sent one."""
+    """There is no connection, or it has ended for good.
+
+    Attributes:
+        url: The WebSocket URL.
+        problem: What went wrong, for people.
+        code: Close code of the server (RFC 6455, section 7.4); None if it sent no Close frame.
+        reason: Reason of the Close frame; may be empty.
+    """
 
     def __init__(self, url: str, problem: str, code: int | None = None, reason: str = "") -> None:
         self.url = url
@@ -36,25 +43,25 @@ class ConnectionLost(ClientError):
         return f"{self.url}: {self.problem}"
 
 
-class NoServer(ConnectionLost):
-    """To try again is of no use: it is no address, or what answers there is no chat server, or is not trusted."""
+class PermanentFailure(ConnectionLost):
+    """Another attempt would fail too: the URL is invalid, no chat server answers there, or it is not trusted."""
 
 
 def websocket_url(url: str) -> str:
-    """The WebSocket's URL of a server: `http` and `https` become `ws` and `wss`, no path becomes `/ws`.
+    """Return a server's WebSocket URL: `http` becomes `ws`, `https` becomes `wss`, an empty path becomes `/ws`.
 
-    Raises `NoServer`.
+    Raises `PermanentFailure` if `url` is not a URL.
     """
     try:
         parts = urlsplit(url if "://" in url else f"ws://{url}")
     except ValueError as error:
-        raise NoServer(url, f"is no address: {error}") from None
+        raise PermanentFailure(url, f"is no address: {error}") from None
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     return urlunsplit((scheme, parts.netloc, parts.path if parts.path not in {"", "/"} else "/ws", parts.query, ""))
 
 
 class ClientSocket:
-    """One connection: texts both ways, until either raises `ConnectionLost`."""
+    """One connection. `send` and `receive` raise `ConnectionLost` when it ends."""
 
     def __init__(self, url: str, connection: ClientConnection) -> None:
         self._url = url
@@ -62,27 +69,27 @@ class ClientSocket:
 
     @classmethod
     async def open(cls, url: str, tls: ssl.SSLContext | None) -> ClientSocket:
-        """Connect. Raises `ConnectionLost`; `NoServer` if that will not change."""
-        # `ssl` of None would be refused for wss, True for ws.
+        """Connect. Raises `ConnectionLost`; `PermanentFailure` if another attempt would fail too."""
+        # websockets refuses `ssl=None` with wss, and True with ws.
         secure = tls or (True if url.startswith("wss:") else None)
         try:
-            async with asyncio.timeout(OPEN_WITHIN):  # no time of the library's own: ours holds
+            async with asyncio.timeout(OPEN_TIMEOUT):  # replaces the timeout of the library
                 connection = await open_websocket(
-                    url, ssl=secure, compression=None, open_timeout=None, max_size=MAX_TEXT
+                    url, ssl=secure, compression=None, open_timeout=None, max_size=MAX_MESSAGE_BYTES
                 )
                 return cls(url, connection)
         except TimeoutError:
-            raise ConnectionLost(url, f"no answer within {OPEN_WITHIN:g} s") from None
-        except ImportError as error:  # a proxy, named by the environment, that needs a package of its own
-            raise NoServer(url, f"cannot be reached through the proxy: {error}") from None
+            raise ConnectionLost(url, f"no answer within {OPEN_TIMEOUT:g} s") from None
+        except ImportError as error:  # the environment names a proxy that needs another package
+            raise PermanentFailure(url, f"cannot be reached through the proxy: {error}") from None
         except ssl.SSLCertVerificationError as error:
             why = f"its certificate is not trusted: {error.verify_message}"
-            raise NoServer(url, f"{why}; name those to trust, with --ca FILE or `tls=`") from None
+            raise PermanentFailure(url, f"{why}; name those to trust, with --ca FILE or `tls=`") from None
         except (InvalidURI, UnicodeError, ValueError) as error:
-            raise NoServer(url, f"is no chat server: {error}") from None
+            raise PermanentFailure(url, f"is no chat server: {error}") from None
         except ssl.SSLError as error:
-            is_no_tls = error.reason in NO_TLS
-            hint = "does it speak http:// (ws://), without TLS?" if is_no_tls else "is the server up?"
+            is_plain_http = error.reason in PLAIN_HTTP_REASONS
+            hint = "does it speak http:// (ws://), without TLS?" if is_plain_http else "is the server up?"
             raise ConnectionLost(url, f"cannot connect: {error.reason or error}; {hint}") from None
         except OSError as error:
             raise ConnectionLost(url, f"cannot connect: {error.strerror or error}; is the server up?") from None
@@ -108,7 +115,9 @@ class ClientSocket:
     def _lost(self, error: ConnectionClosed) -> ConnectionLost:
         if error.rcvd is None:
             if error.sent is not None and error.sent.code == CloseCode.TOO_BIG:
-                return NoServer(self._url, f"the server sent more than {MAX_TEXT >> 20} MiB at once", CloseCode.TOO_BIG)
+                return PermanentFailure(
+                    self._url, f"the server sent more than {MAX_MESSAGE_BYTES >> 20} MiB at once", CloseCode.TOO_BIG
+                )
             return ConnectionLost(self._url, "the connection broke")
         code, reason = error.rcvd.code, error.rcvd.reason
         return ConnectionLost(self._url, f"the server closed: {reason or code}", code, reason)

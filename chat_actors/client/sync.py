@@ -1,8 +1,8 @@
 """The client for programs without an event loop: scripts, notebooks, threads.
 
-`with connect(url, identity) as chat: for message in chat.room("general"): ...`. Each call waits until it is done, and
-may be made from any thread; Ctrl+C ends the waiting. The event loop runs in one thread of its own, from `connect` until
-the chat is closed.
+`with connect(url, identity) as chat: for message in chat.room("general"): ...`. Every call blocks until it is done.
+Calls can be made from any thread, and Ctrl+C interrupts them. The event loop runs in its own thread, from `connect`
+until the chat is closed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chat_actors.client import chat as async_chat
 from chat_actors.client import connecting
 from chat_actors.client import room as async_room
 from chat_actors.client.backoff import Backoff
-from chat_actors.client.connecting import usual_backoff
+from chat_actors.client.connecting import default_backoff
 from chat_actors.client.events import ClientEvent
 from chat_actors.client.identity import Identity
 from chat_actors.client.socket import ConnectionLost
@@ -40,15 +40,31 @@ def connect(
     messages: Iterable[type[ExtensionMessage]] = (),
     tls: ssl.SSLContext | None = None,
     reconnect: bool = True,
-    backoff: Callable[[], Backoff] = usual_backoff,
+    backoff: Callable[[], Backoff] = default_backoff,
 ) -> Chat:
-    """As `chat_actors.client.connect`, for `with`; or close it with `close`."""
+    """Make a chat: `with connect(url, identity) as chat:`. Each `chat.room(name)` has its own connection.
+
+    Args:
+        url: The server's address: `http://`, `https://`, `ws://` or `wss://`; without a path, `/ws` is added.
+        identity: The user and its key.
+        messages: The extension messages to receive among a room's events.
+        tls: Used instead of the system's trusted certificates, for a private certificate authority.
+        reconnect: Whether to restore a lost connection, for as long as it takes.
+        backoff: Makes the `Backoff` of each connection.
+
+    Returns:
+        The chat, not connected yet. Use `with`, or call `close`.
+
+    Raises:
+        ConnectionLost: `url` is not a URL.
+        ValueError: Two of `messages` have the same `type`.
+    """
     chat = connecting.connect(url, identity, messages=messages, tls=tls, reconnect=reconnect, backoff=backoff)
     return Chat(chat)
 
 
 def _start_loop(name: str) -> tuple[BlockingPortal, threading.Thread]:
-    """An event loop in a thread that does not hold up the end of the program, as anyio's own portals do."""
+    """Start an event loop in a daemon thread. anyio's own portals would block the end of the program."""
     started: Future[BlockingPortal] = Future()
 
     async def run() -> None:
@@ -62,23 +78,34 @@ def _start_loop(name: str) -> tuple[BlockingPortal, threading.Thread]:
 
 
 class Chat:
-    """As `chat_actors.client.Chat`."""
+    """A user at a server, as `chat_actors.client.Chat`, with blocking calls."""
 
     def __init__(self, chat: async_chat.Chat) -> None:
         self._chat = chat
         self._portal, self._thread = _start_loop(f"chat of {chat.user_id}")
-        atexit.register(self.close)  # a script that forgets to close it ends all the same
+        atexit.register(self.close)  # so that a script that does not close the chat can end
 
     @property
     def user_id(self) -> str:
+        """The user."""
         return self._chat.user_id
 
     def room(self, room_id: str, *, since: int | None = None, listen: bool = True) -> Room:
-        """As `chat_actors.client.Chat.room`."""
+        """Make a room. Its connection is opened, and the room joined, at its first use.
+
+        Args:
+            room_id: The room, of 1 to 128 characters.
+            since: The `seq` of the last message that the program knows from an earlier run. The messages after it come
+                first, or a `Gap` for those that the server no longer stores.
+            listen: False drops all events instead of keeping them, for a program that only posts.
+
+        Returns:
+            The room, not joined yet.
+        """
         return Room(self._chat.room(room_id, since=since, listen=listen), self._portal)
 
     def close(self) -> None:
-        """Close all rooms, and end the thread. Doing it twice changes nothing."""
+        """Close all rooms and end the thread. Closing twice has no effect."""
         atexit.unregister(self.close)
         if self._thread.is_alive():
             self._portal.call(self._chat.aclose)
@@ -95,7 +122,10 @@ class Chat:
 
 
 class Room:
-    """As `chat_actors.client.Room`: `for message in room`, `for event in room.events()`, `with room`."""
+    """A room with its own connection, as `chat_actors.client.Room`, with blocking calls.
+
+    Use `for message in room`, `for event in room.events()` and `with room`.
+    """
 
     def __init__(self, room: async_room.Room, portal: BlockingPortal) -> None:
         self._room = room
@@ -103,57 +133,151 @@ class Room:
 
     @property
     def room_id(self) -> str:
+        """The room."""
         return self._room.room_id
 
     @property
     def user_id(self) -> str:
+        """The user."""
         return self._room.user_id
 
     def join(self) -> wire.Joined:
-        """Go in, if that has not been done. Every other method does it by itself."""
+        """Join the room, unless it is joined. Every other method joins as well.
+
+        Returns:
+            The server's answer to the join.
+
+        Raises:
+            ClientError: As for `chat_actors.client.Room`.
+        """
         return self._wait_for(self._room.join)
 
     def say(self, content: str) -> wire.Accepted:
-        """Post to the room, once, whatever happens to the line; returns when the server has stored it."""
+        """Post a message, and wait until the server has stored it: once, whatever happens to the connection.
+
+        Args:
+            content: The text, of at most the server's limit (4,000 characters by default).
+
+        Returns:
+            The receipt, with the message's `seq` and `timestamp`.
+
+        Raises:
+            ClientError: As for `chat_actors.client.Room.say`.
+            ValueError: `content` is not valid Unicode.
+        """
         return self._wait_for(lambda: self._room.say(content))
 
     def history(self, *, before: int | None = None, after: int | None = None, limit: int = 50) -> wire.History:
-        """At most 200 messages, oldest first: the newest, or the newest before, or the oldest after a number."""
+        """Read stored messages: the newest ones, unless `before` or `after` is given.
+
+        Args:
+            before: Read the newest messages before this `seq`.
+            after: Read the oldest messages after this `seq`.
+            limit: Most messages to read, 1 to 200.
+
+        Returns:
+            The messages, oldest first.
+
+        Raises:
+            ClientError: As for `chat_actors.client.Room`.
+        """
         return self._wait_for(lambda: self._room.history(before=before, after=after, limit=limit))
 
     def members(self) -> wire.MemberList:
-        """Who is in the room."""
+        """List the members of the room.
+
+        Returns:
+            The number of members and their ids; of a very large room only some of the ids.
+
+        Raises:
+            ClientError: As for `chat_actors.client.Room`.
+        """
         return self._wait_for(self._room.members)
 
     def ask(self, command: ExtensionCommand, answer: type[Extra]) -> Extra:
-        """Send a command of an extension and wait for its `answer`; it is carried out at most once, or `Unanswered`."""
+        """Send an extension command and wait for its answer. The server executes it at most once.
+
+        Args:
+            command: The command.
+            answer: The class of its answer.
+
+        Returns:
+            The answer.
+
+        Raises:
+            Unanswered: The connection was lost before the answer; the server may have executed the command or not.
+            NotSent: The extension refused the command, with its own `code`.
+            ClientError: As for `chat_actors.client.Room`.
+            TypeError: The answer has another class.
+            ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.
+        """
         return self._wait_for(lambda: self._room.ask(command, answer))
 
     def tell(self, command: ExtensionCommand) -> bool:
-        """Send a command of an extension that has no answer, now or never; whether there is a line to send it on."""
+        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
+
+        Args:
+            command: The command.
+
+        Returns:
+            Whether it is sent; False without a connection at the moment.
+
+        Raises:
+            ClientError: As for `chat_actors.client.Room`.
+            ValueError: A string of the command is not valid Unicode.
+        """
         return self._wait_for(lambda: self._room.tell(command))
 
     def receive(self, timeout: float | None = None) -> ClientEvent:
-        """The next event. Raises `TimeoutError` if there is none within so many seconds."""
+        """Wait for the next event.
+
+        Args:
+            timeout: Most seconds to wait; None waits without a limit.
+
+        Returns:
+            The event.
+
+        Raises:
+            TimeoutError: There was no event in time. None is lost.
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for `chat_actors.client.Room`.
+        """
         return self._wait_for(self._room.receive, timeout)
 
     def receive_message(self, timeout: float | None = None) -> wire.ChatMessage:
-        """The next message, passing over all other events; a gap before it is a warning in the log.
+        """Wait for the next message, skipping other events. A skipped `Gap` is logged as a warning.
 
-        Raises `TimeoutError` if there is none within so many seconds.
+        Args:
+            timeout: Most seconds to wait; None waits without a limit.
+
+        Returns:
+            The message.
+
+        Raises:
+            TimeoutError: There was no message in time. None is lost.
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for `chat_actors.client.Room`.
         """
         return self._wait_for(self._room.receive_message, timeout)
 
     def __iter__(self) -> Iterator[wire.ChatMessage]:
-        """The messages, until the room is closed."""
-        return self._all(self._room.receive_message)
+        """Iterate over the messages until the room is closed."""
+        return self._iterate(self._room.receive_message)
 
     def events(self) -> Iterator[ClientEvent]:
-        """All that happens, until the room is closed."""
-        return self._all(self._room.receive)
+        """Iterate over all events until the room is closed.
+
+        Yields:
+            The events, as for `chat_actors.client.Room.events`.
+
+        Raises:
+            RemovedFromRoom: The server has removed the user from the room.
+            ClientError: As for `chat_actors.client.Room`.
+        """
+        return self._iterate(self._room.receive)
 
     def close(self) -> None:
-        """Leave. Doing it twice changes nothing."""
+        """Leave the room and close its connection. Closing twice has no effect."""
         if not self._room.is_closed:
             self._wait_for(self._room.aclose)
 
@@ -166,15 +290,15 @@ class Room:
     ) -> None:
         self.close()
 
-    def _all(self, receive: Callable[[], Coroutine[Any, Any, Result]]) -> Iterator[Result]:
+    def _iterate(self, receive: Callable[[], Coroutine[Any, Any, Result]]) -> Iterator[Result]:
         while True:
             try:
-                found = self._wait_for(receive)
+                event = self._wait_for(receive)
             except ConnectionLost:
                 if self._room.is_closed:
                     return
                 raise
-            yield found
+            yield event
 
     def _wait_for(self, call: Callable[[], Coroutine[Any, Any, Result]], timeout: float | None = None) -> Result:
         try:
@@ -184,5 +308,5 @@ class Room:
         try:
             return future.result(timeout)
         except BaseException:
-            future.cancel()  # Ctrl+C, or too long: what nobody waits for must not take an event
+            future.cancel()  # Ctrl+C or a timeout: the abandoned call must not consume an event
             raise

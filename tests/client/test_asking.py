@@ -6,7 +6,7 @@ import pytest
 
 from chat_actors import Command, Message
 from chat_actors.client import Conversation, Refused
-from chat_actors.client.outcomes import Done, NoAnswer, NotDone
+from chat_actors.client.conversation_events import RequestAnswered, RequestLost, RequestRefused
 from chat_actors.client.session import ClientSession
 from chat_actors.protocol import encode, messages, refusals
 from tests.chat.rig import KEY
@@ -41,7 +41,7 @@ def test_an_answer_is_given_to_who_asked_and_is_no_event(conversation):
     request_id = conversation.ask(Roll(), Rolled)
     assert sent_by(conversation) == [{"type": "roll", "id": request_id}]
     answer = Rolled(request_id=request_id)
-    assert hear(conversation, answer) == [Done(request_id, answer)]
+    assert hear(conversation, answer) == [RequestAnswered(request_id, answer)]
     assert hear(conversation, answer) == []
 
 
@@ -49,21 +49,21 @@ def test_what_was_asked_before_the_line_broke_has_no_answer_and_is_not_sent_agai
     request_id = conversation.ask(Roll(), Rolled)
     conversation.post("behind it")
     sent_by(conversation)
-    assert conversation.disconnected() == (NoAnswer(request_id, "Roll", "the connection broke"),)
-    assert conversation.unsent == 1
+    assert conversation.disconnected() == (RequestLost(request_id, "Roll", "the connection broke"),)
+    assert conversation.unanswered == 1
 
 
 def test_what_waits_to_be_sent_is_sent_on_the_next_line(conversation):
     conversation.post("first")
     conversation.ask(Roll(), Rolled)
     assert conversation.disconnected() == ()
-    assert conversation.unsent == 2
+    assert conversation.unanswered == 2
 
 
 def test_a_frame_too_many_may_have_been_another_so_nobody_knows(conversation):
     request_id = conversation.ask(Roll(), Rolled)
     told = hear(conversation, refusals.TOO_MANY_FRAMES.as_error())
-    assert told == [NoAnswer(request_id, "Roll", refusals.TOO_MANY_FRAMES.text)]
+    assert told == [RequestLost(request_id, "Roll", refusals.TOO_MANY_FRAMES.text)]
     sent_by(conversation)
     conversation.retry()
     assert types_sent_by(conversation) == []
@@ -73,7 +73,7 @@ def test_a_room_that_closes_meanwhile_leaves_it_unanswered(conversation):
     request_id = conversation.ask(Roll(), Rolled)
     sent_by(conversation)
     told = hear(conversation, refusals.ROOM_CLOSED.as_error(out_of="red"))
-    assert told == [NoAnswer(request_id, "Roll", refusals.ROOM_CLOSED.text)]
+    assert told == [RequestLost(request_id, "Roll", refusals.ROOM_CLOSED.text)]
     conversation.retry()
     assert types_sent_by(conversation) == ["join"]
 
@@ -81,8 +81,8 @@ def test_a_room_that_closes_meanwhile_leaves_it_unanswered(conversation):
 def test_a_failure_of_the_extension_is_told_and_not_tried_again(conversation):
     request_id = conversation.ask(Roll(), Rolled)
     error = refusals.INTERNAL_FAILURE.as_error(request_id)
-    assert hear(conversation, error) == [NotDone(request_id, error)]
-    assert not conversation.wants_retry
+    assert hear(conversation, error) == [RequestRefused(request_id, error)]
+    assert not conversation.needs_retry
 
 
 def test_what_has_no_answer_is_sent_at_once_or_not_at_all(conversation):
@@ -100,7 +100,7 @@ def test_what_nobody_understands_is_passed_over(conversation, text):
     waiting = conversation.post("hello")
     assert conversation.receive(text) == ()
     assert conversation.receive(text.replace('"x"', f'"{waiting}"')) == ()
-    assert conversation.unsent == 1
+    assert conversation.unanswered == 1
 
 
 def test_of_two_who_register_the_same_user_at_once_both_log_in():

@@ -18,7 +18,7 @@ from chat_actors.client import (
     Reconnected,
     Reconnecting,
     Refused,
-    chat_client,
+    event_queue,
     generate_key,
     open_connection,
 )
@@ -201,7 +201,7 @@ class FailingSocket:
 
 
 async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server, key, monkeypatch):
-    monkeypatch.setattr(chat_client, "EVENTS", 3)
+    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 3)
     url, sockets, ids = websocket_url(f"ws://127.0.0.1:{server.port}"), [], itertools.count()
 
     async def open_socket():
@@ -218,7 +218,7 @@ async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server
         for n in range(10):
             for m in range(10):
                 await bob.say(str(10 * n + m))
-            while not alice._events.full():  # noqa: ASYNC110 - a queue says only when it is not full any more
+            while not alice._events._queue.full():  # noqa: ASYNC110 - a queue says only when it is not full any more
                 await asyncio.sleep(0.001)
             sockets[-1].fails = True
             saying = asyncio.create_task(alice.say("x"))
@@ -278,24 +278,24 @@ async def test_who_waits_when_the_client_is_closed_is_told(server, key):
 async def test_who_does_not_listen_may_speak_for_ever(server, key):
     async with at(server.port, "alice", key, listen=False) as alice:
         await alice.join("lobby")
-        for n in range(chat_client.EVENTS + 50):
+        for n in range(event_queue.MAX_UNREAD_EVENTS + 50):
             await alice.say(str(n))
 
 
 async def test_who_waits_for_an_answer_behind_what_nobody_reads_is_told(server, key, monkeypatch):
-    monkeypatch.setattr(chat_client, "READ_WITHIN", 0.05)
+    monkeypatch.setattr(event_queue, "READ_TIMEOUT", 0.05)
     async with at(server.port, "alice", key) as alice:
         await alice.join("lobby")
 
         async def say_too_much():
-            for n in range(2 * chat_client.EVENTS):
+            for n in range(2 * event_queue.MAX_UNREAD_EVENTS):
                 await alice.say(str(n))
 
         with pytest.raises(NobodyReads, match="listen=False"):
             await say_too_much()
-        heard = await events_until(alice, is_message(str(chat_client.EVENTS - 2)))
+        heard = await events_until(alice, is_message(str(event_queue.MAX_UNREAD_EVENTS - 2)))
         said = [event.content for event in heard if isinstance(event, messages.ChatMessage)]
-        assert said == [str(n) for n in range(chat_client.EVENTS - 1)]
+        assert said == [str(n) for n in range(event_queue.MAX_UNREAD_EVENTS - 1)]
 
 
 async def test_many_switches_and_lookups_at_once_are_answered_in_their_order(server, key):
@@ -334,7 +334,7 @@ async def test_what_is_longer_than_the_server_takes_is_refused_and_the_rest_goes
 
 
 async def test_who_answers_to_what_it_hears_may_have_much_to_hear(server, key, monkeypatch):
-    monkeypatch.setattr(chat_client, "EVENTS", 20)
+    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 20)
     async with at(server.port, "bot", key) as bot, at(server.port, "ann", key, listen=False) as ann:
         await bot.join("red")
         await ann.join("red")

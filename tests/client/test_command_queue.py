@@ -11,8 +11,8 @@ class Roll(ExtensionCommand, frozen=True, tag="roll"):
     pass
 
 
-def queue_of(*commands, most=10):
-    queue = CommandQueue(most)
+def queue_of(*commands, maximum=10):
+    queue = CommandQueue(maximum)
     for number, command in enumerate(commands):
         queue.add(f"id-{number}", command)
     return queue
@@ -21,48 +21,48 @@ def queue_of(*commands, most=10):
 def test_the_next_is_sent_when_the_last_has_been_answered():
     one, two = Post("one"), Post("two")
     queue = queue_of(one, two)
-    assert (queue.head_id, queue.head_on_its_way) == ("id-0", None)
-    assert queue.send() is one
-    assert queue.send() is None
-    assert queue.head_on_its_way == "id-0"
-    assert queue.end() is one
-    assert queue.head_on_its_way is None
-    assert queue.send() is two
-    queue.end()
-    assert (queue.send(), queue.head_id, len(queue)) == (None, None, 0)
+    assert (queue.head_id, queue.in_flight_id) == ("id-0", None)
+    assert queue.take_unsent() is one
+    assert queue.take_unsent() is None
+    assert queue.in_flight_id == "id-0"
+    assert queue.pop() is one
+    assert queue.in_flight_id is None
+    assert queue.take_unsent() is two
+    queue.pop()
+    assert (queue.take_unsent(), queue.head_id, len(queue)) == (None, None, 0)
 
 
 def test_what_was_on_its_way_on_a_line_that_broke_is_sent_again():
     queue = queue_of(Post("one"), Leave())
-    first = queue.send()
-    queue.send_again()
-    assert queue.send() is first
+    first = queue.take_unsent()
+    queue.mark_unsent()
+    assert queue.take_unsent() is first
 
 
 def test_what_has_been_sent_can_not_be_withdrawn_and_all_else_can():
     queue = queue_of(Post("one"), Post("two"), Post("three"))
-    queue.send()
-    queue.withdraw("id-0")
-    queue.withdraw("id-1")
+    queue.take_unsent()
+    queue.cancel("id-0")
+    queue.cancel("id-1")
     assert len(queue) == 2
-    queue.end()
+    queue.pop()
     assert queue.head_id == "id-2"
-    queue.withdraw("id-2")
+    queue.cancel("id-2")
     assert len(queue) == 0
 
 
 def test_a_command_of_an_extension_is_known_as_one_that_may_not_be_repeated():
     queue = queue_of(Roll(), Post("one"))
-    assert queue.asked is None
-    queue.send()
-    assert queue.asked == "id-0"
-    queue.end()
-    queue.send()
-    assert queue.asked is None
+    assert queue.unrepeatable_id is None
+    queue.take_unsent()
+    assert queue.unrepeatable_id == "id-0"
+    queue.pop()
+    queue.take_unsent()
+    assert queue.unrepeatable_id is None
 
 
 def test_it_is_bounded_and_takes_only_what_can_be_sent():
-    queue = queue_of(Leave(), most=2)
+    queue = queue_of(Leave(), maximum=2)
     with pytest.raises(ValueError, match="surrogates"):
         queue.add("id-1", Post("\ud800"))
     queue.add("id-1", Post("one"))

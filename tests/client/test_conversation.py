@@ -10,8 +10,8 @@ import pytest
 
 from chat_actors.chat import Frame, Limits
 from chat_actors.client import Conversation, Gap, Refused, TooMuchUnsent, generate_key
-from chat_actors.client.lookups import LOOKUPS_AT_ONCE
-from chat_actors.client.outcomes import Done, NotDone, Resumed
+from chat_actors.client.conversation_events import RequestAnswered, RequestRefused, Resumed
+from chat_actors.client.queries import MAX_QUERIES_IN_FLIGHT
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
 from chat_actors.protocol import Join, Leave, ReadHistory, decode_command, encode, messages, refusals
 from chat_actors.storage import Retention, StorageError
@@ -79,14 +79,14 @@ class Line:
         while idle < 3:
             await settle(self.chat.system)
             moved = self.send_one() | self.receive_one()
-            if not moved and self.conversation.wants_retry:
+            if not moved and self.conversation.needs_retry:
                 await anyio.sleep(1)
                 self.conversation.retry()
                 moved = True
             idle = 0 if moved else idle + 1
 
     def done(self):
-        return [event.request_id for event in self.events if isinstance(event, Done)]
+        return [event.request_id for event in self.events if isinstance(event, RequestAnswered)]
 
     def said(self):
         return [event.content for event in self.events if isinstance(event, messages.ChatMessage)]
@@ -133,7 +133,7 @@ async def test_over_a_line_that_breaks_all_is_said_once_and_heard_once_in_order(
                     line.send_one()
                 case "receive":
                     line.receive_one()
-                    if line.conversation.wants_retry and chance.random() < 0.3:
+                    if line.conversation.needs_retry and chance.random() < 0.3:
                         line.conversation.retry()
                 case "cut" if journal is not None:
                     line.cut()
@@ -150,7 +150,7 @@ async def test_over_a_line_that_breaks_all_is_said_once_and_heard_once_in_order(
                 await line.flow()
         for line in lines:
             assert line.done() == wanted[line]
-            assert line.of(NotDone) == line.of(Gap) == []
+            assert line.of(RequestRefused) == line.of(Gap) == []
         # Each hears from their own first join on; the last to join has heard what all have.
         everything = lines[0].said()
         assert sorted(everything) == sorted(set(everything))
@@ -282,7 +282,7 @@ async def test_what_fails_for_now_is_tried_again_in_order():
             ann.send_one()
             await settle(system)
             ann.receive_one()
-        assert ann.conversation.wants_retry
+        assert ann.conversation.needs_retry
         assert ann.said() == []
         journal.fail_with = None
         await ann.flow()
@@ -311,7 +311,7 @@ async def test_what_would_be_refused_again_is_told_and_the_rest_goes_on():
         too_long = ann.conversation.post("x" * 5000)
         ann.conversation.post("fine")
         await ann.flow()
-        refused = [(event.request_id, event.error.code) for event in ann.of(NotDone)]
+        refused = [(event.request_id, event.error.code) for event in ann.of(RequestRefused)]
         assert refused == [(nowhere, "not_in_room"), (too_long, "content_too_long")]
         assert ann.said() == ["fine"]
 
@@ -340,16 +340,16 @@ async def test_lookups_go_out_of_turn_and_are_asked_again():
         ann.conversation.post("one")
         await ann.connect()
         await ann.flow()
-        asked = ann.conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+        asked = ann.conversation.query(lambda request_id: ReadHistory(request_id=request_id))
         ann.send_one()
         ann.cut()
         await ann.connect()
         await ann.flow()
-        (answer,) = [event.answer for event in ann.of(Done) if event.request_id == asked]
+        (answer,) = [event.answer for event in ann.of(RequestAnswered) if event.request_id == asked]
         assert [message.content for message in answer.messages] == ["one"]
-        bad = ann.conversation.look_up(lambda request_id: ReadHistory("\n", request_id=request_id))
+        bad = ann.conversation.query(lambda request_id: ReadHistory("\n", request_id=request_id))
         await ann.flow()
-        assert [event.request_id for event in ann.of(NotDone)] == [bad]
+        assert [event.request_id for event in ann.of(RequestRefused)] == [bad]
 
 
 async def test_leaving_means_no_room_to_come_back_to():
@@ -378,12 +378,12 @@ async def test_a_wrong_key_is_refused():
 
 
 def test_what_waits_is_bounded():
-    conversation = Conversation("ann", KEY, new_id=itertools.count().__next__, most_unsent=3)
+    conversation = Conversation("ann", KEY, new_id=itertools.count().__next__, max_unanswered=3)
     for n in range(3):
         conversation.post(str(n))
     with pytest.raises(TooMuchUnsent, match="3 commands"):
         conversation.post("3")
-    assert conversation.unsent == 3
+    assert conversation.unanswered == 3
 
 
 def test_a_message_that_comes_twice_is_heard_once():
@@ -474,14 +474,14 @@ def test_after_new_numbers_nobody_relies_on_a_rejoin_by_the_old_ones():
 def test_a_lookup_that_fails_for_now_is_asked_again():
     conversation = conversation_in_red(heard=5)
     hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
-    asked = conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+    asked = conversation.query(lambda request_id: ReadHistory(request_id=request_id))
     for refusal in (refusals.INTERNAL_FAILURE, refusals.TOO_MANY_FRAMES):
         assert [command.request_id for command in sent_by(conversation)] == [asked]
         assert hear(conversation, refusal.as_error(asked if refusal is refusals.INTERNAL_FAILURE else None)) == []
-        assert conversation.wants_retry
+        assert conversation.needs_retry
         conversation.retry()
     page = messages.History("red", [], None, None, False, request_id=asked)
-    assert hear(conversation, page) == [Done(asked, page)]
+    assert hear(conversation, page) == [RequestAnswered(asked, page)]
 
 
 def test_a_replay_that_fails_after_its_answer_is_asked_for_again():
@@ -489,8 +489,8 @@ def test_a_replay_that_fails_after_its_answer_is_asked_for_again():
     rejoin = sent_by(conversation)[-1]
     hear(conversation, rejoined(rejoin, 8, 0), *said(6))
     assert hear(conversation, refusals.INTERNAL_FAILURE.as_error(rejoin.request_id)) == []
-    assert conversation.wants_retry
-    assert not conversation.is_settled
+    assert conversation.needs_retry
+    assert not conversation.can_send
     conversation.retry()
     again = sent_by(conversation)[-1]
     assert (again.room_id, again.since) == ("red", 6)
@@ -531,7 +531,7 @@ def test_a_rejoin_that_overtakes_the_leaving_of_a_room_is_undone():
     (undone,) = sent_by(conversation)
     assert isinstance(undone, Leave)
     assert conversation.room_id is None
-    assert conversation.is_settled
+    assert conversation.can_send
 
 
 def test_what_is_no_text_is_refused_before_it_waits():
@@ -540,7 +540,7 @@ def test_what_is_no_text_is_refused_before_it_waits():
     for ask in (
         lambda: conversation.post("\ud800"),
         lambda: conversation.join("\udcff"),
-        lambda: conversation.look_up(lambda request_id: ReadHistory("\udcff", request_id=request_id)),
+        lambda: conversation.query(lambda request_id: ReadHistory("\udcff", request_id=request_id)),
     ):
         with pytest.raises(ValueError, match="surrogates"):
             ask()
@@ -552,11 +552,11 @@ def test_what_is_withdrawn_before_it_is_sent_is_never_sent():
     conversation = conversation_in_red(heard=5)
     hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     first, second = conversation.post("first"), conversation.post("second")
-    conversation.withdraw(second)
-    conversation.withdraw(first)  # it is on its way
+    conversation.cancel(second)
+    conversation.cancel(first)  # it is on its way
     assert [command.content for command in sent_by(conversation)] == ["first"]
     accepted = messages.Accepted(first, 6, "now", request_id=first)
-    assert hear(conversation, accepted) == [Done(first, accepted)]
+    assert hear(conversation, accepted) == [RequestAnswered(first, accepted)]
     assert sent_by(conversation) == []
 
 
@@ -567,25 +567,26 @@ def test_what_has_ended_the_connection_is_not_done_and_the_rest_goes_on():
     huge = conversation.post("huge")
     conversation.post("small")
     sent_by(conversation)
-    assert conversation.refuse_head(too_big) == (NotDone(huge, too_big),)
-    assert conversation.refuse_head(too_big) == ()
-    assert conversation.unsent == 1
+    assert conversation.fail_in_flight(too_big) == (RequestRefused(huge, too_big),)
+    assert conversation.fail_in_flight(too_big) == ()
+    assert conversation.unanswered == 1
 
 
 def test_many_lookups_are_asked_a_few_at_a_time():
     conversation = conversation_in_red(heard=5)
     hear(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     wanted = [
-        conversation.look_up(lambda request_id: ReadHistory(request_id=request_id)) for _ in range(LOOKUPS_AT_ONCE + 3)
+        conversation.query(lambda request_id: ReadHistory(request_id=request_id))
+        for _ in range(MAX_QUERIES_IN_FLIGHT + 3)
     ]
     asked = [command.request_id for command in sent_by(conversation)]
-    assert asked == wanted[:LOOKUPS_AT_ONCE]
+    assert asked == wanted[:MAX_QUERIES_IN_FLIGHT]
     hear(conversation, refusals.TOO_MANY_FRAMES.as_error())
     conversation.retry()
     assert [command.request_id for command in sent_by(conversation)] == asked
     for request_id in wanted[:3]:
         page = messages.History("red", [], None, None, False, request_id=request_id)
-        assert hear(conversation, page) == [Done(request_id, page)]
+        assert hear(conversation, page) == [RequestAnswered(request_id, page)]
     assert [command.request_id for command in sent_by(conversation)] == wanted[-3:]
 
 
@@ -596,10 +597,10 @@ def test_a_room_that_would_not_have_the_user_back_is_told_and_left():
     banned = messages.Error("You are banned.", "banned", request_id=rejoin.request_id)
     assert hear(conversation, banned) == [Resumed(), banned]
     assert conversation.room_id is None
-    assert not conversation.wants_retry
+    assert not conversation.needs_retry
     (post,) = sent_by(conversation)
     (refused,) = hear(conversation, refusals.NOT_IN_ROOM.as_error(post.request_id))
-    assert isinstance(refused, NotDone)
+    assert isinstance(refused, RequestRefused)
 
 
 def in_red(heard=5):
@@ -617,7 +618,7 @@ def test_who_is_put_out_of_a_room_is_told_and_does_not_go_back_in():
     assert hear(conversation, kicked) == [kicked]
     assert conversation.room_id is None
     (refused,) = hear(conversation, refusals.NOT_IN_ROOM.as_error(post.request_id))
-    assert isinstance(refused, NotDone)
+    assert isinstance(refused, RequestRefused)
     conversation.disconnected()
     conversation.connected()
     hear(conversation, messages.Challenge("AAAA"), messages.authenticated("ann"))
@@ -637,4 +638,4 @@ def test_who_is_put_out_while_on_the_way_back_is_where_that_leads():
     hear(conversation, messages.Error("ann put you out.", "kicked", "red"))
     hear(conversation, rejoined(rejoin, 5, 0))
     assert conversation.room_id == "red"
-    assert conversation.is_settled
+    assert conversation.can_send

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chat_actors.client import Conversation, Gap
-from chat_actors.client.outcomes import Done, NotDone
+from chat_actors.client.conversation_events import RequestAnswered, RequestRefused
 from chat_actors.protocol import (
     Authenticate,
     GetChallenge,
@@ -166,9 +166,9 @@ class User:
 
     def hear(self, event):
         match event:
-            case Done(request_id=request_id):
+            case RequestAnswered(request_id=request_id):
                 self.answered.append(request_id)
-            case NotDone(request_id=request_id, error=error):
+            case RequestRefused(request_id=request_id, error=error):
                 assert error.code == "not_in_room", error
                 self.answered.append(request_id)
             case messages.Joined():
@@ -188,7 +188,7 @@ class User:
 
     def is_quiet(self):
         connection = self.connection
-        return not (connection.to_server or connection.to_client or self.conversation.wants_retry)
+        return not (connection.to_server or connection.to_client or self.conversation.needs_retry)
 
 
 class ConversationModel(RuleBasedStateMachine):
@@ -228,9 +228,9 @@ class ConversationModel(RuleBasedStateMachine):
         user.wanted.append(user.conversation.leave())
 
     @rule(who=who)
-    def look_up(self, who):
+    def query(self, who):
         user = self.users[who]
-        request_id = user.conversation.look_up(lambda request_id: ReadHistory(request_id=request_id))
+        request_id = user.conversation.query(lambda request_id: ReadHistory(request_id=request_id))
         user.lookups = [*getattr(user, "lookups", []), request_id]
 
     @rule(who=who)
@@ -328,7 +328,7 @@ class ConversationModel(RuleBasedStateMachine):
             lookups = getattr(user, "lookups", [])
             assert [one for one in user.answered if one not in lookups] == user.wanted
             assert sorted(one for one in user.answered if one in lookups) == sorted(lookups)
-            assert user.conversation.unsent == 0
+            assert user.conversation.unanswered == 0
             if user.conversation.room_id is not None:
                 assert user.position + 3 * user.open_gap == self.rooms[user.conversation.room_id].last
 

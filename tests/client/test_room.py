@@ -16,9 +16,9 @@ from chat_actors.client import (
     Identity,
     Joined,
     NotSent,
-    PutOut,
     Reconnected,
     Reconnecting,
+    RemovedFromRoom,
     TooMuchUnsent,
     Unanswered,
     UserJoined,
@@ -186,7 +186,7 @@ async def test_the_end_of_the_chat_ends_every_room_and_who_reads_it(server):
 
         reading = asyncio.create_task(read())
         await room.say("the last")
-        while room._client._events.qsize():  # noqa: ASYNC110 - until it has been read
+        while room._client._events._queue.qsize():  # noqa: ASYNC110 - until it has been read
             await asyncio.sleep(0)
     async with asyncio.timeout(WITHIN):
         assert await reading == ["the last"]
@@ -277,7 +277,7 @@ async def test_a_line_that_breaks_leaves_a_command_unanswered_and_not_repeated(s
     async with Cable(server.port) as cable, at(cable.port, "alice") as chat, chat.room("casino") as room:
         asking = asyncio.create_task(room.ask(Never(), answer=Rolled))
         saying = asyncio.create_task(room.say("afterwards"))
-        while not room._client._conversation._queue.head_on_its_way or room._client._conversation.unsent < 2:  # noqa: ASYNC110
+        while not room._client._conversation._queue.in_flight_id or room._client._conversation.unanswered < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
         cable.cut()
         with pytest.raises(Unanswered, match="no answer to 'Never': the connection broke; it may have been"):
@@ -291,7 +291,7 @@ async def test_who_gives_up_an_answer_does_not_hold_up_the_rest(server):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await room.ask(Never(), answer=Rolled)
-        room._client._conversation._queue._most = 0
+        room._client._conversation._queue._maximum = 0
         with pytest.raises(TooMuchUnsent):
             await room.ask(Roll(), answer=Rolled)
 
@@ -308,7 +308,7 @@ async def test_who_is_put_out_is_told_and_hears_no_more():
         alice.room("club") as hers,
     ):
         await his.ask(Kick("alice"), answer=Moderation)
-        with pytest.raises(PutOut, match="out of the room club"):
+        with pytest.raises(RemovedFromRoom, match="out of the room club"):
             await first(hers, ChatMessage)
-        with pytest.raises(PutOut):
+        with pytest.raises(RemovedFromRoom):
             await hers.receive()

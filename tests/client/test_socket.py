@@ -6,7 +6,7 @@ import pytest
 
 from chat_actors.chat import Storage
 from chat_actors.client import ConnectionLost
-from chat_actors.client.socket import ClientSocket, NoServer, websocket_url
+from chat_actors.client.socket import ClientSocket, PermanentFailure, websocket_url
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
@@ -49,7 +49,7 @@ async def test_a_certificate_that_is_not_trusted_is_told_with_the_way_to_trust_i
     async with LiveServer(app, certfile=certfile, keyfile=keyfile) as server:
         url = f"https://localhost:{server.port}"
         kind, text = await problem(url)
-        assert kind is NoServer  # it will be no other one in a minute
+        assert kind is PermanentFailure  # it will be no other one in a minute
         assert text.startswith("its certificate is not trusted: self-signed certificate")
         assert text.endswith("; name those to trust, with --ca FILE or `tls=`")
         await (await ClientSocket.open(websocket_url(url), ssl.create_default_context(cafile=certfile))).aclose()
@@ -63,7 +63,7 @@ async def test_where_nobody_listens_the_server_may_not_be_up(free_tcp_port):
 
 @pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1", "http://[::1", "nonsense://"])
 async def test_what_is_no_address_is_tried_once(url):
-    with pytest.raises(NoServer):
+    with pytest.raises(PermanentFailure):
         await ClientSocket.open(websocket_url(url), None)
 
 
