@@ -73,6 +73,7 @@ class MemoryJournal:
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
         self._check_open("store messages")
+        at = at.replace(microsecond=at.microsecond // 1000 * 1000)
         answers = []
         for append in batch:
             room = self._rooms.setdefault(append.room_id, _Room(self._floor))

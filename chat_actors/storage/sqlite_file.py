@@ -93,6 +93,8 @@ class SqliteFile:
 
         def transact() -> Result:
             try:
+                if writer.in_transaction:  # the ROLLBACK of an earlier one failed
+                    writer.execute("ROLLBACK")
                 writer.execute("BEGIN IMMEDIATE")
                 try:
                     result = work(writer)
