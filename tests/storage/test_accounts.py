@@ -1,4 +1,4 @@
-"""What every storage of accounts promises, and what SQLite's promises beyond that."""
+"""Both accounts adapters pass the conformance suite; the SQLite file opens, migrates and locks."""
 
 import sqlite3
 import stat
@@ -10,81 +10,29 @@ import pytest
 
 from chat_actors.storage import MemoryAccounts, SqliteAccounts, SqliteFile, StorageError
 from chat_actors.storage.sqlite_schema import MIGRATIONS
+from chat_actors.testing.storage import AccountsConformance
+from tests.storage.sqlite_hooks import SqliteHooks
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def accounts(request, tmp_path):
-    opened = (
-        MemoryAccounts()
-        if request.param == "memory"
-        else SqliteAccounts(await SqliteFile.open(tmp_path / "data" / "chat.db"))
-    )
-    yield opened
-    await opened.aclose()
+class TestMemoryAccounts(AccountsConformance):
+    async def open(self, place):
+        return MemoryAccounts()
+
+    async def reopen(self, adapter, place):
+        return None
 
 
-async def test_a_registered_key_is_found(accounts):
-    assert await accounts.register("alice", b"key")
-    assert await accounts.key_of("alice") == b"key"
+class TestMemoryAccountsOnTrio(TestMemoryAccounts):
+    backend = "trio"
 
 
-async def test_an_unknown_user_has_no_key(accounts):
-    assert await accounts.key_of("nobody") is None
+class TestSqliteAccounts(SqliteHooks, AccountsConformance):
+    make = SqliteAccounts
 
 
-async def test_a_taken_id_stays_with_its_first_key(accounts):
-    await accounts.register("alice", b"first")
-    assert not await accounts.register("alice", b"second")
-    assert not await accounts.register("alice", b"first")
-    assert await accounts.key_of("alice") == b"first"
-
-
-async def test_ids_are_compared_exactly(accounts):
-    await accounts.register("alice", b"a")
-    assert await accounts.register("Alice", b"A")
-    assert await accounts.key_of("ALICE") is None
-
-
-async def test_of_many_registrations_at_once_exactly_one_succeeds(accounts):
-    results = []
-
-    async def register(n):
-        results.append(await accounts.register("alice", str(n).encode()))
-
-    async with anyio.create_task_group() as tasks:
-        for n in range(100):
-            tasks.start_soon(register, n)
-    assert results.count(True) == 1
-
-
-async def test_a_closed_storage_says_so_and_may_be_closed_again(accounts):
-    await accounts.aclose()
-    await accounts.aclose()
-    with pytest.raises(StorageError, match="closed"):
-        await accounts.key_of("alice")
-    with pytest.raises(StorageError, match="closed"):
-        await accounts.register("alice", b"key")
-
-
-async def test_a_cancelled_call_leaves_the_storage_in_order(accounts):
-    with anyio.move_on_after(0):
-        await accounts.register("alice", b"key")
-    assert await accounts.key_of("alice") in {None, b"key"}
-    assert await accounts.register("bob", b"key")
-
-
-async def test_accounts_survive_a_reopening(tmp_path):
-    first = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
-    await first.register("alice", b"key")
-    await first.aclose()
-    second = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
-    assert await second.key_of("alice") == b"key"
-    await second.aclose()
-
-
-async def test_an_answered_registration_survives_kill_9(tmp_path):
+async def test_registration_survives_sigkill(tmp_path):
     script = """
 import os, signal, sys, anyio
 from pathlib import Path
@@ -109,7 +57,7 @@ async def test_only_the_owner_may_read_the_file(tmp_path):
     await accounts.aclose()
 
 
-async def test_a_file_held_by_another_process_is_an_error_and_works_again_later(tmp_path):
+async def test_locked_file_is_an_error_until_unlocked(tmp_path):
     accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db", busy_timeout=0.05))
     other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -121,7 +69,7 @@ async def test_a_file_held_by_another_process_is_an_error_and_works_again_later(
     await accounts.aclose()
 
 
-async def test_an_older_file_is_brought_up_to_date_with_what_it_holds(tmp_path):
+async def test_older_file_is_migrated_with_its_data(tmp_path):
     old = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
     await old.register("alice", b"key")
     await old.aclose()
@@ -135,7 +83,7 @@ async def test_an_older_file_is_brought_up_to_date_with_what_it_holds(tmp_path):
         SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
 
 
-async def test_a_migration_that_fails_changes_nothing(tmp_path):
+async def test_failed_migration_changes_nothing(tmp_path):
     await SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db")).aclose()
     broken = (*MIGRATIONS, "CREATE TABLE extra (id INTEGER); NONSENSE")
     with pytest.raises(StorageError):
@@ -145,13 +93,13 @@ async def test_a_migration_that_fails_changes_nothing(tmp_path):
     await again.aclose()
 
 
-async def test_a_file_that_is_no_database_is_a_clear_error(tmp_path):
+async def test_file_that_is_no_database_is_an_error(tmp_path):
     (tmp_path / "chat.db").write_bytes(b"this is no database" * 100)
     with pytest.raises(StorageError, match="is no database or is damaged"):
         SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
 
 
-async def test_two_processes_may_open_a_fresh_file_at_once(tmp_path):
+async def test_processes_may_open_a_new_file_at_once(tmp_path):
     script = """
 import sys, anyio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the SQLite file promises beyond the port: it survives, and it fails as a whole."""
+"""The SQLite journal beyond the port: SIGKILL, full disks, locked files, the cost of a page."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ async def open_journal(path, **options):
     return SqliteJournal(await SqliteFile.open(path, **options))
 
 
-async def say(journal, *contents, room="red", at=NOON):
+async def post(journal, *contents, room="red", at=NOON):
     (appended,) = await journal.commit([Append(room, [Draft("ann", content) for content in contents])], at)
     return appended
 
@@ -44,16 +44,16 @@ anyio.run(main)
 
 
 def killed_after(lines, path, durability):
-    """The last number that a writer said it had been returned, when it was killed after so many lines."""
+    """The last number that a writer printed before it was killed, after so many lines."""
     with subprocess.Popen([sys.executable, "-c", WRITER, str(path), durability], stdout=subprocess.PIPE) as process:
-        said = [process.stdout.readline() for _ in range(lines)]
+        printed = [process.stdout.readline() for _ in range(lines)]
         process.send_signal(signal.SIGKILL)
-        said += process.stdout.read().splitlines()
-    return max(int(line) for line in said if line.strip().isdigit())
+        printed += process.stdout.read().splitlines()
+    return max(int(line) for line in printed if line.strip().isdigit())
 
 
 @pytest.mark.parametrize("durability", ["os", "disk"])
-async def test_what_was_returned_survives_kill_9_and_nothing_is_stored_by_half(tmp_path, durability):
+async def test_answered_batches_survive_sigkill_whole(tmp_path, durability):
     path = tmp_path / "chat.db"
     chance = random.Random(7)
     for _ in range(4):
@@ -68,7 +68,7 @@ async def test_what_was_returned_survives_kill_9_and_nothing_is_stored_by_half(t
         await journal.aclose()
 
 
-async def test_the_journal_survives_a_reopening_with_what_it_knows(tmp_path):
+async def test_receipts_survive_a_restart(tmp_path):
     journal = await open_journal(tmp_path / "chat.db")
     await journal.commit([Append("red", [Draft("ann", "hello", "m1")])], NOON)
     await journal.aclose()
@@ -78,10 +78,10 @@ async def test_the_journal_survives_a_reopening_with_what_it_knows(tmp_path):
     await journal.aclose()
 
 
-async def test_a_full_disk_is_a_clear_error_with_nothing_half_written_and_later_it_works(tmp_path):
+async def test_full_disk_is_an_error_until_space_is_free(tmp_path):
     file = await SqliteFile.open(tmp_path / "chat.db")
     journal = SqliteJournal(file)
-    await say(journal, "before")
+    await post(journal, "before")
 
     def limit(pages):
         return lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchone()
@@ -124,7 +124,7 @@ anyio.run(main)
 """
 
 
-async def test_a_file_that_may_not_grow_is_a_clear_error_and_later_it_works(tmp_path):
+async def test_file_size_limit_is_an_error_until_lifted(tmp_path):
     if resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY:
         pytest.skip("the size of files is limited here")
     path = tmp_path / "chat.db"
@@ -136,24 +136,24 @@ async def test_a_file_that_may_not_grow_is_a_clear_error_and_later_it_works(tmp_
     check.close()
 
 
-async def test_a_file_locked_by_another_process_is_a_clear_error_and_reading_goes_on(tmp_path):
+async def test_locked_file_refuses_writes_and_serves_reads(tmp_path):
     journal = await open_journal(tmp_path / "chat.db", busy_timeout=0.05)
-    await say(journal, "before")
+    await post(journal, "before")
     other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageError, match="another process holds the file"):
-        await say(journal, "meanwhile")
+        await post(journal, "meanwhile")
     assert [message.content for message in (await journal.page("red", limit=5)).messages] == ["before"]
     other.execute("ROLLBACK")
     other.close()
-    assert (await say(journal, "after")).receipts[0].seq == 2
+    assert (await post(journal, "after")).receipts[0].seq == 2
     await journal.aclose()
 
 
-async def test_reading_does_not_wait_for_a_commit_that_is_under_way(tmp_path):
+async def test_reads_do_not_wait_for_a_commit(tmp_path):
     file = await SqliteFile.open(tmp_path / "chat.db")
     journal = SqliteJournal(file)
-    await say(journal, "before")
+    await post(journal, "before")
     begun, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
 
     def hold(connection):
@@ -168,7 +168,7 @@ async def test_reading_does_not_wait_for_a_commit_that_is_under_way(tmp_path):
     await journal.aclose()
 
 
-async def test_the_last_storage_that_closes_closes_the_file(tmp_path):
+async def test_last_closed_storage_closes_the_file(tmp_path):
     file = await SqliteFile.open(tmp_path / "chat.db")
     accounts, journal = SqliteAccounts(file), SqliteJournal(file)
     await journal.aclose()
@@ -179,13 +179,13 @@ async def test_the_last_storage_that_closes_closes_the_file(tmp_path):
         await accounts.key_of("alice")
 
 
-async def test_a_page_costs_the_same_in_a_room_of_a_hundred_thousand_messages(tmp_path):
-    """Counted in steps of SQLite's own machine, since those do not depend on what else this computer does."""
+async def test_page_cost_is_independent_of_room_size(tmp_path):
+    """Counted in steps of SQLite's virtual machine, which do not depend on the load of the computer."""
     file = await SqliteFile.open(tmp_path / "chat.db")
     journal = SqliteJournal(file)
-    await say(journal, *["x"] * 1000, room="small")
+    await post(journal, *["x"] * 1000, room="small")
     for _ in range(100):
-        await say(journal, *["x"] * 1000, room="large")
+        await post(journal, *["x"] * 1000, room="large")
 
     async def steps(room, **where):
         counted = 0

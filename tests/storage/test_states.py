@@ -1,4 +1,4 @@
-"""What every storage of the state of extensions promises, and what SQLite's promises beyond that."""
+"""Both states adapters pass the conformance suite; SQLite's survives SIGKILL."""
 
 import signal
 import sys
@@ -6,62 +6,25 @@ import sys
 import anyio
 import pytest
 
-from chat_actors.storage import MemoryStates, SqliteFile, SqliteStates, StorageError
-
-pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def states(request, tmp_path):
-    opened = MemoryStates() if request.param == "memory" else SqliteStates(await SqliteFile.open(tmp_path / "chat.db"))
-    yield opened
-    await opened.aclose()
+from chat_actors.storage import MemoryStates, SqliteFile, SqliteStates
+from chat_actors.testing.storage import StatesConformance
+from tests.storage.sqlite_hooks import SqliteHooks
 
 
-async def test_what_was_put_is_found(states):
-    await states.put("polls", {"a": b"1", "b": b"\x00\xff"})
-    assert await states.get("polls", "a") == b"1"
-    assert await states.get("polls", "b") == b"\x00\xff"
+class TestMemoryStates(StatesConformance):
+    async def open(self, place):
+        return MemoryStates()
+
+    async def reopen(self, adapter, place):
+        return None
 
 
-async def test_what_was_never_put_is_none(states):
-    assert await states.get("polls", "a") is None
-    assert await states.page("polls") == []
+class TestMemoryStatesOnTrio(TestMemoryStates):
+    backend = "trio"
 
 
-async def test_the_last_value_counts_and_none_removes(states):
-    await states.put("polls", {"a": b"1", "b": b"2"})
-    await states.put("polls", {"a": b"new", "b": None, "c": None})
-    assert await states.page("polls") == [("a", b"new")]
-    await states.put("polls", {"a": None})
-    assert await states.get("polls", "a") is None
-
-
-async def test_spaces_know_nothing_of_each_other(states):
-    await states.put("polls", {"a": b"1"})
-    await states.put("Polls", {"a": b"2"})
-    assert await states.get("polls", "a") == b"1"
-    assert await states.page("poll") == []
-
-
-async def test_pages_go_by_prefix_in_the_order_of_code_points(states):
-    keys = ["user/b", "user/a", "user/é", "user/\U0001f600", "use", "user0", "user/A", "vser/a"]
-    await states.put("polls", {key: key.encode() for key in keys})
-    assert [key for key, _ in await states.page("polls", prefix="user/")] == [
-        "user/A", "user/a", "user/b", "user/é", "user/\U0001f600",
-    ]  # fmt: skip
-    first = await states.page("polls", prefix="user/", limit=2)
-    assert [key for key, _ in first] == ["user/A", "user/a"]
-    rest = await states.page("polls", prefix="user/", after="user/a", limit=2)
-    assert [key for key, _ in rest] == ["user/b", "user/é"]
-
-
-async def test_a_closed_storage_says_so(states):
-    await states.aclose()
-    await states.aclose()
-    for call in (states.get("polls", "a"), states.put("polls", {"a": b"1"}), states.page("polls")):
-        with pytest.raises(StorageError, match="closed"):
-            await call
+class TestSqliteStates(SqliteHooks, StatesConformance):
+    make = SqliteStates
 
 
 WRITER = """
@@ -78,7 +41,8 @@ asyncio.run(main())
 """
 
 
-async def test_sqlite_keeps_what_was_put_when_the_process_is_killed(tmp_path):
+@pytest.mark.anyio
+async def test_sqlite_put_survives_sigkill(tmp_path):
     done = await anyio.run_process([sys.executable, "-c", WRITER, tmp_path / "chat.db"], check=False)
     assert done.returncode == -signal.SIGKILL
     states = SqliteStates(await SqliteFile.open(tmp_path / "chat.db"))

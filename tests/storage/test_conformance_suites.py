@@ -1,0 +1,42 @@
+"""The conformance suites fail adapters that break a promise of their port."""
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.storage import broken_adapters
+
+SUITES = {name: suite for name, suite in vars(broken_adapters).items() if hasattr(suite, "must_fail")}
+FILE = Path(broken_adapters.__file__)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    """The failed tests of each suite, from one run of pytest."""
+    folder = tmp_path_factory.mktemp("suites")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=line", FILE]
+    options = ["--rootdir", FILE.parents[2], "--basetemp", folder / "temp", "--junit-xml", folder / "results.xml"]
+    done = subprocess.run([*command, *options], cwd=FILE.parents[2], capture_output=True, text=True, timeout=50)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    failed = {name: set() for name in SUITES}
+    for case in ElementTree.parse(folder / "results.xml").iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed[case.get("classname").rpartition(".")[2]].add(case.get("name"))
+    return failed
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_fails_a_broken_adapter(outcomes, name):
+    assert SUITES[name].must_fail <= outcomes[name]
+
+
+def test_server_does_not_load_pytest():
+    loaded = (
+        "import sys, chat_actors, chat_actors.cli.main, chat_actors.server, chat_actors.testing;"
+        "print([m for m in sys.modules if m.split('.')[0] in {'pytest', '_pytest'}])"
+    )
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "[]\n"
