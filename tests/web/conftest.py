@@ -15,7 +15,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOST_PEOPLE = 4  # in one test
 NO_BROWSER = "no Chromium on this machine: apt-get install chromium"
 
-# As root there is no sandbox; the rest keeps the browser from calling its maker's servers.
+# Chromium has no sandbox as root; the other flags keep it from calling its vendor's servers.
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +34,7 @@ expect.set_options(timeout=15_000)
 def browser():
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        # BROWSER_TESTS=required is for machines that are to have one.
+        # BROWSER_TESTS=required turns the skip into a failure.
         (pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip)(NO_BROWSER)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -49,7 +49,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(params=["http1", "http2"])
 def protocol(request):
-    """Both, where it is about what page and server say to one another; what a page does alone, `over_http1`."""
+    """Both versions for tests of the connection. Tests of the page alone use `over_http1`."""
     return request.param
 
 
@@ -65,7 +65,7 @@ def served(tmp_path, protocol, certificate):
 
 @pytest.fixture
 def restartable(tmp_path, protocol, certificate):
-    """The same by the command that users run: it can be killed, and started again on the same data."""
+    """A server started by the command, which can be killed and started again on the same data."""
     restartable = ServedChat(tmp_path, certificate if protocol == "http2" else None)
     restartable.start()
     yield restartable
@@ -74,14 +74,14 @@ def restartable(tmp_path, protocol, certificate):
 
 @pytest.fixture(scope="session")
 def keys():
-    """Private keys, one for each person of a test, as PKCS#8 in base64: a browser takes half a second to make one."""
+    """Private keys for the people of a test, as PKCS#8 in base64. A browser takes half a second to make one."""
     made = (generate_private_key(65537, 3072) for _ in range(MOST_PEOPLE))
     return [b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode() for key in made]
 
 
 @pytest.fixture
 def person(browser, keys):
-    """Makes people: each has a browser of their own, as far as a server can tell."""
+    """Make people. Each has a separate browser context."""
     people = []
 
     def make(url, name, *, makes_key=False, **options):

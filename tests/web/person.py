@@ -1,8 +1,8 @@
-"""Somebody at a browser: does what people do, and sees what they see."""
+"""A person at a browser: types, clicks, and checks what the page shows."""
 
 from playwright.sync_api import expect
 
-# Where the page would make a key, it gets this one. All that it does with the key it does itself.
+# Replaces only the generation of the key, which takes half a second. The page does everything else itself.
 KEY_MADE_BEFORE = """(() => {
   const bytes = Uint8Array.from(atob("%s"), one => one.charCodeAt(0));
   crypto.subtle.generateKey = async (scheme, extractable) =>
@@ -11,9 +11,9 @@ KEY_MADE_BEFORE = """(() => {
 
 
 class Person:
-    """One context of the browser. What the page complains of is kept, and must be nothing when they leave.
+    """One browser context. Leaving fails if the page has logged an error or a warning.
 
-    With a `key` they need not make one.
+    With a `key` the page does not generate one.
     """
 
     def __init__(self, browser, url, name, *, key=None, at="", width=1100, height=700, **options):
@@ -28,7 +28,7 @@ class Person:
         self.complaints = []
         self.websocket_statuses = []
         self.may_lose_server = False
-        self.page.on("console", self._heard)
+        self.page.on("console", self._logged)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.cdp.send("Network.enable")
         self.cdp.on(
@@ -37,7 +37,7 @@ class Person:
         )
         self.page.goto(f"{url}/{at}")
 
-    def _heard(self, message):
+    def _logged(self, message):
         if message.type in {"error", "warning"} and not self.may_lose_server:
             self.complaints.append(message.text)
 
@@ -46,7 +46,7 @@ class Person:
         assert self.complaints == [], self.complaints
 
     def start(self):
-        """Come in under one's name: one click."""
+        """Log in with the name: one click."""
         self.page.get_by_label("Your name").fill(self.name)
         self.page.get_by_role("button", name="Start talking").click()
         return self.is_inside()
@@ -55,8 +55,8 @@ class Person:
         expect(self.page.get_by_role("status")).to_have_text("Connected")
         return self
 
-    def hears_that_the_network_is_back(self):
-        """The browser says so: then nobody waits for the next try, which may be seconds away."""
+    def network_is_back(self):
+        """Fire the browser's event, so that the test does not wait for the next attempt."""
         self.page.evaluate("dispatchEvent(new Event('online'))")
         return self.is_inside()
 
@@ -77,7 +77,7 @@ class Person:
         self.page.locator("#rooms .open", has_text=room).click()
 
     def shows(self, is_shown):
-        """Whether the page is in front, or behind another tab."""
+        """Bring the page to the front, or hide it behind another tab."""
         state = "visible" if is_shown else "hidden"
         self.page.evaluate(f"""() => {{
             Object.defineProperty(document, "visibilityState", {{ value: "{state}", configurable: true }});
@@ -88,7 +88,7 @@ class Person:
         return self.page.locator(".message .content")
 
     def sees(self, *texts):
-        """These messages are the last in the room, in this order; and no other has the same text."""
+        """Check that these are the last messages, in this order, and that no other has the same text."""
         for text in texts:
             expect(self.page.locator(".message.sent .content", has_text=text)).to_have_count(1)
         shown = self.messages.all_inner_texts()

@@ -1,4 +1,4 @@
-"""Real servers: in this process, or in one of their own, at an address that they keep; and a slow line to one."""
+"""Real servers, in this process or in a child process; and a TCP proxy that delays and cuts."""
 
 import contextlib
 import functools
@@ -25,11 +25,11 @@ PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()"
 
 
 UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0}
-"""People in tests come from one address, and are quick."""
+"""All people of a test share one address and act faster than people do."""
 
 
 class HostedChat:
-    """A server in a thread of this process: it is there at once, and can not be killed."""
+    """A server in a thread of this process. It starts at once and cannot be killed."""
 
     def __init__(self, folder, certificate=None, **server):
         settings = Settings(
@@ -60,7 +60,7 @@ def free_port():
 
 
 class ServedChat:
-    """`chat-actors serve` in a process of its own, which can be killed, started again and stopped."""
+    """`chat-actors serve` in a child process that can be killed, stopped and started again."""
 
     def __init__(self, folder, certificate=None):
         self.folder = folder
@@ -71,7 +71,7 @@ class ServedChat:
         self._process = None
 
     def command(self, *arguments, **options):
-        """Run another command on the same data; the server must not be running."""
+        """Run another command on the same data. The server must not be running."""
         arguments = (*PROGRAM, *arguments, "--dir", self.folder / "data")
         return subprocess.run([*map(str, arguments)], check=True, timeout=STOP_WITHIN, capture_output=True, **options)
 
@@ -93,7 +93,7 @@ class ServedChat:
         raise AssertionError(f"the server ended: {self.log.read_text()}")
 
     def forget_everything(self):
-        """Take the data away; the server must not be running."""
+        """Delete the data. The server must not be running."""
         shutil.rmtree(self.folder / "data")
 
     def kill(self):
@@ -111,7 +111,7 @@ class ServedChat:
 
 @contextlib.contextmanager
 def website(folder):
-    """The files of a folder, at an origin of their own."""
+    """Serve the files of a folder at their own origin."""
     handler = functools.partial(QuietHandler, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -128,8 +128,8 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-class SlowLine:
-    """A TCP proxy that holds back what it carries by `delay` seconds each way, and can be cut."""
+class SlowProxy:
+    """A TCP proxy that delays data by `delay` seconds each way, and can be cut."""
 
     def __init__(self, port):
         self.delay = 0
@@ -152,7 +152,7 @@ class SlowLine:
         self._thread.join(STOP_WITHIN)
 
     def cut(self):
-        """End all connections, and let no other through until it is mended."""
+        """End all connections and refuse new ones until `mend`."""
         self._is_cut = True
         for one in self._sockets:
             with contextlib.suppress(OSError):
@@ -180,7 +180,7 @@ class SlowLine:
             one.join(STOP_WITHIN)
 
     def _carry(self, client, server):
-        held = []  # (when, to whom, what)
+        held = []  # (time received, target, data)
         with client, server, selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, server)
             selector.register(server, selectors.EVENT_READ, client)

@@ -1,4 +1,4 @@
-"""The JavaScript client in Node: by itself, and against a real server."""
+"""The JavaScript client in Node: without a network, and against a real server."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def node():
     number = re.match(r"v(\d+)", version)
     if number is None or int(number[1]) < OLDEST:
         (pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip)(NO_NODE)
-    # WebSocket is built in, and behind a flag before Node 22.
+    # Before Node 22 the built-in WebSocket needs a flag.
     return [path, *(["--experimental-websocket"] if int(number[1]) < 22 else [])]
 
 
@@ -42,17 +42,17 @@ def run(node, file, **env):
 
 
 @pytest.mark.parametrize("file", ["conversation.test.mjs", "keys.test.mjs", "room.test.mjs", "timeline.test.mjs"])
-def test_the_parts_that_know_no_network(node, file):
+def test_parts_without_a_network(node, file):
     run(node, file)
 
 
 @over_http1
-def test_two_users_in_node_talk_over_a_real_server(node, served):
+def test_users_in_node_talk_over_a_real_server(node, served):
     run(node, "live.test.mjs", CHAT_URL=served.url)
 
 
 @over_http1
-def test_the_bot_of_the_documentation_is_the_same_user_each_time(node, served, tmp_path):
+def test_documented_bot_keeps_its_key(node, served, tmp_path):
     program = re.search(r"```js\n(.*?)```", JAVASCRIPT.read_text(), re.DOTALL)[1]
     (tmp_path / "bot.mjs").write_text(program.replace("http://127.0.0.1:8080", served.url))
     shutil.copytree(WEB / "client", tmp_path / "chat-client")

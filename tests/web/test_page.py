@@ -1,4 +1,4 @@
-"""What the page is: how fast it comes, how it may be used, and what it can not be made to do."""
+"""The page itself: speed, accessibility, stored data, and resistance to hostile content."""
 
 import datetime
 import re
@@ -30,7 +30,7 @@ HOSTILE = (
 )
 
 
-def test_the_page_tells_the_browser_of_every_module_that_it_will_need():
+def test_page_preloads_every_module():
     start = (WEB / START).read_text()
     modules = {f"/web/{name}" for name in load_pages() if name.endswith(".mjs")}
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', start))
@@ -41,19 +41,19 @@ def test_every_file_of_the_page_is_served():
     assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()} == set(load_pages())
 
 
-def test_the_first_paint_is_quick_and_the_page_is_small(served, person):
-    somebody = person(served.url, "nobody")
-    somebody.cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    somebody.cdp.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+def test_first_paint_is_quick_and_page_small(served, person):
+    user = person(served.url, "visitor")
+    user.cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    user.cdp.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
     received = []
-    somebody.cdp.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
+    user.cdp.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
     paints = []
-    for _ in range(3):  # what else the machine does may slow one down, and not what the page does
+    for _ in range(3):  # other work of the machine may delay one load, not all
         received.clear()
-        somebody.page.reload()
-        expect(somebody.page.get_by_label("Your name")).to_be_visible()
+        user.page.reload()
+        expect(user.page.get_by_label("Your name")).to_be_visible()
         paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-        paints.append(somebody.page.wait_for_function(paint).json_value())
+        paints.append(user.page.wait_for_function(paint).json_value())
         assert 20_000 < sum(received) < MOST_BYTES
         if paints[-1] < FIRST_PAINT_WITHIN:
             break
@@ -64,7 +64,7 @@ def test_the_first_paint_is_quick_and_the_page_is_small(served, person):
 @over_http1
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desk", "phone"])
-def test_axe_finds_nothing_to_complain_of(served, person, scheme, size):
+def test_axe_finds_no_violation(served, person, scheme, size):
     alice = person(served.url, "alice", color_scheme=scheme, **size)
 
     def check():
@@ -122,7 +122,7 @@ def test_long_names_push_nothing_off_the_screen(served, person, size):
 
 
 @over_http1
-def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(served, person):
+def test_right_to_left_text_affects_only_itself(served, person):
     alice = person(served.url, "alice").start()
     alice.say("שלום עולם")
     alice.say("hello")
@@ -132,7 +132,7 @@ def test_right_to_left_text_stands_right_to_left_and_leaves_the_rest_as_it_was(s
 
 
 @over_http1
-def test_times_are_those_of_the_reader(served, person):
+def test_times_are_in_the_readers_time_zone(served, person):
     alice = person(served.url, "alice", timezone_id="Asia/Kolkata", locale="de-DE").start()
     bob = person(served.url, "bobby", timezone_id="America/New_York", locale="en-US").start()
     alice.say("What time is it?")
@@ -150,7 +150,7 @@ def with_private_rooms(tmp_path):
         yield served
 
 
-def test_who_may_not_go_into_a_room_is_told_why(with_private_rooms, person):
+def test_refused_join_shows_the_reason(with_private_rooms, person):
     alice, bob = (person(with_private_rooms.url, name).start() for name in ("alice", "bobby"))
     alice.open("private-salon")
     bob.page.get_by_label("Open a room").fill("private-salon")
@@ -162,7 +162,7 @@ def test_who_may_not_go_into_a_room_is_told_why(with_private_rooms, person):
 
 
 @over_http1
-def test_all_can_be_done_by_keyboard(served, person):
+def test_page_works_by_keyboard(served, person):
     alice = person(served.url, "alice").start()
     keyboard = alice.page.keyboard
     keyboard.type("one line")
@@ -185,7 +185,7 @@ def test_all_can_be_done_by_keyboard(served, person):
 
 
 @over_http1
-def test_a_screen_reader_is_told_what_others_say(served, person):
+def test_screen_reader_announces_messages(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.say("Can you hear me?")
     announced = alice.page.locator("[aria-live=polite]")
@@ -195,32 +195,32 @@ def test_a_screen_reader_is_told_what_others_say(served, person):
 
 
 @over_http1
-def test_a_screen_reader_is_not_told_each_second_that_the_server_is_away(restartable, person):
+def test_screen_reader_skips_the_countdown(restartable, person):
     alice = person(restartable.url, "alice").start()
     alice.may_lose_server = True
     restartable.kill()
-    expect(alice.page.locator("#status")).to_contain_text("Away: ")
-    expect(alice.page.get_by_role("status")).to_have_text("Away")
+    expect(alice.page.locator("#status")).to_contain_text("Offline: ")
+    expect(alice.page.get_by_role("status")).to_have_text("Offline")
     alice.page.get_by_role("button", name="Try now").click()
     expect(alice.page.get_by_label("Message", exact=True)).to_be_focused()
 
 
 @over_http1
-def test_enter_chooses_a_word_in_an_input_method_and_sends_nothing(served, person):
+def test_enter_in_an_input_method_sends_nothing(served, person):
     alice = person(served.url, "alice").start()
     alice.type("ni")
     press = """(box, [isComposing, keyCode]) => box.dispatchEvent(new KeyboardEvent("keydown",
         { key: "Enter", isComposing, keyCode, bubbles: true, cancelable: true }))"""
     message = alice.page.get_by_label("Message", exact=True)
     assert message.evaluate(press, [True, 229])
-    assert message.evaluate(press, [False, 229])  # as Safari has it
+    assert message.evaluate(press, [False, 229])  # as Safari reports it
     expect(message).to_have_value("ni")
     assert not message.evaluate(press, [False, 13])
     alice.sees("ni")
 
 
 @over_http1
-def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, person):
+def test_notifications_only_if_allowed_and_hidden(served, person):
     alice, bob = person(served.url, "alice"), person(served.url, "bobby").start()
     alice.context.grant_permissions(["notifications"])
     alice.page.evaluate(
@@ -237,7 +237,7 @@ def test_notifications_come_only_to_who_wants_them_and_looks_elsewhere(served, p
 
 
 @over_http1
-def test_where_a_notification_can_not_be_made_the_message_is_seen_all_the_same(served, person):
+def test_failed_notification_keeps_the_message(served, person):
     alice, bob = person(served.url, "alice"), person(served.url, "bobby").start()
     alice.page.evaluate(
         """() => { window.Notification = class {
@@ -253,11 +253,11 @@ def test_where_a_notification_can_not_be_made_the_message_is_seen_all_the_same(s
 
 
 @over_http1
-def test_what_the_browser_kept_is_taken_as_far_as_it_makes_sense(served, person):
+def test_damaged_stored_rooms_are_ignored(served, person):
     alice = person(served.url, "alice").start()
     alice.may_lose_server = True
     for places in ('"nonsense"', "null", '{"rooms": 5, "current": {}, "read": [1]}', '{"rooms": ["", 7, "pond"]}', "{"):
-        alice.page.goto(f"{served.url}/web/icon.svg")  # from where nothing is kept, and no icon is found
+        alice.page.goto(f"{served.url}/web/icon.svg")  # a page that stores nothing and requests no icon
         alice.page.evaluate("places => localStorage.setItem('chat_actors.places', places)", places)
         alice.page.goto(served.url)
         alice.is_inside()
@@ -265,7 +265,7 @@ def test_what_the_browser_kept_is_taken_as_far_as_it_makes_sense(served, person)
 
 
 @over_http1
-def test_an_address_that_names_a_room_too_many_is_told_of_it(served, person):
+def test_address_with_one_room_too_many_is_refused(served, person):
     alice = person(served.url, "alice").start()
     alice.open("garden")
     alice.page.evaluate(
@@ -284,7 +284,7 @@ def test_an_address_that_names_a_room_too_many_is_told_of_it(served, person):
 
 
 @over_http1
-def test_a_browser_that_keeps_nothing_is_told_that_the_key_would_be_lost(served, person):
+def test_browser_without_storage_gets_a_warning(served, person):
     alice = person(served.url, "alice")
     alice.context.add_init_script(
         "IDBFactory.prototype.open = () => { throw new DOMException('no', 'SecurityError'); }"
@@ -295,7 +295,7 @@ def test_a_browser_that_keeps_nothing_is_told_that_the_key_would_be_lost(served,
 
 
 @over_http1
-def test_who_is_forgotten_leaves_nothing_behind_for_whoever_comes_next(served, person):
+def test_forgotten_user_leaves_no_data_behind(served, person):
     alice = person(served.url, "alice").start()
     alice.open("garden")
     alice.page.get_by_role("button", name="Settings").click()
@@ -309,19 +309,19 @@ def test_who_is_forgotten_leaves_nothing_behind_for_whoever_comes_next(served, p
 
 
 @over_http1
-def test_a_second_tab_does_not_overwrite_the_key_that_the_first_has_made(served, person):
+def test_second_tab_does_not_overwrite_the_key(served, person):
     alice = person(served.url, "alice")
     second = alice.context.new_page()
     second.goto(served.url)
     alice.start()
     second.get_by_role("button", name="Start talking").click()
-    expect(second.get_by_role("alert").first).to_contain_text("In another tab you have become alice.")
+    expect(second.get_by_role("alert").first).to_contain_text("Another tab has logged in as alice.")
     second.reload()
     expect(second.locator("#own-name")).to_have_text("alice")
 
 
 @over_http1
-def test_a_key_moves_to_another_browser_in_a_file_that_openssl_and_python_read(served, person, tmp_path):
+def test_key_file_moves_a_user_to_another_browser(served, person, tmp_path):
     alice = person(served.url, "alice", makes_key=True).start()
     stored = """() => new Promise(done => { const open = indexedDB.open("chat_actors");
         open.onsuccess = () => { const get = open.result.transaction("identity").objectStore("identity").get("me");
@@ -361,18 +361,18 @@ def load_pem(file):
     return load_pem_private_key(file.read_bytes(), b"correct horse battery")
 
 
-def test_a_foreign_page_can_not_open_a_socket(served, person, tmp_path):
+def test_foreign_page_cannot_open_a_socket(served, person, tmp_path):
     page = tmp_path / "evil.html"
     page.write_text("<title>evil</title>")
-    somebody = person(served.url, "nobody")
-    somebody.may_lose_server = True
-    somebody.page.goto(Path(page).as_uri())
+    user = person(served.url, "visitor")
+    user.may_lose_server = True
+    user.page.goto(Path(page).as_uri())
     outcome = """url => new Promise(done => { const socket = new WebSocket(url);
         socket.onopen = () => done("open"); socket.onclose = () => done("closed"); })"""
-    assert somebody.page.evaluate(outcome, served.url.replace("http", "ws", 1)) == "closed"
+    assert user.page.evaluate(outcome, served.url.replace("http", "ws", 1)) == "closed"
 
 
-def test_a_client_that_is_no_browser_still_gets_json(served, certificate, protocol):
+def test_client_that_is_no_browser_gets_json(served, certificate, protocol):
     import json
     import ssl
     import urllib.request

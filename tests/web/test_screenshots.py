@@ -1,4 +1,4 @@
-"""Pictures of the page, for whoever wants to see what it looks like. SCREENSHOTS_DIR names their folder."""
+"""Screenshots of the page, written to the folder SCREENSHOTS_DIR."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ TALK = (
 
 
 @over_http1
-def test_a_talk_is_seen_on_a_desk_in_light_and_on_a_phone_in_dark(served, person, tmp_path):
+def test_screenshots_of_desk_and_phone(served, person, tmp_path):
     folder = Path(os.environ.get("SCREENSHOTS_DIR") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     people = {name: person(served.url, name, width=1000, height=640) for name in ("alice", "bobby", "carol")}

@@ -7,10 +7,10 @@ from chat_actors.client import Identity, generate_key
 from chat_actors.client.sync import connect
 from chat_actors.extensions.moderation import Kick, Moderation
 from tests.web.conftest import over_http1
-from tests.web.served import HostedChat, SlowLine, website
+from tests.web.served import HostedChat, SlowProxy, website
 
 
-def test_two_people_talk_over_the_protocol_that_was_asked_for(served, protocol, person):
+def test_two_people_talk_over_each_http_version(served, protocol, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.say("Hello, Bob!")
     bob.sees("Hello, Bob!")
@@ -23,7 +23,7 @@ def test_two_people_talk_over_the_protocol_that_was_asked_for(served, protocol, 
     assert set(protocols) == {"h2" if protocol == "http2" else "http/1.1"}
 
 
-def test_who_comes_back_is_the_same_user_in_the_same_rooms(served, person):
+def test_reload_keeps_the_user_and_rooms(served, person):
     alice = person(served.url, "alice").start()
     alice.say("before")
     alice.open("garden")
@@ -37,7 +37,7 @@ def test_who_comes_back_is_the_same_user_in_the_same_rooms(served, person):
     alice.sees("before")
 
 
-def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(restartable, person):
+def test_login_without_a_server_can_be_repeated(restartable, person):
     alice = person(restartable.url, "alice")
     alice.may_lose_server = True
     restartable.kill()
@@ -48,17 +48,17 @@ def test_who_comes_while_the_server_is_away_is_told_and_can_try_again(restartabl
     alice.start()
 
 
-@pytest.mark.parametrize("protocol", ["http2"], indirect=True)  # without TLS a page makes no key
-def test_who_comes_by_a_name_that_the_server_does_not_allow_is_told_of_it(served, person):
+@pytest.mark.parametrize("protocol", ["http2"], indirect=True)  # without TLS a page can make no key
+def test_login_from_a_refused_origin_says_so(served, person):
     url = re.sub("//[^:]+", "//chat.example", served.url)
     alice = person(url, "alice")
     alice.may_lose_server = True
     alice.page.get_by_label("Your name").fill("alice")
     alice.page.get_by_role("button", name="Start talking").click()
-    expect(alice.page.get_by_role("alert").first).to_contain_text(f"opens no chat for a page from {url}.")
+    expect(alice.page.get_by_role("alert").first).to_contain_text(f"accepts no chat connection from a page of {url}.")
 
 
-def test_a_page_of_an_origin_that_is_allowed_takes_the_client_from_the_server_and_talks(tmp_path, browser):
+def test_page_of_an_allowed_origin_can_chat(tmp_path, browser):
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "index.html").write_text("<!doctype html>")
     with (
@@ -83,55 +83,55 @@ def test_a_page_of_an_origin_that_is_allowed_takes_the_client_from_the_server_an
 
 
 @over_http1
-def test_whoever_has_left_all_rooms_sees_nothing_of_the_last_and_can_open_another(served, person):
+def test_leaving_all_rooms_clears_the_page(served, person):
     alice = person(served.url, "alice").start()
     alice.page.get_by_role("button", name="Leave lobby").click()
     expect(alice.page.locator("#room-title")).to_have_text("No room")
     expect(alice.page.locator("#people li")).to_have_count(0)
     expect(alice.page).to_have_title("chat_actors")
-    alice.say("to nobody")
-    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to nobody")
+    alice.say("to no room")
+    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to no room")
     alice.open("garden")
-    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to nobody")
-    alice.say("to somebody")
-    alice.sees("to somebody")
+    expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to no room")
+    alice.say("to a room")
+    alice.sees("to a room")
 
 
 @over_http1
-def test_an_address_that_names_no_room_leads_to_the_first(served, person):
+def test_address_without_a_room_opens_the_lobby(served, person):
     for name, at in (("alice", "#%00"), ("bobby", "#%ff"), ("carol", "#" + "x" * 129)):
-        somebody = person(served.url, name, at=at).start()
-        expect(somebody.page.locator("#room-title")).to_have_text("lobby")
+        user = person(served.url, name, at=at).start()
+        expect(user.page.locator("#room-title")).to_have_text("lobby")
 
 
 @over_http1
-def test_the_address_names_a_room(served, person):
+def test_address_names_a_room(served, person):
     alice = person(served.url, "alice", at="#caf%C3%A9").start()
     expect(alice.page.locator("#room-title")).to_have_text("café")
 
 
-def test_a_server_that_is_killed_comes_back_and_nothing_is_lost_or_doubled(restartable, person):
+def test_killed_server_loses_and_repeats_nothing(restartable, person):
     alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
     alice.may_lose_server = bob.may_lose_server = True
     alice.say("before")
     bob.sees("before")
     restartable.kill()
-    expect(alice.page.get_by_role("status")).to_contain_text("Away")
-    alice.say("meanwhile 1")
-    alice.say("meanwhile 2")
+    expect(alice.page.get_by_role("status")).to_contain_text("Offline")
+    alice.say("offline 1")
+    alice.say("offline 2")
     expect(alice.page.locator(".message.sending")).to_have_count(2)
     restartable.start()
     alice.page.get_by_role("button", name="Try now").or_(
         alice.page.locator("#status", has_text="Connected")
     ).first.click()
-    bob.sees("before", "meanwhile 1", "meanwhile 2")
-    alice.sees("before", "meanwhile 1", "meanwhile 2")
+    bob.sees("before", "offline 1", "offline 2")
+    alice.sees("before", "offline 1", "offline 2")
     alice.is_inside()
     bob.is_inside()
 
 
 @over_http1
-def test_after_a_server_that_has_forgotten_everything_what_is_said_is_seen(restartable, person):
+def test_server_without_its_data_shows_new_messages(restartable, person):
     alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
     alice.may_lose_server = bob.may_lose_server = True
     for text in ("one", "two", "three"):
@@ -140,9 +140,9 @@ def test_after_a_server_that_has_forgotten_everything_what_is_said_is_seen(resta
     restartable.kill()
     restartable.forget_everything()
     restartable.start()
-    alice.hears_that_the_network_is_back()
-    bob.hears_that_the_network_is_back()
-    bob.sees_notice("the server no longer knows what was said meanwhile")
+    alice.network_is_back()
+    bob.network_is_back()
+    bob.sees_notice("the server no longer has the messages of that time")
     alice.say("four")
     bob.say("five")
     alice.sees("one", "two", "three", "four", "five")
@@ -150,7 +150,7 @@ def test_after_a_server_that_has_forgotten_everything_what_is_said_is_seen(resta
 
 
 @over_http1
-def test_where_a_server_has_forgotten_everything_what_is_new_is_marked_as_such(restartable, person):
+def test_server_without_its_data_marks_new_messages(restartable, person):
     alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
     alice.may_lose_server = bob.may_lose_server = True
     for text in ("one", "two", "three"):
@@ -161,7 +161,7 @@ def test_where_a_server_has_forgotten_everything_what_is_new_is_marked_as_such(r
     restartable.kill()
     restartable.forget_everything()
     restartable.start()
-    bob.hears_that_the_network_is_back()
+    bob.network_is_back()
     bob.say("four")
     bob.sees("one", "two", "three", "four")
     alice.page.goto(restartable.url)
@@ -173,7 +173,7 @@ def test_where_a_server_has_forgotten_everything_what_is_new_is_marked_as_such(r
     expect(alice.page.locator(".unread-line + *")).to_contain_text("five")
 
 
-def test_who_is_put_out_can_come_back_and_loses_nothing_by_it(tmp_path, person):
+def test_kicked_user_can_rejoin_and_misses_nothing(tmp_path, person):
     moderator = Identity("moderator", generate_key(2048))
     with (
         HostedChat(tmp_path, extensions=("moderation",)) as served,
@@ -187,29 +187,29 @@ def test_who_is_put_out_can_come_back_and_loses_nothing_by_it(tmp_path, person):
         alice.sees_notice("You are not in this room")
         expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
         expect(alice.page.locator("#people li")).to_have_count(0)
-        room.say("meanwhile")
+        room.say("offline")
         alice.say("let me in")
         failed = alice.page.locator(".message.failed")
         expect(failed).to_contain_text("let me in")
         alice.page.get_by_role("button", name="Try now").click()
         alice.is_inside()
-        alice.sees_notice("You were away; 1 message came meanwhile.")
+        alice.sees_notice("You were offline; 1 message arrived in the meantime.")
         failed.get_by_role("button", name="Try again").click()
-        alice.sees("before", "meanwhile", "let me in")
+        alice.sees("before", "offline", "let me in")
         expect(alice.page.locator("#people li")).to_have_text(["alice", "moderator"])
 
         room.ask(Kick("alice"), answer=Moderation)
         expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
         alice.open("lobby")
-        alice.sees("before", "meanwhile", "let me in")
+        alice.sees("before", "offline", "let me in")
 
 
 @over_http1
-def test_who_leaves_a_room_with_something_unsent_is_asked(restartable, person):
+def test_leaving_with_unsent_messages_asks_first(restartable, person):
     alice = person(restartable.url, "alice").start()
     alice.may_lose_server = True
     restartable.kill()
-    expect(alice.page.get_by_role("status")).to_contain_text("Away")
+    expect(alice.page.get_by_role("status")).to_contain_text("Offline")
     alice.say("on its way")
     asked = []
 
@@ -226,8 +226,8 @@ def test_who_leaves_a_room_with_something_unsent_is_asked(restartable, person):
     assert len(asked) == 2
 
 
-def test_who_was_away_hears_how_much_they_missed(served, person):
-    with SlowLine(served.port) as line:
+def test_reconnect_reports_missed_messages(served, person):
+    with SlowProxy(served.port) as line:
         scheme = served.url.partition(":")[0]
         alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
         bob = person(served.url, "bobby").start()
@@ -235,19 +235,19 @@ def test_who_was_away_hears_how_much_they_missed(served, person):
         alice.sees("one")
         alice.may_lose_server = True
         line.cut()
-        expect(alice.page.get_by_role("status")).to_contain_text("Away")
+        expect(alice.page.get_by_role("status")).to_contain_text("Offline")
         for text in ("two", "three"):
             bob.say(text)
         bob.sees("one", "two", "three")
         line.mend()
-        alice.hears_that_the_network_is_back()
+        alice.network_is_back()
         alice.sees("one", "two", "three")
-        alice.sees_notice("You were away; 2 messages came meanwhile.")
+        alice.sees_notice("You were offline; 2 messages arrived in the meantime.")
 
 
-def test_over_a_slow_line_a_message_is_seen_to_be_on_its_way_and_stands_there_once(served, person):
+def test_slow_network_shows_a_message_being_sent(served, person):
     scheme = served.url.partition(":")[0]
-    with SlowLine(served.port) as line:
+    with SlowProxy(served.port) as line:
         alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
         line.delay = 0.15
         for text in ("first", "second", "third"):
@@ -258,7 +258,7 @@ def test_over_a_slow_line_a_message_is_seen_to_be_on_its_way_and_stands_there_on
 
 
 @over_http1
-def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_edited_or_discarded(served, person):
+def test_refused_message_can_be_retried_or_edited(served, person):
     alice = person(served.url, "alice").start()
     alice.say("x" * 5000)
     failed = alice.page.locator(".message.failed")
@@ -276,7 +276,7 @@ def test_what_the_server_refuses_is_said_and_can_be_tried_again_or_edited_or_dis
 
 
 @over_http1
-def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
+def test_unread_count_in_list_and_title(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.open("garden")
     bob.say("one")
@@ -299,7 +299,7 @@ def test_what_is_unread_is_counted_in_the_list_and_in_the_title(served, person):
 
 
 @over_http1
-def test_what_came_while_one_looked_elsewhere_is_marked_as_new(served, person):
+def test_messages_of_a_hidden_page_are_marked_new(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.say("first")
     alice.sees("first")
@@ -315,7 +315,7 @@ def test_what_came_while_one_looked_elsewhere_is_marked_as_new(served, person):
 
 
 @over_http1
-def test_what_came_to_a_room_that_was_never_looked_at_is_unread_whatever_its_name(served, person):
+def test_messages_of_a_room_never_shown_are_unread(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.open("constructor")
     alice.may_lose_server = True
@@ -326,14 +326,14 @@ def test_what_came_to_a_room_that_was_never_looked_at_is_unread_whatever_its_nam
     alice.is_inside()
     expect(bob.page.locator("#people li")).to_have_text(["alice", "bobby"])
     alice.page.goto(f"{served.url}/web/icon.svg")
-    bob.say("meanwhile")
-    bob.sees("meanwhile")
+    bob.say("offline")
+    bob.sees("offline")
     alice.page.goto(served.url)
     expect(alice.page).to_have_title("(1) lobby · chat_actors")
 
 
 @over_http1
-def test_a_room_is_chosen_though_a_message_comes_while_the_button_is_pressed(served, person):
+def test_message_during_a_click_keeps_the_click(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.open("garden")
     alice.page.locator("#rooms .open", has_text="lobby").hover()
@@ -346,20 +346,20 @@ def test_a_room_is_chosen_though_a_message_comes_while_the_button_is_pressed(ser
 
 
 @over_http1
-def test_a_name_that_is_taken_is_refused_where_it_was_typed(served, person):
+def test_taken_name_is_refused_at_its_field(served, person):
     person(served.url, "alice").start()
     other = person(served.url, "alice")
     other.page.get_by_label("Your name").fill("alice")
     other.page.get_by_role("button", name="Start talking").click()
-    expect(other.page.get_by_role("alert").first).to_have_text("alice is somebody else's name here. Choose another.")
+    expect(other.page.get_by_role("alert").first).to_have_text("The name alice is taken. Choose another.")
     other.name = "alice2"
     other.start()
 
 
-def test_a_newcomer_needs_one_click(served, person):
-    somebody = person(served.url, "nobody", makes_key=True)
-    somebody.page.get_by_role("button", name="Start talking").click()
-    somebody.is_inside()
-    somebody.page.keyboard.type("I am here")
-    somebody.page.keyboard.press("Enter")
-    somebody.sees("I am here")
+def test_newcomer_needs_one_click(served, person):
+    user = person(served.url, "visitor", makes_key=True)
+    user.page.get_by_role("button", name="Start talking").click()
+    user.is_inside()
+    user.page.keyboard.type("I am here")
+    user.page.keyboard.press("Enter")
+    user.sees("I am here")

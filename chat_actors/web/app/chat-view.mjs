@@ -1,14 +1,14 @@
-/** The chat on the screen: rooms, people, the state of the connection, and what one types. */
+/** The chat on the screen: the rooms, the people, the connection's state, and the message box. */
 
 import { RoomList } from "./room-list.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
 import { onSubmit } from "./welcome.mjs";
 
-/** Names that are listed; of more, only how many. */
+/** The most names that are listed. Further people are only counted. */
 const MOST_PEOPLE = 500;
 
-/** The key code of a key that goes to an input method (UI Events, "How to determine keyCode for keydown and keyup events"). */
+/** The key code of a key that an input method handles (UI Events, "How to determine keyCode for keydown and keyup events"). */
 const COMPOSING = 229;
 
 const BY_NAME = new Intl.Collator();
@@ -32,10 +32,10 @@ export class ChatView {
   #timeline;
   /** @type {OpenRoom | null} */
   #shown = null;
-  #isDrawAhead = false;
-  /** Whose people are shown, and as of when. @type {{room: OpenRoom | null, version: number}} */
+  #isDrawScheduled = false;
+  /** The room whose people are shown, and the version of its list. @type {{room: OpenRoom | null, version: number}} */
   #peopleShown = { room: null, version: 0 };
-  /** What was typed and not sent. @type {WeakMap<OpenRoom, string>} */
+  /** Unsent text of the message box. @type {WeakMap<OpenRoom, string>} */
   #drafts = new WeakMap();
 
   /**
@@ -45,8 +45,8 @@ export class ChatView {
   constructor(rooms, notices) {
     this.#rooms = rooms;
     this.#notices = notices;
-    this.#list = new RoomList(at("rooms"), rooms, () => this.#toMessage(), () => at("join-room").focus());
-    this.#timeline = new TimelineView(at("timeline"), () => this.#seen(), (text) => this.#type(text));
+    this.#list = new RoomList(at("rooms"), rooms, () => this.#focusMessage(), () => at("join-room").focus());
+    this.#timeline = new TimelineView(at("timeline"), () => this.#markRead(), (text) => this.#insert(text));
     this.#listen();
   }
 
@@ -58,7 +58,7 @@ export class ChatView {
     setInterval(() => this.#drawStatus(), 1000);
   }
 
-  /** Open the room that the address names. @param {string} id */
+  /** Open the room of a link. @param {string} id */
   follow(id) {
     try {
       this.#rooms.open(id);
@@ -68,46 +68,46 @@ export class ChatView {
     }
   }
 
-  /** Whether what comes into a room now is seen by somebody. @param {OpenRoom} room */
+  /** Whether a message that arrives in this room now is visible to the user. @param {OpenRoom} room */
   isRead(room) {
     return room === this.#shown && this.#timeline.isAtBottom && document.visibilityState === "visible";
   }
 
-  /** Something has changed: draw it with the next picture. */
+  /** Schedule a redraw for the next frame. */
   changed() {
     this.#notices.setTitle(this.#rooms.current?.id ?? null, this.#rooms.unread);
-    if (this.#isDrawAhead) return;
-    this.#isDrawAhead = true;
+    if (this.#isDrawScheduled) return;
+    this.#isDrawScheduled = true;
     requestAnimationFrame(() => {
-      this.#isDrawAhead = false;
+      this.#isDrawScheduled = false;
       this.#draw();
     });
   }
 
-  // -- what one does --------------------------------------------------------------------------------------------------
+  // -- input ----------------------------------------------------------------------------------------------------------
 
   #listen() {
     const message = at("message");
     at("composer").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      this.#say();
+      this.#post();
     });
     message.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      // With an input method, Enter chooses a word. Safari ends the composing first, and has the key code of it still.
+      // With an input method, Enter selects a word. Safari ends the composition first but still reports its key code.
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== COMPOSING) {
         event.preventDefault();
-        this.#say();
+        this.#post();
       }
     });
     message.addEventListener("input", () => this.#fit());
     onSubmit(at("join"), at("join-problem"), async () => {
       this.#rooms.open(at("join-room").value.trim());
       at("join-room").value = "";
-      this.#toMessage();
+      this.#focusMessage();
     });
     at("newest").addEventListener("click", () => {
       this.#timeline.toNewest();
-      this.#seen();
+      this.#markRead();
       message.focus();
     });
     at("reconnect").addEventListener("click", () => {
@@ -117,33 +117,33 @@ export class ChatView {
       message.focus();
     });
     at("timeline").addEventListener("click", (/** @type {any} */ event) => {
-      if (event.target.closest("button")) message.focus(); // the button goes with the row
+      if (event.target.closest("button")) message.focus(); // the button disappears with its row
     });
     this.#toggle("show-rooms", "rooms-pane");
     this.#toggle("show-people", "people-pane");
     at("conversation").addEventListener("pointerdown", () => this.#closePanes());
     document.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("visibilitychange", () => this.#returned());
+    document.addEventListener("visibilitychange", () => this.#becameVisible());
   }
 
-  #say() {
+  #post() {
     const room = this.#rooms.current;
-    const text = at("message").value.trimEnd(); // what is indented at its beginning may be meant so
+    const text = at("message").value.trimEnd(); // leading spaces may be intended
     if (room === null || text === "") return;
     at("message").value = "";
     this.#fit();
     this.#timeline.isAtBottom = true;
-    void room.say(text);
+    void room.post(text);
   }
 
-  /** Add it to what is typed. @param {string} text */
-  #type(text) {
+  /** Append a text to the message box. @param {string} text */
+  #insert(text) {
     const message = at("message");
     message.value = message.value === "" ? text : `${message.value}\n${text}`;
     this.#fit();
   }
 
-  /** As many lines as were typed, in a browser where the style alone does not do it. */
+  /** Grow the message box with its lines, in browsers where the stylesheet cannot. */
   #fit() {
     if (!CSS.supports("field-sizing", "content")) at("message").rows = at("message").value.split("\n").length;
   }
@@ -152,19 +152,19 @@ export class ChatView {
   #key(event) {
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       event.preventDefault();
-      this.#rooms.lookBeyond(event.key === "ArrowUp" ? -1 : 1);
+      this.#rooms.selectNeighbor(event.key === "ArrowUp" ? -1 : 1);
     } else if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-      this.#toMessage();
+      this.#focusMessage();
     }
   }
 
-  /** Back to what one types, with nothing in front of the conversation. */
-  #toMessage() {
+  /** Close the panes and focus the message box. */
+  #focusMessage() {
     this.#closePanes();
     at("message").focus();
   }
 
-  /** A pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
+  /** Connect a button with a pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
   #toggle(button, pane) {
     at(button).addEventListener("click", () => {
       const isShown = at(pane).classList.contains("shown");
@@ -183,13 +183,13 @@ export class ChatView {
     }
   }
 
-  /** One looks at the page again: what came meanwhile is marked as new. */
-  #returned() {
-    if (document.visibilityState === "visible") this.#shown?.look();
-    this.#seen();
+  /** The page is visible again: mark the messages that arrived in the meantime as new. */
+  #becameVisible() {
+    if (document.visibilityState === "visible") this.#shown?.markUnread();
+    this.#markRead();
   }
 
-  #seen() {
+  #markRead() {
     const room = this.#shown;
     if (room !== null && this.isRead(room) && room.unread > 0) {
       room.markRead();
@@ -198,7 +198,7 @@ export class ChatView {
     at("newest").hidden = this.#timeline.isAtBottom;
   }
 
-  // -- what one sees --------------------------------------------------------------------------------------------------
+  // -- output ---------------------------------------------------------------------------------------------------------
 
   #draw() {
     const room = this.#rooms.current;
@@ -225,7 +225,7 @@ export class ChatView {
       this.#timeline.show(room);
     }
     this.#drawPeople(room);
-    this.#seen();
+    this.#markRead();
   }
 
   #drawRooms() {
@@ -237,9 +237,9 @@ export class ChatView {
 
   #drawStatus() {
     const standing = this.#rooms.current?.standing;
-    const [text, isOffline] = described(standing);
+    const [text, isOffline] = describe(standing);
     if (at("standing").textContent !== text) at("standing").textContent = text;
-    // Apart from the text, since a screen reader would say it each second.
+    // Kept apart from the status text, which a screen reader would otherwise repeat each second.
     at("countdown").textContent = standing?.kind === "waiting" ? countdown(standing.until - Date.now()) : "";
     at("status").classList.toggle("offline", isOffline);
     at("status").classList.toggle("connected", standing?.kind === "inside");
@@ -248,7 +248,7 @@ export class ChatView {
 
   /** @param {OpenRoom} room */
   #drawPeople(room) {
-    // Sorting thousands of names for each message that comes would be felt while typing.
+    // Sorting thousands of names for each received message would slow down typing.
     if (this.#peopleShown.room === room && this.#peopleShown.version === room.peopleVersion) return;
     this.#peopleShown = { room, version: room.peopleVersion };
     at("people-count").textContent = `(${room.peopleCount})`;
@@ -262,9 +262,9 @@ export class ChatView {
 
 /**
  * @param {import("./open-room.mjs").Standing | undefined} standing
- * @returns {[string, boolean]} the text, and whether one is away
+ * @returns {[string, boolean]} the text, and whether the user is offline
  */
-function described(standing) {
+function describe(standing) {
   switch (standing?.kind) {
     case undefined:
       return ["", false];
@@ -275,7 +275,7 @@ function described(standing) {
     case "out":
       return ["Not in this room", true];
     case "waiting":
-      return ["Away", true];
+      return ["Offline", true];
   }
 }
 

@@ -1,4 +1,4 @@
-/** What this browser keeps: the user's key in IndexedDB, and which rooms are open and read in localStorage. */
+/** What the page stores: the user's key in IndexedDB; the open rooms and read positions in localStorage. */
 
 import { Identity } from "../client/chat-client.mjs";
 
@@ -10,9 +10,9 @@ const ONLY = "me";
 const PLACES = "chat_actors.places";
 
 /**
- * The identity, and the encrypted key file if one has been made.
+ * The identity, and its encrypted key file if one was made.
  *
- * @typedef {{identity: KeptIdentity, keyFile: string | null}} Kept
+ * @typedef {{identity: KeptIdentity, keyFile: string | null}} StoredIdentity
  */
 
 /** @returns {Promise<IDBDatabase>} */
@@ -45,9 +45,9 @@ async function withStore(mode, act) {
   }
 }
 
-/** Who one is in this browser, or null. */
+/** The user of this browser, or null. */
 export async function loadIdentity() {
-  const kept = /** @type {Kept | undefined} */ (await withStore("readonly", (store) => store.get(ONLY)));
+  const kept = /** @type {StoredIdentity | undefined} */ (await withStore("readonly", (store) => store.get(ONLY)));
   return kept === undefined ? null : { identity: new Identity(kept.identity), keyFile: kept.keyFile };
 }
 
@@ -57,16 +57,16 @@ export async function loadIdentity() {
  */
 export async function keepIdentity(identity, keyFile) {
   await withStore("readwrite", (store) => store.put({ identity: identity.kept, keyFile }, ONLY));
-  await navigator.storage?.persist?.(); // so that the browser does not clear the key away when the disk is full
+  await navigator.storage?.persist?.(); // keeps the browser from deleting the key when the disk is full
 }
 
-/** Forget the key. */
+/** Delete the key. */
 export async function forgetIdentity() {
   await withStore("readwrite", (store) => store.delete(ONLY));
 }
 
 /**
- * Which rooms are open, in their order; which is looked at; and up to which number each has been read.
+ * The open rooms in their order, the current room, and the number of the last message read in each room.
  *
  * @typedef {{rooms: string[], current: string | null, read: Map<string, number>}} Places
  */
@@ -83,7 +83,7 @@ export function loadPlaces() {
   } catch {
     places = {};
   }
-  // Who has the page can write there what they like, and another version of it may have written something else.
+  // Not trusted: the user or another version of the page may have written anything there.
   const rooms = Array.isArray(places?.rooms) ? places.rooms.filter(isText) : [];
   const read = /** @type {[string, number][]} */ (
     Object.entries(places?.read ?? {}).filter(([_, seq]) => Number.isSafeInteger(seq))
@@ -91,11 +91,11 @@ export function loadPlaces() {
   return {
     rooms,
     current: isText(places?.current) ? places.current : null,
-    read: new Map(read), // a room may be called "constructor", which every object has
+    read: new Map(read), // a Map, because a room may be named "constructor"
   };
 }
 
-/** Forget where one was. */
+/** Delete the open rooms and read positions. */
 export function forgetPlaces() {
   localStorage.removeItem(PLACES);
 }

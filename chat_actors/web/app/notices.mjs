@@ -1,25 +1,25 @@
-/** What reaches whoever is not looking: the title, notifications, and what a screen reader says. */
+/** Notices outside the timeline: the title, notifications, and the announcements of screen readers. */
 
-/** Milliseconds in which messages are said together. */
-const TOGETHER = 1_500;
+/** Milliseconds over which announcements are collected. */
+const COLLECT = 1_500;
 
-/** Messages that are said word for word; of more, only how many. */
-const MOST_SAID = 3;
+/** The most messages that are announced in full. More are only counted. */
+const MOST_ANNOUNCED = 3;
 
-/** Characters of a message that are said or shown in a notification. */
+/** The most characters of a message in a notification. */
 const MOST_CHARACTERS = 200;
 
 export class Notices {
   #announcer;
   #name;
   /** @type {string[]} */
-  #toSay = [];
+  #pending = [];
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
    * @param {HTMLElement} announcer a live region
-   * @param {string} name of the page
+   * @param {string} name the page's name
    */
   constructor(announcer, name) {
     this.#announcer = announcer;
@@ -34,18 +34,18 @@ export class Notices {
     document.title = `${unread > 0 ? `(${unread}) ` : ""}${room === null ? "" : `${room} · `}${this.#name}`;
   }
 
-  /** Say it to who listens to the page. @param {string} text */
-  say(text) {
-    this.#toSay.push(text);
+  /** Announce a text to screen readers. @param {string} text */
+  announce(text) {
+    this.#pending.push(text);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      const said = this.#toSay.splice(0);
-      this.#announcer.textContent = said.length > MOST_SAID ? `${said.length} new messages` : said.join(". ");
-    }, TOGETHER);
+      const texts = this.#pending.splice(0);
+      this.#announcer.textContent = texts.length > MOST_ANNOUNCED ? `${texts.length} new messages` : texts.join(". ");
+    }, COLLECT);
   }
 
   /**
-   * Somebody has spoken in a room that one does not look at, or while one does not look at all.
+   * Notify the user of a message that is not visible.
    *
    * @param {string} room
    * @param {string} userId
@@ -59,7 +59,7 @@ export class Notices {
     try {
       notification = new Notification(room, { body, tag: room, icon: "/web/icon.svg" });
     } catch {
-      return; // Chrome on Android has the constructor, and throws: it wants a service worker
+      return; // on Android, Chrome's constructor throws: it requires a service worker
     }
     notification.onclick = () => {
       window.focus();
@@ -68,7 +68,7 @@ export class Notices {
     };
   }
 
-  /** Whether notifications are allowed. */
+  /** Whether the user has allowed notifications. */
   get areOn() {
     return "Notification" in window && Notification.permission === "granted";
   }

@@ -1,9 +1,9 @@
-/** A room that is open in the page: what is heard in it becomes rows, people and a count of what is unread. */
+/** A room that is open in the page: turns the client's events into rows, people and a count of unread messages. */
 
 import { NotSent, Refused } from "../client/chat-client.mjs";
 import { Timeline } from "./timeline.mjs";
 
-/** Messages of a page of history. */
+/** Messages in a page of history. */
 const PAGE = 100;
 
 /**
@@ -15,10 +15,10 @@ const PAGE = 100;
  *   {kind: "out", why: string}} Standing
  *
  * @typedef {object} Watcher
- * @property {(room: OpenRoom) => void} changed something about it is other than it was
- * @property {(room: OpenRoom, message: {userId: string, content: string}) => void} heard somebody else has spoken
- * @property {(room: OpenRoom, problem: string) => void} failed what one said has not been taken
- * @property {(room: OpenRoom) => boolean} isRead whether what comes now is seen by somebody
+ * @property {(room: OpenRoom) => void} changed the room must be drawn again
+ * @property {(room: OpenRoom, message: {userId: string, content: string}) => void} received another user posted a message
+ * @property {(room: OpenRoom, problem: string) => void} failed a message of this user was not sent
+ * @property {(room: OpenRoom) => boolean} isRead whether a message that arrives now is visible to the user
  */
 
 export class OpenRoom {
@@ -26,22 +26,22 @@ export class OpenRoom {
   timeline;
   /** @type {Standing} */
   standing = { kind: "joining" };
-  /** Who is here. @type {Set<string>} */
+  /** The users in the room, as far as the server lists them. @type {Set<string>} */
   people = new Set();
   peopleCount = 0;
-  /** Another one each time that somebody has come or gone. */
+  /** Changes with each change of `people`. */
   peopleVersion = 0;
   unread = 0;
-  /** The number of the last message that was read. */
+  /** The number of the last message that the user has read. */
   readUpTo;
-  /** Whether the history has been looked at: until then, the timeline is not to be shown. */
+  /** Whether the first page of history was requested. Before that, the timeline is not shown. */
   hasHistory = false;
   #room;
   #userId;
   #watcher;
   #now;
   #isReadingOlder = false;
-  #lastHeard = 0;
+  #lastSeq = 0;
 
   /**
    * @param {Room} room
@@ -60,7 +60,7 @@ export class OpenRoom {
     this.timeline = new Timeline(() => this.#changed());
   }
 
-  /** Hear until the room is left. Returns what ended it, or null. @returns {Promise<Error | null>} */
+  /** Handle events until the room ends. Returns the error that ended it, or null after leaving. @returns {Promise<Error | null>} */
   async listen() {
     try {
       for await (const event of this.#room) this.#take(event);
@@ -68,43 +68,43 @@ export class OpenRoom {
     } catch (error) {
       const why = problemOf(error);
       this.standing = { kind: "out", why };
-      this.#meetNobody();
+      this.#clearPeople();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
     }
   }
 
-  /** One is out of it: go in again, over another line. @param {Room} room */
-  comeBack(room) {
+  /** Rejoin after a removal, over a new connection. @param {Room} room */
+  rejoin(room) {
     this.#room = room;
     this.standing = { kind: "joining" };
     return this.listen();
   }
 
-  /** The number of the last message that has come here; undefined before one is inside. */
-  get lastHeard() {
-    return this.hasHistory ? this.#lastHeard : undefined;
+  /** The number of the last message received; undefined before the first join. */
+  get lastSeq() {
+    return this.hasHistory ? this.#lastSeq : undefined;
   }
 
-  /** Try to connect now. */
+  /** Reconnect now. */
   hurry() {
     this.#room.hurry();
   }
 
-  /** How much of what was said here is still on its way. */
+  /** The number of this user's messages that are not yet stored. */
   get unsent() {
     return this.timeline.unsent;
   }
 
-  /** Say something; what becomes of it is seen at its row. @param {string} content */
-  async say(content) {
+  /** Post a message; its row shows the outcome. @param {string} content */
+  async post(content) {
     await this.#send(this.timeline.send(this.#userId, content, new Date(this.#now())));
   }
 
-  /** Say again what has failed. @param {MessageRow} row */
-  async sayAgain(row) {
+  /** Post a failed message again. @param {MessageRow} row */
+  async postAgain(row) {
     this.timeline.discard(row);
-    await this.say(row.content);
+    await this.post(row.content);
   }
 
   /** @param {MessageRow} row */
@@ -120,29 +120,29 @@ export class OpenRoom {
     }
   }
 
-  /** All that there is has been seen. */
+  /** Mark all messages as read. */
   markRead() {
     this.unread = 0;
-    this.readUpTo = this.#lastHeard;
+    this.readUpTo = this.#lastSeq;
     this.#changed();
   }
 
-  /** One looks at it: the line between what was read and what is new is drawn. */
-  look() {
+  /** Draw the line between read and unread messages. */
+  markUnread() {
     if (this.unread > 0) this.timeline.markUnread(this.readUpTo ?? 0);
   }
 
-  /** Read a page from before the first message. */
+  /** Load the page of history before the first message. */
   async readOlder() {
     if (this.#isReadingOlder || !this.timeline.hasOlder || this.timeline.isFull) return;
     this.#isReadingOlder = true;
     try {
-      const before = this.timeline.first ?? this.#lastHeard + 1;
+      const before = this.timeline.first ?? this.#lastSeq + 1;
       const page = await this.#room.history({ before, limit: PAGE });
       this.timeline.prepend(page.messages, page.more);
       if (this.timeline.isFull) this.timeline.notice("The history goes further back than this page can show.");
     } catch {
-      this.timeline.hasOlder = false; // no history is kept here, or one is out
+      this.timeline.hasOlder = false; // the server keeps no history, or the user is not in the room
     } finally {
       this.#isReadingOlder = false;
       this.hasHistory = true;
@@ -158,15 +158,15 @@ export class OpenRoom {
   #take(event) {
     switch (event.type) {
       case "chat_message":
-        this.#hear(/** @type {any} */ (event));
+        this.#receive(/** @type {any} */ (event));
         break;
       case "user_joined":
       case "user_left":
-        this.#meet(/** @type {any} */ (event));
+        this.#updatePeople(/** @type {any} */ (event));
         break;
       case "entered":
-        if (this.hasHistory) this.#return(/** @type {any} */ (event).missed);
-        else void this.#enter(/** @type {any} */ (event).seq);
+        if (this.hasHistory) this.#rejoined(/** @type {any} */ (event).missed);
+        else void this.#joined(/** @type {any} */ (event).seq);
         break;
       case "reconnecting":
         this.standing = {
@@ -176,10 +176,10 @@ export class OpenRoom {
         };
         break;
       case "reconnected":
-        this.#return(/** @type {any} */ (event).missed);
+        this.#rejoined(/** @type {any} */ (event).missed);
         break;
       case "gap":
-        this.#tellGap(/** @type {any} */ (event).lost);
+        this.#showGap(/** @type {any} */ (event).lost);
         break;
       case "error":
         this.timeline.notice(/** @type {any} */ (event).message, "problem");
@@ -188,11 +188,11 @@ export class OpenRoom {
     this.#changed();
   }
 
-  /** @param {number} seq of the last message before */
-  async #enter(seq) {
+  /** @param {number} seq the number of the last message so far */
+  async #joined(seq) {
     this.standing = { kind: "inside" };
-    this.#lastHeard = Math.max(this.#lastHeard, seq);
-    const read = Math.min(this.readUpTo ?? seq, seq); // a server that lost its data counts anew
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+    const read = Math.min(this.readUpTo ?? seq, seq); // a server that lost its data restarts its numbering
     this.readUpTo = read;
     void this.#readPeople();
     await this.readOlder();
@@ -200,24 +200,24 @@ export class OpenRoom {
       (row) => row.kind === "message" && row.seq !== null && row.seq > read && row.userId !== this.#userId,
     ).length;
     if (this.#watcher.isRead(this)) {
-      this.look();
+      this.markUnread();
       this.markRead();
     }
     this.#changed();
   }
 
   /** @param {import("./timeline.mjs").ChatMessage} message */
-  #hear(message) {
-    this.#lastHeard = message.seq;
+  #receive(message) {
+    this.#lastSeq = message.seq;
     this.timeline.add(message);
     if (this.#watcher.isRead(this)) this.readUpTo = message.seq;
     else if (message.userId !== this.#userId) this.unread += 1;
-    if (message.userId !== this.#userId) this.#watcher.heard(this, message);
+    if (message.userId !== this.#userId) this.#watcher.received(this, message);
   }
 
   /** @param {{type: string, userId: string}} event */
-  #meet({ type, userId }) {
-    const areAllKnown = this.people.size >= this.peopleCount; // of very many the server names only some
+  #updatePeople({ type, userId }) {
+    const areAllKnown = this.people.size >= this.peopleCount; // in a large room the server lists only some
     const isNews = type === "user_joined" ? !this.people.has(userId) : this.people.delete(userId) || !areAllKnown;
     if (type === "user_joined") this.people.add(userId);
     if (!isNews) return;
@@ -233,40 +233,40 @@ export class OpenRoom {
       this.peopleCount = count;
       this.peopleVersion += 1;
     } catch {
-      this.#meetNobody(); // one is out, or may not know
+      this.#clearPeople(); // not in the room, or not allowed to list its members
     }
     this.#changed();
   }
 
-  #meetNobody() {
+  #clearPeople() {
     this.people = new Set();
     this.peopleCount = 0;
     this.peopleVersion += 1;
   }
 
   /** @param {number} missed */
-  #return(missed) {
+  #rejoined(missed) {
     this.standing = { kind: "inside" };
     void this.#readPeople();
-    if (missed > 0) this.timeline.notice(`You were away; ${messages(missed)} came meanwhile.`);
+    if (missed > 0) this.timeline.notice(`You were offline; ${messages(missed)} arrived in the meantime.`);
   }
 
   /** @param {number | null} lost */
-  #tellGap(lost) {
+  #showGap(lost) {
     if (lost === null) {
       this.timeline.renumbered();
-      this.readUpTo = this.#lastHeard = 0;
+      this.readUpTo = this.#lastSeq = 0;
     }
     this.timeline.notice(
       lost === null
-        ? "Messages may be missing here: the server no longer knows what was said meanwhile."
-        : `${messages(lost)} ${lost === 1 ? "is" : "are"} missing here: the server does not keep ${lost === 1 ? "it" : "them"} any more.`,
+        ? "Messages may be missing here: the server no longer has the messages of that time."
+        : `${messages(lost)} ${lost === 1 ? "is" : "are"} missing here: the server no longer has ${lost === 1 ? "it" : "them"}.`,
       "problem",
     );
   }
 }
 
-/** What the server said, where it said something. @param {unknown} error */
+/** The server's own text if there is one, else the error's. @param {unknown} error */
 function problemOf(error) {
   if (error instanceof Refused || error instanceof NotSent) return error.text;
   return error instanceof Error ? error.message : String(error);

@@ -1,4 +1,4 @@
-/** The list of the rooms that are open, with what is unread in each. */
+/** The list of the open rooms with their unread counts. */
 
 import { bdi, element } from "./text.mjs";
 
@@ -10,7 +10,7 @@ import { bdi, element } from "./text.mjs";
 export class RoomList {
   #list;
   #rooms;
-  #onChosen;
+  #onSelected;
   #onEmpty;
   /** @type {WeakMap<OpenRoom, HTMLElement>} */
   #entries = new WeakMap();
@@ -18,20 +18,20 @@ export class RoomList {
   /**
    * @param {HTMLElement} list
    * @param {Rooms} rooms
-   * @param {() => void} onChosen a room was chosen to be looked at
-   * @param {() => void} onEmpty the last room was left, by its button
+   * @param {() => void} onSelected the user selected a room
+   * @param {() => void} onEmpty the user left the last room
    */
-  constructor(list, rooms, onChosen, onEmpty) {
+  constructor(list, rooms, onSelected, onEmpty) {
     this.#list = list;
     this.#rooms = rooms;
-    this.#onChosen = onChosen;
+    this.#onSelected = onSelected;
     this.#onEmpty = onEmpty;
   }
 
   draw() {
     const entries = this.#rooms.all.map((room) => this.#entry(room));
     for (const old of [...this.#list.children]) if (!entries.includes(/** @type {HTMLElement} */ (old))) this.#remove(old);
-    this.#list.append(...entries.slice(this.#list.children.length)); // a new room is the last
+    this.#list.append(...entries.slice(this.#list.children.length)); // new rooms come last
     for (const room of this.#rooms.all) this.#drawEntry(room);
   }
 
@@ -57,19 +57,19 @@ export class RoomList {
     part(entry, ".unseen").textContent = room.unread > 0 ? " unread" : "";
   }
 
-  /** Its entry, always the same one: a button that is replaced while it is pressed is never clicked. @param {OpenRoom} room */
+  /** The room's entry. It is kept, because a button that is replaced while it is pressed gets no click. @param {OpenRoom} room */
   #entry(room) {
     const known = this.#entries.get(room);
     if (known !== undefined) return known;
     const open = element("button", "open", bdi(room.id), element("span", "badge"), element("span", "unseen"));
     open.addEventListener("click", () => {
-      this.#rooms.look(room);
-      this.#onChosen();
+      this.#rooms.select(room);
+      this.#onSelected();
     });
     const close = element("button", "close", element("span", "", "×"));
     close.setAttribute("aria-label", `Leave ${room.id}`);
     close.addEventListener("click", () => {
-      const loss = `What you said last in ${room.id} has not been sent yet. Leave it all the same?`;
+      const loss = `Your last message in ${room.id} is not sent yet. Leave the room anyway?`;
       if (room.unsent === 0 || confirm(loss)) this.#rooms.close(room);
     });
     const entry = element("li", "", open, close);

@@ -1,14 +1,14 @@
-/** Which rooms are open, and which one is looked at. */
+/** The open rooms, and which one is shown. */
 
 import { keepPlaces } from "./keyring.mjs";
 import { OpenRoom } from "./open-room.mjs";
 
-/** Whether the server takes it for the name of a room. @param {string} id */
+/** Whether the server accepts this name for a room. @param {string} id */
 export function isRoomName(id) {
   return /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u.test(id);
 }
 
-/** Rooms that may be open: each has a connection of its own. */
+/** The most rooms that may be open. Each has its own connection. */
 export const MOST_ROOMS = 30;
 
 /**
@@ -19,7 +19,7 @@ export const MOST_ROOMS = 30;
  */
 
 export class Rooms {
-  /** In the order of opening. @type {OpenRoom[]} */
+  /** The open rooms, in the order in which they were opened. @type {OpenRoom[]} */
   all = [];
   /** @type {OpenRoom | null} */
   current = null;
@@ -28,12 +28,12 @@ export class Rooms {
   #watcher;
   #read;
   /** @type {Map<OpenRoom, Room>} */
-  #lines = new Map();
+  #connections = new Map();
 
   /**
    * @param {Chat} chat
    * @param {string} userId
-   * @param {Places} places where one was before
+   * @param {Places} places the rooms and read positions of the last visit
    * @param {Watcher} watcher
    */
   constructor(chat, userId, places, watcher) {
@@ -43,55 +43,56 @@ export class Rooms {
     this.#watcher = watcher;
   }
 
-  /** What is unread in all of them. */
+  /** The number of unread messages in all rooms. */
   get unread() {
     return this.all.reduce((sum, { unread }) => sum + unread, 0);
   }
 
-  /** How much the server has not answered. */
+  /** The number of messages that the server has not yet stored. */
   get unsent() {
     return this.all.reduce((sum, { unsent }) => sum + unsent, 0);
   }
 
   /**
-   * Open a room, if it is not, and look at it. Whoever has been put out of it goes in again. Throws where one may not.
+   * Open a room and show it. Rejoins if the user was removed from it.
    *
    * @param {string} id
+   * @throws {Error} if the name is invalid or too many rooms are open
    */
   open(id) {
     const room = this.add(id);
-    if (room.standing.kind === "out") this.#comeBack(room);
-    this.look(room);
+    if (room.standing.kind === "out") this.#rejoin(room);
+    this.select(room);
   }
 
-  /** Open a room without looking at it. Throws where one may not. @param {string} id */
+  /** Open a room without showing it. Throws as `open`. @param {string} id */
   add(id) {
     const known = this.all.find((room) => room.id === id);
     if (known !== undefined) return known;
     if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
     if (this.all.length >= MOST_ROOMS) throw new Error(`${MOST_ROOMS} rooms are open; close one first.`);
-    const line = this.#chat.room(id);
-    const room = new OpenRoom(line, this.#userId, this.#read.get(id), this.#watcher, Date.now);
-    this.#lines.set(room, line);
+    const connection = this.#chat.room(id);
+    const room = new OpenRoom(connection, this.#userId, this.#read.get(id), this.#watcher, Date.now);
+    this.#connections.set(room, connection);
     this.all.push(room);
     void room.listen();
     this.keep();
     return room;
   }
 
-  /** @param {OpenRoom} room */
-  look(room) {
+  /** Show a room. @param {OpenRoom} room */
+  select(room) {
     this.current = room;
-    room.look();
+    room.markUnread();
     this.keep();
     this.#watcher.changed(room);
   }
 
-  /** The room above the current one, or below. @param {number} step */
-  lookBeyond(step) {
+  /** Show the room above or below the current one. @param {number} step */
+  selectNeighbor(step) {
     if (this.current === null) return;
     const room = this.all[this.all.indexOf(this.current) + step];
-    if (room !== undefined) this.look(room);
+    if (room !== undefined) this.select(room);
   }
 
   /** Leave a room. @param {OpenRoom} room */
@@ -105,22 +106,22 @@ export class Rooms {
     this.#watcher.changed(room);
   }
 
-  /** @param {OpenRoom} room that one is out of */
-  #comeBack(room) {
-    const line = this.#chat.room(room.id, { since: room.lastHeard });
+  /** @param {OpenRoom} room a room that the user was removed from */
+  #rejoin(room) {
+    const connection = this.#chat.room(room.id, { since: room.lastSeq });
     this.#leave(room);
-    this.#lines.set(room, line);
-    void room.comeBack(line);
+    this.#connections.set(room, connection);
+    void room.rejoin(connection);
   }
 
   /** @param {OpenRoom} room */
   #leave(room) {
-    const line = this.#lines.get(room);
-    if (line !== undefined) this.#chat.leave(line);
-    this.#lines.delete(room);
+    const connection = this.#connections.get(room);
+    if (connection !== undefined) this.#chat.leave(connection);
+    this.#connections.delete(room);
   }
 
-  /** Remember where one is, for the next time. */
+  /** Store the open rooms and read positions for the next visit. */
   keep() {
     /** @type {Map<string, number>} */
     const read = new Map();

@@ -1,55 +1,55 @@
-/** The settings: one's key, notifications. */
+/** The settings dialog: the user's key and notifications. */
 
 import { forgetIdentity, keepIdentity } from "./keyring.mjs";
 import { makeKeyFile, onSubmit } from "./welcome.mjs";
 
-/** @typedef {import("./welcome.mjs").Arrived} Arrived */
+/** @typedef {import("./welcome.mjs").Login} Login */
 
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
 
-/** @param {Arrived} arrived */
-export function settingsView(arrived) {
-  let { keyFile } = arrived;
+/** @param {Login} login */
+export function settingsView(login) {
+  let { keyFile } = login;
   at("show-settings").addEventListener("click", () => {
     draw();
     at("settings").showModal();
   });
   onSubmit(at("export-form"), at("export-state"), async () => {
-    keyFile = await makeKeyFile(arrived, at("export-passphrase").value);
+    keyFile = await makeKeyFile(login, at("export-passphrase").value);
     at("export-passphrase").value = "";
-    await keepIdentity(arrived.identity, keyFile);
-    save(keyFile, `${arrived.identity.userId}.pem`);
+    await keepIdentity(login.identity, keyFile);
+    save(keyFile, `${login.identity.userId}.pem`);
     draw();
   });
-  at("download-again").addEventListener("click", () => keyFile && save(keyFile, `${arrived.identity.userId}.pem`));
+  at("download-again").addEventListener("click", () => keyFile && save(keyFile, `${login.identity.userId}.pem`));
   at("notify").addEventListener("click", async () => {
     await Notification.requestPermission();
     draw();
   });
   at("forget").addEventListener("click", async () => {
-    if (!confirm("Remove your key from this browser, for ever?")) return;
+    if (!confirm("Remove your key from this browser forever?")) return;
     await forgetIdentity();
     location.reload();
   });
 
   function draw() {
-    at("export-form").hidden = keyFile !== null || arrived.key === null;
+    at("export-form").hidden = keyFile !== null || login.key === null;
     at("download-again").hidden = keyFile === null;
     at("export-state").textContent =
       keyFile !== null
-        ? "Your key is in a file, under a passphrase. Open it on the other device."
-        : arrived.key !== null
-          ? "Take your key with you in a file. That can be done only now: once this page is closed, no script can read the key any more."
-          : "Your key can not leave this browser: no key file was made when the key was.";
+        ? "Your key is in a file, encrypted with your passphrase. Open the file on the other device."
+        : login.key !== null
+          ? "Save your key in a file. This is possible only now: after this page is closed, no script can read the key."
+          : "Your key cannot leave this browser, because no key file was saved when the key was made.";
     const state = "Notification" in window ? Notification.permission : "denied";
     at("notify").hidden = state !== "default";
     at("notify-state").textContent =
       state === "granted"
-        ? "You hear of messages while you look elsewhere."
+        ? "You are notified of messages while this page is in the background."
         : state === "denied"
-          ? "This browser does not allow them."
-          : "Hear of messages while you look elsewhere.";
+          ? "This browser does not allow notifications."
+          : "Be notified of messages while this page is in the background.";
   }
 }
 

@@ -1,12 +1,12 @@
-/** What people wrote, as nodes: never as HTML. */
+/** User text as DOM nodes. It is never parsed as HTML. */
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]+/giu;
 
-/** What ends a sentence rather than a link. */
+/** Punctuation that ends a sentence, not a link. */
 const TRAILING = /[.,;:!?)\]}]+$/;
 
 /**
- * The text, with its links to be followed. A link opens a page that does not learn where it was followed.
+ * Turn the links in a text into anchors. The linked page gets no referrer and no access to this window.
  *
  * @param {string} text
  * @returns {Node[]}
@@ -26,7 +26,7 @@ export function linked(text) {
 }
 
 /**
- * @param {string} address as it was written
+ * @param {string} address the link as the user wrote it
  * @param {URL} url
  */
 function link(address, url) {
@@ -35,12 +35,12 @@ function link(address, url) {
   anchor.target = "_blank";
   anchor.rel = "noopener noreferrer nofollow";
   anchor.dir = "ltr";
-  // A name that looks like another one is shown as what it is: "аpple.com" with a Cyrillic а is xn--pple-43d.com.
+  // Show the real host after one with look-alike characters: "аpple.com" with a Cyrillic а is xn--pple-43d.com.
   anchor.textContent = /^[\x21-\x7e]+$/.test(address.split("/")[2] ?? "") ? address : `${address} (${url.host})`;
   return anchor;
 }
 
-/** Brackets that were opened in it belong to it. @param {string} address */
+/** Strip trailing punctuation, but keep a closing bracket that was opened in the link. @param {string} address */
 function withoutTrailing(address) {
   const stripped = address.replace(TRAILING, "");
   return address.startsWith(`${stripped})`) && stripped.includes("(") ? `${stripped})` : stripped;
@@ -56,7 +56,7 @@ function parsed(address) {
 }
 
 /**
- * An element with its class and its contents.
+ * Make an element with a class and contents.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -71,7 +71,7 @@ export function element(tag, className, ...contents) {
   return made;
 }
 
-/** Somebody's name, which must not change the direction of what stands around it. @param {string} name */
+/** A name that does not affect the text direction around it. @param {string} name */
 export function bdi(name) {
   return element("bdi", "", name);
 }

@@ -1,21 +1,21 @@
-/** A timeline on the screen: of however many rows, a few hundred elements around where one looks. */
+/** A timeline on the screen: draws only a few hundred rows around the scroll position. */
 
 import { bdi, element, linked } from "./text.mjs";
 
-/** Elements at most. */
+/** The most rows that are drawn. */
 const WINDOW = 300;
 
 /** Rows by which the window moves. */
 const STEP = 100;
 
-/** Pixels from an end at which more is drawn. */
+/** Pixels from an end of the drawn rows at which more are drawn. */
 const NEAR = 800;
 
-/** Pixels from the bottom at which one still looks at what comes. */
+/** Pixels from the bottom within which new messages count as visible. */
 const AT_BOTTOM = 40;
 
-/** Milliseconds within which messages of one person stand under one name. */
-const TOGETHER = 5 * 60_000;
+/** Milliseconds within which messages of one author are grouped under one name. */
+const GROUP = 5 * 60_000;
 
 /**
  * @typedef {import("./open-room.mjs").OpenRoom} OpenRoom
@@ -24,14 +24,14 @@ const TOGETHER = 5 * 60_000;
  */
 
 export class TimelineView {
-  /** Whether what comes is seen at once. */
+  /** Whether new messages are visible at once. */
   isAtBottom = true;
   #box;
   #onScrolled;
   #onEdit;
   /** @type {OpenRoom | null} */
   #room = null;
-  /** The key of the first row in the window, or null while it follows the end. @type {Row | null} */
+  /** The first row that is drawn; null while the view follows the newest message. @type {Row | null} */
   #top = null;
   /** @type {Map<string, HTMLElement>} */
   #drawn = new Map();
@@ -42,7 +42,7 @@ export class TimelineView {
   /**
    * @param {HTMLElement} box
    * @param {() => void} onScrolled
-   * @param {(text: string) => void} onEdit what was not sent is to be said in other words
+   * @param {(text: string) => void} onEdit the user wants to edit a message that was not sent
    */
   constructor(box, onScrolled, onEdit) {
     this.#box = box;
@@ -62,7 +62,7 @@ export class TimelineView {
     this.draw();
   }
 
-  /** Show no room. @param {HTMLElement} instead */
+  /** Show an element instead of a room. @param {HTMLElement} instead */
   hide(instead) {
     this.#room = null;
     this.#drawn.clear();
@@ -76,7 +76,7 @@ export class TimelineView {
     this.draw();
   }
 
-  /** Draw what has changed. What one looks at stays where it is. */
+  /** Draw what has changed. The visible rows keep their position. */
   draw() {
     if (this.#room === null) return;
     const anchor = this.isAtBottom ? null : this.#firstVisible();
@@ -85,11 +85,11 @@ export class TimelineView {
     const slice = rows.slice(start, start + WINDOW);
     /** @type {Map<string, HTMLElement>} */
     const drawn = new Map();
-    let said = lastMessage(rows, start);
+    let previous = lastMessage(rows, start);
     slice.forEach((row, index) => {
-      const startsDay = row.kind === "message" && said?.time.toDateString() !== row.time.toDateString();
-      const isFirst = row.kind === "message" && (startsDay || !isTogether(rows[start + index - 1], row));
-      if (row.kind === "message") said = row;
+      const startsDay = row.kind === "message" && previous?.time.toDateString() !== row.time.toDateString();
+      const isFirst = row.kind === "message" && (startsDay || !isGrouped(rows[start + index - 1], row));
+      if (row.kind === "message") previous = row;
       const key = `${row.key} ${row.version} ${startsDay} ${isFirst}`;
       drawn.set(key, this.#drawn.get(key) ?? this.#element(row, startsDay, isFirst));
     });
@@ -138,7 +138,7 @@ export class TimelineView {
     this.#box.scrollTop = this.#box.scrollHeight;
   }
 
-  /** The first element that is seen, and how far from the top. */
+  /** The first visible row, and its distance from the top. */
   #firstVisible() {
     const top = this.#box.scrollTop;
     for (const [key, one] of this.#drawn) {
@@ -179,7 +179,7 @@ export class TimelineView {
 
   /**
    * @param {MessageRow} row
-   * @param {boolean} isFirst of its author's
+   * @param {boolean} isFirst whether it is the first of a group
    */
   #message(row, isFirst) {
     const author = element("span", isFirst ? "author" : "author unseen", bdi(row.userId));
@@ -198,7 +198,7 @@ export class TimelineView {
   /** @param {MessageRow} row */
   #failure(row) {
     const again = element("button", "", "Try again");
-    again.addEventListener("click", () => void this.#room?.sayAgain(row));
+    again.addEventListener("click", () => void this.#room?.postAgain(row));
     const edit = element("button", "", "Edit");
     edit.addEventListener("click", () => {
       this.#room?.timeline.discard(row);
@@ -210,7 +210,7 @@ export class TimelineView {
   }
 }
 
-/** The last message before a place. @param {Row[]} rows @param {number} at */
+/** The last message before an index. @param {Row[]} rows @param {number} at */
 function lastMessage(rows, at) {
   for (let index = at - 1; index >= 0; index -= 1) {
     const row = rows[index];
@@ -220,15 +220,15 @@ function lastMessage(rows, at) {
 }
 
 /** @param {Row | undefined} before @param {MessageRow} row */
-function isTogether(before, row) {
+function isGrouped(before, row) {
   return (
     before?.kind === "message" &&
     before.userId === row.userId &&
-    row.time.getTime() - before.time.getTime() < TOGETHER
+    row.time.getTime() - before.time.getTime() < GROUP
   );
 }
 
-/** A colour of each name's own, in degrees. @param {string} name */
+/** A color derived from the name, in degrees. @param {string} name */
 function hue(name) {
   let sum = 0;
   for (const character of name) sum = (sum * 31 + (character.codePointAt(0) ?? 0)) % 360;

@@ -1,9 +1,9 @@
-/** What there is to see of a room, row by row. Pure: it draws nothing. */
+/** The rows of a room: messages, notices and presence. Pure: draws nothing. */
 
-/** Rows that are kept in memory. What is older is read from the server's history when one scrolls there. */
+/** The most rows in memory. Older ones are read from the server's history on scrolling. */
 const MOST_ROWS = 20_000;
 
-/** Names in one line of who came and went. */
+/** The most names in one presence row. */
 const MOST_NAMES = 8;
 
 /**
@@ -11,15 +11,15 @@ const MOST_NAMES = 8;
  * @property {"message"} kind
  * @property {string} key
  * @property {number} version
- * @property {number | null} seq null while it has not been stored, 0 if it is one of numbers that count no more
+ * @property {number | null} seq null until it is stored; 0 if its number is from before a renumbering
  * @property {string} userId
  * @property {string} content
  * @property {Date} time
  * @property {"sent" | "sending" | "failed"} fate
- * @property {string} problem why it has failed
+ * @property {string} problem why sending failed
  *
  * @typedef {{kind: "notice" | "problem" | "unread", key: string, version: number, text: string}} NoticeRow
- * @typedef {{kind: "presence", key: string, version: number, came: string[], more: number, text: string}} PresenceRow
+ * @typedef {{kind: "presence", key: string, version: number, changes: string[], more: number, text: string}} PresenceRow
  * @typedef {MessageRow | NoticeRow | PresenceRow} Row
  *
  * @typedef {{userId: string, content: string, timestamp: string, seq: number}} ChatMessage
@@ -46,7 +46,7 @@ export class Timeline {
     return null;
   }
 
-  /** What has been said here, and is still on its way. */
+  /** The number of this user's messages that are being sent. */
   get unsent() {
     let count = 0;
     for (let at = this.rows.length - 1; at >= 0 && this.#isUnsent(this.rows[at]); at -= 1) {
@@ -55,14 +55,14 @@ export class Timeline {
     return count;
   }
 
-  /** Whether no more can be held. */
+  /** Whether the row limit is reached. */
   get isFull() {
     return this.rows.length >= MOST_ROWS;
   }
 
-  /** A message has come. @param {ChatMessage} message */
+  /** Add a received message. @param {ChatMessage} message */
   add(message) {
-    if (this.#bySeq.has(message.seq)) return; // one's own, which was `accepted` first
+    if (this.#bySeq.has(message.seq)) return; // an own message whose `accepted` came first
     this.#append(this.#messageRow(message));
     if (this.rows.length > MOST_ROWS) {
       for (const row of this.rows.splice(0, this.rows.length - MOST_ROWS)) {
@@ -73,7 +73,7 @@ export class Timeline {
   }
 
   /**
-   * A page of history, oldest first, from before the first row.
+   * Insert a page of history, oldest first, before the first row.
    *
    * @param {ChatMessage[]} messages
    * @param {boolean} hasOlder
@@ -84,14 +84,14 @@ export class Timeline {
     this.#onChange();
   }
 
-  /** The server's numbers have begun anew: what is here stays to be read, and has no number that could come again. */
+  /** The server has restarted its numbering: keep the rows, but drop their numbers, which may occur again. */
   renumbered() {
     for (const row of this.#bySeq.values()) row.seq = 0;
     this.#bySeq.clear();
     this.hasOlder = false;
   }
 
-  /** One says something. @param {string} userId @param {string} content @param {Date} time */
+  /** Add a message of this user that is being sent. @param {string} userId @param {string} content @param {Date} time */
   send(userId, content, time) {
     const row = this.#message(null, userId, content, time, "sending");
     this.#append(row);
@@ -99,7 +99,7 @@ export class Timeline {
   }
 
   /**
-   * It is stored. Its place is that of its number: the last, but for what others said in between.
+   * Mark a sent message as stored and move it to its place in the order of numbers.
    *
    * @param {MessageRow} row
    * @param {number} seq
@@ -124,7 +124,7 @@ export class Timeline {
     this.#onChange();
   }
 
-  /** It is given up. @param {MessageRow} row */
+  /** Remove a message that was not sent. @param {MessageRow} row */
   discard(row) {
     this.#remove(row);
     this.#onChange();
@@ -135,21 +135,21 @@ export class Timeline {
     this.#append({ kind, key: this.#key(), version: 0, text });
   }
 
-  /** Somebody came or went: one line for all who do, until somebody speaks. @param {string} text */
+  /** Report a join or a leave. Those without a message in between share one row. @param {string} text */
   presence(text) {
     const last = this.rows.at(-1);
     if (last?.kind !== "presence") {
-      this.#append({ kind: "presence", key: this.#key(), version: 0, came: [text], more: 0, text });
+      this.#append({ kind: "presence", key: this.#key(), version: 0, changes: [text], more: 0, text });
       return;
     }
-    if (last.came.length < MOST_NAMES) last.came.push(text);
+    if (last.changes.length < MOST_NAMES) last.changes.push(text);
     else last.more += 1;
-    last.text = last.came.join(" · ") + (last.more > 0 ? ` · and ${last.more} more` : "");
+    last.text = last.changes.join(" · ") + (last.more > 0 ? ` · and ${last.more} more` : "");
     last.version += 1;
     this.#onChange();
   }
 
-  /** Mark where one has read up to: before the first message after that number, if there is one. @param {number} seq */
+  /** Insert the unread line before the first message above this number, if there is one. @param {number} seq */
   markUnread(seq) {
     this.rows = this.rows.filter(({ kind }) => kind !== "unread");
     const at = this.rows.findIndex((row) => row.kind === "message" && row.seq !== null && row.seq > seq);
@@ -181,7 +181,7 @@ export class Timeline {
     return { kind: "message", key: this.#key(), version: 0, seq, userId, content, time, fate, problem: "" };
   }
 
-  /** Before what has not been stored yet. @param {Row} row */
+  /** Append a row, before the messages that are not stored yet. @param {Row} row */
   #append(row) {
     let at = this.rows.length;
     if (row.kind !== "message" || row.seq !== null) while (at > 0 && this.#isUnsent(this.rows[at - 1])) at -= 1;

@@ -1,19 +1,19 @@
-/** The way in: a name and one click, or a key file from another device. */
+/** The login form: a name and one click, or a key file from another device. */
 
 import { connect, exportKey, Identity, Refused } from "../client/chat-client.mjs";
 import { keepIdentity, loadIdentity } from "./keyring.mjs";
 
-/** Where one begins who comes without the name of a room. */
+/** The room that opens if the address names none. */
 export const FIRST_ROOM = "lobby";
 
-const INSECURE = "A key can only be made on a page that comes by https, or from this very computer.";
+const INSECURE = "A key can only be made on a page served by https or from this computer.";
 
 const NO_SERVER = "The server does not answer. Try again in a moment.";
 
 /** @param {string} origin */
 const notAllowed = (origin) =>
-  `The server is there, but opens no chat for a page from ${origin}. If that stays so, whoever runs it must allow this ` +
-  "address: see allowed_origins in its documentation.";
+  `The server is running, but it accepts no chat connection from a page of ${origin}. Ask its operator to allow this ` +
+  "address: see allowed_origins in the server's documentation.";
 
 const NAME = /^[A-Za-z0-9_-]{3,32}$/;
 
@@ -21,19 +21,19 @@ const FIRST = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "cl
 const SECOND = ["otter", "heron", "fox", "maple", "comet", "finch", "badger", "willow"];
 
 /**
- * The key as PKCS#8 is there for as long as the page is open after it was made, and nowhere else.
+ * `key` is the private key as PKCS#8. It exists only in the page that made it, until that page is closed.
  *
- * @typedef {{identity: Identity, key: Uint8Array<ArrayBuffer> | null, keyFile: string | null}} Arrived
+ * @typedef {{identity: Identity, key: Uint8Array<ArrayBuffer> | null, keyFile: string | null}} Login
  */
 
 /** @param {string} id @returns {any} */
 const at = (id) => document.getElementById(id);
 
 /**
- * Show the way in, until somebody is at the server.
+ * Show the login form until a login succeeds.
  *
- * @param {string} [obstacle] why nobody can come in
- * @returns {Promise<Arrived>}
+ * @param {string} [obstacle] the reason, if no login is possible
+ * @returns {Promise<Login>}
  */
 export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
   at("welcome").hidden = false;
@@ -50,53 +50,53 @@ export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
   return new Promise((resolve) => {
     onSubmit(at("start"), at("start-problem"), async () => {
       checkName(name.value);
-      await checkNobody();
+      await checkNoUser();
       const { identity, key } = await Identity.createWithKey(name.value);
-      resolve(await arrive({ identity, key, keyFile: null }));
+      resolve(await logIn({ identity, key, keyFile: null }));
     });
     onSubmit(at("import-form"), at("import-problem"), async () => {
       const keyFile = await at("key-file").files[0].text();
       const userId = /^The chat key of ([A-Za-z0-9_-]{3,32})$/m.exec(keyFile)?.[1] ?? name.value;
       checkName(userId);
-      await checkNobody();
+      await checkNoUser();
       const identity = await Identity.import(userId, keyFile, at("import-passphrase").value);
-      resolve(await arrive({ identity, key: null, keyFile }));
+      resolve(await logIn({ identity, key: null, keyFile }));
     });
   });
 }
 
-/** The file with one's key under a passphrase. @param {Arrived} arrived @param {string} passphrase */
+/** Make the encrypted key file. @param {Login} login @param {string} passphrase */
 export async function makeKeyFile({ identity, key }, passphrase) {
-  if (key === null) throw new Error("the key is not to be had any more");
+  if (key === null) throw new Error("the key can no longer be read");
   return exportKey(identity.userId, key, passphrase);
 }
 
 /**
- * Log in once, so that a key is only kept if the server takes it.
+ * Log in once and then store the key: a key that the server refuses is not stored.
  *
- * @param {Arrived} arrived
+ * @param {Login} login
  */
-async function arrive(arrived) {
-  const chat = connect(location.origin, arrived.identity);
+async function logIn(login) {
+  const chat = connect(location.origin, login.identity);
   try {
     await chat.logIn();
   } catch (error) {
-    throw new Error(error instanceof Refused ? explained(error, arrived.identity.userId) : await noChat());
+    throw new Error(error instanceof Refused ? explain(error, login.identity.userId) : await whyNoChat());
   }
-  await keepIdentity(arrived.identity, arrived.keyFile);
+  await keepIdentity(login.identity, login.keyFile);
   at("welcome").hidden = true;
-  return arrived;
+  return login;
 }
 
-/** Why there is no chat: a browser tells nobody that the server has refused a WebSocket. */
-async function noChat() {
-  const isThere = await fetch("/web/icon.svg", { cache: "no-store" }).then(({ ok }) => ok, () => false);
-  return isThere ? notAllowed(location.origin) : NO_SERVER;
+/** Why the connection failed. Browsers do not tell scripts that the server refused a WebSocket. */
+async function whyNoChat() {
+  const isUp = await fetch("/web/icon.svg", { cache: "no-store" }).then(({ ok }) => ok, () => false);
+  return isUp ? notAllowed(location.origin) : NO_SERVER;
 }
 
 /** @param {Refused} refused @param {string} userId */
-function explained({ code, text }, userId) {
-  return code === "invalid_signature" ? `${userId} is somebody else's name here. Choose another.` : text;
+function explain({ code, text }, userId) {
+  return code === "invalid_signature" ? `The name ${userId} is taken. Choose another.` : text;
 }
 
 /** @param {string} name */
@@ -104,14 +104,14 @@ function checkName(name) {
   if (!NAME.test(name)) throw new Error("A name has 3 to 32 letters, digits, _ or -.");
 }
 
-/** Another tab may have been faster: its key would be overwritten, and lost. */
-async function checkNobody() {
+/** Refuse if another tab has stored a key in the meantime: it would be overwritten and lost. */
+async function checkNoUser() {
   const known = await loadIdentity();
   if (known === null) return;
-  throw new Error(`In another tab you have become ${known.identity.userId}. Reload this page to be that here as well.`);
+  throw new Error(`Another tab has logged in as ${known.identity.userId}. Reload this page to use that name here too.`);
 }
 
-/** A name for who can not think of one. */
+/** A random name. */
 function suggestion() {
   const [first, second, number] = crypto.getRandomValues(new Uint16Array(3));
   return `${FIRST[first % FIRST.length]}-${SECOND[second % SECOND.length]}-${number % 100}`;

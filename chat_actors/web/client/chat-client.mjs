@@ -1,9 +1,9 @@
 /**
- * A client for chat_actors, for browsers and for Node 20 and later. No dependencies.
+ * A chat_actors client for browsers and for Node 20 and later. No dependencies.
  *
  *     import { connect, Identity } from "./chat-client.mjs";
  *
- *     const identity = await Identity.create("alice"); // whoever comes again keeps the key: createWithKey, fromKey
+ *     const identity = await Identity.create("alice"); // to keep the key: createWithKey, fromKey
  *     const chat = connect("wss://chat.example", identity);
  *     const room = await chat.join("lobby");
  *     await room.say("Hello!");
@@ -18,6 +18,6 @@ export { Backoff } from "./backoff.mjs";
 export { Chat, connect } from "./chat.mjs";
 export { Conversation } from "./conversation.mjs";
 export { decryptKey, encryptKey, WrongPassphrase } from "./encrypted-key.mjs";
-export { ConnectionLost, NobodyReads, NotSent, Refused, TooMuchUnsent, Unanswered } from "./errors.mjs";
+export { ConnectionLost, EventsUnread, NotSent, Refused, TooMuchUnsent, Unanswered } from "./errors.mjs";
 export { exportKey, Identity } from "./identity.mjs";
 export { Room } from "./room.mjs";

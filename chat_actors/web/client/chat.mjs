@@ -1,4 +1,4 @@
-/** The way to a server: one line in a user's own program. */
+/** The entry point of the module: a server, a user, and the rooms that the user is in. */
 
 import { Backoff } from "./backoff.mjs";
 import { ConnectionLost } from "./errors.mjs";
@@ -7,7 +7,7 @@ import { Room } from "./room.mjs";
 /** @typedef {import("./identity.mjs").Identity} Identity */
 
 /**
- * A user at a server. Each room has a connection of its own, since the server lets one be in one room on each.
+ * One user on one server. Each room has its own connection, since a connection can be in one room only.
  */
 export class Chat {
   #url;
@@ -17,9 +17,10 @@ export class Chat {
   #rooms = new Set();
 
   /**
-   * @param {string} url
+   * @param {string} url as for `connect`
    * @param {Identity} identity
-   * @param {{random?: () => number}} [options]
+   * @param {{random?: () => number}} [options] `random` returns numbers from 0 to 1, for the pauses between attempts
+   * @throws {TypeError} if `url` is not an address
    */
   constructor(url, identity, { random = Math.random } = {}) {
     this.#url = websocketUrl(url);
@@ -28,8 +29,10 @@ export class Chat {
   }
 
   /**
-   * See once whether the server lets the user in; a user that it does not know is registered.
-   * Throws `Refused`, `ConnectionLost`.
+   * Log in once and disconnect. An unknown user is registered first.
+   *
+   * @throws {Refused} if the server refuses the login
+   * @throws {ConnectionLost} if the server cannot be reached
    */
   async logIn() {
     const line = new Room(this.#url, this.#identity, null, new Backoff(this.#random));
@@ -42,14 +45,13 @@ export class Chat {
   }
 
   /**
-   * Go into a room, and stay there whatever happens to the connection. A user that the server does not know is
-   * registered. Its first event is `entered`; whoever may not go in hears `Refused` there.
-   *
-   * With `since`, the `seq` of the last message that is known from before, those after it come first, or a `gap`. With
-   * `listen: false` nothing but `entered` is kept to be read: for who only speaks.
+   * Join a room and rejoin it after every lost connection. An unknown user is registered first. Returns at once; the
+   * first event is `entered` or `reconnecting`, and reading throws `Refused` if the server refuses the join.
    *
    * @param {string} roomId
-   * @param {{since?: number, listen?: boolean}} [options]
+   * @param {{since?: number, listen?: boolean}} [options] `since`: the `seq` of the last message that the program has
+   *   already; the messages after it come first, or a `gap`. `listen: false`: keep no event but `entered`, for a program
+   *   that only sends.
    */
   room(roomId, options) {
     const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random), options);
@@ -58,11 +60,12 @@ export class Chat {
   }
 
   /**
-   * As `room`, once one is inside. Throws `Refused`, and `ConnectionLost` if it does not succeed at once: whoever wants to
-   * wait for the server takes `room`.
+   * Join a room and wait until the user is in it. Makes one attempt; `room` keeps trying.
    *
    * @param {string} roomId
-   * @param {{since?: number, listen?: boolean}} [options]
+   * @param {{since?: number, listen?: boolean}} [options] as for `room`
+   * @throws {Refused} if the server refuses the login or the join
+   * @throws {ConnectionLost} if the first attempt fails
    */
   async join(roomId, options) {
     const room = this.room(roomId, options);
@@ -87,7 +90,7 @@ export class Chat {
     room.leave();
   }
 
-  /** Where a connection is waited for, try at once: the network may be back. */
+  /** Reconnect at once where a room waits for its next attempt: the network may be back. */
   hurry() {
     for (const room of this.#rooms) room.hurry();
   }
@@ -99,28 +102,29 @@ export class Chat {
 }
 
 /**
- * A user at a server; nothing is sent until a room is asked for. Throws `TypeError` if `url` is no address.
+ * A user on a server. Connects when the first room is requested.
  *
  * @param {string} url `https://chat.example` or `wss://chat.example/ws`
  * @param {Identity} identity
- * @param {{random?: () => number}} [options]
+ * @param {{random?: () => number}} [options] as for `Chat`
+ * @throws {TypeError} if `url` is not an address
  */
 export function connect(url, identity, options) {
   return new Chat(url, identity, options);
 }
 
 /**
- * The WebSocket's URL of a server: `http`, `https` and no scheme become `ws`, `wss` and `ws`, no path becomes `/ws`.
- * Throws `TypeError`.
+ * The WebSocket URL of a server: `http` becomes `ws`, `https` becomes `wss`, a missing scheme `ws`, an empty path `/ws`.
  *
  * @param {string} url
+ * @throws {TypeError} if `url` is not an address
  */
 export function websocketUrl(url) {
   let parts;
   try {
     parts = new URL(url.includes("://") ? url : `ws://${url}`);
   } catch {
-    throw new TypeError(`${url} is no address; one is https://chat.example, or 127.0.0.1:8080`);
+    throw new TypeError(`${url} is not an address; use one such as https://chat.example or 127.0.0.1:8080`);
   }
   parts.protocol = parts.protocol.replace(/^http/, "ws");
   if (parts.pathname === "/") parts.pathname = "/ws";

@@ -1,30 +1,34 @@
 /**
- * One user's stay in one room over any number of connections: what to send on each, and what is new in what comes.
+ * One user in one room over any number of connections: what to send on each, and which received messages are new.
  *
- * Sans I/O: give it each text that comes, send all of `toSend()`, sign what it says is `toSign`, and say when a
- * connection begins and ends.
+ * Theory of operation. The core does no I/O. Its owner reports `connected()` and `disconnected()`, passes each text to
+ * `receive()`, sends all texts of `toSend()`, and signs `toSign`. On each connection the steps are "offline" → "login" →
+ * "joining" → "inside". Two things outlive a connection: the number of the last message received (`#position`), and the
+ * requests without an answer (`Requests`). A rejoin sends the position as `since`, and messages up to it are dropped, so
+ * each message is returned once, in order, or a `gap` is. Posts are sent again with their `clientMsgId`, which the server
+ * deduplicates.
  */
 
 import { NotSent, Refused } from "./errors.mjs";
 import { Requests } from "./requests.mjs";
 
-/** Codes of errors that a later try may not meet. */
-const PASSING = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
+/** Codes of errors that may not occur at a later attempt. */
+const TRANSIENT = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
 
-/** The room is lost to this connection, without a reason: a new one leads back in. */
+/** The connection is out of the room, for no fault of the user: a new connection can rejoin. */
 const ROOM_LOST = new Set(["room_closed", "not_in_room"]);
 
 /**
- * What the server says, as it came: `type` and its fields. Of extensions as well.
+ * A message of the server as it was received: `type` and its fields. Messages of extensions included.
  *
  * @typedef {{type: string, id?: string, [field: string]: any}} ServerMessage
  *
- * Besides, what there is to know of the connection:
- * - `entered`: the user is in the room for the first time. `seq`: of the last message before; `missed`: of the messages
- *   before it so many come next, since the user knows the room up to an earlier one; `state`: the kind's.
- * - `reconnecting`: the connection is lost, and tried for again in so many `milliseconds`; `why` is for people.
- * - `reconnected`: the user is in the room again, `missed` so many messages, which come next, as far as they are kept.
- * - `gap`: some messages are missing here, they are not kept any more. `lost`: how many, null if unknown.
+ * The client's own events:
+ * - `entered`: the user is in the room for the first time. `seq`: the number of the last message so far; `missed`: how
+ *   many messages after `since` come next; `state`: the state that the room kind sent.
+ * - `reconnecting`: the connection is lost; the next attempt is in `milliseconds`. `why` is a text for people.
+ * - `reconnected`: the user is in the room again. `missed`: how many messages were missed; those still kept come next.
+ * - `gap`: messages are missing here, because the server no longer keeps them. `lost`: how many; null if unknown.
  *
  * @typedef {{type: "entered", seq: number, missed: number, state?: any} |
  *   {type: "reconnecting", milliseconds: number, why: string} |
@@ -34,15 +38,14 @@ const ROOM_LOST = new Set(["room_closed", "not_in_room"]);
  * @typedef {ServerMessage | OwnEvent} ChatEvent
  */
 
-/** Nothing that is said is lost or said twice, and nothing that is heard is missed or heard twice, or it is told. */
+/** Each post is stored once and each message is returned once, or the caller gets an error or a `gap`. */
 export class Conversation {
-  /** Whether something has failed that may go well later: call `retry` after a pause. */
+  /** Whether a request failed that may succeed later: call `retry` after a pause. */
   wantsRetry = false;
-  /** The connection is of no use any more: end it, and come back after a pause. */
+  /** Whether the connection is of no more use: close it and reconnect after a pause. */
   isBroken = false;
-  /** What is to be signed, in base64: call `signed`. @type {string | null} */
+  /** The challenge to sign, in base64; then call `signed`. @type {string | null} */
   toSign = null;
-  /** The step: "offline", "login", "joining", "inside". */
   #step = "offline";
   #userId;
   #roomId;
@@ -52,7 +55,7 @@ export class Conversation {
   #outgoing = [];
   #requests = new Requests();
   #hasRegistered = false;
-  /** @type {number | null} the number of the last message heard */
+  /** @type {number | null} the number of the last message received */
   #position = null;
   #hasEntered = false;
   #joinId = "";
@@ -60,9 +63,9 @@ export class Conversation {
   /**
    * @param {string} userId
    * @param {string} publicPem
-   * @param {string | null} roomId null: only log in
-   * @param {() => string} newId ids that no other client of this user ever used, of at most 64 characters
-   * @param {number | null} [since] the `seq` of the last message that the user knows already
+   * @param {string | null} roomId null: log in only
+   * @param {() => string} newId makes ids of at most 64 characters that no client of this user has used before
+   * @param {number | null} [since] the `seq` of the last message that the user has already
    */
   constructor(userId, publicPem, roomId, newId, since = null) {
     this.#userId = userId;
@@ -77,14 +80,14 @@ export class Conversation {
     return this.#step === "inside";
   }
 
-  /** How much has not been answered. */
+  /** The number of requests without an answer. */
   get unsent() {
     return this.#requests.size;
   }
 
   // -- the connection -------------------------------------------------------------------------------------------------
 
-  /** A new connection begins: first of all the user is logged in. */
+  /** A connection was opened: start the login. */
   connected() {
     this.disconnected();
     this.#step = "login";
@@ -92,7 +95,7 @@ export class Conversation {
     this.#send({ type: "get_challenge" });
   }
 
-  /** The connection has ended. What can be asked again will be; the rest fails, since nobody knows what became of it. */
+  /** The connection has ended. Requests that are safe to repeat are sent again later; the others fail with `Unanswered`. */
   disconnected() {
     this.#step = "offline";
     this.isBroken = this.wantsRetry = false;
@@ -101,23 +104,23 @@ export class Conversation {
     this.#requests.sendAllAgain("the connection broke");
   }
 
-  /** Who waits for an answer waits no more. @param {Error} error */
+  /** Fail all requests without an answer. @param {Error} error */
   giveUp(error) {
     this.#requests.giveUp(error);
   }
 
-  /** The texts that are to be sent now, oldest first; each is returned once. */
+  /** The texts to send now, oldest first. Each is returned once. */
   toSend() {
     return this.#outgoing.splice(0);
   }
 
-  /** What was `toSign` has been signed. @param {string} signature in base64 */
+  /** Answer the challenge in `toSign`. @param {string} signature in base64 */
   signed(signature) {
     this.toSign = null;
     this.#send({ type: "authenticate", userId: this.#userId, signature });
   }
 
-  /** Try again what has failed. Of no effect on a connection that has ended meanwhile. */
+  /** Send failed requests again. Does nothing if the connection has ended in the meantime. */
   retry() {
     if (!this.wantsRetry || !this.isInside) return;
     this.wantsRetry = false;
@@ -125,29 +128,30 @@ export class Conversation {
   }
 
   /**
-   * What was sent last ended the connection, and would again: it fails, and the rest goes on.
+   * Fail the request that made the server close the connection: sent again, it would do so again.
    *
-   * @param {string} text
-   * @returns {boolean} whether there was any
+   * @param {string} text the reason, for people
+   * @returns {boolean} whether there was such a request
    */
   refuseHead(text) {
     return this.#requests.refuseHead(text);
   }
 
-  // -- what the user wants --------------------------------------------------------------------------------------------
+  // -- requests ------------------------------------------------------------------------------------------------------
 
   /**
-   * Say something: once, whatever happens to the connection. Throws `TooMuchUnsent`.
+   * Post a message. It is stored once, over any number of connections.
    *
    * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted`; or `NotSent`, or what it was given up for
+   * @returns {Promise<ServerMessage>} `accepted`; rejects with `NotSent`, or with the error given to `giveUp`
+   * @throws {TooMuchUnsent} if too many requests wait already
    */
   post(content) {
     return this.#ask("post", (id) => ({ type: "chat_message", content, clientMsgId: id }));
   }
 
   /**
-   * Ask for something that changes nothing, so that it may be asked again: history, members.
+   * Send a request that changes nothing and may therefore be repeated: `history`, `members`.
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
@@ -156,8 +160,8 @@ export class Conversation {
   }
 
   /**
-   * Any command, of an extension for example. It is sent once: if the connection breaks before the answer,
-   * it fails with `Unanswered`.
+   * Send any command, such as an extension's. It is sent once and rejects with `Unanswered` if the connection ends
+   * before the answer.
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
@@ -166,10 +170,10 @@ export class Conversation {
   }
 
   /**
-   * Send a command that has no answer, now or never.
+   * Send a command that has no answer. It is sent now or not at all.
    *
    * @param {Record<string, unknown> & {type: string}} command
-   * @returns {boolean} whether it could be sent
+   * @returns {boolean} whether it was sent
    */
   tell(command) {
     if (this.isInside) this.#send(command);
@@ -177,12 +181,12 @@ export class Conversation {
   }
 
   /**
-   * @param {import("./requests.mjs").Kind} kind
+   * @param {import("./requests.mjs").Repeat} repeat
    * @param {(id: string) => import("./requests.mjs").Command} make
    */
-  #ask(kind, make) {
+  #ask(repeat, make) {
     const id = this.#newId();
-    const answer = this.#requests.add(kind, { ...make(id), id });
+    const answer = this.#requests.add(repeat, { ...make(id), id });
     this.#sendWaiting();
     return answer;
   }
@@ -197,19 +201,19 @@ export class Conversation {
     this.#outgoing.push(JSON.stringify(command));
   }
 
-  // -- what comes -----------------------------------------------------------------------------------------------------
+  // -- received texts -------------------------------------------------------------------------------------------------
 
   /**
-   * Take what has come; what is new for the user. Throws `Refused` if the server does not let the user in.
-   * What is no message is passed over.
+   * Handle a received text. A text that is not a message is ignored.
    *
    * @param {string} text
-   * @returns {ChatEvent[]}
+   * @returns {ChatEvent[]} what is new to the user
+   * @throws {Refused} if the server refuses the login or the join
    */
   receive(text) {
     const message = parsed(text);
     if (message === null) return [];
-    return this.#step === "login" ? this.#logIn(message) : this.#step === "joining" ? this.#join(message) : this.#hear(message);
+    return this.#step === "login" ? this.#logIn(message) : this.#step === "joining" ? this.#join(message) : this.#receiveInside(message);
   }
 
   /** @param {ServerMessage} message */
@@ -241,8 +245,8 @@ export class Conversation {
           this.#hasRegistered = true;
           this.#send({ type: "register", userId: this.#userId, publicKey: this.#publicPem });
         } else if (message.code === "user_exists") {
-          this.#send({ type: "get_challenge" }); // another room of the same user was faster
-        } else if (PASSING.has(message.code)) {
+          this.#send({ type: "get_challenge" }); // another room of the same user registered it first
+        } else if (TRANSIENT.has(message.code)) {
           this.isBroken = true;
         } else {
           throw new Refused(this.#hasRegistered ? "register" : "log in", message.message, message.code);
@@ -258,7 +262,7 @@ export class Conversation {
   #join(message) {
     if (message.id !== this.#joinId) return [];
     if (message.type === "error") {
-      if (!PASSING.has(message.code) && !ROOM_LOST.has(message.code)) {
+      if (!TRANSIENT.has(message.code) && !ROOM_LOST.has(message.code)) {
         throw new Refused("join", message.message, message.code);
       }
       this.isBroken = true;
@@ -268,22 +272,22 @@ export class Conversation {
     this.#sendWaiting();
     const missed = message.missed ?? 0;
     /** @type {ChatEvent} */
-    const back = this.#hasEntered
+    const arrival = this.#hasEntered
       ? { type: "reconnected", missed }
       : { type: "entered", seq: message.seq, missed, state: message.state };
     this.#hasEntered = true;
-    // Without a count the numbers have begun anew, so what is heard next may have a lower one.
+    // Without a count the server has restarted its numbering, so the next message may have a lower number.
     if (this.#position === null || (message.recovered === false && message.lost === undefined)) {
       this.#position = message.seq;
     }
-    return message.recovered === false ? [back, { type: "gap", lost: message.lost ?? null }] : [back];
+    return message.recovered === false ? [arrival, { type: "gap", lost: message.lost ?? null }] : [arrival];
   }
 
   /**
    * @param {ServerMessage} message
    * @returns {ChatEvent[]}
    */
-  #hear(message) {
+  #receiveInside(message) {
     if (message.type === "error") return this.#fail(message);
     if (message.type === "chat_message") {
       if (this.#position !== null && message.seq <= this.#position) return [];
@@ -306,8 +310,8 @@ export class Conversation {
       return [];
     }
     if (error.roomId === this.#roomId) throw new Refused("join", error.message, error.code);
-    if (PASSING.has(error.code) && (error.id === undefined || this.#requests.maySendAgain(error.id))) {
-      // Too fast a frame is refused unread, so nobody knows which it was: whatever is on its way is sent again.
+    if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.maySendAgain(error.id))) {
+      // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
       if (error.id === undefined) this.#requests.sendAllAgain(error.message);
       else this.#requests.sendAgain(error.id);
       this.wantsRetry = true;

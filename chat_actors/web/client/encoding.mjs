@@ -16,7 +16,7 @@ export function fromBase64(text) {
 }
 
 /**
- * RFC 7468.
+ * Encode as PEM (RFC 7468).
  *
  * @param {string} label
  * @param {Uint8Array} bytes
@@ -27,7 +27,7 @@ export function toPem(label, bytes) {
 }
 
 /**
- * The first block of this label, or null. What stands outside of it is ignored, as RFC 7468 has it.
+ * Decode the first PEM block with this label, or return null. Text outside the block is ignored (RFC 7468, section 2).
  *
  * @param {string} label
  * @param {string} pem
@@ -38,6 +38,6 @@ export function fromPem(label, pem) {
   try {
     return fromBase64(match[1].replace(/\s/g, ""));
   } catch {
-    return null; // no base64
+    return null; // invalid base64
   }
 }

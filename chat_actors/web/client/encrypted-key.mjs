@@ -1,6 +1,6 @@
 /**
- * A private key under a passphrase, as OpenSSL and everybody else writes it: "ENCRYPTED PRIVATE KEY" in PEM
- * (RFC 5958, section 3), by PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC (RFC 8018, sections 6.2 and A.2 to A.4).
+ * A private key encrypted with a passphrase, in the format that OpenSSL writes: "ENCRYPTED PRIVATE KEY" in PEM
+ * (RFC 5958, section 3), PBES2 with PBKDF2-HMAC-SHA-256 and AES-256-CBC (RFC 8018, sections 6.2 and A.2 to A.4).
  */
 
 import { fromPem, toPem } from "./encoding.mjs";
@@ -10,7 +10,7 @@ const LABEL = "ENCRYPTED PRIVATE KEY";
 /** OWASP Password Storage Cheat Sheet, 2023, for PBKDF2-HMAC-SHA256. */
 const ITERATIONS = 600_000;
 
-/** What a file may ask of whoever opens it: ten times as much, a few seconds. */
+/** The bound for files of others: ten times our own count, a few seconds of work. */
 const MOST_ITERATIONS = 6_000_000;
 
 const OID = {
@@ -24,7 +24,7 @@ const INTEGER = 0x02;
 const OCTETS = 0x04;
 const SEQUENCE = 0x30;
 
-/** The passphrase does not open the file, or the file is damaged. */
+/** The passphrase is wrong, or the file is damaged. */
 export class WrongPassphrase extends Error {
   constructor() {
     super("this passphrase does not open the key file");
@@ -33,8 +33,11 @@ export class WrongPassphrase extends Error {
 }
 
 /**
+ * Encrypt a key.
+ *
  * @param {Uint8Array<ArrayBuffer>} key PKCS#8
  * @param {string} passphrase
+ * @returns {Promise<string>} PEM
  */
 export async function encryptKey(key, passphrase) {
   const salt = crypto.getRandomValues(new Uint8Array(16));
@@ -53,14 +56,17 @@ export async function encryptKey(key, passphrase) {
 }
 
 /**
- * The key as PKCS#8. Throws `WrongPassphrase`, and `SyntaxError` for what is no such file.
+ * Decrypt a key.
  *
  * @param {string} pem
  * @param {string} passphrase
+ * @returns {Promise<Uint8Array<ArrayBuffer>>} PKCS#8
+ * @throws {WrongPassphrase} if the passphrase is wrong or the file is damaged
+ * @throws {SyntaxError} if the file is not an encrypted key, or encrypted in another way
  */
 export async function decryptKey(pem, passphrase) {
   const bytes = fromPem(LABEL, pem);
-  if (bytes === null) throw new SyntaxError("this is no encrypted key file: it has no ENCRYPTED PRIVATE KEY in PEM");
+  if (bytes === null) throw new SyntaxError("not an encrypted key file: it has no ENCRYPTED PRIVATE KEY in PEM");
   const { salt, iterations, iv, encrypted } = parse(bytes);
   const secret = await derive(passphrase, salt, iterations);
   let key;
@@ -69,7 +75,7 @@ export async function decryptKey(pem, passphrase) {
   } catch {
     throw new WrongPassphrase(); // the padding is wrong
   }
-  // One wrong passphrase in 256 leaves a padding that looks right.
+  // With one wrong passphrase in 256 the padding is valid by chance, so check the header of the PKCS#8 structure too.
   if (key[0] !== SEQUENCE || key[1] !== 0x82 || key.length !== 4 + key[2] * 256 + key[3]) throw new WrongPassphrase();
   return key;
 }
@@ -101,14 +107,14 @@ function parse(bytes) {
   const [aes, iv] = children(cipher, SEQUENCE);
   if (toHex(pbkdf2) !== OID.pbkdf2 || toHex(aes) !== OID.aes256Cbc) throw other;
   const [salt, count, ...rest] = children(derivationParameters, SEQUENCE);
-  const prf = rest.at(-1); // an optional length of the key may stand before it
+  const prf = rest.at(-1); // the optional key length may precede it
   if (prf === undefined || toHex(children(prf, SEQUENCE)[0]) !== OID.hmacWithSha256) throw other;
   const iterations = value(count, INTEGER).reduce((number, byte) => number * 256 + byte, 0);
   if (iterations < 1 || iterations > MOST_ITERATIONS) throw other;
   return { salt: value(salt, OCTETS), iterations, iv: value(iv, OCTETS), encrypted: value(encrypted, OCTETS) };
 }
 
-// -- DER (X.690), as far as the above needs it: tags of one byte, lengths below 2^24 ------------------------------------
+// -- DER (X.690), the subset needed above: one-byte tags, lengths below 2^24 ---------------------------------------------
 
 /**
  * @param {number} tag
@@ -127,7 +133,7 @@ function der(tag, ...contents) {
   return bytes;
 }
 
-/** Big-endian, and if signed with a leading zero where the first bit would be taken for a sign. */
+/** Big-endian bytes. A signed integer gets a leading zero where its first bit would read as a sign. */
 function integer(/** @type {number} */ number, isSigned = true) {
   const bytes = [];
   for (let rest = number; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
@@ -136,7 +142,7 @@ function integer(/** @type {number} */ number, isSigned = true) {
 }
 
 /**
- * The first element in some bytes: where its content begins, and where it ends.
+ * Where the content of the first element starts, and where the element ends.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
  */
@@ -153,7 +159,7 @@ function element(bytes) {
 
 /**
  * @param {Uint8Array<ArrayBuffer> | undefined} bytes one element
- * @param {number} tag that it must have
+ * @param {number} tag the tag that it must have
  */
 function value(bytes, tag) {
   if (bytes?.[0] !== tag) throw new SyntaxError("this key file is damaged");

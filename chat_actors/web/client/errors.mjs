@@ -1,10 +1,10 @@
-/** What can go wrong for who uses the client. */
+/** The errors that the client throws. */
 
-/** There is no connection, or no longer, and there will be none. Nobody knows whether what was asked has been done. */
+/** There is no connection, and the client makes no more attempts. Whether unanswered requests were executed is unknown. */
 export class ConnectionLost extends Error {
   /**
    * @param {string} problem
-   * @param {number} [code] the close code, if there was a Close
+   * @param {number} [code] the close code, if the connection ended with a Close
    */
   constructor(problem, code) {
     super(problem);
@@ -13,31 +13,31 @@ export class ConnectionLost extends Error {
   }
 }
 
-/** The answer to what may not be sent twice did not come: nobody knows whether it was done. */
+/** The connection ended before the answer to a command that must not be sent twice. Whether it was executed is unknown. */
 export class Unanswered extends Error {
   /** @param {string} why */
   constructor(why) {
-    super(`no answer: ${why}; it may have been done, or not`);
+    super(`no answer: ${why}; the command may or may not have been executed`);
     this.name = "Unanswered";
   }
 }
 
-/** The answer can not come, since too many events wait to be read. Nobody knows whether what was asked has been done. */
-export class NobodyReads extends Error {
+/** The answer is behind too many unread events. Whether the request was executed is unknown. */
+export class EventsUnread extends Error {
   /** @param {number} waiting */
   constructor(waiting) {
-    super(`${waiting} events wait to be read, and the answer is behind them: read them, or use { listen: false }`);
-    this.name = "NobodyReads";
+    super(`${waiting} events are unread, and the answer is behind them: read them, or use { listen: false }`);
+    this.name = "EventsUnread";
     this.waiting = waiting;
   }
 }
 
-/** The server does not let the user in: neither now nor later. `doing` is "log in", "register" or "join". */
+/** The server refuses the login, the registration or the join for good. `doing` says which. */
 export class Refused extends Error {
   /**
    * @param {"log in" | "register" | "join"} doing
-   * @param {string} text what the server says
-   * @param {string} [code] a stable word
+   * @param {string} text the server's text, for people
+   * @param {string} [code] the server's error code, for programs
    */
   constructor(doing, text, code) {
     const hint = code === "invalid_signature" ? "; the name belongs to another key" : "";
@@ -49,11 +49,11 @@ export class Refused extends Error {
   }
 }
 
-/** The server refused to do what was asked, and would again. */
+/** The server refused the request, and would refuse it again. */
 export class NotSent extends Error {
   /**
-   * @param {string} text what the server says
-   * @param {string} [code] a stable word
+   * @param {string} text the server's text, for people
+   * @param {string} [code] the server's error code, for programs
    */
   constructor(text, code) {
     super(`the server refused: ${text}`);
@@ -63,11 +63,11 @@ export class NotSent extends Error {
   }
 }
 
-/** So much waits for the server already. Nothing was added. */
+/** Too many requests wait for an answer. Nothing was sent. */
 export class TooMuchUnsent extends Error {
-  /** @param {number} most */
+  /** @param {number} most the limit */
   constructor(most) {
-    super(`${most} messages wait for the server already; wait until some have been answered`);
+    super(`${most} requests wait for an answer; wait until some have been answered`);
     this.name = "TooMuchUnsent";
     this.most = most;
   }

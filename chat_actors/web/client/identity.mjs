@@ -3,19 +3,19 @@
 import { decryptKey, encryptKey } from "./encrypted-key.mjs";
 import { toBase64, toPem } from "./encoding.mjs";
 
-/** What the server's users sign with: RSASSA-PKCS1-v1_5 and SHA-256. */
+/** The signature scheme: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017, section 8.2). */
 const SCHEME = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
 
-/** Good beyond 2030 (NIST SP 800-57, table 2). */
+/** Recommended beyond 2030 (NIST SP 800-57 part 1, table 2). */
 const BITS = 3072;
 
 /**
- * What can be kept in IndexedDB: a CryptoKey is stored there without being read.
+ * The form that IndexedDB can store. It stores a CryptoKey without exposing its bytes.
  *
  * @typedef {{userId: string, privateKey: CryptoKey, publicPem: string}} KeptIdentity
  */
 
-/** A user who can prove to be that user. The private key is not extractable: no script can read it, only use it. */
+/** A user name with its key pair. The private key is not extractable: a script can use it, but not read it. */
 export class Identity {
   /** @type {string} */
   userId;
@@ -41,9 +41,9 @@ export class Identity {
   }
 
   /**
-   * Make a key pair, and have its private key this once, as PKCS#8, to be kept elsewhere.
+   * Make a key pair and return its private key as PKCS#8, to be kept elsewhere. It cannot be read later.
    *
-   * @param {string} userId
+   * @param {string} userId as for `create`
    */
   static async createWithKey(userId) {
     const parameters = { ...SCHEME, modulusLength: BITS, publicExponent: new Uint8Array([1, 0, 1]) };
@@ -53,13 +53,13 @@ export class Identity {
   }
 
   /**
-   * A user whose key there is already, as PKCS#8.
+   * Load a key that exists already.
    *
    * @param {string} userId
-   * @param {Uint8Array<ArrayBuffer>} key
+   * @param {Uint8Array<ArrayBuffer>} key PKCS#8
    */
   static async fromKey(userId, key) {
-    // The public half can only be had through a key that is extractable; what is kept is not.
+    // Only an extractable key gives its public half. The key that is kept is not extractable.
     const readable = await crypto.subtle.importKey("pkcs8", key, SCHEME, true, ["sign"]);
     const { n, e } = await crypto.subtle.exportKey("jwk", readable);
     const publicKey = await crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, SCHEME, true, ["verify"]);
@@ -71,17 +71,19 @@ export class Identity {
   }
 
   /**
-   * The user of an encrypted key file, as `exportKey` and OpenSSL write it. Throws `WrongPassphrase`, `SyntaxError`.
+   * Load a key from an encrypted key file, as `exportKey` and OpenSSL write it.
    *
    * @param {string} userId
    * @param {string} pem
    * @param {string} passphrase
+   * @throws {WrongPassphrase} if the passphrase is wrong or the file is damaged
+   * @throws {SyntaxError} if the file is not an encrypted key
    */
   static async import(userId, pem, passphrase) {
     return Identity.fromKey(userId, await decryptKey(pem, passphrase));
   }
 
-  /** What can be kept in IndexedDB, and given to the constructor. @returns {KeptIdentity} */
+  /** The form for IndexedDB; the constructor takes it back. @returns {KeptIdentity} */
   get kept() {
     return { userId: this.userId, privateKey: this.#privateKey, publicPem: this.#publicPem };
   }
@@ -92,9 +94,10 @@ export class Identity {
   }
 
   /**
-   * The signature of a challenge, both in base64.
+   * Sign a challenge.
    *
    * @param {Uint8Array<ArrayBuffer>} challenge
+   * @returns {Promise<string>} the signature in base64
    */
   async sign(challenge) {
     return toBase64(new Uint8Array(await crypto.subtle.sign(SCHEME.name, this.#privateKey, challenge)));
@@ -102,11 +105,12 @@ export class Identity {
 }
 
 /**
- * The file that moves a user to another device: their key, encrypted. `chat-actors chat --key` and OpenSSL read it too.
+ * Make the encrypted key file that moves a user to another device. `chat-actors chat --key` and OpenSSL read it too.
  *
  * @param {string} userId
  * @param {Uint8Array<ArrayBuffer>} key PKCS#8
  * @param {string} passphrase
+ * @returns {Promise<string>} PEM, after a line with the user's name
  */
 export async function exportKey(userId, key, passphrase) {
   return `The chat key of ${userId}\n${await encryptKey(key, passphrase)}`;

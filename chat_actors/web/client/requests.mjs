@@ -1,11 +1,11 @@
-/** What has been asked for and not been answered: what is sent when, and sent again, and who is told. Sans I/O. */
+/** The requests without an answer: which to send now, which to send again, and which to fail. No I/O. */
 
 import { NotSent, TooMuchUnsent, Unanswered } from "./errors.mjs";
 
-/** Requests that may wait for the server. */
+/** The most requests that may wait for an answer. */
 const MOST_UNSENT = 1000;
 
-/** Lookups on their way at a time: a server that finds them too many would be sent all of them again and again. */
+/** Lookups in flight at a time. With more, a server over its rate limit would get all of them again and again. */
 const LOOKUPS_AT_ONCE = 16;
 
 /**
@@ -13,54 +13,55 @@ const LOOKUPS_AT_ONCE = 16;
  *
  * @typedef {Record<string, unknown> & {type: string}} Command
  *
- * @typedef {"post" | "lookup" | "once"} Kind
+ * @typedef {"post" | "lookup" | "once"} Repeat
  * - `post`: sent until it is answered, one at a time.
- * - `lookup`: sent until it is answered, a few at a time.
- * - `once`: sent once, at once; it fails with `Unanswered` if nobody knows what became of it.
+ * - `lookup`: sent until it is answered, `LOOKUPS_AT_ONCE` at a time.
+ * - `once`: sent once, at once; it fails with `Unanswered` if the connection ends before its answer.
  *
  * @typedef {object} Waiting
- * @property {Kind} kind
+ * @property {Repeat} repeat
  * @property {Command} command
  * @property {(answer: ServerMessage) => void} resolve
  * @property {(error: Error) => void} reject
  */
 
 /**
- * Posts are sent one at a time, the next when the last has been answered: only so do they keep their order whatever
- * fails in between. The price is one message for each way to the server and back.
+ * Posts are sent one at a time, each after the answer to the one before: this keeps their order when one of them fails.
+ * The price is one round trip for each message.
  */
 export class Requests {
-  /** @type {Map<string, Waiting>} in the order of asking */
+  /** @type {Map<string, Waiting>} in the order of `add` */
   #waiting = new Map();
-  /** @type {Set<string>} sent on this connection, and not answered yet */
-  #onTheWay = new Set();
+  /** @type {Set<string>} sent on this connection, not answered yet */
+  #inFlight = new Set();
 
-  /** How many have not been answered. */
+  /** The number of requests without an answer. */
   get size() {
     return this.#waiting.size;
   }
 
   /**
-   * Wait for the answer to a command: the promise is resolved by `answered`. Throws `TooMuchUnsent`.
+   * Add a request.
    *
-   * @param {Kind} kind
+   * @param {Repeat} repeat
    * @param {Command & {id: string}} command
-   * @returns {Promise<ServerMessage>}
+   * @returns {Promise<ServerMessage>} resolved by `answered`, rejected by `refused` and `giveUp`
+   * @throws {TooMuchUnsent} if `MOST_UNSENT` requests wait already
    */
-  add(kind, command) {
+  add(repeat, command) {
     if (this.#waiting.size >= MOST_UNSENT) throw new TooMuchUnsent(MOST_UNSENT);
-    return new Promise((resolve, reject) => this.#waiting.set(command.id, { kind, command, resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiting.set(command.id, { repeat, command, resolve, reject }));
   }
 
-  /** The commands that are to be sent now, oldest first; each is returned once. @returns {Command[]} */
+  /** The commands to send now, oldest first. Each is returned once. @returns {Command[]} */
   next() {
     const commands = [];
     const free = { post: 1, lookup: LOOKUPS_AT_ONCE, once: Infinity };
-    for (const [id, { kind, command }] of this.#waiting) {
-      if (free[kind] === 0) continue;
-      free[kind] -= 1;
-      if (this.#onTheWay.has(id)) continue;
-      this.#onTheWay.add(id);
+    for (const [id, { repeat, command }] of this.#waiting) {
+      if (free[repeat] === 0) continue;
+      free[repeat] -= 1;
+      if (this.#inFlight.has(id)) continue;
+      this.#inFlight.add(id);
       commands.push(command);
     }
     return commands;
@@ -68,7 +69,7 @@ export class Requests {
 
   /** @param {string} id @param {ServerMessage} answer */
   answered(id, answer) {
-    this.#end(id)?.resolve(answer); // nobody waits for the second answer to what had been sent again
+    this.#end(id)?.resolve(answer); // a request that was sent again may be answered twice
   }
 
   /** @param {string} id @param {Error} error */
@@ -76,40 +77,40 @@ export class Requests {
     this.#end(id)?.reject(error);
   }
 
-  /** Whether this one waits for its answer, and may be sent again. @param {string} id */
+  /** Whether this request has no answer yet and may be sent again. @param {string} id */
   maySendAgain(id) {
     const waiting = this.#waiting.get(id);
-    return waiting !== undefined && waiting.kind !== "once";
+    return waiting !== undefined && waiting.repeat !== "once";
   }
 
-  /** It is still to be sent. @param {string} id */
+  /** Send this request again. @param {string} id */
   sendAgain(id) {
-    this.#onTheWay.delete(id);
+    this.#inFlight.delete(id);
   }
 
-  /** All that is on its way is sent again, and what may not be sent twice has no answer. @param {string} why */
+  /** Send all requests in flight again; fail those that may not be sent twice. @param {string} why */
   sendAllAgain(why) {
-    for (const id of this.#onTheWay) {
-      if (this.#waiting.get(id)?.kind === "once") this.refused(id, new Unanswered(why));
+    for (const id of this.#inFlight) {
+      if (this.#waiting.get(id)?.repeat === "once") this.refused(id, new Unanswered(why));
     }
-    this.#onTheWay.clear();
+    this.#inFlight.clear();
   }
 
   /**
-   * What was sent last ended the connection, and would again: it fails, and the rest goes on.
+   * Fail the request that made the server close the connection: sent again, it would do so again.
    *
-   * @param {string} text
-   * @returns {boolean} whether there was any
+   * @param {string} text the reason, for people
+   * @returns {boolean} whether there was such a request
    */
   refuseHead(text) {
-    const ids = [...this.#onTheWay];
-    const id = ids.find((one) => this.#waiting.get(one)?.kind === "post") ?? ids[0];
+    const ids = [...this.#inFlight];
+    const id = ids.find((one) => this.#waiting.get(one)?.repeat === "post") ?? ids[0];
     if (id === undefined) return false;
     this.refused(id, new NotSent(text, "too_big"));
     return true;
   }
 
-  /** Who waits for an answer waits no more. @param {Error} error */
+  /** Fail all requests. @param {Error} error */
   giveUp(error) {
     for (const id of [...this.#waiting.keys()]) this.refused(id, error);
   }
@@ -118,7 +119,7 @@ export class Requests {
   #end(id) {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    this.#onTheWay.delete(id);
+    this.#inFlight.delete(id);
     return waiting;
   }
 }

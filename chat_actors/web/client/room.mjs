@@ -1,27 +1,27 @@
-/** A room that one is in: one unbroken conversation over a line that breaks. */
+/** A room over a connection that may break: sockets, timers and the queue of unread events around a `Conversation`. */
 
 import { Conversation } from "./conversation.mjs";
 import { fromBase64 } from "./encoding.mjs";
-import { ConnectionLost, NobodyReads, Refused } from "./errors.mjs";
+import { ConnectionLost, EventsUnread, Refused } from "./errors.mjs";
 
-/** Milliseconds for a connection, the login and the way into the room. */
-const ENTER_WITHIN = 30_000;
+/** Milliseconds for the connection, the login and the join together. */
+const JOIN_TIMEOUT = 30_000;
 
-/** Milliseconds without a word from the server until it is asked whether it is there. */
-const QUIET = 25_000;
+/** Milliseconds without a message from the server before the client pings it. */
+const PING_AFTER = 25_000;
 
-/** Milliseconds for its answer: then the connection is given up, however alive it looks. */
-const PONG_WITHIN = 10_000;
+/** Milliseconds for the answer to a ping. After that the client drops the connection. */
+const PONG_TIMEOUT = 10_000;
 
-/** Events that may wait to be read. Beyond, the connection is closed, and made again once they have been read. */
+/** The most unread events. At the limit the client disconnects; it reconnects when all have been read. */
 const MOST_EVENTS = 5_000;
 
-/** Milliseconds in which they are to be read, if somebody waits for an answer that comes after them. */
-const READ_WITHIN = 10_000;
+/** Milliseconds in which the events must be read if a request waits for an answer behind them. */
+const READ_TIMEOUT = 10_000;
 
 const TOO_BIG = 1009;
 
-/** Why, no script is told. */
+/** Browsers do not tell scripts the cause. */
 const NOT_OPENED = "no connection could be made: is the server up, its address right and its certificate trusted?";
 
 /**
@@ -32,11 +32,12 @@ const NOT_OPENED = "no connection could be made: is the server up, its address r
  */
 
 /**
- * `for await (const event of room)`: each message once and in order, or a `gap`; who comes and goes; `reconnecting` and
- * `reconnected` in between. It ends with `ConnectionLost` or `Refused`, or without an error after `leave()`.
+ * `for await (const event of room)` yields each message once and in order, or a `gap`; `user_joined` and `user_left`;
+ * `reconnecting` and `reconnected` in between. It throws `ConnectionLost` or `Refused`, and ends without an error after
+ * `leave()`.
  *
- * Whoever does not read is not read for: after 5,000 events the room is left until they have been read, and what was
- * said meanwhile is caught up with.
+ * At 5,000 unread events the client disconnects. It rejoins when they have been read, and the server then replays the
+ * messages in between.
  */
 export class Room {
   /** @type {string} */
@@ -55,18 +56,18 @@ export class Room {
   #listens;
   /** @type {ChatEvent[]} */
   #events = [];
-  /** @type {(() => void)[]} who waits for events */
+  /** @type {(() => void)[]} wake the callers of `receive` that wait */
   #readers = [];
   /** @type {Error | null} */
   #end = null;
   #hasLeft = false;
 
   /**
-   * @param {string} url of the WebSocket
+   * @param {string} url the WebSocket URL
    * @param {Identity} identity
-   * @param {string | null} roomId null: only log in
+   * @param {string | null} roomId null: log in only
    * @param {Backoff} backoff
-   * @param {{since?: number, listen?: boolean}} [options] as of `Chat.room`
+   * @param {{since?: number, listen?: boolean}} [options] as for `Chat.room`
    */
   constructor(url, identity, roomId, backoff, { since, listen = true } = {}) {
     this.id = roomId ?? "";
@@ -79,50 +80,56 @@ export class Room {
     this.#open();
   }
 
-  // -- what one may do ------------------------------------------------------------------------------------------------
+  // -- commands -------------------------------------------------------------------------------------------------------
 
   /**
-   * Say something to the room: once, whatever happens to the connection. What is said keeps its order.
+   * Post a message. It is stored once, over any number of connections, and posts keep their order.
    *
    * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted` with its `seq`, when the server has stored it. It also comes back
-   *   among the events, like everybody else's. Throws `NotSent`, `TooMuchUnsent`, `ConnectionLost`, `Refused`,
-   *   `NobodyReads`.
+   * @returns {Promise<ServerMessage>} `accepted` with its `seq`, when the server has stored the message. The message is
+   *   also delivered among the events, like those of other users.
+   * @throws {NotSent} if the server refuses the message
+   * @throws {TooMuchUnsent} if 1,000 requests wait for an answer
+   * @throws {EventsUnread} if the answer is behind events that are not read
+   * @throws {ConnectionLost | Refused} if the room has ended
    */
   async say(content) {
     return this.#sending(() => this.#conversation.post(content));
   }
 
   /**
-   * Some messages of this room, oldest first: the newest, or the newest before, or the oldest after a number.
+   * Read a page of stored messages, oldest first. Throws as `say`.
    *
-   * @param {{before?: number, after?: number, limit?: number}} [page] at most 200
+   * @param {{before?: number, after?: number, limit?: number}} [page] the newest messages; with `before`, the newest
+   *   below that `seq`; with `after`, the oldest above it. At most `limit`, and 200.
    * @returns {Promise<ServerMessage>} `history`, with `messages` and `more`
    */
   async history(page = {}) {
     return this.#sending(() => this.#conversation.lookUp({ type: "history", roomId: this.id, ...page }));
   }
 
-  /** Who is in this room. @returns {Promise<ServerMessage>} `members`, with `members` and `count` */
+  /** List the users in this room. Throws as `say`. @returns {Promise<ServerMessage>} `members`, with `members` and `count` */
   async members() {
     return this.#sending(() => this.#conversation.lookUp({ type: "members", roomId: this.id }));
   }
 
   /**
-   * Any command that has an answer, such as those of an extension: `room.ask({ type: "roll", sides: 6 })`. It is sent at
-   * most once; if the connection breaks before the answer, it fails with `Unanswered`.
+   * Send any command that has an answer, such as an extension's: `room.ask({ type: "roll", sides: 6 })`. It is sent at
+   * most once. Throws as `say`.
    *
    * @param {Record<string, unknown> & {type: string}} command
+   * @returns {Promise<ServerMessage>} the answer
+   * @throws {Unanswered} if the connection ends before the answer
    */
   async ask(command) {
     return this.#sending(() => this.#conversation.ask(command));
   }
 
   /**
-   * A command that has no answer, such as `typing`: sent now, or never.
+   * Send a command that has no answer, such as `typing`. It is sent now or not at all.
    *
    * @param {Record<string, unknown> & {type: string}} command
-   * @returns {boolean} whether it could be sent
+   * @returns {boolean} whether it was sent
    */
   tell(command) {
     const isSent = this.#conversation.tell(command);
@@ -130,23 +137,23 @@ export class Room {
     return isSent;
   }
 
-  /** Leave, and hear nothing any more. What has not been sent is not. */
+  /** Leave the room and disconnect. Messages that are not yet sent are dropped. */
   leave() {
     this.#hasLeft = true;
     this.#finish(new ConnectionLost("the room was left"));
   }
 
-  /** If a connection is waited for, try at once: the network may be back. */
+  /** Reconnect at once if the room waits for its next attempt: the network may be back. */
   hurry() {
     if (this.#socket === null && !this.#isPaused && this.#end === null) this.#open();
   }
 
-  /** Whether the user is in the room at this moment. */
+  /** Whether the user is in the room now. */
   get isInside() {
     return this.#conversation.isInside;
   }
 
-  /** How many requests have not been answered. */
+  /** The number of requests without an answer. */
   get unsent() {
     return this.#conversation.unsent;
   }
@@ -156,11 +163,11 @@ export class Room {
     if (this.#end !== null) throw this.#end;
     const answer = ask();
     this.#flush();
-    if (this.#isPaused) this.#awaitReader();
+    if (this.#isPaused) this.#failUnlessRead();
     return answer;
   }
 
-  // -- what one hears -------------------------------------------------------------------------------------------------
+  // -- events ---------------------------------------------------------------------------------------------------------
 
   /** The next event, or null after `leave()`. @returns {Promise<ChatEvent | null>} */
   async receive() {
@@ -182,12 +189,12 @@ export class Room {
   }
 
   /** @param {ChatEvent[]} events */
-  #tell(...events) {
+  #enqueue(...events) {
     this.#events.push(...(this.#listens ? events : events.filter(({ type }) => type === "entered")));
     for (const wake of this.#readers.splice(0)) wake();
   }
 
-  // -- the connections ------------------------------------------------------------------------------------------------
+  // -- connections ----------------------------------------------------------------------------------------------------
 
   #open() {
     clearTimeout(this.#timer);
@@ -199,7 +206,7 @@ export class Room {
       return;
     }
     this.#socket = socket;
-    this.#timer = setTimeout(() => this.#lose("no answer from the server"), ENTER_WITHIN);
+    this.#timer = setTimeout(() => this.#lose("no answer from the server"), JOIN_TIMEOUT);
     let problem = NOT_OPENED;
     socket.onopen = () => {
       problem = "the connection broke";
@@ -209,10 +216,10 @@ export class Room {
     socket.onmessage = ({ data }) => {
       if (typeof data === "string") this.#take(data);
     };
-    // In Node 20 nothing else says that there was no connection; a browser says next how it was closed.
+    // Node 20 reports a failed connection only here; browsers fire `close` next, with the close code.
     socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose(problem), 0);
     socket.onclose = ({ code, reason }) => {
-      // 1005 and 1006 are no codes of the server's: there was a Close without one, or none.
+      // 1005 and 1006 never come from the server: they mean a Close without a code, and no Close (RFC 6455, section 7.4.1).
       this.#lose(reason || problem, code === 1005 || code === 1006 ? undefined : code, reason);
     };
   }
@@ -224,37 +231,37 @@ export class Room {
     try {
       events = this.#conversation.receive(text);
     } catch (error) {
-      this.#finish(error instanceof Refused ? error : new ConnectionLost(`the server does not speak our protocol: ${error}`));
+      this.#finish(error instanceof Refused ? error : new ConnectionLost(`the server sent what this protocol does not have: ${error}`));
       return;
     }
     if (this.#conversation.toSign !== null) this.#sign(this.#conversation.toSign);
-    if (events.length > 0) this.#tell(...events);
+    if (events.length > 0) this.#enqueue(...events);
     if (this.#conversation.isBroken) {
-      this.#lose("the room is not to be had just now");
+      this.#lose("the room is not available now");
       return;
     }
     if (this.#events.length >= MOST_EVENTS) {
       this.#isPaused = true;
       this.#drop();
-      this.#awaitReader();
+      this.#failUnlessRead();
       return;
     }
     this.#flush();
     if (this.#conversation.isInside) {
       if (!wasInside) this.#backoff.succeeded();
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#ping(), QUIET);
+      this.#timer = setTimeout(() => this.#ping(), PING_AFTER);
       if (this.#conversation.wantsRetry && this.#retryTimer === undefined) this.#retryLater();
     }
   }
 
-  /** What is asked is answered behind all that waits to be read: whoever asked is told if that is not read. */
-  #awaitReader() {
+  /** Answers come behind the unread events. Fail the requests if the events are not read in time. */
+  #failUnlessRead() {
     if (this.#conversation.unsent === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#conversation.giveUp(new NobodyReads(this.#events.length));
-    }, READ_WITHIN);
+      this.#conversation.giveUp(new EventsUnread(this.#events.length));
+    }, READ_TIMEOUT);
   }
 
   #retryLater() {
@@ -267,7 +274,7 @@ export class Room {
 
   #ping() {
     this.#socket?.send('{"type":"ping","id":"are you there"}');
-    this.#timer = setTimeout(() => this.#lose("the connection has gone silent"), PONG_WITHIN);
+    this.#timer = setTimeout(() => this.#lose("the server does not answer any more"), PONG_TIMEOUT);
   }
 
   /** @param {string} challenge */
@@ -277,10 +284,10 @@ export class Room {
     try {
       signature = await this.#identity.sign(fromBase64(challenge));
     } catch (error) {
-      this.#finish(new ConnectionLost(`the server's challenge can not be signed: ${error}`));
+      this.#finish(new ConnectionLost(`the server's challenge cannot be signed: ${error}`));
       return;
     }
-    if (socket !== this.#socket) return; // another connection, which has a challenge of its own
+    if (socket !== this.#socket) return; // this is another connection, with its own challenge
     this.#conversation.signed(signature);
     this.#flush();
   }
@@ -290,7 +297,7 @@ export class Room {
     for (const text of this.#conversation.toSend()) this.#socket.send(text);
   }
 
-  /** Forget the connection, without waiting for its end: a dead line may take minutes. */
+  /** Abandon the connection without waiting for its end, which may take minutes on a dead network path. */
   #drop() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -305,21 +312,21 @@ export class Room {
   }
 
   /**
-   * The connection is lost: try again later, or never.
+   * Handle a lost connection: reconnect after a pause, or end the room.
    *
    * @param {string} why
-   * @param {number} [code]
+   * @param {number} [code] the close code
    * @param {string} [reason]
    */
   #lose(why, code, reason = "") {
-    const isRefused = code === TOO_BIG && this.#conversation.refuseHead("The message is longer than the server takes.");
+    const isRefused = code === TOO_BIG && this.#conversation.refuseHead("The message is longer than the server accepts.");
     this.#drop();
     const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
     if (pause === null) {
       this.#finish(new ConnectionLost(`the server closed the connection: ${why}`, code));
       return;
     }
-    this.#tell({ type: "reconnecting", milliseconds: pause, why });
+    this.#enqueue({ type: "reconnecting", milliseconds: pause, why });
     this.#timer = setTimeout(() => this.#open(), pause);
   }
 
@@ -329,6 +336,6 @@ export class Room {
     this.#end = error;
     this.#drop();
     this.#conversation.giveUp(error);
-    this.#tell();
+    this.#enqueue();
   }
 }

@@ -10,50 +10,50 @@ import {
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
 
-/** A conversation, and the server's side of it by hand. */
+/** A conversation with a server that the test plays. */
 function begin({ room = "lobby", since = null } = {}) {
   let ids = 0;
   const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`, since);
   const sent = () => conversation.toSend().map((text) => JSON.parse(text));
-  const hear = (message) => conversation.receive(JSON.stringify(message));
+  const receive = (message) => conversation.receive(JSON.stringify(message));
   const logIn = () => {
     conversation.connected();
     sent();
-    hear({ type: "challenge", challenge: "AAAA" });
+    receive({ type: "challenge", challenge: "AAAA" });
     conversation.signed("sig");
-    hear({ type: "authenticated", userId: "alice" });
+    receive({ type: "authenticated", userId: "alice" });
     return sent().at(-1);
   };
   const enter = (fields = {}) => {
     const join = logIn();
-    return { join, events: hear({ type: "joined", roomId: room, id: join.id, seq: 10, ...fields }) };
+    return { join, events: receive({ type: "joined", roomId: room, id: join.id, seq: 10, ...fields }) };
   };
-  const said = (seq, content = `text ${seq}`) => hear({ type: "chat_message", userId: "bob", roomId: room, content, seq });
-  return { conversation, sent, hear, logIn, enter, said };
+  const said = (seq, content = `text ${seq}`) => receive({ type: "chat_message", userId: "bob", roomId: room, content, seq });
+  return { conversation, sent, receive, logIn, enter, said };
 }
 
-test("a user that the server does not know is registered once, and logs in", () => {
-  const { conversation, sent, hear } = begin();
+test("an unknown user is registered once, then logged in", () => {
+  const { conversation, sent, receive } = begin();
   conversation.connected();
   assert.deepEqual(sent(), [{ type: "get_challenge" }]);
-  hear({ type: "challenge", challenge: "AAAA" });
+  receive({ type: "challenge", challenge: "AAAA" });
   assert.equal(conversation.toSign, "AAAA");
   conversation.signed("sig");
   assert.deepEqual(sent(), [{ type: "authenticate", userId: "alice", signature: "sig" }]);
-  hear({ type: "error", code: "user_not_registered", message: "User not registered" });
+  receive({ type: "error", code: "user_not_registered", message: "User not registered" });
   assert.deepEqual(sent(), [{ type: "register", userId: "alice", publicKey: "PEM" }]);
-  hear({ type: "registered", userId: "alice" });
+  receive({ type: "registered", userId: "alice" });
   assert.deepEqual(sent(), [{ type: "get_challenge" }]);
 });
 
-test("whoever has another key is refused", () => {
-  const { conversation, hear } = begin();
+test("a login with another key is refused", () => {
+  const { conversation, receive } = begin();
   conversation.connected();
   const refused = { type: "error", code: "invalid_signature", message: "Invalid signature" };
-  assert.throws(() => hear(refused), (error) => error instanceof Refused && error.code === "invalid_signature");
+  assert.throws(() => receive(refused), (error) => error instanceof Refused && error.code === "invalid_signature");
 });
 
-test("who knows the room up to a message hears what came after it, or of a gap", () => {
+test("a join with since returns later messages or a gap", () => {
   const { enter, said, conversation, logIn } = begin({ since: 7 });
   const { join, events } = enter({ seq: 10, recovered: true, missed: 3 });
   assert.equal(join.since, 7);
@@ -68,7 +68,7 @@ test("who knows the room up to a message hears what came after it, or of a gap",
   assert.deepEqual(forgotten.said(3).map(({ seq }) => seq), [3]);
 });
 
-test("what was missed comes once after a new connection, and what was heard does not come again", () => {
+test("a reconnect returns each missed message once", () => {
   const { conversation, enter, said } = begin();
   assert.deepEqual(enter().events, [{ type: "entered", seq: 10, missed: 0, state: undefined }]);
   assert.equal(said(11).length, 1);
@@ -80,7 +80,7 @@ test("what was missed comes once after a new connection, and what was heard does
   assert.deepEqual([12, 13].map((seq) => said(seq).length), [1, 1]);
 });
 
-test("what the server does not keep any more is a gap", () => {
+test("messages that the server no longer keeps are a gap", () => {
   const { conversation, enter } = begin();
   enter();
   conversation.disconnected();
@@ -90,7 +90,7 @@ test("what the server does not keep any more is a gap", () => {
   ]);
 });
 
-test("numbers that have begun anew are followed", () => {
+test("the client follows a restarted numbering", () => {
   const { conversation, enter, said } = begin();
   enter({ seq: 500 });
   conversation.disconnected();
@@ -98,8 +98,8 @@ test("numbers that have begun anew are followed", () => {
   assert.equal(said(4).length, 1);
 });
 
-test("posts go one at a time, and are sent again with their own id on a new connection", async () => {
-  const { conversation, sent, hear, enter } = begin();
+test("posts are sent one at a time and again after a reconnect", async () => {
+  const { conversation, sent, receive, enter } = begin();
   enter();
   const first = conversation.post("one");
   const second = conversation.post("two");
@@ -109,30 +109,30 @@ test("posts go one at a time, and are sent again with their own id on a new conn
   conversation.disconnected();
   enter({ recovered: true, missed: 0 });
   assert.deepEqual(sent(), [post]);
-  hear({ type: "accepted", id: post.id, clientMsgId: post.clientMsgId, seq: 11 });
+  receive({ type: "accepted", id: post.id, clientMsgId: post.clientMsgId, seq: 11 });
   assert.equal((await first).seq, 11);
   const [next] = sent();
   assert.equal(next.content, "two");
-  hear({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
+  receive({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
   await assert.rejects(second, NotSent);
   assert.equal(conversation.unsent, 0);
 });
 
-test("what was refused for now is sent again after a pause", async () => {
-  const { conversation, sent, hear, enter } = begin();
+test("a request with a transient error is sent again", async () => {
+  const { conversation, sent, receive, enter } = begin();
   enter();
   const answer = conversation.post("one");
   const [post] = sent();
-  hear({ type: "error", code: "too_many_messages", message: "slower" });
+  receive({ type: "error", code: "too_many_messages", message: "slower" });
   assert.equal(conversation.wantsRetry, true);
   assert.deepEqual(sent(), []);
   conversation.retry();
   assert.deepEqual(sent(), [post]);
-  hear({ type: "accepted", id: post.id, seq: 11 });
+  receive({ type: "accepted", id: post.id, seq: 11 });
   assert.equal((await answer).seq, 11);
 });
 
-test("a command that may not be repeated fails with the connection", async () => {
+test("a command sent once fails with its connection", async () => {
   const { conversation, sent, enter } = begin();
   enter();
   const rolled = conversation.ask({ type: "roll" });
@@ -143,7 +143,7 @@ test("a command that may not be repeated fails with the connection", async () =>
   assert.deepEqual(sent(), []);
 });
 
-test("lookups overtake posts, and are asked again", () => {
+test("lookups overtake posts and are sent again", () => {
   const { conversation, sent, enter } = begin();
   enter();
   void conversation.post("one");
@@ -155,8 +155,8 @@ test("lookups overtake posts, and are asked again", () => {
   assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
 });
 
-test("of many lookups a few are on their way at a time, and hold up nothing else", () => {
-  const { conversation, sent, hear, enter } = begin();
+test("few lookups are in flight and block nothing else", () => {
+  const { conversation, sent, receive, enter } = begin();
   enter();
   for (let count = 0; count < 20; count += 1) void conversation.lookUp({ type: "history" });
   void conversation.post("one");
@@ -164,11 +164,11 @@ test("of many lookups a few are on their way at a time, and hold up nothing else
   const first = sent();
   assert.deepEqual(first.slice(-2).map(({ type }) => type), ["chat_message", "roll"]);
   assert.equal(first.length, 16 + 2);
-  hear({ type: "history", id: first[0].id, messages: [], more: false });
+  receive({ type: "history", id: first[0].id, messages: [], more: false });
   assert.deepEqual(sent().map(({ type }) => type), ["history"]);
 });
 
-test("what has no answer is sent now or never, and nobody waits for it", () => {
+test("a command without an answer is sent now or not at all", () => {
   const { conversation, sent, enter } = begin();
   assert.equal(conversation.tell({ type: "typing" }), false);
   enter();
@@ -178,28 +178,28 @@ test("what has no answer is sent now or never, and nobody waits for it", () => {
   assert.equal(conversation.unsent, 0);
 });
 
-test("a room that is lost without a reason is come back to, and one that puts us out is not", () => {
-  const { conversation, hear, enter } = begin();
+test("a lost room is rejoined, a removal ends the room", () => {
+  const { conversation, receive, enter } = begin();
   enter();
-  hear({ type: "error", code: "room_closed", message: "the room has failed", roomId: "lobby" });
+  receive({ type: "error", code: "room_closed", message: "the room has failed", roomId: "lobby" });
   assert.equal(conversation.isBroken, true);
   enter({ recovered: true });
-  assert.throws(() => hear({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), Refused);
+  assert.throws(() => receive({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), Refused);
 });
 
-test("messages of extensions come as they are", () => {
-  const { hear, enter } = begin();
+test("messages of extensions are returned unchanged", () => {
+  const { receive, enter } = begin();
   enter();
-  assert.deepEqual(hear({ type: "typing", userId: "bob" }), [{ type: "typing", userId: "bob" }]);
+  assert.deepEqual(receive({ type: "typing", userId: "bob" }), [{ type: "typing", userId: "bob" }]);
 });
 
-test("what waits is bounded", () => {
+test("waiting requests are bounded", () => {
   const { conversation } = begin();
   for (let count = 0; count < 1000; count += 1) void conversation.post("x");
   assert.throws(() => conversation.post("x"), TooMuchUnsent);
 });
 
-test("pauses grow, begin anew, and a server that names a time is obeyed once", () => {
+test("pauses grow, reset, and use a pause named by the server", () => {
   const backoff = new Backoff(() => 1, { first: 100, longest: 1000 });
   assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.nextPause()), [100, 200, 400, 800, 1000]);
   backoff.succeeded();
@@ -210,23 +210,23 @@ test("pauses grow, begin anew, and a server that names a time is obeyed once", (
   assert.equal(backoff.pauseAfter(4003, ""), null);
 });
 
-test("of a frame too many nobody knows which it was: what may be sent twice is, and the rest is unanswered", async () => {
-  const { conversation, enter, hear, sent } = begin();
+test("after a refusal without id repeatable requests go again", async () => {
+  const { conversation, enter, receive, sent } = begin();
   enter();
   const rolled = conversation.ask({ type: "roll" });
   const page = conversation.lookUp({ type: "history" });
   const [, { id }] = sent();
-  hear({ type: "error", code: "too_many_messages", message: "slower" });
+  receive({ type: "error", code: "too_many_messages", message: "slower" });
   await assert.rejects(rolled, Unanswered);
   assert.ok(conversation.wantsRetry);
   conversation.retry();
   assert.deepEqual(sent().map((one) => [one.type, one.id]), [["history", id]]);
-  hear({ type: "history", id, messages: [], more: false });
+  receive({ type: "history", id, messages: [], more: false });
   assert.equal((await page).more, false);
   assert.equal(conversation.unsent, 0);
 });
 
-test("what is no message is passed over", () => {
+test("a text that is not a message is ignored", () => {
   const { conversation, enter } = begin();
   for (const text of ["5", "null", "[]", "true", '"x"', "{}", '{"type":5}', "no JSON", ""]) {
     assert.deepEqual(conversation.receive(text), []);
@@ -236,13 +236,13 @@ test("what is no message is passed over", () => {
   assert.ok(conversation.isInside);
 });
 
-test("whoever gives up waiting for the server gets no answer from it any more", async () => {
-  const { conversation, enter, hear, sent } = begin();
+test("a request given up gets no answer any more", async () => {
+  const { conversation, enter, receive, sent } = begin();
   enter();
   const said = conversation.post("one");
   const { id } = sent()[0];
   conversation.giveUp(new TypeError("enough"));
   await assert.rejects(said, TypeError);
-  assert.deepEqual(hear({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
+  assert.deepEqual(receive({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
   assert.equal(conversation.unsent, 0);
 });

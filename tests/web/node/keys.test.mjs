@@ -10,23 +10,23 @@ import { decryptKey, encryptKey, exportKey, Identity, WrongPassphrase } from "..
 
 const { identity, key } = await Identity.createWithKey("alice");
 
-test("the private key that is kept can not be read", async () => {
+test("the kept private key is not extractable", async () => {
   await assert.rejects(crypto.subtle.exportKey("pkcs8", identity.kept.privateKey));
 });
 
-test("a signature is one of the public key", async () => {
+test("a signature verifies with the public key", async () => {
   const challenge = new Uint8Array(32).fill(7);
   const signature = Buffer.from(await identity.sign(challenge), "base64");
   assert.ok(verify("sha256", challenge, identity.publicPem, signature));
 });
 
-test("a key file gives the same identity back, and another library reads it", async () => {
+test("a key file restores the identity; Node reads it too", async () => {
   const pem = await exportKey("alice", key, "correct horse");
   assert.equal((await Identity.import("alice", pem, "correct horse")).publicPem, identity.publicPem);
   assert.deepEqual(createPrivateKey({ key: pem, passphrase: "correct horse" }).export({ type: "pkcs8", format: "der" }), Buffer.from(key));
 });
 
-test("a file that OpenSSL has encrypted is read", async () => {
+test("a key file encrypted by OpenSSL is read", async () => {
   const folder = mkdtempSync(join(tmpdir(), "keys-"));
   try {
     writeFileSync(join(folder, "key.der"), key);
@@ -38,12 +38,12 @@ test("a file that OpenSSL has encrypted is read", async () => {
   }
 });
 
-test("a wrong passphrase is said to be one, whatever it makes of the file", async () => {
+test("a wrong passphrase is reported as such", async () => {
   const pem = await encryptKey(key, "right");
   await assert.rejects(decryptKey(pem, "wrong"), WrongPassphrase);
 });
 
-test("what is no key file, or a damaged one, is said to be so", async () => {
+test("a file that is no key file, or damaged, is reported", async () => {
   await assert.rejects(decryptKey("hello", "x"), SyntaxError);
   const pem = await encryptKey(key, "right");
   const lines = pem.split("\n");

@@ -1,4 +1,4 @@
-/** Against a real server, whose address is in CHAT_URL. */
+/** Against a real server at the address in CHAT_URL. */
 
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
@@ -10,7 +10,7 @@ import { connect, Identity, NotSent, Refused } from "../../../chat_actors/web/cl
 const url = process.env.CHAT_URL ?? "";
 let alice, bob, intruder;
 
-/** Somebody with a key of the shortest kind that the server takes: a longer one takes a second to make. */
+/** A user with the shortest key that the server accepts: a longer one takes a second to make. */
 function userNamed(name) {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   return Identity.fromKey(name, new Uint8Array(privateKey.export({ type: "pkcs8", format: "der" })));
@@ -31,40 +31,40 @@ async function next(room, type) {
   for await (const event of room) if (event.type === type) return event;
 }
 
-test("two users talk, in several rooms at a time", async () => {
+test("two users talk in several rooms at a time", async () => {
   const [hers, his, garden] = await Promise.all([alice.join("lobby"), bob.join("lobby"), alice.join("garden")]);
   const { seq } = await hers.say("Hello!");
-  const heard = await next(his, "chat_message");
-  assert.deepEqual([heard.content, heard.userId, heard.seq], ["Hello!", "alice", seq]);
+  const received = await next(his, "chat_message");
+  assert.deepEqual([received.content, received.userId, received.seq], ["Hello!", "alice", seq]);
   assert.equal((await garden.say("flowers")).type, "accepted");
   assert.deepEqual((await his.members()).members.toSorted(), ["alice", "bobby"]);
   assert.deepEqual((await his.history()).messages.map(({ content }) => content), ["Hello!"]);
 });
 
-test("what is said keeps its order, and comes once", async () => {
+test("posts keep their order and are delivered once", async () => {
   const room = await alice.join("orderly");
   const wanted = Array.from({ length: 200 }, (_, number) => `message ${number}`);
   await Promise.all(wanted.map((text) => room.say(text)));
-  const heard = [];
-  while (heard.length < wanted.length) heard.push((await next(room, "chat_message")).content);
-  assert.deepEqual(heard, wanted);
+  const received = [];
+  while (received.length < wanted.length) received.push((await next(room, "chat_message")).content);
+  assert.deepEqual(received, wanted);
 });
 
-test("a message that is too long for the server is refused, and the room goes on", async () => {
+test("a message that is too long is refused alone", async () => {
   const room = await alice.join("long");
   await assert.rejects(room.say("x".repeat(5000)), NotSent);
   await assert.rejects(room.say("x".repeat(500_000)), NotSent);
   assert.equal((await room.say("short")).type, "accepted");
 });
 
-test("another key is not let in under a name that is taken", async () => {
+test("another key cannot log in under a taken name", async () => {
   await assert.rejects(intruder.logIn(), (error) => error instanceof Refused && error.code === "invalid_signature");
   await assert.rejects(intruder.join("lobby"), Refused);
 });
 
-test("who does not read is not read for, and hears all when they do", async () => {
+test("a slow reader pauses and then gets every message", async () => {
   const [slow, other] = [await bob.join("busy"), await alice.join("busy")];
-  const count = 6_000; // more than may wait to be read
+  const count = 6_000; // more than the limit of unread events
   for (let first = 0; first < count; first += 500) {
     await Promise.all(Array.from({ length: 500 }, (_, index) => other.say(String(first + index))));
     while (other.isInside && (await next(other, "chat_message")).content !== String(first + 499));
@@ -74,7 +74,7 @@ test("who does not read is not read for, and hears all when they do", async () =
   }
 });
 
-test("over a line that is cut again and again, nothing is lost, doubled, or out of order", async () => {
+test("repeated cuts lose, repeat and reorder no message", async () => {
   const sockets = new Set();
   const proxy = createServer((client) => {
     const server = createConnection(Number(new URL(url).port), "localhost");
@@ -87,7 +87,7 @@ test("over a line that is cut again and again, nothing is lost, doubled, or out 
     client.pipe(server).pipe(client);
   }).listen(0);
   const through = `http://localhost:${proxy.address().port}`;
-  // The pauses are short, so that there are many cuts in little time; everything else is as it is for users.
+  // Short pauses allow many cuts in a short time. Everything else is as in use.
   const [carol, dave] = await Promise.all(
     ["carol", "david"].map(async (name) => connect(through, await userNamed(name), { random: () => 0.01 })),
   );
@@ -101,16 +101,16 @@ test("over a line that is cut again and again, nothing is lost, doubled, or out 
       sockets.clear();
     }, 60);
     const said = Promise.all(wanted.map((text) => hers.say(text)));
-    const hear = async (room) => {
-      const heard = [];
+    const receive = async (room) => {
+      const received = [];
       for await (const event of room) {
         assert.notEqual(event.type, "gap");
-        if (event.type === "chat_message") heard.push(event.content);
-        if (heard.length === 100) clearInterval(storm); // the rest in good weather: so it ends
-        if (heard.length === wanted.length) return heard;
+        if (event.type === "chat_message") received.push(event.content);
+        if (received.length === 100) clearInterval(storm); // the rest without cuts, so that the test ends
+        if (received.length === wanted.length) return received;
       }
     };
-    const [receipts, ...both] = await Promise.all([said, hear(hers), hear(his)]);
+    const [receipts, ...both] = await Promise.all([said, receive(hers), receive(his)]);
     assert.ok(cuts >= 3, `only ${cuts} cuts`);
     assert.deepEqual(both, [wanted, wanted]);
     assert.equal(new Set(receipts.map(({ seq }) => seq)).size, wanted.length);
@@ -121,7 +121,7 @@ test("over a line that is cut again and again, nothing is lost, doubled, or out 
   }
 });
 
-test("after leaving, the reading ends", async () => {
+test("iteration ends after leave", async () => {
   const room = await alice.join("short");
   alice.leave(room);
   assert.equal(await room.receive(), null);

@@ -1,15 +1,15 @@
-/** A room over sockets that do what a test wants, and on a clock of its own. */
+/** A room over fake sockets and a fake clock. */
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { connect, ConnectionLost, NobodyReads, NotSent } from "../../../chat_actors/web/client/chat-client.mjs";
+import { connect, ConnectionLost, EventsUnread, NotSent } from "../../../chat_actors/web/client/chat-client.mjs";
 import { websocketUrl } from "../../../chat_actors/web/client/chat.mjs";
 
 const identity = { userId: "alice", publicPem: "PEM", sign: async () => "sig" };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** What a browser and Node have, with the server's side by hand. */
+/** The WebSocket of browsers and Node, with a server that the test plays. */
 class FakeSocket {
   static OPEN = 1;
   static made = [];
@@ -37,7 +37,7 @@ class FakeSocket {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  /** Let the user in, up to the answer to the join. */
+  /** Answer the login and the join. */
   async letsIn(fields = {}) {
     this.opens();
     this.says({ type: "challenge", challenge: "AAAA" });
@@ -69,9 +69,9 @@ afterEach(() => {
 
 const chat = () => connect("http://localhost:1", identity, { random: () => 0.5 });
 
-test("a connection that can not be made is tried again after a pause, and said to be", async () => {
+test("a failed connection is reported and tried again", async () => {
   const room = chat().room("lobby");
-  latest().onerror({}); // in Node 20 this is all that comes
+  latest().onerror({}); // Node 20 fires no other event
   mock.timers.tick(1);
   const { type, milliseconds } = await room.receive();
   assert.deepEqual([type, milliseconds], ["reconnecting", 250]);
@@ -81,7 +81,7 @@ test("a connection that can not be made is tried again after a pause, and said t
   room.leave();
 });
 
-test("whoever joins is told at once that there is no server, and waits for none", async () => {
+test("join fails at once without a server", async () => {
   const joining = chat().join("lobby");
   latest().onclose({ code: 1006, reason: "" });
   await assert.rejects(joining, (error) => {
@@ -93,7 +93,7 @@ test("whoever joins is told at once that there is no server, and waits for none"
   assert.equal(FakeSocket.made.length, 1);
 });
 
-test("a connection that was made breaks, and is not said to have never been", async () => {
+test("a broken connection is not reported as never made", async () => {
   const room = chat().room("lobby");
   latest().opens();
   latest().onclose({ code: 1006, reason: "" });
@@ -101,14 +101,14 @@ test("a connection that was made breaks, and is not said to have never been", as
   room.leave();
 });
 
-test("an address without a scheme is one, and what is none is told", () => {
+test("an address needs no scheme, and a bad one is refused", () => {
   assert.equal(websocketUrl("127.0.0.1:8080"), "ws://127.0.0.1:8080/ws");
   assert.equal(websocketUrl("https://chat.example"), "wss://chat.example/ws");
   assert.equal(websocketUrl("wss://chat.example/chat"), "wss://chat.example/chat");
-  for (const none of ["", "http://", "two words"]) assert.throws(() => websocketUrl(none), /is no address/);
+  for (const none of ["", "http://", "two words"]) assert.throws(() => websocketUrl(none), /is not an address/);
 });
 
-test("of a connection that fails and says how it was closed, the close counts", async () => {
+test("the close code counts after an error event", async () => {
   const room = chat().room("lobby");
   const socket = latest();
   socket.onerror({});
@@ -117,7 +117,7 @@ test("of a connection that fails and says how it was closed, the close counts", 
   await assert.rejects(room.receive(), (error) => error instanceof ConnectionLost && error.code === 4003);
 });
 
-test("a challenge that can not be signed is the end, and nothing is left unhandled", async () => {
+test("a challenge that cannot be signed ends the room", async () => {
   for (const challenge of ["no base64!", undefined, 5]) {
     const room = chat().room("lobby");
     latest().opens();
@@ -127,7 +127,7 @@ test("a challenge that can not be signed is the end, and nothing is left unhandl
   }
 });
 
-test("a message that is too long is refused, and a server that takes none is not asked again and again", async () => {
+test("a message that is too long fails, and retries are paused", async () => {
   const room = chat().room("lobby");
   await latest().letsIn();
   const said = room.say("x");
@@ -143,23 +143,23 @@ test("a message that is too long is refused, and a server that takes none is not
   assert.equal(FakeSocket.made.length, 2);
 });
 
-test("whoever waits for an answer behind what nobody reads is told, and all is there when they read", async () => {
+test("a request behind unread events fails, events stay", async () => {
   const room = chat().room("lobby");
   await latest().letsIn();
   const said = room.say("hello");
   latest().talks(1, 5_000);
-  assert.equal(latest().readyState, 2); // the server is not read from
+  assert.equal(latest().readyState, 2); // the client has disconnected
   mock.timers.tick(6_000);
   const saidLater = room.say("are you there?");
   mock.timers.tick(4_000);
-  await assert.rejects(said, NobodyReads);
-  await assert.rejects(saidLater, NobodyReads);
+  await assert.rejects(said, EventsUnread);
+  await assert.rejects(saidLater, EventsUnread);
   for (let count = 0; count < 5_000; count += 1) await room.receive();
   assert.equal(FakeSocket.made.length, 2);
   room.leave();
 });
 
-test("who reads in time gets the answer", async () => {
+test("a request is answered if the events are read in time", async () => {
   const room = chat().room("lobby");
   await latest().letsIn();
   const said = room.say("hello");
@@ -176,7 +176,7 @@ test("who reads in time gets the answer", async () => {
   room.leave();
 });
 
-test("who only speaks is not held up by what is said", async () => {
+test("a room with listen: false is not held up by events", async () => {
   const joining = chat().join("lobby", { listen: false });
   await latest().letsIn();
   const room = await joining;

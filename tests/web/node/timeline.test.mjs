@@ -8,7 +8,7 @@ const message = (seq, userId = "bob") => ({ seq, userId, content: `text ${seq}`,
 const make = () => new Timeline(() => {});
 const texts = ({ rows }) => rows.map((row) => (row.kind === "message" ? row.content : row.text));
 
-test("a message stands there once, whether it is accepted or heard first", () => {
+test("a message has one row, accepted or received first", () => {
   const timeline = make();
   const mine = timeline.send("alice", "text 1", new Date());
   timeline.add(message(1, "alice"));
@@ -20,7 +20,7 @@ test("a message stands there once, whether it is accepted or heard first", () =>
   assert.deepEqual(texts(timeline), ["text 1", "text 2"]);
 });
 
-test("what is on its way stands last, and then in its place", () => {
+test("a message being sent is last, then moves to its place", () => {
   const timeline = make();
   const mine = timeline.send("alice", "mine", new Date());
   timeline.add(message(1));
@@ -30,7 +30,7 @@ test("what is on its way stands last, and then in its place", () => {
   assert.deepEqual(texts(timeline), ["text 1", "mine", "text 3"]);
 });
 
-test("a page of history comes before all else, without what is there already", () => {
+test("a page of history is prepended without duplicates", () => {
   const timeline = make();
   timeline.add(message(3));
   timeline.prepend([message(1), message(2), message(3)], false);
@@ -39,7 +39,7 @@ test("a page of history comes before all else, without what is there already", (
   assert.equal(timeline.hasOlder, false);
 });
 
-test("of many rows the oldest go, and can be read again", () => {
+test("the oldest of many rows are dropped and can be loaded", () => {
   const timeline = make();
   timeline.hasOlder = false;
   for (let seq = 1; seq <= 20_001; seq += 1) timeline.add(message(seq));
@@ -48,7 +48,7 @@ test("of many rows the oldest go, and can be read again", () => {
   assert.equal(timeline.hasOlder, true);
 });
 
-test("who comes and goes is one line until somebody speaks", () => {
+test("joins and leaves share one row until a message", () => {
   const timeline = make();
   timeline.presence("bob came");
   timeline.presence("carol came");
@@ -57,7 +57,7 @@ test("who comes and goes is one line until somebody speaks", () => {
   assert.deepEqual(texts(timeline), ["bob came · carol came", "text 1", "bob left"]);
 });
 
-test("the line before what is new stands once, and only where something was read", () => {
+test("the unread line appears once, after a read message", () => {
   const timeline = make();
   for (const seq of [1, 2, 3]) timeline.add(message(seq));
   timeline.markUnread(1);
@@ -67,7 +67,7 @@ test("the line before what is new stands once, and only where something was read
   assert.deepEqual(texts(timeline), ["text 1", "text 2", "text 3"]);
 });
 
-test("where the numbers have begun anew, no message is taken for one that is there already", () => {
+test("after a renumbering no message counts as a duplicate", () => {
   const timeline = make();
   for (const seq of [1, 2, 3]) timeline.add(message(seq));
   const mine = timeline.send("alice", "mine", new Date());
@@ -80,7 +80,7 @@ test("where the numbers have begun anew, no message is taken for one that is the
   assert.equal(timeline.hasOlder, false);
 });
 
-test("what is on its way is counted, and what has failed is not", () => {
+test("unsent counts messages being sent, not failed ones", () => {
   const timeline = make();
   timeline.add(message(1));
   const [one, other] = ["one", "other"].map((text) => timeline.send("alice", text, new Date()));
