@@ -1,8 +1,8 @@
 """Direct messages between two users, online or offline.
 
 Each user has one actor, which stores the newest `keep` messages that the user has sent and received, under its own
-numbers. The recipient's actor stores a message first; the sender's actor then stores its copy and answers `direct_sent`.
-If the server is killed in between, only the recipient has the message.
+numbers. The recipient's actor stores a message first; then the sender's actor stores its copy and answers
+`direct_sent`. If the server is killed in between, only the recipient has the message.
 
 A client subscribes with `direct_open`. It then reads `direct_history` from its last number up to `last`; later messages
 arrive through the subscription.
