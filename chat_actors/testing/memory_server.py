@@ -1,4 +1,4 @@
-"""For tests of extensions: a whole server in memory with clients in memory, on a clock that jumps.
+"""A server in memory with clients in memory, on a virtual clock: for tests of extensions.
 
 ::
 
@@ -6,15 +6,15 @@
 
 
     @on_virtual_time
-    async def test_a_die_is_rolled():
+    async def test_roll_answers_with_a_number():
         async with MemoryServer(extension) as server:
             alice = await server.connect("alice", room="den")
             await alice.send("roll", sides=6)
             assert 1 <= alice.expect("rolled")["result"] <= 6
 
-The actors, the protocol and the login are the real ones; there are no sockets and no files. Time passes when nobody has
-anything left to do, and then at once: a test of an hour takes milliseconds. (It would also jump over what a thread
-needs: an extension that works in threads is tested against a real server.)
+Actors, protocol and login are real; there are no sockets and no files. The clock stands still while a task can run and
+then jumps to the next timer, so a test of an hour takes milliseconds. The clock does not wait for threads: test an
+extension that uses threads against a real server.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ Params = ParamSpec("Params")
 Event = TypeVar("Event", bound=msgspec.Struct)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-"""What the server's clock shows at the beginning of a test."""
+"""The server's wall clock at the beginning of a test."""
+
+ADDRESS = "192.0.2.1"
+"""The clients' default address (RFC 5737)."""
 
 NO_LIMITS = Limits(
     registrations=0,
@@ -73,7 +76,14 @@ NO_LIMITS = Limits(
 
 
 def on_virtual_time(test: Callable[Params, Awaitable[None]]) -> Callable[Params, None]:
-    """Make a test function of an async one: it runs on an event loop of its own, on virtual time."""
+    """Turn an async test into a plain one that runs on its own event loop with a virtual clock.
+
+    Args:
+        test: The async function. Its parameters, such as pytest fixtures, are kept.
+
+    Returns:
+        A plain function for the test runner. No pytest plugin is needed.
+    """
 
     @functools.wraps(test)
     def run(*args: Params.args, **kwargs: Params.kwargs) -> None:
@@ -85,26 +95,32 @@ def on_virtual_time(test: Callable[Params, Awaitable[None]]) -> Callable[Params,
 
 @functools.cache
 def _key() -> RSAPrivateKey:
-    return generate_private_key(65537, 2048)  # one for all users: each costs 50 ms
+    return generate_private_key(65537, 2048)  # shared by all users, because generating one takes 50 ms
 
 
 class _Accounts(MemoryAccounts):
     async def aclose(self) -> None:
-        """Stays open over restarts."""
+        """Keep the data for the next run of the server."""
 
 
 class _Journal(MemoryJournal):
     async def aclose(self) -> None:
-        """Stays open over restarts."""
+        """Keep the data for the next run of the server."""
 
 
 class _States(MemoryStates):
     async def aclose(self) -> None:
-        """Stays open over restarts."""
+        """Keep the data for the next run of the server."""
 
 
 class MemoryServer:
-    """`async with MemoryServer(extension, ...) as server:` runs it for the length of the block."""
+    """A server in memory, used as `async with MemoryServer(extension, ...) as server:`.
+
+    Attributes:
+        system: The actor system of the current run. `system.events` is the event bus.
+    """
+
+    system: ActorSystem
 
     def __init__(
         self,
@@ -113,7 +129,20 @@ class MemoryServer:
         limits: Limits = NO_LIMITS,
         journal: bool = True,
     ) -> None:
-        """`settings`: what would stand in each `[extensions.NAME]`. Raises what a server would not start with."""
+        """Check the extensions and their settings; the server starts when the block is entered.
+
+        Args:
+            extensions: The enabled extensions, in order.
+            settings: Name of an extension → its section `[extensions.NAME]`.
+            limits: The limits of the server. By default, counts and rates are unlimited.
+            journal: Whether the server stores messages.
+
+        Raises:
+            msgspec.ValidationError: The settings of an extension are invalid.
+            NameClaimedTwice: Two extensions have the same command.
+            KindChosenTwice: Two room kinds have the same `chosen_as`.
+            BadHandler: A class of an extension has an invalid method.
+        """
         sections = settings or {}
         self._extensions = Extensions(
             [Enabled(one, msgspec.convert(dict(sections.get(one.name, {})), one.settings)) for one in extensions]
@@ -123,8 +152,6 @@ class MemoryServer:
         self._random = itertools.count()
         self._running: RunningSystem
         self._chat: Chat
-        self.system: ActorSystem
-        """The actor system, whose `events` is the event bus."""
 
     async def __aenter__(self) -> MemoryServer:
         await self._start()
@@ -133,7 +160,7 @@ class MemoryServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        # Not given to the task group of the system, which would wrap a failed assertion into a group of errors.
+        # The error is not passed on: the system's task group would wrap a failed assertion into an exception group.
         return await self._running.__aexit__(None, None, None)
 
     async def _start(self) -> None:
@@ -150,17 +177,29 @@ class MemoryServer:
         await self.settle()
 
     async def restart(self) -> None:
-        """Stop the server and start it again with what it has kept; the clients are disconnected."""
+        """Stop the server and start it again with the stored data. All clients are disconnected."""
         await self._running.__aexit__(None, None, None)
         await self._start()
 
-    async def connect(self, user_id: str = "", *, room: str = "") -> MemoryClient:
-        """A new connection: of this user, logged in, and in this room, if they are given."""
+    async def connect(self, user_id: str = "", *, room: str = "", address: str = ADDRESS) -> MemoryClient:
+        """Open a connection.
+
+        Args:
+            user_id: The user to register, unless it exists, and to log in. Empty: no login.
+            room: The room to join; its `joined` is discarded. Empty: none.
+            address: The IP address of the client.
+
+        Returns:
+            The client, with no message received yet.
+
+        Raises:
+            AssertionError: The server refused the connection or the login.
+        """
         client = MemoryClient(self, self._limits.backlog_bytes)
-        peer = Peer("192.0.2.1", client.outbox, client.resume)
+        peer = Peer(address, client.outbox, client.resume)
         session = await self._chat.gate.ask(Admit(peer), timeout=5.0)
         if isinstance(session, Closing):
-            raise AssertionError(f"the server let nobody in: {session.code} {session.reason}")
+            raise AssertionError(f"the server refused the connection: {session.code} {session.reason}")
         client.begin(session)
         self.system.start_task(session.run)
         if user_id:
@@ -171,18 +210,25 @@ class MemoryServer:
         return client
 
     async def settle(self) -> None:
-        """Wait until nothing is left to do now."""
+        """Wait until all actors are idle and all mailboxes are empty. Timers that are not due do not count."""
         await settle(self.system)
 
     async def advance(self, seconds: float) -> None:
-        """Let this time pass."""
+        """Let `seconds` pass on the virtual clock, then `settle`."""
         await anyio.sleep(seconds)
         await self.settle()
 
-    def listen(self, kind: type[Event]) -> list[Event]:
-        """The events of this class that are published from now on: a list that grows."""
+    def listen(self, event_type: type[Event]) -> list[Event]:
+        """Record the events of a type.
+
+        Args:
+            event_type: The class of the events, from `chat_actors.events` or of your own.
+
+        Returns:
+            A list to which each event is appended when it is published. Recording ends with the run of the server.
+        """
         published: list[Event] = []
-        self.system.events.listen(kind, published.append)
+        self.system.events.listen(event_type, published.append)
         return published
 
     async def http(
@@ -194,50 +240,80 @@ class MemoryServer:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """A request to `/extensions` + `path`."""
-        kind = self._extensions.endpoints.get((method, path))
-        if kind is None or self._chat.services is None:
+        """Send a request to an HTTP endpoint of an extension.
+
+        Args:
+            method: `GET`, `POST`, `PUT` or `DELETE`.
+            path: The path below `/extensions`, with the extension's name: `/webhooks/say`.
+            body: The body. Its size is not limited here.
+            headers: The headers; upper and lower case do not matter.
+            query: The parameters of the query string.
+
+        Returns:
+            The response; status 404 if there is no such endpoint.
+        """
+        service = self._extensions.endpoints.get((method, path))
+        if service is None or self._chat.services is None:
             return HttpResponse(404)
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
-        request = HttpRequest(method, path, query or {}, lowered, body, "192.0.2.1")
-        response = await serve_http(self._chat.services, kind, request)
+        request = HttpRequest(method, path, query or {}, lowered, body, ADDRESS)
+        response = await serve_http(self._chat.services, service, request)
         await self.settle()
         return response
 
 
 class MemoryClient:
-    """A connection. What it is sent waits until `hear` or `expect` takes it, each message as a plain object."""
+    """A connection to a `MemoryServer`, as its `connect` returns it.
+
+    Received messages wait until `hear` or `expect` takes them. A message is a dict with the fields as on the wire.
+
+    Attributes:
+        user_id: The user that is logged in, or empty.
+        outbox: The server's queue of messages for this client.
+    """
 
     def __init__(self, server: MemoryServer, backlog_bytes: int) -> None:
         self.outbox = QueueOutbox(backlog_bytes)
         self.user_id = ""
         self._server = server
-        self._heard: deque[dict[str, Any]] = deque()
-        self._unread: deque[Frame] = deque()
+        self._received: deque[dict[str, Any]] = deque()
+        self._unsent: deque[Frame] = deque()
         self._session: Hosted[Any]
 
     def begin(self, session: Hosted[Any]) -> None:
-        """For the server: it has been let in."""
+        """Attach the session. Called by the server."""
         self._session = session
 
     def resume(self) -> None:
-        """For the server: the session takes more."""
+        """Deliver the frames that the session did not accept before. Called by the server."""
         ref = self._session.ref
-        while self._unread and (ref.deliver_nowait(self._unread[0]) or ref.is_stopped):
-            self._unread.popleft()
+        while self._unsent and (ref.deliver_nowait(self._unsent[0]) or ref.is_stopped):
+            self._unsent.popleft()
 
     async def send(self, type: str, **fields: Any) -> None:  # noqa: A002 - as it is called on the wire
-        """Send a command, its fields as on the wire, and wait until all that comes of it has come."""
+        """Send a command and wait until the server has handled it.
+
+        Args:
+            type: The `type` of the command.
+            fields: The other fields, named as on the wire (`roomId`).
+        """
         self.send_nowait(type, **fields)
         await self._server.settle()
 
     def send_nowait(self, type: str, **fields: Any) -> None:  # noqa: A002 - as it is called on the wire
-        """Send a command, and wait for nothing."""
-        self._unread.append(Frame(msgspec.json.encode({"type": type, **fields}).decode()))
+        """Send a command without waiting. Arguments as of `send`."""
+        self._unsent.append(Frame(msgspec.json.encode({"type": type, **fields}).decode()))
         self.resume()
 
     async def log_in(self, user_id: str) -> None:
-        """Register the user, unless there is one of this name, and log in."""
+        """Register the user, unless it exists, and log in. Discards all messages received so far.
+
+        Args:
+            user_id: 3 to 32 of `a-z A-Z 0-9 _ -`.
+
+        Raises:
+            AssertionError: The server refused the login.
+        """
         await self.send("register", userId=user_id, publicKey=public_pem(_key()))
         await self.send("get_challenge")
         challenge = self.expect("challenge")["challenge"]
@@ -247,40 +323,54 @@ class MemoryClient:
         self.hear()
 
     async def join(self, room: str) -> None:
-        """Ask to enter a room."""
+        """Send `join` for a room. The answer waits to be taken: `joined`, or an `error`."""
         await self.send("join", userId=self.user_id, roomId=room)
 
     async def say(self, content: str) -> None:
-        """Say something in the room."""
+        """Post a message to the room that the client is in."""
         await self.send("chat_message", content=content)
 
     async def disconnect(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._session.ref.stop()
         await self._server.settle()
 
     @property
     def closing(self) -> Closing | None:
-        """How the server has closed the connection, if it has."""
+        """The close code and reason if the server has closed the connection, else None."""
         return self.outbox.closing
 
     def hear(self) -> list[dict[str, Any]]:
-        """All that has come since, oldest first."""
+        """Take all waiting messages.
+
+        Returns:
+            The messages, oldest first; an empty list if there are none.
+        """
         self._take()
-        heard = list(self._heard)
-        self._heard.clear()
-        return heard
+        received = list(self._received)
+        self._received.clear()
+        return received
 
     def expect(self, type: str) -> dict[str, Any]:  # noqa: A002 - as it is called on the wire
-        """The next message of this type; what came before it is dropped. Raises `AssertionError` if there is none."""
+        """Take the next waiting message of a type. Earlier messages of other types are discarded.
+
+        Args:
+            type: The `type` of the message.
+
+        Returns:
+            The message.
+
+        Raises:
+            AssertionError: No such message waits. All waiting messages are discarded, and the text lists them.
+        """
         self._take()
-        passed = []
-        while self._heard:
-            message = self._heard.popleft()
+        skipped = []
+        while self._received:
+            message = self._received.popleft()
             if message["type"] == type:
                 return message
-            passed.append(message)
-        raise AssertionError(f"no {type!r} has come, only {passed}")
+            skipped.append(message)
+        raise AssertionError(f"no {type!r} was received, only {skipped}")
 
     def _take(self) -> None:
-        self._heard.extend(msgspec.json.decode(text) for text in self.outbox.take_all())
+        self._received.extend(msgspec.json.decode(text) for text in self.outbox.take_all())
