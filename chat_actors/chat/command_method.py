@@ -1,4 +1,4 @@
-"""Commands of extensions: the methods that carry them out, and what these are given."""
+"""Commands of extensions: the decorator for the methods that execute them, and the caller that they receive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ Method = typing.TypeVar("Method", bound=Callable[..., Any])
 
 
 class Refused(Exception):
-    """Raised by a command's method: the client gets an error with this `code`, a stable word, and this text."""
+    """Raise this to refuse a command, a join or a post: the client receives an `error`.
+
+    Attributes:
+        code: A stable word for programs, such as `"too_few_sides"`.
+        text: One sentence for people.
+    """
 
     def __init__(self, code: str, text: str) -> None:
         self.code = code
@@ -33,7 +38,13 @@ class Refused(Exception):
 
 
 class Where(Enum):
-    """In which states a session may send a command."""
+    """The session states in which a client may send a command.
+
+    Attributes:
+        ANYWHERE: In every state, also before authentication.
+        LOGGED_IN: After authentication, in a room or not.
+        IN_ROOM: While the session is in a room.
+    """
 
     ANYWHERE = "also before the login"
     LOGGED_IN = "after the login"
@@ -41,7 +52,7 @@ class Where(Enum):
 
     @property
     def rules(self) -> Mapping[SessionState, Refusal | None]:
-        """State → why not, or None: allowed."""
+        """For each session state the refusal, or None if the command is allowed."""
         return {
             SessionState.CONNECTED: None if self is Where.ANYWHERE else refusals.UNAUTHENTICATED,
             SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM if self is Where.IN_ROOM else None,
@@ -50,39 +61,63 @@ class Where(Enum):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """How often one connection may send a command: so many a second in the long run, and so many at once."""
+    """A limit for one command on one connection: a token bucket.
+
+    Attributes:
+        per_second: Commands per second on average.
+        burst: Commands in one burst.
+    """
 
     per_second: float
     burst: int
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The connection that a command came from. `user_id` is empty before the login, `room_id` outside of rooms."""
+    """The connection that sent a command.
+
+    Attributes:
+        user_id: The authenticated user; empty before authentication.
+        room_id: The room that the session is in; empty outside rooms.
+        outbox: The sending side of the connection; use `tell` and `refuse` instead.
+        session: The session actor. Watch it to be notified when the connection ends.
+    """
 
     user_id: str
     room_id: str
     outbox: Outbox
     session: AnyRef
-    """What to watch to know when the connection ends."""
 
     def tell(self, message: ExtensionMessage) -> bool:
-        """Send it something besides the answer, at any time; False if it has gone. Never blocks."""
+        """Send a message outside the answer, at any time. Never blocks.
+
+        Returns:
+            False if the connection is closed.
+        """
         return self.outbox.offer(Block.of(message))
 
     def refuse(self, code: str, text: str, request_id: str | None) -> bool:
-        """Send it an error, for a command whose method has returned None: its `request_id` goes with it."""
+        """Send an error for a command that is answered later, after its method has returned None. Never blocks.
+
+        Args:
+            code: A stable word for programs.
+            text: One sentence for people.
+            request_id: The `request_id` of the command.
+
+        Returns:
+            False if the connection is closed.
+        """
         return self.outbox.offer(Block.of(Refusal(code, text).as_error(request_id)))
 
 
 class Call(Request[ExtensionMessage | Refusal | None], msgspec.Struct, frozen=True):
-    """Carry out a client's command."""
+    """Ask a service or a room to execute a client's command."""
 
     caller: Caller
     command: ExtensionCommand
 
 
 class CommandMethod(msgspec.Struct, frozen=True):
-    """A method for a command, and who may send that."""
+    """A method that executes a command, with the command's state and rate limits."""
 
     command: type[ExtensionCommand]
     call: Callable[[Any, Caller, Any], Any]
@@ -90,7 +125,7 @@ class CommandMethod(msgspec.Struct, frozen=True):
     rate: Rate | None
 
     async def execute(self, owner: object, call: Call) -> ExtensionMessage | Refusal | None:
-        """What to answer. Raises what the method raises, and `TypeError` if it returns what is no answer."""
+        """Call the method and return the answer. Raises `TypeError` if it returns neither a message nor None."""
         try:
             answer = self.call(owner, call.caller, call.command)
             if inspect.isawaitable(answer):
@@ -102,17 +137,24 @@ class CommandMethod(msgspec.Struct, frozen=True):
         if not isinstance(answer, ExtensionMessage):
             raise TypeError(f"{self.call.__qualname__} must return a Message or None, not {type(answer).__name__}")
         answer = msgspec.structs.replace(answer, request_id=call.command.request_id)
-        encode(answer)  # if it cannot be, that is a crash of its maker, and not of the session that would send it
+        encode(answer)  # an answer that cannot be encoded must crash this actor, not the session that would send it
         return answer
 
 
 def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable[[Method], Method]:
-    """Mark a method of a `Service` or a `RoomKind` as what carries out the command that its second argument names.
+    """Mark a method of a `Service` or a `RoomKind` as the handler of a command.
 
-    `def roll(self, caller: Caller, roll: Roll) -> Rolled`: plain or `async`; what it returns is sent to the caller with
-    the command's own `id`, None is no answer; `Refused` is an error. Besides `rate`, the server's limit on frames
-    holds. Calls of one service or room run one after the other, and nothing more is read from a caller who waits: what
-    is slow belongs into `pipe`. `where`: after the login if nothing is said, in a room for what belongs to rooms.
+    The method has the form `def roll(self, caller: Caller, roll: Roll) -> Rolled`, plain or `async`. The annotation of
+    its second argument names the command. The session sends the returned message to the caller, with the command's
+    `id`; None sends nothing. Raise `Refused` to send an error.
+
+    Calls to one service or one room run one after the other, and the server reads nothing more from the caller until
+    the method returns. Run slow work in `pipe`.
+
+    Args:
+        where: The session states that allow the command. The default is `Where.LOGGED_IN`; for room kinds and services
+            with `Scope.ROOM` it is `Where.IN_ROOM`.
+        rate: The limit for each connection, in addition to the server's limit on frames.
     """
 
     def mark(method: Method) -> Method:
@@ -126,9 +168,9 @@ Methods: typing.TypeAlias = Mapping[type[ExtensionCommand], CommandMethod]
 
 
 def commands_of(owner: type[Any], default: Where, least: Where) -> Methods:
-    """The commands of a class. Raises `BadHandler` for a method of no use, or a second one for a command.
+    """Collect the command methods of a class. Raises `BadHandler` for an invalid method or a duplicate command.
 
-    `default` is where they may be sent if nothing is said, `least` what may be said at the least.
+    `default` applies to methods without `where`; `least` is the weakest `where` that the class may declare.
     """
     found: dict[type[ExtensionCommand], CommandMethod] = {}
     for name, method in inspect.getmembers(owner, inspect.isfunction):

@@ -1,4 +1,4 @@
-"""HTTP requests to extensions: the methods that answer them, and what these are given."""
+"""HTTP endpoints of extensions: the decorator, requests and responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
-    """A request as a whole. Names of headers are in lower case; of several of one name the last counts."""
+    """A complete HTTP request.
+
+    Attributes:
+        method: The method in upper case, for example `"POST"`.
+        path: The path below `/extensions`; it starts with `/NAME`, the extension's name.
+        query: The query parameters; of several with one name, the last one.
+        headers: The header fields, with names in lower case; of several with one name, the last one.
+        body: The body, 64 KiB at most.
+        address: The client's IP address.
+    """
 
     method: str
     path: str
@@ -27,7 +36,13 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
 
 class HttpResponse(msgspec.Struct, frozen=True):
-    """An answer: with `json` as its body, if there is something to say."""
+    """An HTTP response.
+
+    Attributes:
+        status: The status code (RFC 9110, section 15).
+        json: The body, encoded as JSON; None for an empty body.
+        headers: Additional header fields.
+    """
 
     status: int = 200
     json: Any = None
@@ -35,20 +50,25 @@ class HttpResponse(msgspec.Struct, frozen=True):
 
 
 class Serve(Request[HttpResponse], msgspec.Struct, frozen=True):
-    """Answer an HTTP request."""
+    """Ask a service to answer an HTTP request."""
 
     request: HttpRequest
 
 
 Endpoints = Mapping[tuple[str, str], Callable[[Any, HttpRequest], Any]]
-"""HTTP method and path → the function that answers."""
+"""HTTP method and path → the method of the service."""
 
 
 def endpoint(method: str, path: str) -> Callable[[Method], Method]:
-    """Mark a method of a `Service` as what answers requests to `/extensions/NAME` + `path`, NAME being the extension's.
+    """Mark a method of a `Service` as the handler of an HTTP endpoint.
 
-    `async def take(self, request: HttpRequest) -> HttpResponse`. Nobody has been authenticated: that is its own affair.
-    What it raises is a 500, and a crash of the service.
+    The method has the form `async def take(self, request: HttpRequest) -> HttpResponse`, and may be a plain function.
+    The server does not authenticate the client: the method must do that. An exception is answered with 500 and
+    crashes the service. Only services with `Scope.SERVER` have endpoints.
+
+    Args:
+        method: `"GET"`, `"POST"`, `"PUT"` or `"DELETE"`.
+        path: The path below `/extensions/NAME`, starting with `/`; NAME is the extension's name.
     """
 
     def mark(function: Method) -> Method:
@@ -59,7 +79,7 @@ def endpoint(method: str, path: str) -> Callable[[Method], Method]:
 
 
 def endpoints_of(owner: type[Any]) -> Endpoints:
-    """The endpoints of a class. Raises `BadHandler` for what is of no use."""
+    """Collect the endpoints of a class. Raises `BadHandler` for an invalid one."""
     found: dict[tuple[str, str], Callable[[Any, HttpRequest], Any]] = {}
     for name, function in inspect.getmembers(owner, inspect.isfunction):
         marked = getattr(function, "answers_http", None)

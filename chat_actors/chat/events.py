@@ -1,6 +1,6 @@
-"""What happens in a chat, for the event bus. Past tense: an event says what has happened.
+"""The events that the chat publishes on the event bus.
 
-Beside these, the kernel publishes `ActorFailed`, `ActorRestarted`, `ActorEnded` and `DeadLetter` on the same bus.
+The kernel publishes `ActorFailed`, `ActorRestarted`, `ActorEnded` and `DeadLetter` on the same bus.
 """
 
 from __future__ import annotations
@@ -11,14 +11,25 @@ import msgspec
 
 
 class SessionOpened(msgspec.Struct, frozen=True):
-    """A connection has a session."""
+    """A session for a new connection has started.
+
+    Attributes:
+        session: The path of the session actor.
+        address: The client's IP address.
+    """
 
     session: str
     address: str
 
 
 class SessionClosed(msgspec.Struct, frozen=True):
-    """A session has ended. `user_id` is None if it never authenticated."""
+    """A session has ended.
+
+    Attributes:
+        session: The path of the session actor.
+        address: The client's IP address.
+        user_id: The user, or None if the session never authenticated.
+    """
 
     session: str
     address: str
@@ -26,14 +37,25 @@ class SessionClosed(msgspec.Struct, frozen=True):
 
 
 class UserRegistered(msgspec.Struct, frozen=True):
-    """A new account exists."""
+    """An account was created and stored.
+
+    Attributes:
+        user_id: The new user.
+        address: The client's IP address.
+    """
 
     user_id: str
     address: str
 
 
 class UserAuthenticated(msgspec.Struct, frozen=True):
-    """A session has proved that it is `user_id`."""
+    """A session has authenticated.
+
+    Attributes:
+        session: The path of the session actor.
+        user_id: The authenticated user.
+        address: The client's IP address.
+    """
 
     session: str
     user_id: str
@@ -41,7 +63,14 @@ class UserAuthenticated(msgspec.Struct, frozen=True):
 
 
 class AuthenticationFailed(msgspec.Struct, frozen=True):
-    """A session tried to be `user_id` and was refused; `code` is the refusal's."""
+    """An authentication was refused.
+
+    Attributes:
+        session: The path of the session actor.
+        user_id: The user that the client claimed to be.
+        address: The client's IP address.
+        code: The code of the refusal.
+    """
 
     session: str
     user_id: str
@@ -50,33 +79,59 @@ class AuthenticationFailed(msgspec.Struct, frozen=True):
 
 
 class RoomOpened(msgspec.Struct, frozen=True):
-    """A room has come into being."""
+    """A room actor has started. A restart after a crash is not published.
+
+    Attributes:
+        room_id: The room.
+    """
 
     room_id: str
 
 
 class RoomClosed(msgspec.Struct, frozen=True):
-    """A room has gone: it was empty, or it failed for good."""
+    """A room actor has ended: the room was empty, the server stopped, or supervision gave up restarting it.
+
+    Attributes:
+        room_id: The room.
+    """
 
     room_id: str
 
 
 class UserJoined(msgspec.Struct, frozen=True):
-    """The first connection of a user has entered a room."""
+    """The first connection of a user has joined a room.
+
+    Attributes:
+        user_id: The user.
+        room_id: The room.
+    """
 
     user_id: str
     room_id: str
 
 
 class UserLeft(msgspec.Struct, frozen=True):
-    """The last connection of a user has left a room."""
+    """The last connection of a user has left a room.
+
+    Attributes:
+        user_id: The user.
+        room_id: The room.
+    """
 
     user_id: str
     room_id: str
 
 
 class MessagePosted(msgspec.Struct, frozen=True):
-    """A room has given a message its number, and hands it out at the end of its turn."""
+    """A room has numbered a message; it delivers the message at the end of the current turn.
+
+    Attributes:
+        user_id: The sender.
+        room_id: The room.
+        seq: The sequence number in the room.
+        at: When the message was stored (aware, UTC).
+        content: The text of the message.
+    """
 
     user_id: str
     room_id: str
@@ -86,7 +141,13 @@ class MessagePosted(msgspec.Struct, frozen=True):
 
 
 class ClientEvicted(msgspec.Struct, frozen=True):
-    """A client did not read and had more than `backlog_bytes` waiting for it."""
+    """A client was closed with 4008: it did not read fast enough.
+
+    Attributes:
+        session: The path of the session actor.
+        user_id: The user, or None if the session never authenticated.
+        backlog_bytes: The limit that was exceeded, in bytes.
+    """
 
     session: str
     user_id: str | None
@@ -94,6 +155,10 @@ class ClientEvicted(msgspec.Struct, frozen=True):
 
 
 class Draining(msgspec.Struct, frozen=True):
-    """The server has begun to stop: no new sessions, and the `sessions` that are open are told to come back later."""
+    """The server has begun to stop: it admits no new sessions and closes the open ones.
+
+    Attributes:
+        sessions: The number of open sessions.
+    """
 
     sessions: int

@@ -1,4 +1,13 @@
-"""The journal's writer: the one actor that stores messages."""
+"""The journal writer: the only actor that stores messages. It does group commit.
+
+Theory of operation. An append is *waiting*, then *committing*, then done; one commit at a time runs in a pipe. While
+it runs, later appends wait, so the next commit takes them all (`COMMIT_DRAFTS` at most). Every append receives exactly
+one answer: the stored receipts, or the error of its batch. Appends that wait keep slots of the mailbox reserved, so
+mailbox and queue have one bound.
+
+`WriterState` outlives a crash: a restarted writer receives the result of the running commit as a message and answers
+from that state. An orderly stop stores the rest before it closes the journal.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +26,17 @@ from chat_actors.storage import Append, Appended, Journal, Retention, StorageErr
 logger = logging.getLogger(__name__)
 
 COMMIT_DRAFTS = 4096
-"""Messages in one commit, at most: so that a commit takes some 10 ms and not a second, however many rooms wait."""
+"""Maximum number of messages in one commit: keeps a commit near 10 ms, however many rooms wait."""
 
 PRUNE_EVERY = 60.0
-"""Seconds from the end of one round of pruning to the next."""
+"""Seconds between two rounds of pruning."""
 
 PRUNE_PAUSE = 0.01
-"""Seconds between two steps of a round: commits come first, and still 50,000 messages go in a second."""
+"""Seconds between two steps of a round. Lets commits run first; 50,000 messages per second are still removed."""
 
 
 class WaitUntilStored(Request[None], msgspec.Struct, frozen=True):
-    """Answered when nothing of this room waits or is under way: what the journal then says of it is the last word."""
+    """Answered once no append of this room is waiting or committing, so that the journal's numbers are current."""
 
     room_id: str
 
@@ -36,54 +45,54 @@ WriterMessage: TypeAlias = Append | WaitUntilStored
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The writer's message to itself: a batch is stored."""
+    """The result of a commit: the batch is stored."""
 
     answers: Sequence[Appended]
 
 
 class NotStored(msgspec.Struct, frozen=True):
-    """The writer's message to itself: nothing of a batch is stored."""
+    """The result of a failed commit: nothing of the batch is stored."""
 
     error: Exception
 
 
 class Prune(msgspec.Struct, frozen=True):
-    """The writer's timer to itself."""
+    """The timer for the next step of pruning."""
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """The writer's message to itself: a step of pruning is done, or could not be."""
+    """The result of one step of pruning."""
 
     more: bool
     error: Exception | None = None
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """An append, and the room that waits for its answer."""
+class QueuedAppend(msgspec.Struct, frozen=True):
+    """An append and the answer that is owed for it."""
 
     append: Append
     answer: OwedAnswer[Appended]
 
 
 class WriterState:
-    """What outlives a crash of the writer: nobody who waits is forgotten."""
+    """The writer's state that outlives a crash: every queued append is still answered."""
 
     def __init__(self) -> None:
-        self.waiting: list[Waiting] = []
-        self.committing: list[Waiting] = []
-        self.commit_is_over = anyio.Event()
-        self.under_way: Counter[str] = Counter()
-        """How many appends of each room are among those."""
+        self.waiting: list[QueuedAppend] = []
+        self.committing: list[QueuedAppend] = []
+        self.commit_finished = anyio.Event()
+        self.appends_of_room: Counter[str] = Counter()
+        """The number of appends in `waiting` and `committing`, by room."""
         self.barriers: dict[str, list[OwedAnswer[None]]] = {}
         self.is_failing = False
 
 
 class JournalWriter(Actor[WriterMessage]):
-    """Group commit: everything that waits is stored as one transaction, while the next ones gather.
+    """Stores all waiting appends in one transaction, while the next ones queue up.
 
-    A room has one append under way and goes on collecting meanwhile, so the more there is to do, the more goes into
-    each commit. What waits is bounded by the mailbox's capacity: a room that finds it full tells its members that
-    nothing was stored. A storage that fails fails the appends of that batch, and the next batch tries again.
+    A room has at most one append in flight and collects messages meanwhile, so commits grow with the load. The
+    mailbox's capacity bounds the queue: a room that finds it full refuses its messages. A storage failure fails the
+    appends of one batch; the next batch tries again.
     """
 
     mailbox_capacity = 65_536
@@ -102,13 +111,13 @@ class JournalWriter(Actor[WriterMessage]):
 
     @handles
     def append(self, request: Append) -> None:
-        self._state.waiting.append(Waiting(request, self.context.answer_later()))
-        self._state.under_way[request.room_id] += 1
+        self._state.waiting.append(QueuedAppend(request, self.context.answer_later()))
+        self._state.appends_of_room[request.room_id] += 1
         self.context.hold_places(1)
 
     @handles
     def wait_until_stored(self, request: WaitUntilStored) -> None:
-        if request.room_id in self._state.under_way:
+        if request.room_id in self._state.appends_of_room:
             self._state.barriers.setdefault(request.room_id, []).append(self.context.answer_later())
 
     def on_turn_end(self) -> None:
@@ -122,44 +131,44 @@ class JournalWriter(Actor[WriterMessage]):
             drafts += len(state.waiting[size].append.drafts)
             size += 1
         state.committing, state.waiting = state.waiting[:size], state.waiting[size:]
-        state.commit_is_over = anyio.Event()
+        state.commit_finished = anyio.Event()
 
     async def _commit(self) -> Sequence[Appended]:
         now = self._now()
         at = now.replace(microsecond=now.microsecond // 1000 * 1000)
         try:
-            return await self._journal.commit([waiting.append for waiting in self._state.committing], at)
+            return await self._journal.commit([queued.append for queued in self._state.committing], at)
         finally:
-            self._state.commit_is_over.set()
+            self._state.commit_finished.set()
 
     @handles
     def stored(self, message: Stored) -> None:
-        for waiting, answer in zip(self._batch_done(), message.answers, strict=True):
-            waiting.answer.resolve(answer)
-            self._is_done(waiting.append.room_id)
+        for queued, answer in zip(self._take_committed(), message.answers, strict=True):
+            queued.answer.resolve(answer)
+            self._count_out(queued.append.room_id)
         if self._state.is_failing:
             self._state.is_failing = False
             logger.warning("messages are stored again")
 
     @handles
     def not_stored(self, message: NotStored) -> None:
-        for waiting in self._batch_done():
-            waiting.answer.fail(message.error)
-            self._is_done(waiting.append.room_id)
-        if not self._state.is_failing:  # and not for each commit: a full disk must not fill up with the log
+        for queued in self._take_committed():
+            queued.answer.fail(message.error)
+            self._count_out(queued.append.room_id)
+        if not self._state.is_failing:  # log only the first failure: the log may be on the full disk
             self._state.is_failing = True
             logger.error("messages are refused: %s", message.error)
 
-    def _batch_done(self) -> Sequence[Waiting]:
+    def _take_committed(self) -> Sequence[QueuedAppend]:
         batch, self._state.committing = self._state.committing, []
         self.context.free_places(len(batch))
         return batch
 
-    def _is_done(self, room_id: str) -> None:
-        under_way = self._state.under_way
-        under_way[room_id] -= 1
-        if not under_way[room_id]:
-            del under_way[room_id]
+    def _count_out(self, room_id: str) -> None:
+        appends_of_room = self._state.appends_of_room
+        appends_of_room[room_id] -= 1
+        if not appends_of_room[room_id]:
+            del appends_of_room[room_id]
             for answer in self._state.barriers.pop(room_id, ()):
                 answer.resolve(None)
 
@@ -180,15 +189,15 @@ class JournalWriter(Actor[WriterMessage]):
         self._prune_after(PRUNE_PAUSE if message.more else PRUNE_EVERY)
 
     def _prune_after(self, seconds: float) -> None:
-        if self._next_prune is not None:  # a step that was under way when this actor crashed has come back
+        if self._next_prune is not None:  # a step that began before a crash has just finished
             self.context.cancel_timer(self._next_prune)
         self._next_prune = self.context.after(seconds, Prune())
 
     async def on_stop(self, reason: StopReason) -> None:
         try:
             if self._state.committing:
-                await self._state.commit_is_over.wait()
-            while self._state.waiting:  # rooms that stopped just before: what they had taken is not lost
+                await self._state.commit_finished.wait()
+            while self._state.waiting:  # from rooms that stopped just before
                 self._take_batch()
                 await self._commit()
         except StorageError as error:

@@ -1,4 +1,4 @@
-"""The limits that the chat's actors hold, as one record. 0 switches a limit off."""
+"""The limits that the chat's actors enforce. 0 disables a limit."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client may cost the others."""
+    """How much of the server one client may use."""
 
     registrations: int = 5
-    """Registrations from one address within `registration_window`, failed ones included."""
+    """Registrations from one address within `registration_window`, including failed ones."""
 
     registration_window: float = 900.0
     """Seconds."""
 
     challenge_seconds: float = 300.0
-    """How long a challenge may be answered, in seconds."""
+    """Seconds during which a challenge is valid."""
 
     frame_bytes: int = 65_536
-    """The longest message that a client may send, in bytes of payload."""
+    """Maximum size of a message from a client, in bytes of payload."""
 
     content_chars: int = 4000
-    """The longest content of a chat message, in characters (Unicode code points)."""
+    """Maximum length of a chat message's content, in Unicode code points."""
 
     messages_per_second: float = 20.0
-    """Frames of any kind that one connection may send, a second, in the long run."""
+    """Frames of any type that one connection may send per second on average."""
 
     message_burst: int = 60
-    """Frames that one connection may send at once."""
+    """Frames that one connection may send in one burst."""
 
     rooms_per_minute: int = 60
-    """Joins and switches that one connection may do in a minute."""
+    """Joins and room switches of one connection per minute."""
 
     connections_per_ip: int = 200
     """Open connections from one address."""
 
     connections: int = 20_000
-    """Open connections in all."""
+    """Open connections in total."""
 
     backlog_bytes: int = 1_048_576
-    """Bytes that may wait for a client that does not read."""
+    """Maximum backlog of a client that does not read, in bytes."""
 
     ping_seconds: float = 20.0
-    """Seconds between two pings. A client that has left two unanswered when the next is due is closed."""
+    """Seconds between two pings. The server closes a connection with two unanswered pings when the next is due."""
 
     unauthenticated_seconds: float = 300.0
-    """How long a connection may stay without authenticating, in seconds."""
+    """Seconds that a connection may stay open without authenticating."""

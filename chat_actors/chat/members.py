@@ -1,4 +1,4 @@
-"""Who is in a room: connections, and the users behind them. Pure."""
+"""The members of a room: connections, and the users that they belong to. No I/O."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Member(msgspec.Struct, frozen=True):
     user_id: str
     outbox: Outbox
     keeps_open: bool = True
-    """Whether the room stays open for it, if nobody else is here."""
+    """Whether the room stays open for this member alone."""
 
 
 class Members:
-    """The connections in a room by their session. A user is in the room while at least one connection is."""
+    """The connections in a room, by session. A user is in the room while at least one of its connections is."""
 
     def __init__(self) -> None:
         self._by_session: dict[AnyRef, Member] = {}
         self._connections: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """How many connections."""
+        """The number of connections."""
         return len(self._by_session)
 
     def __iter__(self) -> Iterator[Member]:
@@ -40,19 +40,19 @@ class Members:
 
     @property
     def users(self) -> Sequence[str]:
-        """The users who are here, each once, in the order in which they came."""
+        """The user ids, each once, in the order of joining."""
         return list(self._connections)
 
     @property
     def keep_open(self) -> bool:
-        """Whether anybody is here for whom the room is to stay open."""
+        """Whether any member keeps the room open."""
         return any(member.keeps_open for member in self)
 
     def get(self, session: AnyRef) -> Member | None:
         return self._by_session.get(session)
 
     def add(self, member: Member) -> bool:
-        """Add a connection; whether it is the user's first. One that is here already is not, and keeps its place."""
+        """Add or replace a connection. Whether it is the user's first one."""
         if member.session in self._by_session:
             self._by_session[member.session] = member
             return False
@@ -61,7 +61,7 @@ class Members:
         return self._connections[member.user_id] == 1
 
     def remove(self, session: AnyRef) -> str | None:
-        """Remove a connection; the user's id if it was their last, None if not, or if it was not here."""
+        """Remove a connection. The user id if it was the user's last one, else None."""
         member = self._by_session.pop(session, None)
         if member is None:
             return None

@@ -1,7 +1,7 @@
-"""The outbox: a session's port to its socket. Whoever holds it may offer; offering never blocks.
+"""The outbox: a session's port to its socket. Offering a block never blocks.
 
-The room offers to every member in one loop without an await; what happens to a client that does not keep up is decided
-here, in bytes, and costs nobody else anything.
+A room offers to all members in one loop without an await. The outbox applies the limit for a slow client, in bytes,
+so a slow client costs the other members nothing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chat_actors.protocol import AnyMessage, CloseCode, compressed_text_frame, e
 
 
 class Block:
-    """Some messages, made once for however many receivers, in each form that any of them needs: once, and then kept."""
+    """One or more encoded messages, shared by all recipients. Each wire form is built on first use and cached."""
 
     __slots__ = ("_compressed", "_frames", "_payloads", "_texts")
 
     def __init__(self, payloads: Sequence[bytes]) -> None:
-        """`payloads`: each message in JSON and UTF-8, as `encode` makes it."""
+        """`payloads`: each message as UTF-8 JSON, as `encode` returns it."""
         self._payloads = payloads
         self._frames: bytes | None = None
         self._compressed: bytes | None = None
@@ -34,66 +34,66 @@ class Block:
 
     @property
     def frames(self) -> bytes:
-        """All of them as ready WebSocket frames in one piece, for whoever writes to a socket."""
+        """All messages as WebSocket frames, concatenated, ready for the socket."""
         if self._frames is None:
             self._frames = b"".join(map(text_frame, self._payloads))
         return self._frames
 
     @property
     def compressed(self) -> bytes:
-        """As `frames`, for clients that take compressed messages."""
+        """Like `frames`, for clients that negotiated compression."""
         if self._compressed is None:
             self._compressed = b"".join(map(compressed_text_frame, self._payloads))
         return self._compressed
 
     @property
     def texts(self) -> Sequence[str]:
-        """The text of each, for whoever frames them himself."""
+        """The text of each message, for transports that do their own framing."""
         if self._texts is None:
             self._texts = [payload.decode() for payload in self._payloads]
         return self._texts
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8."""
+        """Bytes of UTF-8, without frame headers."""
         return sum(map(len, self._payloads))
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """How the socket is to be closed."""
+    """The close code and reason for the socket."""
 
     code: CloseCode
     reason: str
 
 
 class Outbox(Protocol):
-    """What a session, a room or a bot may do with somebody's port. Nothing here blocks or raises.
+    """The sending side of one connection. No method blocks or raises.
 
-    Chosen once for each connection: one that writes ready frames to its socket or HTTP/2 stream
-    (`chat_actors.server.outbox`), or `QueueOutbox` for anything else. All pass one suite of tests.
+    There are two implementations for sockets: `chat_actors.server.outbox` writes frames to a socket or an HTTP/2
+    stream; `QueueOutbox` serves every other transport. Both pass the same test suite.
     """
 
     def offer(self, block: Block) -> bool:
-        """Take the block for delivery, after all that was offered before. False: it is closed, or this overflowed it.
+        """Queue a block after all earlier ones. False if the outbox is closed, or if this block overflows it.
 
-        An outbox that overflows is closed with 4008: a client gets every message in order or is told that it does not;
-        it is never given a stream with a hole.
+        An overflow closes the outbox with 4008: a client receives every message in order or is disconnected. It never
+        receives a stream with a gap.
         """
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Deliver what has been offered so far, then close the socket. The first close counts."""
+        """Deliver the blocks offered so far, then close the socket. Later calls have no effect."""
 
     @property
     def closing(self) -> Closing | None:
-        """How it was closed, if it was."""
+        """The arguments of the first `close`, or None while open."""
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait for the client to read."""
+        """Bytes that the client has not read yet."""
 
 
 class NullOutbox:
-    """The outbox of who says something and hears nothing."""
+    """Discards every block: for senders that receive nothing."""
 
     closing: Closing | None = None
     backlog = 0
@@ -102,14 +102,14 @@ class NullOutbox:
         return False
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 class QueueOutbox:
-    """An outbox on a queue that a writer empties with `take`: for any socket that takes texts one by one.
+    """An outbox on a queue that one writer empties with `take`, for transports that send texts one by one.
 
-    Bounded by `backlog_bytes` of text (0: unbounded), whatever the number of messages. A block over the bound is taken
-    when nothing else waits, since it could never be delivered otherwise.
+    The bound is `backlog_bytes` of text (0: unbounded), whatever the number of messages. An empty queue accepts a block
+    above the bound, which could not be delivered otherwise.
     """
 
     def __init__(self, backlog_bytes: int) -> None:
@@ -117,7 +117,7 @@ class QueueOutbox:
         self._blocks: deque[Block] = deque()
         self._size = 0
         self._closing: Closing | None = None
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
         self._closed = anyio.Event()
 
     @property
@@ -126,7 +126,7 @@ class QueueOutbox:
 
     @property
     def backlog(self) -> int:
-        """Bytes that wait for the writer."""
+        """Bytes that the writer has not taken yet."""
         return self._size
 
     def offer(self, block: Block) -> bool:
@@ -140,38 +140,39 @@ class QueueOutbox:
             return False
         self._size += size
         self._blocks.append(block)
-        self._news.set()
+        self._changed.set()
         return True
 
     def close(self, code: CloseCode, reason: str) -> None:
         if self._closing is None:
             self._closing = Closing(code, reason)
-            self._news.set()
+            self._changed.set()
             self._closed.set()
 
     async def take(self) -> Sequence[str] | Closing:
-        """The texts of the oldest block that waits; once there is none, how to close. For the one writer.
+        """Wait for the oldest block and return its texts. If the outbox is closed and empty, return how to close.
 
-        What it holds no longer counts as backlog: that is one block, and the socket's own buffer has its own bound.
+        A taken block no longer counts as backlog: the writer holds one at most, and the socket buffer has its own
+        bound.
         """
         while not self._blocks:
             if self._closing is not None:
                 return self._closing
-            self._news = anyio.Event()
-            await self._news.wait()
+            self._changed = anyio.Event()
+            await self._changed.wait()
         block = self._blocks.popleft()
         self._size -= block.size
         return block.texts
 
     def take_all(self) -> Sequence[str]:
-        """The texts of all blocks that wait, without waiting for any."""
+        """Return the texts of all queued blocks, without waiting."""
         texts = [text for block in self._blocks for text in block.texts]
         self._blocks.clear()
         self._size = 0
         return texts
 
     async def wait_closed(self) -> Closing:
-        """Wait until somebody has closed it (which says nothing about the socket yet)."""
+        """Wait until `close` has been called. The socket itself may still be open then."""
         await self._closed.wait()
         if self._closing is None:
             raise AssertionError("set only by close()")

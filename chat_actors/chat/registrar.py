@@ -1,4 +1,4 @@
-"""The registrar: the one actor that makes accounts."""
+"""The registrar: the only actor that creates accounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class RegisterUser(Request["Refusal | None"], msgspec.Struct, frozen=True):
-    """Make an account. The answer is why not, or None: it exists now and survives a crash."""
+    """Create an account. Answered with a refusal, or with None once the account is stored."""
 
     user_id: str
     public_key: str
@@ -30,9 +30,9 @@ RegistrarMessage: TypeAlias = RegisterUser
 
 
 class Registrar(Actor[RegistrarMessage]):
-    """Registers users, one after the other, so that nothing comes between a look and what follows from it.
+    """Registers users one after the other, so that the check for an existing user and the insert are not interleaved.
 
-    A storage that fails is answered with a refusal and logged; the next request tries again.
+    If the storage fails, the registrar logs it and refuses the request; the next request tries again.
     """
 
     mailbox_capacity = 1024
@@ -40,11 +40,11 @@ class Registrar(Actor[RegistrarMessage]):
 
     def __init__(self, accounts: Accounts, attempts: AttemptLimit) -> None:
         self._accounts = accounts
-        self._attempts = attempts  # passed in, so that a crash does not wipe the slate
+        self._attempts = attempts  # passed in, so that the counts outlive a crash
 
     @classmethod
     def attempts(cls, limits: Limits) -> AttemptLimit:
-        """The table of registration attempts for these limits."""
+        """Make the table of registration attempts for these limits."""
         return AttemptLimit(limits.registrations, limits.registration_window)
 
     @handles
@@ -54,7 +54,7 @@ class Registrar(Actor[RegistrarMessage]):
         if not is_user_id(request.user_id):
             return refusals.INVALID_USER_ID
         try:
-            # "Taken" comes before what is wrong with the key, as the table of the protocol has it.
+            # The protocol orders the errors: "taken" takes precedence over an invalid key.
             if await self._accounts.key_of(request.user_id) is not None:
                 return refusals.USER_EXISTS
             key = parse_public_key(request.public_key)

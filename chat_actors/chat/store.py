@@ -1,4 +1,4 @@
-"""What an extension keeps: values of its own types, beyond the end of the process."""
+"""The persistent store of extensions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from chat_actors.storage import States
 Value = TypeVar("Value")
 
 PAGE = 100
-"""Values that are read at once."""
+"""Default number of values in one page."""
 
 
 class StateUnreadable(Exception):
-    """What is kept is not of the type that was asked for: its class has changed since."""
+    """A stored value does not decode as the requested type: the type has changed since."""
 
     def __init__(self, space: str, key: str, problem: str) -> None:
         self.space = space
@@ -31,11 +31,12 @@ class StateUnreadable(Exception):
 
 
 class Store:
-    """One space of the states, for one owner: a kind in one room, or a service for one key.
+    """A persistent key-value store with one owner: a room kind in one room, or a service for one key.
 
-    Values are anything that msgspec makes JSON of: structs, dicts, lists, dates, numbers, texts. Every call may raise
-    `StorageError`; what returned survives the end of the process, as `data.durability` has it. One owner alone writes
-    to it, so what it read is still true when it writes.
+    A value is anything that msgspec encodes as JSON: structs, dicts, lists, dates, numbers, strings. A write that has
+    returned survives the end of the process; the setting `data.durability` says whether it survives a power cut. Only
+    the owner writes, so a value that it has read stays current until it writes again. Every method may raise
+    `StorageError`.
     """
 
     __slots__ = ("_space", "_states")
@@ -45,27 +46,60 @@ class Store:
         self._space = space
 
     async def get(self, key: str, value_type: type[Value], default: Value) -> Value:
-        """The value of a key, or the default if there is none. Raises `StateUnreadable`."""
+        """Read the value of a key.
+
+        Args:
+            key: Any string.
+            value_type: The type to decode, for example a struct class or `list[int]`.
+            default: Returned if the key has no value.
+
+        Raises:
+            StateUnreadable: The stored value does not decode as `value_type`.
+            StorageError: The storage failed.
+        """
         found = await self._states.get(self._space, key)
         return default if found is None else self._decode(key, found, value_type)
 
     async def put(self, key: str, value: Any) -> None:
-        """Keep a value."""
+        """Store a value, in place of the previous one.
+
+        Raises:
+            StorageError: The storage failed; nothing was written.
+        """
         await self._states.put(self._space, {key: msgspec.json.encode(value)})
 
     async def put_all(self, values: Mapping[str, Any]) -> None:
-        """Keep several values, all of them or none; None forgets a key."""
+        """Store several values atomically. The value None removes its key.
+
+        Raises:
+            StorageError: The storage failed; nothing was written.
+        """
         encoded = {key: None if value is None else msgspec.json.encode(value) for key, value in values.items()}
         await self._states.put(self._space, encoded)
 
     async def remove(self, key: str) -> None:
-        """Forget a key, if there is one."""
+        """Remove a key. Does nothing if the key has no value.
+
+        Raises:
+            StorageError: The storage failed; nothing was removed.
+        """
         await self._states.put(self._space, {key: None})
 
     async def page(
         self, value_type: type[Value], *, prefix: str = "", after: str = "", limit: int = PAGE
     ) -> Sequence[tuple[str, Value]]:
-        """The first keys with this prefix after that one, in order, with their values. Raises `StateUnreadable`."""
+        """Read one page of keys and values, sorted by key.
+
+        Args:
+            value_type: The type to decode each value as.
+            prefix: Only keys that start with this.
+            after: Only keys greater than this one: the last key of the previous page.
+            limit: Maximum number of values.
+
+        Raises:
+            StateUnreadable: A stored value does not decode as `value_type`.
+            StorageError: The storage failed.
+        """
         found = await self._states.page(self._space, prefix=prefix, after=after, limit=limit)
         return [(key, self._decode(key, value, value_type)) for key, value in found]
 
