@@ -72,7 +72,7 @@ class Directory(Actor[DirectoryMessage]):
         self._room = room
 
     async def on_start(self) -> None:
-        self.context.offer(ROOMS, self._make_room)
+        self.context.declare(ROOMS, self._make_room)
 
     def _make_room(self, room_id: str) -> Callable[[], RoomActor]:
         # Without a journal the numbering begins at the time in microseconds: a room that has gone and comes back goes

@@ -16,7 +16,7 @@ from chat_actors.chat.room_kind import RoomKind, methods_of_kind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, methods_of
 from chat_actors.chat.store import Store
-from chat_actors.kernel import BadHandler, Kind
+from chat_actors.kernel import ActorType, BadHandler
 from chat_actors.protocol import BUILT_IN, Added, ExtensionCommand, Vocabulary, bot_id
 from chat_actors.storage import Accounts, States
 
@@ -52,12 +52,12 @@ class ServiceSpec(msgspec.Struct, frozen=True):
     extension: str
     service: type[Service]
     settings: Any
-    actor_types: Mapping[type[Any], Kind[Any]]
+    actor_types: Mapping[type[Any], ActorType[Any]]
     methods: Methods
     endpoints: Endpoints
 
     @property
-    def actor_type(self) -> Kind[Any]:
+    def actor_type(self) -> ActorType[Any]:
         return self.actor_types[self.service]
 
     def maker(self, states: States, accounts: Accounts, now: Callable[[], datetime], key: str) -> Callable[[], Service]:
@@ -81,7 +81,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """To which actor a command goes: a service, or the room that its sender is in (`kind` is None)."""
 
-    actor_type: Kind[Any] | None
+    actor_type: ActorType[Any] | None
     scope: Scope
     rate: Rate | None
 
@@ -93,14 +93,14 @@ class Extensions:
         """Raises `NameClaimedTwice`, `KindChosenTwice`, and `BadHandler` for a class that is of no use."""
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
-        self.endpoints: dict[tuple[str, str], Kind[Any]] = {}
+        self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}
         """HTTP method and path below `/extensions` → who answers."""
         added: list[Added] = []
         room_kinds: list[RoomKindSpec] = []
         for one in enabled:
             name, owner = one.extension.name, f"the extension {one.extension.name!r}"
             _check_names(one.extension)
-            actor_types = {service: Kind[Any](f"{name}.{service.__name__}") for service in one.extension.services}
+            actor_types = {service: ActorType[Any](f"{name}.{service.__name__}") for service in one.extension.services}
             for service in one.extension.services:
                 methods, endpoints = methods_of(service), _endpoints(name, service)
                 self._add_service(ServiceSpec(name, service, one.settings, actor_types, methods, endpoints))
@@ -127,13 +127,13 @@ class Extensions:
         for method, path in spec.endpoints:
             self.endpoints[method, path] = spec.actor_type
 
-    def _route(self, owner: str, methods: Methods, actor_type: Kind[Any] | None, scope: Scope) -> Sequence[Added]:
+    def _route(self, owner: str, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope) -> Sequence[Added]:
         for method in methods.values():
             self.routes[method.command] = Route(actor_type, scope, method.rate)
         return [Added(owner, method.command, method.where.rules) for method in methods.values()]
 
     def _add_room_creation(self) -> Sequence[Added]:
-        actor_types = {RoomCreation: Kind[Any]("create_room")}
+        actor_types = {RoomCreation: ActorType[Any]("create_room")}
         methods, words = methods_of(RoomCreation), list(self.room_kinds.choosable)
         self.services.append(ServiceSpec(BUILT_IN, RoomCreation, words, actor_types, methods, {}))
         return self._route(BUILT_IN, methods, actor_types[RoomCreation], Scope.SERVER)

@@ -113,7 +113,7 @@ class JournalWriter(Actor[WriterMessage]):
     def append(self, request: Append) -> None:
         self._state.waiting.append(QueuedAppend(request, self.context.answer_later()))
         self._state.appends_of_room[request.room_id] += 1
-        self.context.hold_places(1)
+        self.context.reserve_slots(1)
 
     @handles
     def wait_until_stored(self, request: WaitUntilStored) -> None:
@@ -161,7 +161,7 @@ class JournalWriter(Actor[WriterMessage]):
 
     def _take_committed(self) -> Sequence[QueuedAppend]:
         batch, self._state.committing = self._state.committing, []
-        self.context.free_places(len(batch))
+        self.context.release_slots(len(batch))
         return batch
 
     def _count_out(self, room_id: str) -> None:

@@ -205,7 +205,7 @@ class RoomActor(Actor[RoomMessage]):
 
     def _queue(self, pending: PendingPost) -> None:
         self.state.drafts.append(pending)
-        self.context.hold_places(1)
+        self.context.reserve_slots(1)
 
     def _post_unjournaled(self, user_id: str, content: str) -> StoredMessage:
         stored = StoredMessage(self.state.last_seq + 1, user_id, content, self._now())
@@ -273,7 +273,7 @@ class RoomActor(Actor[RoomMessage]):
 
     def _take_in_flight(self) -> Sequence[PendingPost]:
         in_flight, self.state.in_flight, self.state.unfinished = self.state.in_flight, (), None
-        self.context.free_places(len(in_flight))
+        self.context.release_slots(len(in_flight))
         return in_flight
 
     def _release_waiters(self) -> None:

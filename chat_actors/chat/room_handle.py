@@ -13,7 +13,7 @@ from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.chat.room_messages import PostAs, RemovedFromRoom
 from chat_actors.chat.store import Store
-from chat_actors.kernel import AnyRef, Context, Kind, Timer
+from chat_actors.kernel import ActorType, AnyRef, Context, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
 from chat_actors.storage import Accounts
 
@@ -37,7 +37,7 @@ class RoomHandle:
         *,
         creator: str,
         store: Store,
-        services: Mapping[type[Any], Kind[Any]],
+        services: Mapping[type[Any], ActorType[Any]],
         subscribers: dict[AnyRef, Outbox],
         remove_connection: Callable[[AnyRef], None],
         now: Callable[[], datetime],

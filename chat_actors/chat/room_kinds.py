@@ -9,7 +9,7 @@ import msgspec
 
 from chat_actors.chat.command_method import Methods
 from chat_actors.chat.room_kind import RoomKind
-from chat_actors.kernel import Kind
+from chat_actors.kernel import ActorType
 
 
 class RoomKindSpec(msgspec.Struct, frozen=True):
@@ -19,7 +19,7 @@ class RoomKindSpec(msgspec.Struct, frozen=True):
     kind: type[RoomKind]
     settings: Any
     methods: Methods
-    services: Mapping[type[Any], Kind[Any]]
+    services: Mapping[type[Any], ActorType[Any]]
 
 
 class KindChosenTwice(Exception):

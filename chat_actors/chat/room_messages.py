@@ -9,7 +9,7 @@ import msgspec
 
 from chat_actors.chat.command_method import Call
 from chat_actors.chat.members import Member
-from chat_actors.kernel import AnyRef, Kind, Request
+from chat_actors.kernel import ActorType, AnyRef, Request
 from chat_actors.protocol import Refusal
 from chat_actors.storage import Committed
 
@@ -117,5 +117,5 @@ RoomMessage: TypeAlias = (
     | AssignKind
 )
 
-ROOMS: Kind[RoomMessage] = Kind("room")
+ROOMS: ActorType[RoomMessage] = ActorType("room")
 """Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""

@@ -18,10 +18,10 @@ from chat_actors.chat.store import Store
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
+    ActorType,
     AnyRef,
     AskFailed,
     AskTimeout,
-    Kind,
     Restart,
     Supervision,
     Terminated,
@@ -48,7 +48,7 @@ class ServiceDependencies(msgspec.Struct, frozen=True):
     key: str
     settings: Any
     store: Store
-    services: Mapping[type[Any], Kind[Any]]
+    services: Mapping[type[Any], ActorType[Any]]
     """Where the extension's own services are found."""
     now: Callable[[], datetime]
     accounts: Accounts

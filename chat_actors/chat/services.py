@@ -19,12 +19,12 @@ from chat_actors.chat.service import Scope
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
+    ActorType,
     AnyRef,
     AskFailed,
     AskTimeout,
     Context,
     Escalate,
-    Kind,
     Ref,
     Request,
     Restart,
@@ -42,7 +42,7 @@ ANSWER_WITHIN = 10.0
 class FindService(Request[AnyRef], msgspec.Struct, frozen=True):
     """The actor of a service of which there is one for the server."""
 
-    actor_type: Kind[Any]
+    actor_type: ActorType[Any]
 
 
 ServicesMessage: TypeAlias = FindService
@@ -61,7 +61,7 @@ class Services(Actor[ServicesMessage]):
 
     async def on_start(self) -> None:
         for spec in self._specs:
-            self.context.offer(spec.actor_type, partial(spec.maker, *self._shared))
+            self.context.declare(spec.actor_type, partial(spec.maker, *self._shared))
         for spec in self._specs:
             if spec.service.scope is Scope.SERVER:
                 service = self.context.get_or_spawn(spec.actor_type, "")
@@ -73,7 +73,7 @@ class Services(Actor[ServicesMessage]):
         return self.context.get_or_spawn(request.actor_type, "")
 
 
-async def serve_http(services: Ref[ServicesMessage], actor_type: Kind[Any], request: HttpRequest) -> HttpResponse:
+async def serve_http(services: Ref[ServicesMessage], actor_type: ActorType[Any], request: HttpRequest) -> HttpResponse:
     """Have a service answer an HTTP request. What it fails to answer is a 500 or a 503."""
     try:
         service = await services.ask(FindService(actor_type), timeout=ANSWER_WITHIN)

@@ -356,7 +356,7 @@ class SessionActor(Actor[SessionMessage]):
         match reason.cause:
             case Cause.FAILED:
                 self._outbox.close(CloseCode.INTERNAL_ERROR, "the server failed in this session; reconnect")
-            case Cause.ASKED | Cause.FINISHED | Cause.KILLED:
+            case Cause.STOPPED | Cause.FINISHED | Cause.CANCELLED:
                 self._outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
         closing = self._outbox.closing
         path = self.context.self_ref.path

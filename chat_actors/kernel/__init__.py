@@ -15,14 +15,14 @@ from chat_actors.kernel.errors import (
     MailboxFull,
     NameTaken,
     SystemFailed,
-    UnknownKind,
+    UnknownActorType,
     WorkCancelled,
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import Cause, OwedAnswer, Request, StopReason, Terminated
 from chat_actors.kernel.ref import AnyRef, Ref
-from chat_actors.kernel.registry import Kind
+from chat_actors.kernel.registry import ActorType
 from chat_actors.kernel.supervision import Escalate, Restart, Resume, Stop, Supervision
 from chat_actors.kernel.system import ActorSystem, Node, Statistics
 from chat_actors.kernel.timers import Timer
@@ -34,6 +34,7 @@ __all__ = [
     "ActorRestarted",
     "ActorStopped",
     "ActorSystem",
+    "ActorType",
     "AnyRef",
     "AskFailed",
     "AskTimeout",
@@ -46,7 +47,6 @@ __all__ = [
     "EventBus",
     "Hosted",
     "KernelError",
-    "Kind",
     "MailboxFull",
     "NameTaken",
     "Node",
@@ -63,7 +63,7 @@ __all__ = [
     "Terminated",
     "Timer",
     "Undelivered",
-    "UnknownKind",
+    "UnknownActorType",
     "WorkCancelled",
     "handles",
 ]

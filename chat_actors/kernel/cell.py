@@ -59,7 +59,7 @@ class Cell:
         self.family = Family()
         self.watchers: set[Cell] = set()
         self.restarts = 0
-        self.is_busy = True
+        self.is_idle = False
         self._siblings = siblings
         self._parent = parent
         self._factory = factory
@@ -93,15 +93,15 @@ class Cell:
 
     async def _live_and_end(self) -> None:
         """Live until stopped or failed for good, then end: children, `on_stop`, the mailbox, watchers."""
-        reason = StopReason(Cause.KILLED)
+        reason = StopReason(Cause.CANCELLED)
         try:
             with self._scope:
                 reason = await self._live()
-                self.close()
+                self.close_mailbox()
                 await self._stop_children()
                 await self._say_goodbye(reason)
         finally:
-            self._end(reason)
+            self._finish(reason)
 
     async def _live(self) -> StopReason:
         starting = self._start
@@ -184,7 +184,7 @@ class Cell:
 
     def deliver_nowait(self, message: Any) -> bool:
         """See `Ref.deliver_nowait`."""
-        if self.is_busy or len(self.mailbox) or self.mailbox.is_closed or not self.mailbox.has_room:
+        if not self.is_idle or len(self.mailbox) or self.mailbox.is_closed or not self.mailbox.has_room:
             return False
         try:
             self.actor.on_delivery(message)
@@ -192,20 +192,20 @@ class Cell:
             self.mailbox.put_system(Failure(error, (message,)))
         return True
 
-    def request_stop(self, reason: StopReason | None = None) -> None:
+    def stop(self, reason: StopReason | None = None) -> None:
         """Queue a stop order behind what waits already; a second one changes nothing."""
         if self._is_stop_ordered:
             return
         self._is_stop_ordered = True
         if self._stop_ordered is not None:
             self._stop_ordered.set()
-        reason = reason or StopReason(Cause.ASKED)
+        reason = reason or StopReason(Cause.STOPPED)
         if self._has_host:
             self.mailbox.put_system(StopOrder(reason))
         else:  # nobody would ever take it out
-            self._end(reason)
+            self._finish(reason)
 
-    def close(self) -> None:
+    def close_mailbox(self) -> None:
         """From here on senders get `ActorStopped`, and the name is free. What still waited becomes dead letters."""
         if self.mailbox.is_closed:
             return
@@ -226,7 +226,7 @@ class Cell:
     async def _stop_children(self) -> None:
         children = self.family.everyone()
         for child in reversed(children):
-            child.request_stop()
+            child.stop()
         with anyio.move_on_after(self.actor.stop_within):
             for child in children:
                 await child.wait_ended()
@@ -234,16 +234,16 @@ class Cell:
         late = self.family.everyone()
         for child in late:
             logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
-            child.kill()
+            child.cancel()
         for child in late:
             await child.wait_ended()
 
-    def kill(self) -> None:
+    def cancel(self) -> None:
         """Cancel whatever the actor is doing. It ends without `on_stop`."""
         if self._has_host:
             self._scope.cancel()
         else:
-            self._end(StopReason(Cause.KILLED))
+            self._finish(StopReason(Cause.CANCELLED))
 
     async def _say_goodbye(self, reason: StopReason) -> None:
         with anyio.move_on_after(self.actor.stop_within, shield=True) as deadline:
@@ -254,16 +254,16 @@ class Cell:
         if deadline.cancelled_caught:
             logger.warning("the on_stop of %s took over %g s and was cut short", self.path, self.actor.stop_within)
 
-    def _end(self, reason: StopReason) -> None:
+    def _finish(self, reason: StopReason) -> None:
         """The last step; does not await, so that a cancelled actor gets through it as well."""
         if self._reason is not None:
             return
-        self.close()
+        self.close_mailbox()
         for child in self.family.everyone():  # only if this actor was killed
-            child.kill()
+            child.cancel()
         self._reason = reason
-        self.is_busy = False
-        self.context.release()
+        self.is_idle = True
+        self.context.close()
         for watcher in self.watchers:
             watcher.mailbox.put_system(Notice(Terminated(self.ref, reason)))
         self.watchers.clear()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from chat_actors.kernel.cell import Cell
     from chat_actors.kernel.events import EventBus
     from chat_actors.kernel.ref import AnyRef, Ref
-    from chat_actors.kernel.registry import Kind
+    from chat_actors.kernel.registry import ActorType
 
 Message = TypeVar("Message")
 Result = TypeVar("Result")
@@ -86,8 +86,8 @@ class Context:
 
     def _child_name(self, factory: Callable[..., Any]) -> str:
         self._spawned += 1
-        kind = getattr(factory, "__name__", "actor").lower().removesuffix("actor") or "actor"
-        return f"{kind}-{self._spawned}"
+        prefix = getattr(factory, "__name__", "actor").lower().removesuffix("actor") or "actor"
+        return f"{prefix}-{self._spawned}"
 
     def spawn_named(
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
@@ -106,25 +106,25 @@ class Context:
         cell = self._cell.spawn_hosted_child(self._child_name(factory), lambda: factory(*args, **kwargs))
         return Hosted(cell)
 
-    def offer(self, kind: Kind[Message], make: Callable[[str], Callable[[], Actor[Message]]]) -> None:
-        """Become the parent of all actors of this kind.
+    def declare(self, actor_type: ActorType[Message], make: Callable[[str], Callable[[], Actor[Message]]]) -> None:
+        """Become the parent of all actors of this type.
 
         `make(key)` is called once for each actor; what it returns is called for each of that actor's lives, so what it
         closes over outlives a crash.
         """
-        self._cell.system.registry.offer(kind, self._cell, make)
+        self._cell.system.registry.declare(actor_type, self._cell, make)
 
-    def get_or_spawn(self, kind: Kind[Message], key: str) -> Ref[Message]:
-        """The running actor of that kind and key, or a new one. Atomic: there are never two.
+    def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
+        """The running actor of that type and key, or a new one. Atomic: there are never two.
 
         The actor may have ended by the time a message reaches it: a sender that gets `ActorStopped` asks again. Raises
-        `UnknownKind`, or `ActorStopped` if the parent of that kind is ending.
+        `UnknownActorType`, or `ActorStopped` if the parent of that type is ending.
         """
-        return self._cell.system.get_or_spawn(kind, key)
+        return self._cell.system.get_or_spawn(actor_type, key)
 
-    def find(self, kind: Kind[Message], key: str) -> Ref[Message] | None:
-        """The running actor of that kind and key, if there is one."""
-        return self._cell.system.registry.running(kind).get(key)
+    def find(self, actor_type: ActorType[Message], key: str) -> Ref[Message] | None:
+        """The running actor of that type and key, if there is one."""
+        return self._cell.system.registry.running(actor_type).get(key)
 
     def watch(self, ref: AnyRef) -> None:
         """Be told `Terminated(ref, reason)`, once, when that actor ends; at once if it already has.
@@ -140,7 +140,7 @@ class Context:
         self._watched.discard(ref)
         ref.remove_watcher(self._cell)
 
-    def listen(self, kind: type[msgspec.Struct]) -> None:
+    def listen(self, event_type: type[msgspec.Struct]) -> None:
         """Be told each event of this class that is published on the bus, as a message like any other. Once is enough.
 
         Outlives a restart, and ends with this actor. An event for which the mailbox has no room is a dead letter (but
@@ -148,8 +148,8 @@ class Context:
         """
         if self._listening is None:
             self._listening = {}
-        if kind not in self._listening and not self._cell.mailbox.is_closed:
-            self._listening[kind] = self.events.listen(kind, self._hear)
+        if event_type not in self._listening and not self._cell.mailbox.is_closed:
+            self._listening[event_type] = self.events.listen(event_type, self._hear)
 
     def _hear(self, event: msgspec.Struct) -> None:
         try:
@@ -203,17 +203,17 @@ class Context:
         reply, self.answering = self.answering or Reply(), None
         return OwedAnswer(reply, self._owed)
 
-    def hold_places(self, places: int) -> None:
+    def reserve_slots(self, slots: int) -> None:
         """Count so many places in the mailbox as taken, by messages that were taken out and are not done with.
 
         So what the actor piles up for later is bounded by `mailbox_capacity`, together with what waits. Outlives
         a restart: so must what is held for.
         """
-        self._cell.mailbox.hold(places)
+        self._cell.mailbox.reserve(slots)
 
-    def free_places(self, places: int) -> None:
+    def release_slots(self, slots: int) -> None:
         """Give places back that were held."""
-        self._cell.mailbox.free(places)
+        self._cell.mailbox.release(slots)
 
     # -- time and slow work ------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class Context:
 
     def stop(self) -> None:
         """End this actor once it has handled what is queued now."""
-        self._cell.request_stop(StopReason(Cause.FINISHED))
+        self._cell.stop(StopReason(Cause.FINISHED))
 
     def stop_if_idle(self) -> bool:
         """End this actor at once if no message waits for it and no sender, else do nothing and say False.
@@ -312,7 +312,7 @@ class Context:
         """
         if len(self._cell.mailbox):
             return False
-        self._cell.close()
+        self._cell.close_mailbox()
         return True
 
     def forget_timers(self) -> None:
@@ -320,7 +320,7 @@ class Context:
         for timer in list(self._timers):
             timer.cancel()
 
-    def release(self) -> None:
+    def close(self) -> None:
         """For the kernel: let go of all that the actor held open."""
         self.forget_timers()
         for scope in list(self._pipes):

@@ -94,14 +94,14 @@ class NameTaken(KernelError):
         return f"an actor named {self.path} is already running; use get_or_spawn() to share it"
 
 
-class UnknownKind(KernelError):
-    """`get_or_spawn` was asked for a kind of actor that no running actor offers."""
+class UnknownActorType(KernelError):
+    """`get_or_spawn` named an actor type that no actor has declared."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, actor_type: str) -> None:
+        self.actor_type = actor_type
 
     def __str__(self) -> str:
-        return f"no running actor offers the kind {self.kind!r}; its parent has to offer() it first"
+        return f"no actor has declared the actor type {self.actor_type!r}; its parent must call context.declare() first"
 
 
 class BadHandler(KernelError):

@@ -29,24 +29,24 @@ class EventBus:
         self._signals: dict[type[msgspec.Struct], blinker.Signal] = {}
         self.listener_failures = 0
 
-    def listen(self, kind: type[Event], listener: Callable[[Event], object]) -> Callable[[], None]:
-        """Call `listener(event)` for each event of class `kind` until the returned function is called."""
-        signal = self._signals.setdefault(kind, blinker.Signal(kind.__doc__))
+    def listen(self, event_type: type[Event], listener: Callable[[Event], object]) -> Callable[[], None]:
+        """Call `listener(event)` for each event of class `event_type` until the returned function is called."""
+        signal = self._signals.setdefault(event_type, blinker.Signal(event_type.__doc__))
 
         def guarded(sender: object, *, event: Event) -> None:
             try:
                 listener(event)
             except Exception:
                 self.listener_failures += 1
-                logger.exception("a listener to %s failed; the event itself went on", kind.__name__)
+                logger.exception("a listener to %s failed; the event itself went on", event_type.__name__)
 
         # weak=False: blinker's default would let a lambda or a bound method vanish at once.
         signal.connect(guarded, weak=False)
         return lambda: signal.disconnect(guarded)
 
-    def has_listeners(self, kind: type[msgspec.Struct]) -> bool:
+    def has_listeners(self, event_type: type[msgspec.Struct]) -> bool:
         """Whether anybody would hear it: look before you build an event on a hot path."""
-        signal = self._signals.get(kind)
+        signal = self._signals.get(event_type)
         return signal is not None and bool(signal.receivers)
 
     def publish(self, event: msgspec.Struct) -> None:

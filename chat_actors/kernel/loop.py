@@ -58,13 +58,13 @@ class MessageLoop:
                 await checkpoint()
             if not mailbox.has_message:
                 item = None  # while it waits it must not keep the last message alive, and what that refers to
-                cell.is_busy = False
+                cell.is_idle = True
                 try:
                     self._end_turn()
                     if await mailbox.wait():
                         handled = 0
                 finally:
-                    cell.is_busy = True
+                    cell.is_idle = False
                 continue
             handled += 1
             item = mailbox.take_nowait()

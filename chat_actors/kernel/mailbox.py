@@ -36,7 +36,7 @@ class Mailbox:
 
     A sender that waits in `put` holds one message outside that bound; the number of tasks that send bounds those.
 
-    An actor that has taken messages out and is not done with them may `hold` their places, so that what it has piled
+    An actor that has taken messages out and is not done with them may `reserve` their places, so that what it has piled
     up and what still waits are bounded together (again with the one in hand on top), and senders wait for both.
 
     The bound is kept here and not by the stream (which has none), since an anyio stream cannot let one kind of item
@@ -173,13 +173,13 @@ class Mailbox:
             self.put_nowait(waiter.item)
             waiter.woken.set()
 
-    def hold(self, places: int) -> None:
-        """Count so many places of the user lane as taken; more than there are is fine. To be freed by `free`."""
-        self._limit -= places
+    def reserve(self, slots: int) -> None:
+        """Count so many places of the user lane as taken; more than there are is fine. To be freed by `release`."""
+        self._limit -= slots
 
-    def free(self, places: int) -> None:
+    def release(self, slots: int) -> None:
         """Give so many held places back; senders that wait move in."""
-        self._limit += places
+        self._limit += slots
         if not self._closed:
             self._let_waiters_in()
 

@@ -25,10 +25,10 @@ class Request(Generic[Answer]):
 class Cause(Enum):
     """Why an actor ended."""
 
-    ASKED = "asked to stop"
+    STOPPED = "asked to stop"
     FINISHED = "finished of its own accord"
     FAILED = "failed for good"
-    KILLED = "was cancelled, since it did not stop within its deadline or something that it awaited was"
+    CANCELLED = "was cancelled, since it did not stop within its deadline or something that it awaited was"
 
 
 class StopReason(msgspec.Struct, frozen=True):

@@ -94,7 +94,7 @@ class Ref(Generic[Message]):
 
         If it crashes before that it does not restart any more, and what is queued becomes dead letters.
         """
-        self._cell.request_stop()
+        self._cell.stop()
 
     async def wait_stopped(self) -> None:
         """Wait until the actor has ended and its clean-up is done."""

@@ -1,11 +1,11 @@
-"""Actors that are found by kind and key: `get_or_spawn` is one dictionary access, so there are never two of one key."""
+"""Actors found by type and key. `get_or_spawn` is one dictionary access, so two actors never share a key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from chat_actors.kernel.errors import UnknownKind
+from chat_actors.kernel.errors import UnknownActorType
 
 if TYPE_CHECKING:
     from chat_actors.kernel.actor import Actor
@@ -16,8 +16,8 @@ Message = TypeVar("Message")
 Maker = Callable[[str], Callable[[], "Actor[Any]"]]
 
 
-class Kind(Generic[Message]):
-    """A kind of actor, say rooms, whose refs take `Message`. Two kinds are the same if their names are."""
+class ActorType(Generic[Message]):
+    """Names actors that one parent starts, one for each key. Types with equal names are the same type."""
 
     __slots__ = ("name",)
 
@@ -25,10 +25,10 @@ class Kind(Generic[Message]):
         self.name = name
 
     def __repr__(self) -> str:
-        return f"Kind({self.name!r})"
+        return f"ActorType({self.name!r})"
 
 
-class _Offer:
+class _Declaration:
     __slots__ = ("make", "parent", "running")
 
     def __init__(self, parent: Cell, make: Maker) -> None:
@@ -38,35 +38,36 @@ class _Offer:
 
 
 class Registry:
-    """Who offers which kind, and who runs under which key. Holds one entry for each running actor, and no more."""
+    """The declared actor types, and the running actors of each by key: one entry for each running actor."""
 
     def __init__(self) -> None:
-        self._offers: dict[str, _Offer] = {}
+        self._declared: dict[str, _Declaration] = {}
 
-    def offer(self, kind: Kind[Any], parent: Cell, make: Maker) -> None:
-        """Make `parent` the one that spawns this kind. A parent that restarts offers again and keeps what runs."""
-        offer = self._offers.get(kind.name)
-        if offer is not None and offer.parent is parent:
-            offer.make = make
+    def declare(self, actor_type: ActorType[Any], parent: Cell, make: Maker) -> None:
+        """Make `parent` the parent of this type's actors. A restarted parent declares again and keeps them."""
+        declared = self._declared.get(actor_type.name)
+        if declared is not None and declared.parent is parent:
+            declared.make = make
         else:
-            self._offers[kind.name] = _Offer(parent, make)
+            self._declared[actor_type.name] = _Declaration(parent, make)
 
-    def get_or_spawn(self, kind: Kind[Any], key: str) -> AnyRef:
-        """No await between looking and spawning: that is what makes it atomic. Raises `UnknownKind`, `ActorStopped`."""
-        offer = self._offers.get(kind.name)
-        if offer is None:
-            raise UnknownKind(kind.name)
-        ref = offer.running.get(key)
+    def get_or_spawn(self, actor_type: ActorType[Any], key: str) -> AnyRef:
+        """Return the running actor, or start one. Atomic, since it does not await. Raises as `Context.get_or_spawn`."""
+        declared = self._declared.get(actor_type.name)
+        if declared is None:
+            raise UnknownActorType(actor_type.name)
+        running = declared.running
+        ref = running.get(key)
         if ref is None:
-            running = offer.running
 
             def forget() -> None:
                 del running[key]
 
-            ref = running[key] = offer.parent.spawn_child(f"{kind.name}:{key}", offer.make(key), on_closed=forget)
+            name = f"{actor_type.name}:{key}"
+            ref = running[key] = declared.parent.spawn_child(name, declared.make(key), on_closed=forget)
         return ref
 
-    def running(self, kind: Kind[Any]) -> Mapping[str, AnyRef]:
-        """The actors of that kind that run now, by key: a live view, which changes as they come and go."""
-        offer = self._offers.get(kind.name)
-        return {} if offer is None else offer.running
+    def running(self, actor_type: ActorType[Any]) -> Mapping[str, AnyRef]:
+        """Return a live view of the running actors of that type, by key."""
+        declared = self._declared.get(actor_type.name)
+        return {} if declared is None else declared.running

@@ -17,7 +17,7 @@ from chat_actors.kernel.errors import ActorStopped, NameTaken, SystemFailed
 from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.family import Family
 from chat_actors.kernel.ref import Ref
-from chat_actors.kernel.registry import Kind, Registry
+from chat_actors.kernel.registry import ActorType, Registry
 from chat_actors.kernel.timers import TimerQueue
 
 Message = TypeVar("Message")
@@ -108,7 +108,7 @@ class ActorSystem:
     async def _stop_all(self) -> None:
         while everyone := self.family.everyone():
             youngest = everyone[-1]
-            youngest.request_stop()
+            youngest.stop()
             await youngest.wait_ended()
 
     async def stop(self, *, within: float) -> Sequence[str]:
@@ -143,9 +143,9 @@ class ActorSystem:
         """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, `ActorStopped` (not running)."""
         return self.start(None, f"/{name}", lambda: factory(*args, **kwargs), None).ref
 
-    def get_or_spawn(self, kind: Kind[Message], key: str) -> Ref[Message]:
+    def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
         """See `Context.get_or_spawn`."""
-        return self.registry.get_or_spawn(kind, key)
+        return self.registry.get_or_spawn(actor_type, key)
 
     def start(
         self,
@@ -196,7 +196,7 @@ class ActorSystem:
         return Statistics(
             actors=len(cells),
             waiting=sum(len(cell.mailbox) for cell in cells),
-            busy=sum(cell.is_busy for cell in cells),
+            busy=sum(not cell.is_idle for cell in cells),
             timers=len(self.timers),
             failures=self._failures,
             restarts=self._restarts,
@@ -206,8 +206,9 @@ class ActorSystem:
 
     def is_quiet(self) -> bool:
         """Whether no message waits, no actor is at work and no piped work is under way."""
-        return not any(
-            cell.is_busy or cell.mailbox.has_message or cell.context.pipes_under_way for cell in self.family.walk()
+        return all(
+            cell.is_idle and not cell.mailbox.has_message and not cell.context.pipes_under_way
+            for cell in self.family.walk()
         )
 
     def tree(self) -> Sequence[Node]:

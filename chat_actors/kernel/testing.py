@@ -74,13 +74,13 @@ class RunningSystem:
         return self._system
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         if self._system is None or self._tasks is None:
             return None
         with anyio.CancelScope(shield=True):
             await self._system.stop(within=self._stop_within)
-        return await self._tasks.__aexit__(kind, error, traceback)
+        return await self._tasks.__aexit__(error_type, error, traceback)
 
 
 async def settle(system: ActorSystem) -> None:
@@ -112,14 +112,14 @@ class Probe(Actor[Any]):
         self._arrival = anyio.Event()
         return True
 
-    async def expect(self, kind: type[Expected], *, within: float = 5.0) -> Expected:
-        """The next message, which must be a `kind`. Raises `AssertionError` if it is another, or if none comes."""
+    async def expect(self, message_type: type[Expected], *, within: float = 5.0) -> Expected:
+        """Return the next message. Raises `AssertionError` if it is no `message_type`, or none comes in time."""
         with anyio.move_on_after(within):
             while not self.received:
                 await self._arrival.wait()
         if not self.received:
-            raise AssertionError(f"no {kind.__name__} came within {within:g} s")
+            raise AssertionError(f"no {message_type.__name__} came within {within:g} s")
         message = self.received.popleft()
-        if not isinstance(message, kind):
-            raise AssertionError(f"expected {kind.__name__}, got {message!r}")
+        if not isinstance(message, message_type):
+            raise AssertionError(f"expected {message_type.__name__}, got {message!r}")
         return message

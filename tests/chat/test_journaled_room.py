@@ -344,11 +344,11 @@ async def test_a_message_too_many_for_the_writer_is_refused_and_not_forgotten():
         journal = SlowJournal(seconds=10)
         (ann,) = await people_in(MemoryChat(system, NO_LIMITS, journal=journal), "red", "ann")
         writer = writer_of(system)
-        writer.mailbox.hold(writer.mailbox.capacity)
+        writer.mailbox.reserve(writer.mailbox.capacity)
         ann.deliver(type="chat_message", content="no room", id="q")
         await settle(system)
         assert errors(ann.hear()) == [("not_stored", "q")]
-        writer.mailbox.free(writer.mailbox.capacity)
+        writer.mailbox.release(writer.mailbox.capacity)
         ann.deliver(type="chat_message", content="room again")
         await settle(system)
         assert said(ann.hear()) == ["room again"]

@@ -3,7 +3,7 @@ import logging
 import msgspec
 import pytest
 
-from chat_actors.kernel import Actor, Kind, Request, Restart, handles
+from chat_actors.kernel import Actor, ActorType, Request, Restart, handles
 from chat_actors.kernel.testing import Probe, settle, virtual_asyncio, virtual_trio
 
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", [virtual_asyncio()], ids=["asyncio"])
@@ -61,16 +61,16 @@ class Counter(Actor[Get | Add | Fail]):
 
 
 class Rooms(Actor[Get]):
-    """Offers one kind of actor, and notes for which keys it made one."""
+    """Declares one actor type and records the keys for which it made an actor."""
 
-    kind = Kind("room")
+    actor_type = ActorType("room")
 
     def __init__(self, made, room=Counter):
         self.made = made
         self.room = room
 
     async def on_start(self):
-        self.context.offer(self.kind, self.make)
+        self.context.declare(self.actor_type, self.make)
 
     def make(self, key):
         self.made.append(key)
@@ -85,8 +85,8 @@ async def start_probe(system, name="probe"):
     return probe
 
 
-def collect(system, kind):
-    """All events of that kind from now on, in a list that grows."""
-    heard = []
-    system.events.listen(kind, heard.append)
-    return heard
+def collect(system, event_type):
+    """Return a list to which each event of this type is appended from now on."""
+    received = []
+    system.events.listen(event_type, received.append)
+    return received

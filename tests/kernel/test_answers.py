@@ -207,12 +207,12 @@ class Piler(Actor[Add | Get]):
     @handles
     def add(self, message: Add) -> None:
         self.pile.append(message.amount)
-        self.context.hold_places(1)
+        self.context.reserve_slots(1)
 
     @handles
     def get(self, request: Get) -> int:
         total = sum(self.pile)
-        self.context.free_places(len(self.pile))
+        self.context.release_slots(len(self.pile))
         self.pile.clear()
         return total
 
@@ -242,14 +242,14 @@ async def test_senders_wait_for_held_places_and_move_in_when_they_are_freed():
             await settle(system)
             assert piler.pile == [1, 1, 1]
             piler.pile.clear()
-            piler.context.free_places(3)
+            piler.context.release_slots(3)
             await settle(system)
             # One more than the capacity: it moved in when the actor had taken the third and not yet held its place.
             assert piler.pile == 4 * [2]
-            piler.context.free_places(3)
+            piler.context.release_slots(3)
             await settle(system)
             assert piler.pile == 7 * [2]
-            piler.context.free_places(9)
+            piler.context.release_slots(9)
         await settle(system)
         assert piler.pile == 9 * [2]
 
@@ -270,4 +270,4 @@ async def test_an_actor_that_ends_with_held_places_lets_those_who_wait_go():
             tasks.start_soon(send)
             await settle(system)
             ref.stop()
-        piler.context.free_places(3)
+        piler.context.release_slots(3)

@@ -111,7 +111,7 @@ async def test_a_handler_that_awaits_a_cancelled_future_ends_its_own_actor_and_n
         probe.context.watch(unlucky)
         with pytest.raises(ActorStopped):
             await unlucky.ask(Get(), timeout=5)
-        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
         await anyio.sleep(1)
         assert not probe.context.self_ref.is_stopped
 
@@ -124,7 +124,7 @@ async def test_a_native_cancellation_of_an_actors_task_ends_that_actor_and_no_ot
         probe.context.watch(hit)
         await settle(system)
         next(task for task in asyncio.all_tasks() if task.get_name() == "/hit").cancel()
-        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
         await anyio.sleep(1)
         assert not probe.context.self_ref.is_stopped
 

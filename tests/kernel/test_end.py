@@ -80,7 +80,7 @@ async def test_children_end_before_their_parents_and_all_hear_why():
         names = [name for name, _ in order]
         assert names.index("a1") < names.index("a") < names.index("top")
         assert names.index("b") < names.index("top") == 3
-        assert {cause for _, cause in order} == {Cause.ASKED}
+        assert {cause for _, cause in order} == {Cause.STOPPED}
 
 
 async def test_a_child_that_does_not_end_in_time_is_cancelled_and_its_parent_says_goodbye_all_the_same(caplog):
@@ -99,9 +99,9 @@ async def test_a_child_that_does_not_end_in_time_is_cancelled_and_its_parent_say
         probe.context.watch(stuck)
         caplog.set_level("WARNING", "chat_actors.kernel")
         parent.stop()
-        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
         await parent.wait_stopped()
-        assert order == [("parent", Cause.ASKED)]
+        assert order == [("parent", Cause.STOPPED)]
         assert "/parent/stuck did not stop within 2 s and is cancelled" in caplog.text
 
 
@@ -125,9 +125,9 @@ async def test_the_children_of_a_cancelled_actor_are_cancelled_with_it():
         await parent.wait_stopped()
         await anyio.sleep(0.1)
         assert {(event.path, event.reason.cause) for event in ended} == {
-            ("/parent", Cause.ASKED),
-            ("/parent/deaf", Cause.KILLED),
-            ("/parent/deaf/grandchild", Cause.KILLED),
+            ("/parent", Cause.STOPPED),
+            ("/parent/deaf", Cause.CANCELLED),
+            ("/parent/deaf/grandchild", Cause.CANCELLED),
         }
 
 
@@ -143,7 +143,7 @@ async def test_a_goodbye_is_shielded_from_the_deadline_of_the_system():
         system.spawn_named("polite", Polite)
         await settle(system)
         assert await system.stop(within=1) == ("/polite",)
-        assert said == [Cause.ASKED]
+        assert said == [Cause.STOPPED]
 
 
 async def test_a_goodbye_that_is_cut_is_in_the_log(caplog):
@@ -172,7 +172,7 @@ async def test_a_goodbye_that_raises_is_booked_and_the_end_goes_on():
         bitter = system.spawn_named("bitter", Bitter)
         probe.context.watch(bitter)
         bitter.stop()
-        assert (await probe.expect(Terminated)).reason.cause is Cause.ASKED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
         assert [str(event.error) for event in failed] == ["and another thing"]
 
 

@@ -115,8 +115,8 @@ async def test_a_listener_may_tell_actors_also_about_dead_letters():
 async def test_the_life_of_an_actor_is_on_the_bus():
     heard = []
     async with RunningSystem() as system:
-        for kind in (ActorFailed, ActorRestarted, ActorEnded):
-            system.events.listen(kind, heard.append)
+        for event_type in (ActorFailed, ActorRestarted, ActorEnded):
+            system.events.listen(event_type, heard.append)
         counter = system.spawn_named("counter", Counter)
         counter.tell(Fail())
         await settle(system)
@@ -124,7 +124,7 @@ async def test_the_life_of_an_actor_is_on_the_bus():
         await counter.wait_stopped()
     assert [type(event) for event in heard] == [ActorFailed, ActorRestarted, ActorEnded]
     assert {event.path for event in heard} == {"/counter"}
-    assert heard[-1].reason == StopReason(Cause.ASKED)
+    assert heard[-1].reason == StopReason(Cause.STOPPED)
 
 
 class Heard(msgspec.Struct, frozen=True):

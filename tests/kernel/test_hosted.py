@@ -53,8 +53,8 @@ async def test_a_hosted_actor_ends_with_its_parent():
         await settle(system)
         await system.stop(within=5)
         assert [(end.path, end.reason.cause) for end in ends] == [
-            ("/parent/counter-1", Cause.ASKED),
-            ("/parent", Cause.ASKED),
+            ("/parent/counter-1", Cause.STOPPED),
+            ("/parent", Cause.STOPPED),
         ]
 
 
@@ -92,7 +92,7 @@ async def test_when_its_host_is_cancelled_the_actor_ends_and_whoever_watches_is_
         with anyio.move_on_after(1) as deadline:
             await hosted.run()
         assert deadline.cancelled_caught
-        assert (await probe.expect(Terminated)).reason.cause is Cause.KILLED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
 
 
 async def test_a_hosted_actor_that_is_stopped_before_it_runs_has_ended():

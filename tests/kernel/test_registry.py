@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from chat_actors.kernel import ActorStopped, Kind, Restart, UnknownKind, handles
+from chat_actors.kernel import ActorStopped, ActorType, Restart, UnknownActorType, handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from tests.kernel.conftest import Add, Counter, Fail, Rooms
 
@@ -16,15 +16,15 @@ async def test_get_or_spawn_never_makes_two_of_one_key():
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, made)
         await settle(system)
-        refs = {system.get_or_spawn(Rooms.kind, "a") for _ in range(10)}
+        refs = {system.get_or_spawn(Rooms.actor_type, "a") for _ in range(10)}
         assert len(refs) == 1
         assert made == ["a"]
 
 
 async def test_a_kind_that_nobody_offers_is_a_clear_error():
     async with RunningSystem() as system:
-        with pytest.raises(UnknownKind, match="nowhere"):
-            system.get_or_spawn(Kind("nowhere"), "x")
+        with pytest.raises(UnknownActorType, match="nowhere"):
+            system.get_or_spawn(ActorType("nowhere"), "x")
 
 
 class Lonely(Counter):
@@ -41,7 +41,7 @@ class Lonely(Counter):
 async def _send_through(system, n):
     """As a sender must: an actor that has ended is looked up again."""
     while True:
-        room = system.get_or_spawn(Rooms.kind, "a")
+        room = system.get_or_spawn(Rooms.actor_type, "a")
         try:
             await room.send(Add(n))
         except ActorStopped:
@@ -93,7 +93,7 @@ async def test_many_senders_at_once_lose_nothing_to_an_actor_that_keeps_ending_i
         assert sorted(Lonely.handled) == list(range(100))
         assert len(made) > 1
         assert system.statistics().dead_letters == {}
-        assert system.registry.running(Rooms.kind) == {}
+        assert system.registry.running(Rooms.actor_type) == {}
 
 
 async def test_a_successor_may_run_while_the_actor_before_it_still_says_goodbye():
@@ -104,14 +104,14 @@ async def test_a_successor_may_run_while_the_actor_before_it_still_says_goodbye(
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, [], Slow)
         await settle(system)
-        first = system.get_or_spawn(Rooms.kind, "a")
+        first = system.get_or_spawn(Rooms.actor_type, "a")
         await settle(system)
         first.stop()
         await anyio.sleep(1)
-        second = system.get_or_spawn(Rooms.kind, "a")
+        second = system.get_or_spawn(Rooms.actor_type, "a")
         assert second is not first
         await first.wait_stopped()
-        assert system.get_or_spawn(Rooms.kind, "a") is second
+        assert system.get_or_spawn(Rooms.actor_type, "a") is second
 
 
 @pytest.mark.parametrize("fault", ["make", "factory"])
@@ -129,25 +129,25 @@ async def test_an_actor_that_cannot_be_made_leaves_no_entry(fault):
         system.spawn_named("rooms", Faulty, [])
         await settle(system)
         with pytest.raises(OSError, match="no room"):
-            system.get_or_spawn(Rooms.kind, "a")
-        assert system.registry.running(Rooms.kind) == {}
+            system.get_or_spawn(Rooms.actor_type, "a")
+        assert system.registry.running(Rooms.actor_type) == {}
 
 
 async def test_the_actors_of_a_kind_are_known_by_key_while_they_run_and_no_longer():
     async with RunningSystem() as system:
         rooms = system.spawn_named("rooms", Rooms, [])
-        assert system.registry.running(Rooms.kind) == {}
+        assert system.registry.running(Rooms.actor_type) == {}
         await settle(system)
-        refs = {key: system.get_or_spawn(Rooms.kind, key) for key in "abc"}
-        assert system.registry.running(Rooms.kind) == refs
+        refs = {key: system.get_or_spawn(Rooms.actor_type, key) for key in "abc"}
+        assert system.registry.running(Rooms.actor_type) == refs
         refs["a"].stop()
         await settle(system)
-        assert set(system.registry.running(Rooms.kind)) == {"b", "c"}
+        assert set(system.registry.running(Rooms.actor_type)) == {"b", "c"}
         rooms.stop()
         await rooms.wait_stopped()
-        assert system.registry.running(Rooms.kind) == {}
+        assert system.registry.running(Rooms.actor_type) == {}
         with pytest.raises(ActorStopped):
-            system.get_or_spawn(Rooms.kind, "d")
+            system.get_or_spawn(Rooms.actor_type, "d")
 
 
 async def test_a_parent_that_restarts_keeps_its_running_actors_under_their_keys():
@@ -161,11 +161,11 @@ async def test_a_parent_that_restarts_keeps_its_running_actors_under_their_keys(
     async with RunningSystem() as system:
         rooms = system.spawn_named("rooms", Fragile, [])
         await settle(system)
-        room = system.get_or_spawn(Rooms.kind, "a")
+        room = system.get_or_spawn(Rooms.actor_type, "a")
         rooms.tell(Fail())
         await settle(system)
         assert system.statistics().restarts == 1
-        assert system.get_or_spawn(Rooms.kind, "a") is room
+        assert system.get_or_spawn(Rooms.actor_type, "a") is room
 
 
 async def test_a_successor_of_the_parent_takes_the_kind_over():
@@ -177,5 +177,5 @@ async def test_a_successor_of_the_parent_takes_the_kind_over():
         made = []
         system.spawn_named("rooms", Rooms, made)
         await settle(system)
-        assert system.get_or_spawn(Rooms.kind, "a").path == "/rooms/room:a"
+        assert system.get_or_spawn(Rooms.actor_type, "a").path == "/rooms/room:a"
         assert made == ["a"]

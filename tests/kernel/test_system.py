@@ -173,7 +173,7 @@ async def test_a_crash_that_reaches_the_top_ends_the_others_in_order_and_is_rais
         "the actor system has stopped, because /fragile failed for good: ValueError('asked to fail')"
     )
     assert isinstance(failure.__cause__, ValueError)
-    assert said == [Cause.ASKED]
+    assert said == [Cause.STOPPED]
 
 
 async def test_a_system_that_is_cancelled_takes_all_its_actors_along():
@@ -198,7 +198,7 @@ async def test_the_tree_shows_actors_under_their_parents_with_what_waits_and_the
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, [])
         await settle(system)
-        room = system.get_or_spawn(Rooms.kind, "a")
+        room = system.get_or_spawn(Rooms.actor_type, "a")
         room.tell(Fail())
         await settle(system)
         room.tell(Add())

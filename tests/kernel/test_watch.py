@@ -62,7 +62,7 @@ async def test_a_stopped_actor_says_why():
         await settle(system)
         probe.context.watch(counter)
         counter.stop()
-        assert (await probe.expect(Terminated)).reason.cause is Cause.ASKED
+        assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
 
 
 async def test_a_watch_that_is_repeated_tells_once():

@@ -140,7 +140,7 @@ async def test_a_session_that_is_cut_short_takes_its_connection_along(app, key, 
         client = await Client(socket).log_in("alice", key, "red")
         runtime = app.extensions["chat_actors"]
         (cell,) = runtime.chat.gate._cell.family.everyone()
-        cell.kill()
+        cell.cancel()
         assert await client.receive_close() == 1012
 
 
