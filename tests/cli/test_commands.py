@@ -89,7 +89,7 @@ async def start_chat(tmp_path, url, room_id):
     return chat
 
 
-async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
+async def test_two_users_chat_over_a_new_server(tmp_path):
     server, url = await serve(tmp_path)
     env = {"HOME": str(tmp_path / "home")}
     async with server, await Process.start("chat", "--as", "alice", "--room", "lobby", "--url", url, env=env) as alice:
@@ -105,7 +105,7 @@ async def test_a_newcomer_serves_and_two_people_chat_in_terminals(tmp_path):
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
-async def test_a_chat_in_lines_ends_at_ctrl_c_though_its_input_goes_on(tmp_path):
+async def test_plain_chat_ends_at_ctrl_c(tmp_path):
     server, url = await serve(tmp_path)
     async with server, await start_chat(tmp_path, url, "lobby") as alice:
         await alice.type("hello")
@@ -114,7 +114,7 @@ async def test_a_chat_in_lines_ends_at_ctrl_c_though_its_input_goes_on(tmp_path)
         assert await alice.wait() == (0, "")
 
 
-async def test_who_is_put_out_of_the_room_is_at_the_end_though_the_input_goes_on(tmp_path):
+async def test_plain_chat_ends_when_user_is_kicked(tmp_path):
     server, url = await serve(tmp_path, "--extension", "moderation")
     owner = Identity("owner", generate_key(2048))
     async with (
@@ -130,7 +130,7 @@ async def test_who_is_put_out_of_the_room_is_at_the_end_though_the_input_goes_on
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_the_server_in_order_and_accounts_survive_a_restart(tmp_path, stop):
+async def test_signal_drains_and_accounts_survive(tmp_path, stop):
     key = generate_key(2048)
     server, url = await serve(tmp_path)
     async with server, open_connection(url, Identity("alice", key), reconnect=False) as chat:
@@ -175,7 +175,7 @@ async def test_plain_hypercorn_serves_the_app(tmp_path):
         assert (await server.finish())[0] == 0
 
 
-async def test_an_address_in_use_is_one_clear_line(tmp_path):
+async def test_address_in_use_prints_one_line(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
         second = await Process.start("serve", "--bind", url.removeprefix("http://"), "--dir", tmp_path / "data")
@@ -184,14 +184,14 @@ async def test_an_address_in_use_is_one_clear_line(tmp_path):
     assert output.splitlines()[-1].endswith("Address already in use; choose another with --bind")
 
 
-async def test_a_data_folder_that_is_a_file_is_one_clear_line(tmp_path):
+async def test_data_folder_that_is_a_file_prints_one_line(tmp_path):
     (tmp_path / "data").write_text("")
     code, output = await (await Process.start("serve", "--dir", tmp_path / "data", "--bind", "127.0.0.1:0")).finish()
     assert code == 1
     assert output.splitlines()[-1].startswith("chat-actors: cannot open the data in")
 
 
-async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_path):
+async def test_check_config_prints_values_and_origins(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text("[limits]\nconnections = 7\n")
     arguments = ("--config", config, "--bind", "127.0.0.1:9", "--set", "limits.registrations=9")
@@ -205,7 +205,7 @@ async def test_check_config_prints_what_is_in_force_and_where_it_came_from(tmp_p
 
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])
-async def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path, command):
+async def test_invalid_setting_prints_one_line(tmp_path, command):
     process = await Process.start(command, env={"CHAT_ACTORS_DATA__JOURNAL": "paper"})
     code, output = await process.finish()
     assert code == 2
@@ -213,7 +213,7 @@ async def test_a_bad_setting_is_one_line_and_exit_code_2(tmp_path, command):
     assert line.startswith("chat-actors: CHAT_ACTORS_DATA__JOURNAL: data.journal: must be")
 
 
-async def test_keygen_makes_a_key_for_its_owner_alone_and_never_overwrites_one(tmp_path):
+async def test_keygen_writes_private_file_only_once(tmp_path):
     path = tmp_path / "my.pem"
     assert (await (await Process.start("keygen", path)).finish())[0] == 0
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -224,7 +224,7 @@ async def test_keygen_makes_a_key_for_its_owner_alone_and_never_overwrites_one(t
     assert path.read_bytes() == before
 
 
-async def test_chatting_with_a_server_that_is_not_there_is_one_clear_line(tmp_path):
+async def test_chat_without_server_prints_one_line(tmp_path):
     process = await Process.start(
         "chat", "--as", "alice", "--room", "x", "--url", "ws://127.0.0.1:9", env={"HOME": str(tmp_path)}
     )
@@ -234,7 +234,7 @@ async def test_chatting_with_a_server_that_is_not_there_is_one_clear_line(tmp_pa
     assert len(output.splitlines()) == 1
 
 
-async def test_chatting_under_a_name_that_is_taken_says_so(tmp_path):
+async def test_chat_with_another_users_name_is_refused(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
         async with open_connection(url, Identity("alice", generate_key(2048))):
@@ -245,7 +245,7 @@ async def test_chatting_under_a_name_that_is_taken_says_so(tmp_path):
     assert "the server refused to log in alice: Invalid signature" in output
 
 
-async def test_a_script_whose_message_is_refused_hears_of_it(tmp_path):
+async def test_refused_message_sets_the_exit_code(tmp_path):
     server, url = await serve(tmp_path)
     arguments = ("chat", "--as", "notifier", "--room", "ops", "--url", url)
     async with server:
@@ -259,7 +259,7 @@ async def test_a_script_whose_message_is_refused_hears_of_it(tmp_path):
             assert ("! not sent: 'xxx" in output) is (expected == 1)
 
 
-def test_the_readmes_test_command_is_what_ci_runs_first():
+def test_readme_and_ci_run_the_same_command():
     root = Path(__file__).parents[2]
     commands = re.findall(r"```sh\n(.*?)\n```", (root / "README.md").read_text(), re.DOTALL)
     ci = [line for line in (root / ".ci/run").read_text().splitlines() if line.startswith("python3")]

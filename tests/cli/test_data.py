@@ -43,7 +43,7 @@ async def folder(tmp_path):
     return tmp_path / "data"
 
 
-async def test_a_room_that_is_exported_and_imported_is_the_same_but_for_its_numbers(folder, tmp_path):
+async def test_export_and_import_round_trip(folder, tmp_path):
     code, out, err = run("export", "red", "--dir", folder)
     assert (code, err) == (0, "")
     lines = [json.loads(line) for line in out.strip().split("\n")]
@@ -64,7 +64,7 @@ async def test_a_room_that_is_exported_and_imported_is_the_same_but_for_its_numb
         assert again == [{key: value for key, value in line.items() if key != "seq"} for line in lines]
 
 
-async def test_an_import_into_a_room_with_messages_must_be_meant(folder):
+async def test_import_into_used_room_needs_append(folder):
     line = b'{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00+02:00"}\n'
     code, _, err = run("import", "red", "--dir", folder, stdin=line)
     assert code == 1
@@ -84,7 +84,7 @@ async def test_an_import_into_a_room_with_messages_must_be_meant(folder):
         ('{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00"}', "no time zone"),
     ],
 )
-async def test_a_bad_line_is_named_and_nothing_is_imported(folder, line, problem):
+async def test_invalid_line_aborts_the_import(folder, line, problem):
     good = '{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}\n'
     code, _, err = run("import", "blue", "--dir", folder, stdin=f"{good}\n{line}\n{good}".encode())
     assert code == 1
@@ -94,7 +94,7 @@ async def test_a_bad_line_is_named_and_nothing_is_imported(folder, line, problem
     assert run("export", "blue", "--dir", folder)[2] == "chat-actors: nothing was ever said in a room 'blue'\n"
 
 
-async def test_while_a_server_runs_one_may_look_but_not_change(tmp_path):
+async def test_running_server_allows_only_reading(tmp_path):
     server, url = await serve(tmp_path)
     folder = tmp_path / "data"
     async with server:
@@ -118,7 +118,7 @@ async def test_while_a_server_runs_one_may_look_but_not_change(tmp_path):
     assert run("users", "remove", "alice", "--yes", "--dir", folder)[0] == 0
 
 
-async def test_a_backup_is_whole_private_and_never_over_another_file(folder, tmp_path):
+async def test_backup_is_complete_private_and_new(folder, tmp_path):
     copy = tmp_path / "copy.db"
     code, _, err = run("backup", copy, "--dir", folder)
     assert (code, err) == (0, f"{copy} holds all accounts and messages; keep it to yourself\n")
@@ -138,7 +138,7 @@ async def test_a_backup_is_whole_private_and_never_over_another_file(folder, tmp
     assert not list(tmp_path.glob("*.partial"))
 
 
-async def test_a_backup_is_of_one_moment_while_others_write(tmp_path):
+async def test_backup_is_a_snapshot_during_writes(tmp_path):
     file = await SqliteFile.open(tmp_path / "chat.db")
     journal = SqliteJournal(file)
     for _ in range(30):
@@ -164,7 +164,7 @@ async def test_a_backup_is_of_one_moment_while_others_write(tmp_path):
     await journal.aclose()
 
 
-async def test_users_are_listed_and_removed_after_a_question(folder):
+async def test_users_are_listed_and_removed(folder):
     assert [line.split("\t")[0] for line in run("users", "list", "--dir", folder)[1].splitlines()] == ["alice", "bob"]
     code, _, err = run("users", "remove", "alice", "--dir", folder, stdin=b"n\n")
     assert code == 1
@@ -176,14 +176,14 @@ async def test_users_are_listed_and_removed_after_a_question(folder):
     assert "there is no user 'alice'" in err
 
 
-async def test_an_export_that_cannot_be_written_says_so_in_one_line(folder):
+async def test_failed_export_prints_one_line(folder):
     code, _, err = run("export", "red", "--dir", folder, "--out", "/dev/full")
     assert code == 1
     assert len(err.splitlines()) == 1
     assert "No space left" in err
 
 
-async def test_a_room_may_be_taken_to_a_folder_where_there_is_nothing_yet(tmp_path):
+async def test_import_creates_the_data_folder(tmp_path):
     line = b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n'
     code, _, err = run("import", "red", "--dir", tmp_path / "new", stdin=line)
     assert (code, err) == (0, f"1 messages were put into red in {tmp_path / 'new'}\n")
@@ -191,14 +191,14 @@ async def test_a_room_may_be_taken_to_a_folder_where_there_is_nothing_yet(tmp_pa
     assert "hello" in out
 
 
-async def test_a_timestamp_that_no_calendar_has_in_utc_is_a_bad_line(tmp_path):
+async def test_timestamp_out_of_range_is_invalid(tmp_path):
     line = b'{"userId": "ann", "content": "hello", "timestamp": "0001-01-01T00:00:00+05:00"}\n'
     code, _, err = run("import", "red", "--dir", tmp_path, stdin=line)
     assert code == 1
     assert "line 1: the timestamp is before the year 1" in err
 
 
-def test_an_import_that_is_aborted_imports_nothing():
+def test_aborted_import_imports_nothing():
     is_aborted = threading.Event()
     lines = io.BytesIO(b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n' * 3)
     reading = _reported("red", lines, is_aborted)
@@ -209,7 +209,7 @@ def test_an_import_that_is_aborted_imports_nothing():
 
 
 @pytest.mark.parametrize("command", [("export", "red"), ("backup", "x"), ("users", "list")])
-async def test_where_there_are_no_data_none_are_made(tmp_path, command):
+async def test_commands_do_not_create_a_data_folder(tmp_path, command):
     code, _, err = run(*command, "--dir", tmp_path / "nowhere")
     assert code == 1
     assert "there are no data in" in err

@@ -6,7 +6,7 @@ from chat_actors.cli.chat import render
 from chat_actors.protocol import messages
 
 
-def test_nothing_in_a_message_can_act_on_the_terminal():
+def test_message_cannot_control_the_terminal():
     message = messages.ChatMessage("alice", "x", "\x1b[2Jgone\r\n\u202eevil\x9b", "2026-01-01T12:34:56.000Z", 1)
     assert render(message, UTC) == "[12:34] alice: \ufffd[2Jgone\ufffd\ufffd\ufffdevil\ufffd"
 
@@ -20,6 +20,6 @@ def test_nothing_in_a_message_can_act_on_the_terminal():
         ("\x1b[2J", 0, "[--:--]"),
     ],
 )
-def test_a_time_is_that_of_the_readers_zone(timestamp, hours, shown):
+def test_time_is_in_the_local_zone(timestamp, hours, shown):
     message = messages.ChatMessage("alice", "x", "hello", timestamp, 1)
     assert render(message, timezone(timedelta(hours=hours))) == f"{shown} alice: hello"

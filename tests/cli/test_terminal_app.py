@@ -15,7 +15,7 @@ from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.test_chat_client import Cable
-from tests.client.test_room import NO_LIMITS, at
+from tests.client.test_room import NO_LIMITS, connect_as
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
@@ -73,10 +73,10 @@ async def screen_of(chat, room_id="lobby", size=(100, 24)):
         yield Screen(app, pilot)
 
 
-async def test_two_people_talk_and_see_each_other(server):
+async def test_two_users_chat(server):
     async with (
-        at(server.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("lobby") as his,
         screen_of(alice) as screen,
     ):
@@ -90,10 +90,10 @@ async def test_two_people_talk_and_see_each_other(server):
         await screen.shows("bobby left the room", "1 here")
 
 
-async def test_rooms_are_joined_switched_and_left_and_what_is_unread_is_counted(server):
+async def test_rooms_switch_and_count_unread_messages(server):
     async with (
-        at(server.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("lobby", listen=False) as lobby,
         screen_of(alice) as screen,
     ):
@@ -117,8 +117,8 @@ async def test_rooms_are_joined_switched_and_left_and_what_is_unread_is_counted(
         await screen.shows("you are not in attic; /join attic goes there")
 
 
-async def test_what_one_says_oneself_on_another_device_is_not_unread(server):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_own_message_from_elsewhere_is_not_unread(server):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         await screen.type("/join attic")
         await screen.shows("attic as alice")
         async with alice.room("lobby", listen=False) as elsewhere:
@@ -130,16 +130,20 @@ async def test_what_one_says_oneself_on_another_device_is_not_unread(server):
         assert screen.app.rooms.unread_elsewhere == 0
 
 
-async def test_a_click_on_a_room_looks_at_it(server):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_click_switches_the_room(server):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         await screen.type("/join attic")
         await screen.shows("attic as alice")
         await screen.pilot.click("#rooms", offset=(2, 0))
         await screen.shows("lobby as alice")
 
 
-async def test_page_up_at_the_top_loads_what_was_said_before_and_the_reader_stays_there(server):
-    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby, bobby.room("lobby") as his:
+async def test_page_up_loads_history_and_keeps_position(server):
+    async with (
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
+        bobby.room("lobby") as his,
+    ):
         await asyncio.gather(*(his.say(f"message {n}.") for n in range(300)))
         async with screen_of(alice) as screen:
             await screen.shows("message 299.")
@@ -161,8 +165,8 @@ async def test_page_up_at_the_top_loads_what_was_said_before_and_the_reader_stay
             await screen.until(lambda: "new below" not in screen.text)
 
 
-async def test_commands_tell_what_there_is_and_what_is_wrong(server):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_commands_print_their_results(server):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         await screen.shows("1 here")
         await screen.type("/who")
         await screen.shows("1 here: alice")
@@ -176,26 +180,26 @@ async def test_commands_tell_what_there_is_and_what_is_wrong(server):
         await screen.shows("alice /usr ✓")
 
 
-async def test_of_a_paste_of_several_lines_none_is_lost(server):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_pasted_lines_become_one_message(server):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         screen.app.query_one("#typing").post_message(Paste("one\ntwo\r\nthree\n"))
         await screen.shows("one two three")
         await screen.pilot.press("enter")
         await screen.shows("alice one two three ✓")
 
 
-async def test_what_the_server_refuses_is_shown_as_not_sent(server):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_refused_message_is_shown_as_not_sent(server):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         screen.app.query_one("#typing").value = "x" * 60_000
         await screen.pilot.press("enter")
         await screen.shows("not sent: content must be at")
 
 
-async def test_a_line_that_breaks_is_shown_and_comes_back_and_what_is_missing_is_told(server):
+async def test_reconnect_shows_its_state_and_the_gap(server):
     async with (
         Cable(server.port) as cable,
-        at(cable.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(cable.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("lobby", listen=False) as his,
         screen_of(alice) as screen,
     ):
@@ -215,8 +219,8 @@ async def test_a_line_that_breaks_is_shown_and_comes_back_and_what_is_missing_is
 
 
 @pytest.mark.parametrize(("columns", "is_wide"), [(79, False), (80, True)])
-async def test_a_narrow_terminal_shows_what_is_said_alone(server, columns, is_wide):
-    async with at(server.port, "alice") as alice, screen_of(alice, size=(columns, 20)) as screen:
+async def test_narrow_terminal_hides_the_lists(server, columns, is_wide):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice, size=(columns, 20)) as screen:
         await screen.until(lambda: screen.app.rooms.current.count == 1)
         await screen.type("hello")
         await screen.shows("alice hello ✓")
@@ -224,8 +228,8 @@ async def test_a_narrow_terminal_shows_what_is_said_alone(server, columns, is_wi
 
 
 @pytest.mark.parametrize("leave", ["ctrl+c", "ctrl+d", "/quit"])
-async def test_who_leaves_leaves_at_once(server, leave):
-    async with at(server.port, "alice") as alice, screen_of(alice) as screen:
+async def test_quit_ends_at_once(server, leave):
+    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
         if leave == "/quit":
             await screen.type(leave)
         else:
@@ -233,11 +237,11 @@ async def test_who_leaves_leaves_at_once(server, leave):
         await screen.has_ended()
 
 
-async def test_who_leaves_while_the_server_is_away_leaves_when_all_is_sent(server):
+async def test_quit_while_offline_waits_until_all_is_sent(server):
     async with (
         Cable(server.port) as cable,
-        at(cable.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(cable.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("lobby") as his,
         screen_of(alice) as screen,
     ):
@@ -254,8 +258,8 @@ async def test_who_leaves_while_the_server_is_away_leaves_when_all_is_sent(serve
         await screen.has_ended()
 
 
-async def test_who_does_not_want_to_wait_for_the_server_leaves_by_saying_so_again(server):
-    async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
+async def test_second_quit_or_leave_does_not_wait(server):
+    async with Cable(server.port) as cable, connect_as(cable.port, "alice") as alice, screen_of(alice) as screen:
         await screen.type("/join den")
         await screen.shows("den as alice")
         cable.is_broken = True
@@ -273,13 +277,13 @@ async def test_who_does_not_want_to_wait_for_the_server_leaves_by_saying_so_agai
         await screen.has_ended()
 
 
-async def test_who_is_put_out_is_told_and_may_come_back():
+async def test_kicked_user_is_notified_and_may_rejoin():
     settings = Settings(server=ServerSettings(extensions=("moderation",)), limits=NO_LIMITS)
     app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts(), MemoryJournal()))
     async with (
         LiveServer(app) as server,
-        at(server.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("lobby", listen=False) as his,
         screen_of(alice) as screen,
     ):
@@ -294,8 +298,8 @@ async def test_who_is_put_out_is_told_and_may_come_back():
         await screen.shows("alice back again ✓")
 
 
-async def test_a_room_that_cannot_be_joined_is_told_where_one_is(server):
-    async with Cable(server.port) as cable, at(cable.port, "alice") as alice, screen_of(alice) as screen:
+async def test_failed_join_keeps_the_current_room(server):
+    async with Cable(server.port) as cable, connect_as(cable.port, "alice") as alice, screen_of(alice) as screen:
         cable.is_broken = True
         await screen.type("/join den")
         await screen.shows("cannot join den:")

@@ -40,7 +40,7 @@ def shown(timeline):
         ("   ", None),
     ],
 )
-def test_a_line_asks_for_what_it_says(line, wish):
+def test_parse_returns_the_command(line, wish):
     assert typed.parse(line) == wish
 
 
@@ -57,11 +57,11 @@ def test_a_line_asks_for_what_it_says(line, wish):
         ("/dance", "there is no /dance; /help lists what there is"),
     ],
 )
-def test_a_line_that_asks_for_nothing_there_is_says_what_to_do(line, problem):
+def test_parse_explains_invalid_input(line, problem):
     assert problem in typed.parse(line).problem
 
 
-def test_what_was_said_before_comes_first_and_nothing_twice():
+def test_history_comes_first_without_duplicates():
     timeline = Timeline()
     timeline.load(page(3, 4, 5, more=True))
     assert [timeline.hear(message(seq)) for seq in (4, 5, 6)] == [False, False, True]
@@ -72,7 +72,7 @@ def test_what_was_said_before_comes_first_and_nothing_twice():
     assert not timeline.has_older
 
 
-def test_numbers_that_begin_anew_after_a_gap_are_new_messages():
+def test_restarted_numbers_after_gap_are_new():
     timeline = Timeline()
     timeline.load(page(8, 9, more=True))
     timeline.miss(Gap("red", None))
@@ -81,7 +81,7 @@ def test_numbers_that_begin_anew_after_a_gap_are_new_messages():
     assert not timeline.has_older
 
 
-def test_of_more_lines_than_are_kept_the_oldest_go_and_can_be_loaded_again():
+def test_oldest_lines_are_dropped_and_loadable():
     timeline = Timeline(most=5)
     timeline.load(page(1, 2, 3))
     assert not timeline.has_older
@@ -94,7 +94,7 @@ def test_of_more_lines_than_are_kept_the_oldest_go_and_can_be_loaded_again():
     assert shown(timeline) == ["4", "5", "6", "7", "8"]
 
 
-def test_of_a_page_that_does_not_fit_the_newest_part_is_shown():
+def test_page_over_capacity_keeps_its_newest_part():
     timeline = Timeline(most=5)
     timeline.load(page(7, 8, 9, more=True))
     timeline.load(page(3, 4, 5, 6, more=True))
@@ -103,7 +103,7 @@ def test_of_a_page_that_does_not_fit_the_newest_part_is_shown():
 
 
 @pytest.mark.parametrize("is_heard_first", [True, False])
-def test_what_one_says_is_sending_then_sent_then_a_message_like_others(is_heard_first):
+def test_own_message_goes_from_pending_to_delivered(is_heard_first):
     timeline = Timeline()
     n = timeline.send("hello")
     timeline.hear(message(1))
@@ -117,14 +117,14 @@ def test_what_one_says_is_sending_then_sent_then_a_message_like_others(is_heard_
     assert not any(isinstance(line, Outgoing) for line in timeline.lines)
 
 
-def test_what_is_refused_stays_with_the_reason():
+def test_refused_message_keeps_the_reason():
     timeline = Timeline()
     timeline.failed(timeline.send("hello"), "muted")
     (line,) = timeline.lines
     assert (type(line), line.text, line.why) == (NotSaid, "hello", "muted")
 
 
-def test_unread_is_counted_where_nobody_looks():
+def test_unread_counts_messages_out_of_view():
     red, blue = OpenRoom("red"), OpenRoom("blue")
     rooms = Rooms(red)
     rooms.open(blue)
@@ -141,7 +141,7 @@ def test_unread_is_counted_where_nobody_looks():
     assert rooms.current is red
 
 
-def test_the_last_room_stays():
+def test_last_room_cannot_be_closed():
     rooms = Rooms(OpenRoom("red"))
     rooms.open(OpenRoom("blue"))
     assert rooms.close("blue")
@@ -153,7 +153,7 @@ def test_the_last_room_stays():
 HOSTILE = "\x1b[2J\x9b31m\u202eevil\u2066 [red]x[/] [link=http://x]y[/link]\ud800"
 
 
-def test_nothing_that_others_wrote_can_act_and_markup_stays_what_it_is():
+def test_hostile_text_is_sanitized_and_not_markup():
     room = OpenRoom(HOSTILE)
     room.line = Away(3, HOSTILE)
     room.members, room.count = [HOSTILE], 2
@@ -172,12 +172,12 @@ def test_nothing_that_others_wrote_can_act_and_markup_stays_what_it_is():
         assert "[red]x[/]" in text.plain or text.plain[-1] == "x"
 
 
-def test_a_line_break_in_a_message_makes_no_message_of_its_own():
+def test_line_break_does_not_fake_a_message():
     drawn = draw(Said(1, message(1, "hi\r\n12:34 alice hello\n\nbye")), "alice", UTC).plain
     assert drawn.split("\n") == ["12:34 bobby hi", "        12:34 alice hello", "        ", "        bye"]
 
 
-def test_what_is_missing_and_what_has_ended_is_said():
+def test_gap_and_closed_room_are_drawn():
     assert "you were away, 7 messages are missing" in draw(Missing(1, 7), "alice").plain
     assert "messages may be missing" in draw(Missing(1, None), "alice").plain
     room = OpenRoom("red")

@@ -92,7 +92,7 @@ def chat(user_id, url, *more):
     return ("chat", "--as", user_id, "--room", "lobby", "--url", url, *more)
 
 
-async def test_two_people_talk_in_terminals_while_the_server_is_restarted(tmp_path):
+async def test_two_terminals_chat_over_a_server_restart(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
         with Terminal(chat("alice", url), tmp_path) as alice, Terminal(chat("bobby", url), tmp_path) as bobby:
@@ -119,7 +119,7 @@ async def test_two_people_talk_in_terminals_while_the_server_is_restarted(tmp_pa
                 assert (alice.mode, bobby.mode) == (alice.before, bobby.before)
 
 
-async def test_what_others_write_does_nothing_to_the_terminal(tmp_path):
+async def test_hostile_message_cannot_control_the_terminal(tmp_path):
     server, url = await serve(tmp_path)
     evil = "\x1b]0;owned\x07\x1b[2J\x1b[31m [red]x[/] \u202ereversed\x9b5n"
     async with server:
@@ -136,7 +136,7 @@ async def test_what_others_write_does_nothing_to_the_terminal(tmp_path):
             assert await alice.ends() == 0
 
 
-async def test_a_terminal_with_plain_has_lines_and_a_server_that_is_not_there_one_line(tmp_path):
+async def test_plain_and_failed_start_use_no_escapes(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
         with Terminal(chat("alice", url, "--plain"), tmp_path) as alice:
@@ -150,7 +150,7 @@ async def test_a_terminal_with_plain_has_lines_and_a_server_that_is_not_there_on
         assert b"\x1b" not in alice.raw
 
 
-async def test_an_encrypted_key_is_asked_for_its_passphrase_which_is_not_shown(tmp_path):
+async def test_passphrase_prompt_does_not_echo(tmp_path):
     save_key(generate_key(2048), tmp_path / "alice.pem", "open sesame")
     server, url = await serve(tmp_path)
     async with server:
@@ -170,7 +170,7 @@ async def test_an_encrypted_key_is_asked_for_its_passphrase_which_is_not_shown(t
         assert output.endswith("alice.pem: is encrypted; give its passphrase\n")
 
 
-async def test_a_certificate_authority_of_ones_own_is_named_with_ca(tmp_path):
+async def test_ca_option_trusts_a_private_authority(tmp_path):
     certfile, keyfile = write_certificate(tmp_path)
     server, url = await serve(tmp_path, "--certfile", certfile, "--keyfile", keyfile)
     url = url.replace("127.0.0.1", "localhost")
@@ -188,7 +188,7 @@ async def test_a_certificate_authority_of_ones_own_is_named_with_ca(tmp_path):
     assert (code, "https:// alone" in output) == (2, True)
 
 
-async def test_keygen_encrypts_a_key_if_asked(tmp_path):
+async def test_keygen_encrypts_with_a_passphrase(tmp_path):
     with Terminal(("keygen", "--encrypt", tmp_path / "my.pem"), tmp_path) as keygen:
         await keygen.shows("Passphrase:")
         keygen.type("open sesame\r")
@@ -198,7 +198,7 @@ async def test_keygen_encrypts_a_key_if_asked(tmp_path):
     assert Identity.load("alice", tmp_path / "my.pem", passphrase="open sesame")
 
 
-def test_no_other_command_and_no_client_loads_the_screen():
+def test_only_the_chat_command_imports_textual():
     for module in ("chat_actors.cli.main", "chat_actors.client.sync", "chat_actors.server.asgi"):
         code = f"import sys, {module}; print([m for m in sys.modules if m.startswith(('textual', 'rich'))])"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

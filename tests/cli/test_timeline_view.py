@@ -27,7 +27,7 @@ class Viewer(App[None]):
         return [row for y in range(view.size.height) if (row := view.render_line(y).text.rstrip())]
 
 
-async def test_each_day_of_the_readers_zone_has_its_name_above_its_first_message():
+async def test_each_local_day_has_a_heading():
     viewer = Viewer()
     async with viewer.run_test(size=(60, 20)) as pilot:
         today = [said(1, "2026-01-01T21:59:00.000Z"), Note(2, "cara came"), said(3, "2026-01-01T22:01:00.000Z")]
@@ -42,7 +42,7 @@ async def test_each_day_of_the_readers_zone_has_its_name_above_its_first_message
         assert await viewer.shown(pilot, earlier, *today, more) == [first, "12:00 bobby message -1", *rows[1:]]
 
 
-async def test_a_time_that_is_none_is_of_no_day():
+async def test_invalid_timestamp_has_no_day():
     viewer = Viewer()
     async with viewer.run_test(size=(60, 20)) as pilot:
         rows = await viewer.shown(pilot, said(1, "yesterday"), Note(2, "cara came"))

@@ -57,7 +57,7 @@ class Room:
         pass
 
 
-async def test_of_lines_that_are_left_before_they_are_stored_one_is_told(typed, capsys):
+async def test_unsent_lines_are_reported(typed, capsys):
     room = Room()
     lines = TypedLines(room)
     sending = asyncio.create_task(lines.send_all())
@@ -72,7 +72,7 @@ async def test_of_lines_that_are_left_before_they_are_stored_one_is_told(typed, 
     )
 
 
-async def test_a_line_that_was_refused_is_told_at_once_and_the_next_is_sent(typed, capsys):
+async def test_refused_line_does_not_stop_the_next(typed, capsys):
     room = Room()
     lines = TypedLines(room)
     typed.write(b"rude\n  polite  \n\n   \nlast")
@@ -83,7 +83,7 @@ async def test_a_line_that_was_refused_is_told_at_once_and_the_next_is_sent(type
     assert capsys.readouterr().err == "! not sent: 'rude': no such words here\n"
 
 
-async def test_nothing_is_told_where_all_is_stored(typed, capsys):
+async def test_stored_lines_are_not_reported(typed, capsys):
     lines = TypedLines(Room())
     typed.write(b"one\n")
     typed.close()
@@ -93,7 +93,7 @@ async def test_nothing_is_told_where_all_is_stored(typed, capsys):
 
 
 @pytest.mark.parametrize(("line", "code"), [("a question?", 1), ("", None)])
-async def test_ctrl_c_has_the_exit_code_1_if_something_is_not_stored(typed, line, code):
+async def test_ctrl_c_exits_1_with_unsent_lines(typed, line, code):
     room = Room()
 
     async def talk():

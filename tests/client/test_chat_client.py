@@ -1,4 +1,4 @@
-"""The async client over real sockets: a real server, and a line between them that breaks."""
+"""`ChatClient` over real sockets, with a real server and a proxy in between that can be cut."""
 
 import asyncio
 import itertools
@@ -32,7 +32,7 @@ from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
-WITHIN = 20.0
+TIMEOUT = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -99,18 +99,18 @@ class Cable:
         raise ConnectionResetError
 
 
-def at(port, user_id, key, **options):
+def connect_as(port, user_id, key, **options):
     options.setdefault("backoff", Backoff(random.Random(1).random, first=0.02, longest=0.05))
     return open_connection(f"ws://127.0.0.1:{port}", Identity(user_id, key), **options)
 
 
 async def events_until(chat, is_last):
-    heard = []
-    async with asyncio.timeout(WITHIN):
+    received = []
+    async with asyncio.timeout(TIMEOUT):
         async for event in chat:
-            heard.append(event)
+            received.append(event)
             if is_last(event):
-                return heard
+                return received
     raise AssertionError("the stream ended")
 
 
@@ -118,13 +118,13 @@ def is_message(content):
     return lambda event: isinstance(event, messages.ChatMessage) and event.content == content
 
 
-async def test_what_is_said_is_accepted_and_heard(server, key):
-    async with at(server.port, "alice", key) as alice:
+async def test_message_is_accepted_and_delivered(server, key):
+    async with connect_as(server.port, "alice", key) as alice:
         joined = await alice.join("lobby")
         receipt = await alice.say("hello")
-        heard = await events_until(alice, is_message("hello"))
-        assert heard[0] == joined
-        assert heard[-1].seq == receipt.seq
+        received = await events_until(alice, is_message("hello"))
+        assert received[0] == joined
+        assert received[-1].seq == receipt.seq
         assert (await alice.members()).members == ["alice"]
         assert [message.content for message in (await alice.history()).messages] == ["hello"]
         assert (await alice.leave()).room_id == "lobby"
@@ -133,8 +133,12 @@ async def test_what_is_said_is_accepted_and_heard(server, key):
         assert caught.value.code == "not_in_room"
 
 
-async def test_a_line_that_breaks_is_told_and_nothing_is_missed(server, key):
-    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice, at(server.port, "bob", key) as bob:
+async def test_reconnect_is_reported_and_loses_nothing(server, key):
+    async with (
+        Cable(server.port) as cable,
+        connect_as(cable.port, "alice", key) as alice,
+        connect_as(server.port, "bob", key) as bob,
+    ):
         await alice.join("lobby")
         await bob.join("lobby")
         await bob.say("before")
@@ -144,36 +148,40 @@ async def test_a_line_that_breaks_is_told_and_nothing_is_missed(server, key):
         for n in range(300):
             await bob.say(str(n))
         cable.is_broken = False
-        heard = await events_until(alice, is_message("299"))
-        kinds = [type(event) for event in heard if isinstance(event, Reconnecting | Reconnected)]
+        received = await events_until(alice, is_message("299"))
+        kinds = [type(event) for event in received if isinstance(event, Reconnecting | Reconnected)]
         assert kinds[0] is Reconnecting
         assert kinds[-1] is Reconnected
         assert kinds.count(Reconnected) == 1
-        said = [event.content for event in heard if isinstance(event, messages.ChatMessage)]
+        said = [event.content for event in received if isinstance(event, messages.ChatMessage)]
         assert said == [str(n) for n in range(300)]
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_over_a_line_that_breaks_anywhere_each_message_is_said_and_heard_once(server, key, seed):
+async def test_random_cuts_lose_and_repeat_nothing(server, key, seed):
     chance = random.Random(seed)
-    async with Cable(server.port) as cable, at(cable.port, "alice", key) as alice, at(cable.port, "bob", key) as bob:
+    async with (
+        Cable(server.port) as cable,
+        connect_as(cable.port, "alice", key) as alice,
+        connect_as(cable.port, "bob", key) as bob,
+    ):
         for chat in (alice, bob):
             await chat.join("lobby")
         listening = asyncio.create_task(events_until(bob, is_message("the end")))
 
         cuts = 0
 
-        async def disturb():
+        async def cut_repeatedly():
             nonlocal cuts
-            while cuts < 50:  # a busy machine may need longer for a login than the line ever lasts
+            while cuts < 50:  # bounded, because on a loaded machine a login may take longer than the time between cuts
                 await asyncio.sleep(chance.random() * 0.04)
                 cable.cut()
                 cuts += 1
 
-        disturbing = asyncio.create_task(disturb())
-        async with asyncio.timeout(WITHIN):
+        cutting = asyncio.create_task(cut_repeatedly())
+        async with asyncio.timeout(TIMEOUT):
             receipts = await asyncio.gather(*(alice.say(str(n)) for n in range(400)))
-        disturbing.cancel()
+        cutting.cancel()
         assert cuts > 3
         await alice.say("the end")
         said = [event for event in await listening if isinstance(event, messages.ChatMessage)]
@@ -182,7 +190,7 @@ async def test_over_a_line_that_breaks_anywhere_each_message_is_said_and_heard_o
 
 
 class FailingSocket:
-    """A connection on which sending fails once it is told to."""
+    """A connection on which sending fails once `fails` is set."""
 
     def __init__(self, socket):
         self._socket = socket
@@ -200,7 +208,7 @@ class FailingSocket:
         await self._socket.aclose()
 
 
-async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server, key, monkeypatch):
+async def test_disconnect_keeps_unread_events(server, key, monkeypatch):
     monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 3)
     url, sockets, ids = websocket_url(f"ws://127.0.0.1:{server.port}"), [], itertools.count()
 
@@ -213,17 +221,17 @@ async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server
     await alice.start()
     await alice.join("lobby")
     said = []
-    async with at(server.port, "bob", key, listen=False) as bob:
+    async with connect_as(server.port, "bob", key, listen=False) as bob:
         await bob.join("lobby")
         for n in range(10):
             for m in range(10):
                 await bob.say(str(10 * n + m))
-            while not alice._events._queue.full():  # noqa: ASYNC110 - a queue says only when it is not full any more
+            while not alice._events._queue.full():  # noqa: ASYNC110 - a queue has no event for being full
                 await asyncio.sleep(0.001)
             sockets[-1].fails = True
             saying = asyncio.create_task(alice.say("x"))
             while len(said) < 10 * n + 10:
-                async with asyncio.timeout(WITHIN):
+                async with asyncio.timeout(TIMEOUT):
                     event = await alice.receive()
                 if isinstance(event, messages.ChatMessage) and event.user_id == "bob":
                     said.append(event.content)
@@ -235,8 +243,8 @@ async def test_a_line_that_breaks_while_events_wait_to_be_read_loses_none(server
     await alice.aclose()
 
 
-async def test_without_reconnect_a_lost_line_ends_everything(server, key):
-    async with Cable(server.port) as cable, at(cable.port, "alice", key, reconnect=False) as alice:
+async def test_without_reconnect_a_disconnect_is_final(server, key):
+    async with Cable(server.port) as cable, connect_as(cable.port, "alice", key, reconnect=False) as alice:
         await alice.join("lobby")
         cable.is_broken = True
         cable.cut()
@@ -247,25 +255,25 @@ async def test_without_reconnect_a_lost_line_ends_everything(server, key):
             await alice.say("anybody?")
 
 
-async def test_a_first_connection_that_fails_is_an_error_at_once(server, key):
+async def test_first_connection_is_tried_once(server, key):
     async with Cable(server.port) as cable:
         cable.is_broken = True
         with pytest.raises(ConnectionLost):
-            async with at(cable.port, "alice", key):
+            async with connect_as(cable.port, "alice", key):
                 pass
 
 
-async def test_a_wrong_key_is_refused_and_not_tried_again(server, key):
-    async with at(server.port, "alice", key):
+async def test_wrong_key_is_refused_not_retried(server, key):
+    async with connect_as(server.port, "alice", key):
         pass
     with pytest.raises(Refused, match="Invalid signature"):
-        async with at(server.port, "alice", generate_key(2048)):
+        async with connect_as(server.port, "alice", generate_key(2048)):
             pass
 
 
-async def test_who_waits_when_the_client_is_closed_is_told(server, key):
+async def test_close_fails_pending_requests(server, key):
     async with Cable(server.port) as cable:
-        async with at(cable.port, "alice", key) as alice:
+        async with connect_as(cable.port, "alice", key) as alice:
             await alice.join("lobby")
             cable.is_broken = True
             cable.cut()
@@ -275,31 +283,31 @@ async def test_who_waits_when_the_client_is_closed_is_told(server, key):
             await waiting
 
 
-async def test_who_does_not_listen_may_speak_for_ever(server, key):
-    async with at(server.port, "alice", key, listen=False) as alice:
+async def test_without_listen_events_do_not_accumulate(server, key):
+    async with connect_as(server.port, "alice", key, listen=False) as alice:
         await alice.join("lobby")
         for n in range(event_queue.MAX_UNREAD_EVENTS + 50):
             await alice.say(str(n))
 
 
-async def test_who_waits_for_an_answer_behind_what_nobody_reads_is_told(server, key, monkeypatch):
+async def test_answer_behind_unread_events_fails(server, key, monkeypatch):
     monkeypatch.setattr(event_queue, "READ_TIMEOUT", 0.05)
-    async with at(server.port, "alice", key) as alice:
+    async with connect_as(server.port, "alice", key) as alice:
         await alice.join("lobby")
 
-        async def say_too_much():
+        async def post_too_much():
             for n in range(2 * event_queue.MAX_UNREAD_EVENTS):
                 await alice.say(str(n))
 
         with pytest.raises(NobodyReads, match="listen=False"):
-            await say_too_much()
-        heard = await events_until(alice, is_message(str(event_queue.MAX_UNREAD_EVENTS - 2)))
-        said = [event.content for event in heard if isinstance(event, messages.ChatMessage)]
+            await post_too_much()
+        received = await events_until(alice, is_message(str(event_queue.MAX_UNREAD_EVENTS - 2)))
+        said = [event.content for event in received if isinstance(event, messages.ChatMessage)]
         assert said == [str(n) for n in range(event_queue.MAX_UNREAD_EVENTS - 1)]
 
 
-async def test_many_switches_and_lookups_at_once_are_answered_in_their_order(server, key):
-    async with at(server.port, "alice", key, listen=False) as alice:
+async def test_concurrent_requests_keep_their_order(server, key):
+    async with connect_as(server.port, "alice", key, listen=False) as alice:
         answers = await asyncio.gather(
             alice.join("one"), alice.say("in one"), alice.join("two"), alice.say("in two"), alice.leave()
         )
@@ -310,7 +318,7 @@ async def test_many_switches_and_lookups_at_once_are_answered_in_their_order(ser
             await alice.history("\n")
 
 
-async def test_a_server_with_tls_needs_nothing_said_about_it(key, tmp_path, monkeypatch):
+async def test_tls_uses_system_certificates(key, tmp_path, monkeypatch):
     certfile, keyfile = write_certificate(tmp_path)
     app = create_app(Settings(limits=NO_LIMITS), on_failure=fail_test, storage=Storage(MemoryAccounts()))
     async with LiveServer(app, certfile=str(certfile), keyfile=str(keyfile)) as server:
@@ -318,41 +326,41 @@ async def test_a_server_with_tls_needs_nothing_said_about_it(key, tmp_path, monk
         with pytest.raises(ConnectionLost, match="certificate"):
             async with open_connection(url, Identity("ann", key)):
                 pass
-        monkeypatch.setenv("SSL_CERT_FILE", str(certfile))  # what the system trusts
+        monkeypatch.setenv("SSL_CERT_FILE", str(certfile))  # the system's trusted certificates
         async with open_connection(url, Identity("ann", key)) as chat:
             assert (await chat.join("red")).room_id == "red"
 
 
-async def test_what_is_longer_than_the_server_takes_is_refused_and_the_rest_goes_on(server, key):
-    async with at(server.port, "ann", key) as chat:
+async def test_too_long_message_fails_alone(server, key):
+    async with connect_as(server.port, "ann", key) as chat:
         await chat.join("red")
         huge, small = asyncio.create_task(chat.say("x" * 70_000)), asyncio.create_task(chat.say("small"))
         with pytest.raises(NotSent, match="longer than the server takes"):
             await huge
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             assert (await small).seq > 0
 
 
-async def test_who_answers_to_what_it_hears_may_have_much_to_hear(server, key, monkeypatch):
+async def test_bot_may_answer_with_many_events_unread(server, key, monkeypatch):
     monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 20)
-    async with at(server.port, "bot", key) as bot, at(server.port, "ann", key, listen=False) as ann:
+    async with connect_as(server.port, "bot", key) as bot, connect_as(server.port, "ann", key, listen=False) as ann:
         await bot.join("red")
         await ann.join("red")
         saying = asyncio.gather(*(ann.say(str(n)) for n in range(300)))
-        heard = 0
-        async with asyncio.timeout(WITHIN):
+        received = 0
+        async with asyncio.timeout(TIMEOUT):
             async for event in bot:
                 if isinstance(event, messages.ChatMessage) and event.user_id == "ann":
-                    heard += 1
-                    if heard % 50 == 1:
+                    received += 1
+                    if received % 50 == 1:
                         await bot.say(f"heard {event.content}")
-                    if heard == 300:
+                    if received == 300:
                         break
         await saying
 
 
-async def test_who_gives_up_saying_something_does_not_say_it_later(server, key):
-    async with Cable(server.port) as cable, at(cable.port, "ann", key) as chat:
+async def test_cancelled_message_is_not_sent_later(server, key):
+    async with Cable(server.port) as cable, connect_as(cable.port, "ann", key) as chat:
         await chat.join("red")
         cable.is_broken = True
         cable.cut()
@@ -370,14 +378,14 @@ async def test_who_gives_up_saying_something_does_not_say_it_later(server, key):
 @pytest.mark.parametrize(
     "url", ["http://[::1", "http://127.0.0.1:99999", f"http://{'x' * 70}.example", "http://.example"]
 )
-async def test_what_is_no_address_is_no_server(key, url):
+async def test_invalid_address_raises_connection_lost(key, url):
     with pytest.raises(ConnectionLost):
         async with open_connection(url, Identity("ann", key)):
             pass
 
 
 @pytest.mark.parametrize("proxy", ["socks_proxy", "all_proxy"])
-async def test_a_proxy_that_leads_nowhere_or_needs_a_package_is_no_connection(key, monkeypatch, proxy):
+async def test_unusable_proxy_raises_connection_lost(key, monkeypatch, proxy):
     monkeypatch.setenv(proxy, "socks5://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     with pytest.raises(ConnectionLost):

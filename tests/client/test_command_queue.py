@@ -1,4 +1,4 @@
-"""The order in which a client asks, and what becomes of it when the line breaks."""
+"""`CommandQueue`: the order of commands, and what a lost connection does to it."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def queue_of(*commands, maximum=10):
     return queue
 
 
-def test_the_next_is_sent_when_the_last_has_been_answered():
+def test_next_command_waits_for_the_answer():
     one, two = Post("one"), Post("two")
     queue = queue_of(one, two)
     assert (queue.head_id, queue.in_flight_id) == ("id-0", None)
@@ -32,14 +32,14 @@ def test_the_next_is_sent_when_the_last_has_been_answered():
     assert (queue.take_unsent(), queue.head_id, len(queue)) == (None, None, 0)
 
 
-def test_what_was_on_its_way_on_a_line_that_broke_is_sent_again():
+def test_command_in_flight_is_sent_again():
     queue = queue_of(Post("one"), Leave())
     first = queue.take_unsent()
     queue.mark_unsent()
     assert queue.take_unsent() is first
 
 
-def test_what_has_been_sent_can_not_be_withdrawn_and_all_else_can():
+def test_cancel_skips_the_command_in_flight():
     queue = queue_of(Post("one"), Post("two"), Post("three"))
     queue.take_unsent()
     queue.cancel("id-0")
@@ -51,7 +51,7 @@ def test_what_has_been_sent_can_not_be_withdrawn_and_all_else_can():
     assert len(queue) == 0
 
 
-def test_a_command_of_an_extension_is_known_as_one_that_may_not_be_repeated():
+def test_extension_command_is_unrepeatable():
     queue = queue_of(Roll(), Post("one"))
     assert queue.unrepeatable_id is None
     queue.take_unsent()
@@ -61,7 +61,7 @@ def test_a_command_of_an_extension_is_known_as_one_that_may_not_be_repeated():
     assert queue.unrepeatable_id is None
 
 
-def test_it_is_bounded_and_takes_only_what_can_be_sent():
+def test_queue_is_bounded_and_rejects_invalid_text():
     queue = queue_of(Leave(), maximum=2)
     with pytest.raises(ValueError, match="surrogates"):
         queue.add("id-1", Post("\ud800"))

@@ -1,7 +1,7 @@
-"""One user's conversation against a small model of a server in which everything goes wrong, at any moment.
+"""A state machine test of `Conversation` against a model of a server, with failures at any moment.
 
-The line is cut with texts on their way, the server is killed, prunes, refuses for now, and throws people out of rooms.
-What the user is told is held against all that was ever stored.
+Connections are cut with texts in flight; the server is killed, prunes messages, refuses requests temporarily, and
+closes rooms. The delivered messages and gaps are compared with everything that was ever stored.
 """
 
 import itertools
@@ -30,19 +30,19 @@ from tests.chat.rig import KEY
 
 ROOMS = ("red", "blue")
 USERS = ("ann", "ben")
-FOR_NOW = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES)
+TRANSIENT = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES)
 
 
 class Room:
-    """All that was ever stored, of which the first `pruned` are not kept, and what has which name.
+    """All messages ever stored, the first `pruned` of which have been removed, and their deduplication keys.
 
-    The messages are numbered by threes: clients may not rely on anything but the order.
+    The numbers go up in threes: clients may rely on their order only.
     """
 
     def __init__(self):
         self.stored = []
         self.pruned = 0
-        self.named = {}
+        self.seq_by_key = {}
         self.members = []
 
     @property
@@ -54,7 +54,7 @@ class Room:
 
 
 class Connection:
-    """The server's end of a line, and the texts that are on their way."""
+    """The server's end of a connection, and the texts in flight."""
 
     def __init__(self, rooms, user_id):
         self.rooms = rooms
@@ -66,25 +66,25 @@ class Connection:
     def tell(self, message):
         self.to_client.append(encode(message))
 
-    def go_out(self):
+    def leave_room(self):
         if self.room_id is not None:
             self.rooms[self.room_id].members.remove(self)
             self.room_id = None
 
-    def throw_out(self):
-        """The room has failed for good."""
-        self.go_out()
+    def close_room(self):
+        """The room closes after a failure."""
+        self.leave_room()
         self.tell(refusals.ROOM_CLOSED.as_error())
 
     def is_asked_to_join(self):
         return bool(self.to_server) and isinstance(decode_command(self.to_server[0]), Join)
 
     def handle(self, refuse=None):
-        """Take the oldest text that has come. `refuse`: what to say instead of obeying."""
+        """Handle the oldest received text. `refuse` is the refusal to answer with instead."""
         command = decode_command(self.to_server.popleft())
         request_id = command.request_id
         if refuse is not None and not isinstance(command, GetChallenge | Authenticate):
-            # A frame too many is not even read.
+            # A frame over the limit is refused without reading it, so the refusal has no id.
             self.tell(refuse.as_error(None if refuse is refusals.TOO_MANY_FRAMES else request_id))
             return
         match command:
@@ -96,7 +96,7 @@ class Connection:
                 self.join(command)
             case Leave() if self.room_id is not None:
                 self.tell(messages.Left(self.room_id, request_id=request_id))
-                self.go_out()
+                self.leave_room()
             case ReadHistory() if self.room_id is not None:
                 page = self.rooms[self.room_id].after(0)[-50:]
                 first, last = (page[0].seq, page[-1].seq) if page else (None, None)
@@ -107,7 +107,7 @@ class Connection:
                 self.tell(refusals.NOT_IN_ROOM.as_error(request_id))
 
     def join(self, command):
-        self.go_out()
+        self.leave_room()
         room, self.room_id = self.rooms[command.room_id], command.room_id
         room.members.append(self)
         joined = messages.joined(self.user_id, command.room_id, command.request_id, room.last)
@@ -122,25 +122,25 @@ class Connection:
             self.tell(message)
 
     def post(self, command):
-        room, name = self.rooms[self.room_id], (self.user_id, command.client_msg_id)
-        if name not in room.named:
+        room, key = self.rooms[self.room_id], (self.user_id, command.client_msg_id)
+        if key not in room.seq_by_key:
             message = messages.ChatMessage(self.user_id, self.room_id, command.content, "now", room.last + 3)
             room.stored.append(message)
-            room.named[name] = message.seq
+            room.seq_by_key[key] = message.seq
             for member in room.members:
                 member.tell(message)
-        self.tell(messages.Accepted(command.client_msg_id, room.named[name], "now", request_id=command.request_id))
+        self.tell(messages.Accepted(command.client_msg_id, room.seq_by_key[key], "now", request_id=command.request_id))
 
 
 class User:
-    """A conversation, what was wanted of it, and what it told. `heard` is the stay in the room that goes on."""
+    """A conversation, its requests, and its events. `position` and `open_gap` are those of the current room."""
 
     def __init__(self, user_id, rooms):
         ids = itertools.count()
         self.rooms = rooms
         self.conversation = Conversation(user_id, KEY, new_id=lambda: f"{user_id}-{next(ids)}")
         self.connection = None
-        self.wanted = []
+        self.requested = []
         self.answered = []
         self.posts = {}  # the id of each post -> its content
         self.position = None
@@ -151,7 +151,7 @@ class User:
         self.conversation.connected()
 
     def cut(self):
-        self.connection.go_out()
+        self.connection.leave_room()
         self.connection = None
         self.conversation.disconnected()
 
@@ -162,9 +162,9 @@ class User:
 
     def receive(self):
         for event in self.conversation.receive(self.connection.to_client.popleft()):
-            self.hear(event)
+            self.check(event)
 
-    def hear(self, event):
+    def check(self, event):
         match event:
             case RequestAnswered(request_id=request_id):
                 self.answered.append(request_id)
@@ -182,11 +182,11 @@ class User:
                 self.open_gap += event.lost
             case messages.ChatMessage():
                 assert event == self.rooms[event.room_id].stored[event.seq // 3 - 1]
-                left_out = (event.seq - self.position) // 3 - 1
-                assert left_out == self.open_gap, "missed without a gap, repeated, or a wrong gap"
+                skipped = (event.seq - self.position) // 3 - 1
+                assert skipped == self.open_gap, "missed without a gap, repeated, or a wrong gap"
                 self.position, self.open_gap = event.seq, 0
 
-    def is_quiet(self):
+    def is_idle(self):
         connection = self.connection
         return not (connection.to_server or connection.to_client or self.conversation.needs_retry)
 
@@ -196,62 +196,62 @@ class ConversationModel(RuleBasedStateMachine):
     def begin(self):
         self.rooms = defaultdict(Room)
         self.users = [User(user_id, self.rooms) for user_id in USERS]
-        self.said = itertools.count()
+        self.numbers = itertools.count()
         for user in self.users:
-            user.wanted.append(user.conversation.join("red"))
+            user.requested.append(user.conversation.join("red"))
 
-    who = st.integers(0, len(USERS) - 1)
+    user_index = st.integers(0, len(USERS) - 1)
 
-    def connected(self, who):
-        user = self.users[who]
+    def connected(self, user_index):
+        user = self.users[user_index]
         if user.connection is None:
             user.connect()
         return user
 
-    @rule(who=who, times=st.integers(1, 3))
-    def say(self, who, times):
-        user = self.users[who]
+    @rule(user_index=user_index, times=st.integers(1, 3))
+    def post(self, user_index, times):
+        user = self.users[user_index]
         for _ in range(times):
-            content = f"{user.conversation.user_id} {next(self.said)}"
+            content = f"{user.conversation.user_id} {next(self.numbers)}"
             request_id = user.conversation.post(content)
             user.posts[request_id] = content
-            user.wanted.append(request_id)
+            user.requested.append(request_id)
 
-    @rule(who=who, room=st.sampled_from(ROOMS))
-    def join(self, who, room):
-        user = self.users[who]
-        user.wanted.append(user.conversation.join(room))
+    @rule(user_index=user_index, room=st.sampled_from(ROOMS))
+    def join(self, user_index, room):
+        user = self.users[user_index]
+        user.requested.append(user.conversation.join(room))
 
-    @rule(who=who)
-    def leave(self, who):
-        user = self.users[who]
-        user.wanted.append(user.conversation.leave())
+    @rule(user_index=user_index)
+    def leave(self, user_index):
+        user = self.users[user_index]
+        user.requested.append(user.conversation.leave())
 
-    @rule(who=who)
-    def query(self, who):
-        user = self.users[who]
+    @rule(user_index=user_index)
+    def query(self, user_index):
+        user = self.users[user_index]
         request_id = user.conversation.query(lambda request_id: ReadHistory(request_id=request_id))
         user.lookups = [*getattr(user, "lookups", []), request_id]
 
-    @rule(who=who)
-    def send(self, who):
-        self.connected(who).send()
+    @rule(user_index=user_index)
+    def send(self, user_index):
+        self.connected(user_index).send()
 
-    @rule(who=who, times=st.integers(1, 6))
-    def serve(self, who, times):
-        connection = self.connected(who).connection
+    @rule(user_index=user_index, times=st.integers(1, 6))
+    def serve(self, user_index, times):
+        connection = self.connected(user_index).connection
         for _ in range(min(times, len(connection.to_server))):
             connection.handle()
 
-    @rule(who=who, times=st.integers(1, 6))
-    def receive(self, who, times):
-        user = self.connected(who)
+    @rule(user_index=user_index, times=st.integers(1, 6))
+    def receive(self, user_index, times):
+        user = self.connected(user_index)
         for _ in range(min(times, len(user.connection.to_client))):
             user.receive()
 
-    @rule(who=who, rounds=st.integers(1, 8))
-    def flow(self, who, rounds):
-        user = self.connected(who)
+    @rule(user_index=user_index, rounds=st.integers(1, 8))
+    def run_rounds(self, user_index, rounds):
+        user = self.connected(user_index)
         for _ in range(rounds):
             user.send()
             while user.connection.to_server:
@@ -259,20 +259,20 @@ class ConversationModel(RuleBasedStateMachine):
             while user.connection.to_client:
                 user.receive()
 
-    @rule(who=who, refusal=st.sampled_from(FOR_NOW))
-    def refuse_for_now(self, who, refusal):
-        connection = self.connected(who).connection
+    @rule(user_index=user_index, refusal=st.sampled_from(TRANSIENT))
+    def refuse_temporarily(self, user_index, refusal):
+        connection = self.connected(user_index).connection
         if connection.to_server:
             connection.handle(refusal)
 
-    @rule(who=who)
-    def retry(self, who):
-        self.users[who].conversation.retry()
+    @rule(user_index=user_index)
+    def retry(self, user_index):
+        self.users[user_index].conversation.retry()
 
-    @rule(who=who)
-    def cut(self, who):
-        if self.users[who].connection is not None:
-            self.users[who].cut()
+    @rule(user_index=user_index)
+    def cut(self, user_index):
+        if self.users[user_index].connection is not None:
+            self.users[user_index].cut()
 
     @rule()
     def kill(self):
@@ -281,14 +281,14 @@ class ConversationModel(RuleBasedStateMachine):
                 user.cut()
 
     @rule(room=st.sampled_from(ROOMS))
-    def close_the_room(self, room):
+    def close_a_room(self, room):
         for connection in list(self.rooms[room].members):
-            connection.throw_out()
+            connection.close_room()
 
-    @rule(who=who)
-    def throw_out_late(self, who):
-        """The room had failed before what is on its way to the server; who was in it is told only now."""
-        connection = self.users[who].connection
+    @rule(user_index=user_index)
+    def close_late(self, user_index):
+        """The room failed before the commands in flight; its former member is notified only now."""
+        connection = self.users[user_index].connection
         if connection is not None and connection.room_id is None and connection.is_asked_to_join():
             connection.tell(refusals.ROOM_CLOSED.as_error())
 
@@ -299,7 +299,7 @@ class ConversationModel(RuleBasedStateMachine):
         pruned.pruned = max(pruned.pruned, len(pruned.stored) - keep)
 
     @invariant()
-    def each_post_is_stored_once_and_in_its_authors_order(self):
+    def each_post_is_stored_once_and_in_order(self):
         for user in getattr(self, "users", []):
             order = {content: n for n, content in enumerate(user.posts.values())}
             for room in self.rooms.values():
@@ -320,14 +320,14 @@ class ConversationModel(RuleBasedStateMachine):
                 while user.connection.to_client:
                     user.receive()
                 user.conversation.retry()
-            if all(user.is_quiet() and not user.send() for user in self.users):
+            if all(user.is_idle() and not user.send() for user in self.users):
                 break
         else:
-            raise AssertionError("it never comes to rest")
+            raise AssertionError("the conversation never becomes idle")
         for user in self.users:
             lookups = getattr(user, "lookups", [])
-            assert [one for one in user.answered if one not in lookups] == user.wanted
-            assert sorted(one for one in user.answered if one in lookups) == sorted(lookups)
+            assert [id_ for id_ in user.answered if id_ not in lookups] == user.requested
+            assert sorted(id_ for id_ in user.answered if id_ in lookups) == sorted(lookups)
             assert user.conversation.unanswered == 0
             if user.conversation.room_id is not None:
                 assert user.position + 3 * user.open_gap == self.rooms[user.conversation.room_id].last

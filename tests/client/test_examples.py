@@ -1,4 +1,4 @@
-"""The examples, run as they stand against a real server."""
+"""The programs of docs/examples against a real server."""
 
 import asyncio
 import signal
@@ -27,14 +27,14 @@ async def example(name, tmp_path, *arguments):
 
 
 async def next_from(room, user_id):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         async for message in room:
             if message.user_id == user_id:
                 return message.content
     raise AssertionError("the room was closed")
 
 
-async def test_the_bot_rolls_a_die_when_asked_and_leaves_at_ctrl_c(lobby, tmp_path):
+async def test_dice_bot_answers_and_stops_at_ctrl_c(lobby, tmp_path):
     url, room = lobby
     async with await example("dice_bot.py", tmp_path, url, "lobby") as bot:
         await bot.read_until("dice-bot is in lobby")
@@ -44,14 +44,14 @@ async def test_the_bot_rolls_a_die_when_asked_and_leaves_at_ctrl_c(lobby, tmp_pa
         assert await bot.finish() == (0, "")
 
 
-async def test_the_notifier_says_one_thing_and_ends(lobby, tmp_path):
+async def test_notifier_posts_one_message(lobby, tmp_path):
     url, room = lobby
     async with await example("notifier.py", tmp_path, url, "lobby", "the backup is done") as notifier:
         assert await notifier.finish() == (0, "message 1 of lobby\n")
     assert await next_from(room, "notifier") == "the backup is done"
 
 
-async def test_the_notifier_without_a_server_fails_in_one_line(tmp_path):
+async def test_notifier_without_server_prints_one_line(tmp_path):
     async with await example("notifier.py", tmp_path, "http://127.0.0.1:9", "lobby", "anybody?") as notifier:
         code, output = await notifier.finish()
     assert code == 1
@@ -59,7 +59,7 @@ async def test_the_notifier_without_a_server_fails_in_one_line(tmp_path):
     assert output.count("\n") == 1
 
 
-async def test_the_bridge_posts_what_is_logged_also_after_a_rotation(lobby, tmp_path):
+async def test_log_bridge_follows_a_rotated_file(lobby, tmp_path):
     url, room = lobby
     log = tmp_path / "app.log"
     log.write_text("long ago\n")

@@ -1,4 +1,4 @@
-"""Keys in files: made on first use, encrypted or not, and clear about what is wrong."""
+"""Key files: generated on first use, encrypted or not, with clear errors."""
 
 import stat
 
@@ -15,7 +15,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_users_key_is_made_on_first_use_and_found_again(home):
+def test_key_is_generated_once_and_loaded_again(home):
     first = Identity.load_or_create("alice")
     path = home / ".chat-actors" / "keys" / "alice.pem"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -23,7 +23,7 @@ def test_a_users_key_is_made_on_first_use_and_found_again(home):
     assert (again.user_id, public_pem(again.key)) == ("alice", public_pem(first.key))
 
 
-def test_an_encrypted_key_opens_with_its_passphrase_alone(tmp_path):
+def test_encrypted_key_needs_its_passphrase(tmp_path):
     path = tmp_path / "alice.pem"
     made = Identity.load_or_create("alice", path, passphrase="cörrect horse")
     assert b"ENCRYPTED" in path.read_bytes()
@@ -34,13 +34,13 @@ def test_an_encrypted_key_opens_with_its_passphrase_alone(tmp_path):
         Identity.load("alice", path, passphrase="wrong")
 
 
-def test_a_passphrase_for_a_key_without_one_is_said(tmp_path):
+def test_passphrase_for_plain_key_is_an_error(tmp_path):
     save_key(generate_key(2048), tmp_path / "plain.pem")
     with pytest.raises(KeyFileError, match="is not encrypted; leave the passphrase out"):
         Identity.load("alice", tmp_path / "plain.pem", passphrase="any")
 
 
-def test_what_is_no_key_is_one_clear_line(tmp_path):
+def test_invalid_key_file_has_a_clear_error(tmp_path):
     for name, text, problem in (
         ("text.pem", b"hello", "is no private key in PEM"),
         ("ec.pem", elliptic(), "is no RSA key; make one with: chat-actors keygen FILE"),
@@ -58,7 +58,7 @@ def elliptic():
 
 
 @pytest.mark.parametrize("name", ["al", "../../etc/passwd", "a/b/c", "", "x" * 33])
-def test_a_name_that_is_none_leads_to_no_file(name):
+def test_invalid_user_id_names_no_file(name):
     for make in (key_file, Identity.load, Identity.load_or_create, lambda name: Identity(name, None)):
         with pytest.raises(ValueError, match="is no user id"):
             make(name)

@@ -1,4 +1,4 @@
-"""`connect` as a user's program has it: rooms with a connection of their own, against a real server."""
+"""`connect` and `Room` against a real server."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
-WITHIN = 20.0
+TIMEOUT = 30.0
 KEY = generate_key(2048)
 
 
@@ -47,7 +47,7 @@ class Rolled(Message, frozen=True, tag="rolled"):
 
 
 class Never(Command, frozen=True, tag="never"):
-    """Is not answered while anybody waits."""
+    """Is never answered."""
 
 
 class Shout(Command, frozen=True, tag="shout"):
@@ -84,60 +84,60 @@ class AnotherRolled(Message, frozen=True, tag="rolled"):
 @pytest.fixture
 async def server():
     storage = Storage(MemoryAccounts(), MemoryJournal(room_messages=20))
-    switched_on = ServerSettings(extensions=(f"{__name__}:DICE",))
-    app = create_app(Settings(server=switched_on, limits=NO_LIMITS), on_failure=fail_test, storage=storage)
+    server_settings = ServerSettings(extensions=(f"{__name__}:DICE",))
+    app = create_app(Settings(server=server_settings, limits=NO_LIMITS), on_failure=fail_test, storage=storage)
     async with LiveServer(app) as server:
         yield server
 
 
-def at(port, user_id, **options):
+def connect_as(port, user_id, **options):
     quick = lambda: Backoff(random.Random(1).random, first=0.02, longest=0.05)  # noqa: E731
     return connect(f"ws://127.0.0.1:{port}", Identity(user_id, KEY), backoff=quick, **options)
 
 
 async def first(events, kind):
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(TIMEOUT):
         async for event in events:
             if isinstance(event, kind):
                 return event
     raise AssertionError("the stream ended")
 
 
-async def test_who_only_iterates_has_joined_and_hears_messages_alone(server):
-    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby:
+async def test_iteration_joins_and_yields_messages_only(server):
+    async with connect_as(server.port, "alice") as alice, connect_as(server.port, "bobby") as bobby:
         hers = alice.room("general")
         await hers.join()
         async with bobby.room("general") as his:
             receipt = await his.say("hello")
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT):
                 async for message in hers:
                     assert (message.user_id, message.content, message.seq) == ("bobby", "hello", receipt.seq)
                     break
 
 
-async def test_all_events_are_typed_and_in_their_order(server):
-    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby:
+async def test_events_are_typed_and_in_order(server):
+    async with connect_as(server.port, "alice") as alice, connect_as(server.port, "bobby") as bobby:
         async with alice.room("general") as hers, bobby.room("general") as his:
             await his.say("hello")
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT):
                 heard = [await hers.receive() for _ in range(3)]
         assert [type(event) for event in heard] == [Joined, UserJoined, ChatMessage]
 
 
-async def test_a_program_that_was_away_goes_on_after_the_last_message_that_it_knows(server):
-    async with at(server.port, "bobby") as bobby, bobby.room("general") as his:
-        async with at(server.port, "alice") as alice, alice.room("general") as hers:
+async def test_since_resumes_after_the_last_known_message(server):
+    async with connect_as(server.port, "bobby") as bobby, bobby.room("general") as his:
+        async with connect_as(server.port, "alice") as alice, alice.room("general") as hers:
             known = (await his.say("known")).seq
             assert (await hers.receive_message()).seq == known
         await his.say("meanwhile")
-        async with at(server.port, "alice") as alice, alice.room("general", since=known) as hers:
+        async with connect_as(server.port, "alice") as alice, alice.room("general", since=known) as hers:
             await his.say("afterwards")
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT):
                 assert [(await hers.receive_message()).content for _ in range(2)] == ["meanwhile", "afterwards"]
 
 
-async def test_each_room_has_a_connection_of_its_own_and_the_first_two_may_register_at_once(server):
-    async with at(server.port, "alice") as chat:
+async def test_rooms_have_separate_connections(server):
+    async with connect_as(server.port, "alice") as chat:
         rooms = [chat.room(f"room-{n}") for n in range(5)]
         await asyncio.gather(*(room.say(f"in {room.room_id}") for room in rooms))
         for room in rooms:
@@ -145,19 +145,19 @@ async def test_each_room_has_a_connection_of_its_own_and_the_first_two_may_regis
             assert (await room.members()).members == ["alice"]
 
 
-async def test_one_of_two_who_wait_for_the_join_may_give_up(server):
-    async with at(server.port, "alice") as chat:
+async def test_cancelling_one_join_keeps_the_other(server):
+    async with connect_as(server.port, "alice") as chat:
         room = chat.room("general")
         waiting, staying = asyncio.create_task(room.join()), asyncio.create_task(room.join())
         await asyncio.sleep(0)
         waiting.cancel()
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             assert (await staying).room_id == "general"
         assert waiting.cancelled()
 
 
-async def test_a_room_that_refuses_says_so_and_leaves_no_connection(server):
-    async with at(server.port, "alice") as chat:
+async def test_refused_join_closes_the_connection(server):
+    async with connect_as(server.port, "alice") as chat:
         with pytest.raises(NotSent, match="Room ID"):
             async with chat.room("\n"):
                 pass
@@ -167,8 +167,8 @@ async def test_a_room_that_refuses_says_so_and_leaves_no_connection(server):
                 await room.say("hello")
 
 
-async def test_a_server_that_is_not_there_is_said_at_the_first_use():
-    async with at(9, "alice") as chat:
+async def test_missing_server_is_reported_at_first_use():
+    async with connect_as(9, "alice") as chat:
         room = chat.room("general")
         with pytest.raises(ConnectionLost, match="is the server up"):
             await room.join()
@@ -176,8 +176,8 @@ async def test_a_server_that_is_not_there_is_said_at_the_first_use():
         connect("http://[::1", Identity("alice", KEY))
 
 
-async def test_the_end_of_the_chat_ends_every_room_and_who_reads_it(server):
-    async with at(server.port, "alice") as chat:
+async def test_closing_the_chat_closes_its_rooms(server):
+    async with connect_as(server.port, "alice") as chat:
         room, other = chat.room("general"), chat.room("other")
         await other.join()
 
@@ -186,40 +186,44 @@ async def test_the_end_of_the_chat_ends_every_room_and_who_reads_it(server):
 
         reading = asyncio.create_task(read())
         await room.say("the last")
-        while room._client._events._queue.qsize():  # noqa: ASYNC110 - until it has been read
+        while room._client._events._queue.qsize():  # noqa: ASYNC110 - until the reader has read it
             await asyncio.sleep(0)
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(TIMEOUT):
         assert await reading == ["the last"]
     for use in (other.say("late"), chat.room("new").join()):
         with pytest.raises(ConnectionLost, match="was closed"):
             await use
 
 
-async def test_a_room_is_left_at_the_end_of_its_block(server):
-    async with at(server.port, "alice") as alice, at(server.port, "bobby") as bobby, alice.room("general") as hers:
+async def test_with_block_leaves_the_room(server):
+    async with (
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
+        alice.room("general") as hers,
+    ):
         async with bobby.room("general"):
             await first(hers.events(), UserJoined)
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             while (await hers.members()).count != 1:
                 pass
 
 
-async def test_a_lost_line_is_recovered_and_what_is_missing_is_told(server, caplog):
+async def test_reconnect_replays_and_reports_the_gap(server, caplog):
     async with (
         Cable(server.port) as cable,
-        at(cable.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(cable.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         alice.room("general") as hers,
         alice.room("general") as also,
         bobby.room("general") as his,
     ):
         cable.is_broken = True
         cable.cut()
-        for n in range(60):  # of which the server keeps some
+        for n in range(60):  # more than the server stores
             await his.say(str(n))
         cable.is_broken = False
         seen = []
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             async for event in hers.events():
                 seen.append(event)
                 if isinstance(event, ChatMessage) and event.content == "59":
@@ -231,13 +235,13 @@ async def test_a_lost_line_is_recovered_and_what_is_missing_is_told(server, capl
         lost = sum(event.lost for event in seen if isinstance(event, Gap))
         assert said + lost == 60
         with caplog.at_level(logging.WARNING):
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT):
                 await also.receive_message()
         assert f"{lost} messages of the room general are missing here" in caplog.text
 
 
-async def test_a_command_of_an_extension_is_answered_in_its_turn(server):
-    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+async def test_extension_command_is_answered(server):
+    async with connect_as(server.port, "alice") as chat, chat.room("casino") as room:
         said, rolled = await asyncio.gather(room.say("rolling"), room.ask(Roll(sides=20), answer=Rolled))
         assert (said.seq, rolled.result) == (1, 20)
         with pytest.raises(NotSent, match="at least two sides") as caught:
@@ -250,16 +254,16 @@ async def test_a_command_of_an_extension_is_answered_in_its_turn(server):
         assert (await room.ask(Roll(sides=4), answer=Rolled)).result == 4
 
 
-async def test_an_answer_of_a_type_that_nobody_knows_is_an_error_and_no_silence(server):
-    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+async def test_answer_of_unknown_type_is_an_error(server):
+    async with connect_as(server.port, "alice") as chat, chat.room("casino") as room:
         with pytest.raises(TypeError, match="'rolled', which is no Shouted"):
             await room.ask(Roll(), answer=Shouted)
 
 
-async def test_messages_of_extensions_are_events_for_who_names_their_classes(server):
+async def test_extension_messages_need_their_class(server):
     async with (
-        at(server.port, "alice", messages=[Shouted]) as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(server.port, "alice", messages=[Shouted]) as alice,
+        connect_as(server.port, "bobby") as bobby,
         alice.room("casino") as hers,
         bobby.room("hall") as his,
     ):
@@ -267,14 +271,14 @@ async def test_messages_of_extensions_are_events_for_who_names_their_classes(ser
         assert await first(hers.events(), Shouted) == Shouted("HEY")
         assert await his.tell(Shout("hey"))
         await his.say("over")
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             assert [type(await his.receive()) for _ in range(2)] == [Joined, ChatMessage]
     with pytest.raises(ValueError, match="are both of the type 'rolled'"):
         connect("ws://127.0.0.1:9", Identity("alice", KEY), messages=[Rolled, AnotherRolled])
 
 
-async def test_a_line_that_breaks_leaves_a_command_unanswered_and_not_repeated(server):
-    async with Cable(server.port) as cable, at(cable.port, "alice") as chat, chat.room("casino") as room:
+async def test_disconnect_leaves_a_command_unanswered(server):
+    async with Cable(server.port) as cable, connect_as(cable.port, "alice") as chat, chat.room("casino") as room:
         asking = asyncio.create_task(room.ask(Never(), answer=Rolled))
         saying = asyncio.create_task(room.say("afterwards"))
         while not room._client._conversation._queue.in_flight_id or room._client._conversation.unanswered < 2:  # noqa: ASYNC110
@@ -282,12 +286,12 @@ async def test_a_line_that_breaks_leaves_a_command_unanswered_and_not_repeated(s
         cable.cut()
         with pytest.raises(Unanswered, match="no answer to 'Never': the connection broke; it may have been"):
             await asking
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             assert (await saying).seq == 1
 
 
-async def test_who_gives_up_an_answer_does_not_hold_up_the_rest(server):
-    async with at(server.port, "alice") as chat, chat.room("casino") as room:
+async def test_cancelled_ask_does_not_block_the_queue(server):
+    async with connect_as(server.port, "alice") as chat, chat.room("casino") as room:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await room.ask(Never(), answer=Rolled)
@@ -296,14 +300,14 @@ async def test_who_gives_up_an_answer_does_not_hold_up_the_rest(server):
             await room.ask(Roll(), answer=Rolled)
 
 
-async def test_who_is_put_out_is_told_and_hears_no_more():
-    switched_on = ServerSettings(extensions=("moderation",))
-    settings = Settings(server=switched_on, limits=NO_LIMITS)
+async def test_kicked_user_gets_removed_from_room():
+    server_settings = ServerSettings(extensions=("moderation",))
+    settings = Settings(server=server_settings, limits=NO_LIMITS)
     app = create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts(), MemoryJournal()))
     async with (
         LiveServer(app) as server,
-        at(server.port, "alice") as alice,
-        at(server.port, "bobby") as bobby,
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "bobby") as bobby,
         bobby.room("club") as his,
         alice.room("club") as hers,
     ):

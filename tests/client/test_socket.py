@@ -1,4 +1,4 @@
-"""What is said of a connection that cannot be made: what is wrong, and what to do."""
+"""`ClientSocket`: errors name the problem and hint at the solution."""
 
 import ssl
 
@@ -28,47 +28,47 @@ async def problem(url, tls=None):
     return type(failed.value), failed.value.problem
 
 
-async def test_who_speaks_tls_to_a_server_without_is_told_of_the_other_scheme(app):
+async def test_tls_to_plain_server_hints_at_http(app):
     async with LiveServer(app) as server:
-        kind, text = await problem(f"https://127.0.0.1:{server.port}")
-    assert kind is ConnectionLost
+        cls, text = await problem(f"https://127.0.0.1:{server.port}")
+    assert cls is ConnectionLost
     assert text.endswith("; does it speak http:// (ws://), without TLS?")
 
 
-async def test_who_speaks_no_tls_to_a_server_with_it_is_told_of_the_other_scheme(app, tmp_path):
+async def test_plain_to_tls_server_hints_at_https(app, tmp_path):
     certfile, keyfile = write_certificate(tmp_path)
     async with LiveServer(app, certfile=certfile, keyfile=keyfile) as server:
-        kind, text = await problem(f"http://127.0.0.1:{server.port}")
-    assert kind is ConnectionLost
+        cls, text = await problem(f"http://127.0.0.1:{server.port}")
+    assert cls is ConnectionLost
     assert text.startswith("is no chat server: ")
     assert text.endswith("; does it speak https:// (wss://)?")
 
 
-async def test_a_certificate_that_is_not_trusted_is_told_with_the_way_to_trust_it(app, tmp_path):
+async def test_untrusted_certificate_hints_at_ca(app, tmp_path):
     certfile, keyfile = write_certificate(tmp_path)
     async with LiveServer(app, certfile=certfile, keyfile=keyfile) as server:
         url = f"https://localhost:{server.port}"
-        kind, text = await problem(url)
-        assert kind is PermanentFailure  # it will be no other one in a minute
+        cls, text = await problem(url)
+        assert cls is PermanentFailure  # another attempt would meet the same certificate
         assert text.startswith("its certificate is not trusted: self-signed certificate")
         assert text.endswith("; name those to trust, with --ca FILE or `tls=`")
         await (await ClientSocket.open(websocket_url(url), ssl.create_default_context(cafile=certfile))).aclose()
 
 
-async def test_where_nobody_listens_the_server_may_not_be_up(free_tcp_port):
-    kind, text = await problem(f"http://127.0.0.1:{free_tcp_port}")
-    assert kind is ConnectionLost
+async def test_closed_port_asks_whether_server_is_up(free_tcp_port):
+    cls, text = await problem(f"http://127.0.0.1:{free_tcp_port}")
+    assert cls is ConnectionLost
     assert text.endswith("; is the server up?")
 
 
 @pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1", "http://[::1", "nonsense://"])
-async def test_what_is_no_address_is_tried_once(url):
+async def test_invalid_address_is_permanent(url):
     with pytest.raises(PermanentFailure):
         await ClientSocket.open(websocket_url(url), None)
 
 
-async def test_another_kind_of_server_is_told_apart(app):
+async def test_other_http_server_is_recognized(app):
     async with LiveServer(app) as server:
-        kind, text = await problem(f"http://127.0.0.1:{server.port}/elsewhere")
-    assert kind is ConnectionLost
+        cls, text = await problem(f"http://127.0.0.1:{server.port}/elsewhere")
+    assert cls is ConnectionLost
     assert "is no chat server: server rejected WebSocket connection: HTTP 404" in text

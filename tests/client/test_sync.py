@@ -1,4 +1,4 @@
-"""The client for programs without an event loop: threads, Ctrl+C, and an end that leaves nothing behind."""
+"""The synchronous client: threads, Ctrl+C, and an end that leaves no thread behind."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ from tests.client.test_room import NO_LIMITS, Roll, Rolled, Shout, Shouted
 from tests.wire.live_server import LiveServer, fail_test
 
 KEY = generate_key(2048)
-WITHIN = 20.0
+TIMEOUT = 30.0
 
 
 @contextlib.contextmanager
 def in_thread(make_app):
-    """A live server in an event loop of its own; gives its port."""
+    """Run a live server in its own event loop. Yields its port."""
     started, stopped = threading.Event(), threading.Event()
     port = 0
 
@@ -37,11 +37,11 @@ def in_thread(make_app):
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        assert started.wait(WITHIN)
+        assert started.wait(TIMEOUT)
         yield port
     finally:
         stopped.set()
-        thread.join(WITHIN)
+        thread.join(TIMEOUT)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +59,14 @@ def url(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_is_left(url):
+def _assert_no_thread_left(url):
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("chat of")]
     assert left == []
 
 
-def test_a_script_speaks_and_listens_without_an_event_loop(url):
+def test_sync_room_posts_and_receives(url):
     with (
         connect(url, Identity("alice", KEY)) as alice,
         connect(url, Identity("bobby", KEY)) as bobby,
@@ -81,7 +81,7 @@ def test_a_script_speaks_and_listens_without_an_event_loop(url):
         assert [message.content for message in hers.history(limit=1).messages] == ["hello"]
 
 
-def test_a_command_of_an_extension_is_answered(url):
+def test_sync_extension_command_is_answered(url):
     with connect(url, Identity("alice", KEY), messages=[Shouted]) as chat, chat.room("casino") as room:
         assert room.ask(Roll(sides=8), answer=Rolled).result == 8
         with pytest.raises(NotSent, match="at least two sides"):
@@ -90,26 +90,26 @@ def test_a_command_of_an_extension_is_answered(url):
         assert next(event for event in room.events() if isinstance(event, Shouted)) == Shouted("HEY")
 
 
-def test_nothing_said_within_the_time_is_a_timeout_that_takes_no_message(url):
+def test_receive_timeout_loses_no_message(url):
     with connect(url, Identity("alice", KEY)) as chat, chat.room("silence") as room:
         with pytest.raises(TimeoutError):
             room.receive_message(timeout=0.05)
         room.say("at last")
-        assert room.receive_message(timeout=WITHIN).content == "at last"
+        assert room.receive_message(timeout=TIMEOUT).content == "at last"
 
 
-def test_many_threads_may_share_a_room(url):
+def test_threads_share_a_room(url):
     with connect(url, Identity("alice", KEY)) as chat, chat.room("shared") as room:
         threads = [threading.Thread(target=room.say, args=(str(n),)) for n in range(20)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(WITHIN)
+            thread.join(TIMEOUT)
         said = [next(iter(room)).content for _ in range(20)]
         assert sorted(said, key=int) == [str(n) for n in range(20)]
 
 
-def test_the_end_of_the_chat_ends_who_iterates_in_another_thread(url):
+def test_close_ends_iteration_in_another_thread(url):
     heard = []
     with connect(url, Identity("alice", KEY)) as chat:
         room = chat.room("ending")
@@ -117,15 +117,15 @@ def test_the_end_of_the_chat_ends_who_iterates_in_another_thread(url):
         reading = threading.Thread(target=lambda: heard.extend(event for event in room.events()))
         reading.start()
         room.say("hello")
-        deadline = time.monotonic() + WITHIN
+        deadline = time.monotonic() + TIMEOUT
         while not any(isinstance(event, ChatMessage) for event in list(heard)) and time.monotonic() < deadline:
             pass
-    reading.join(WITHIN)
+    reading.join(TIMEOUT)
     assert not reading.is_alive()
     assert [event.content for event in heard if isinstance(event, ChatMessage)] == ["hello"]
 
 
-def test_what_is_closed_says_so_and_may_be_closed_again(url):
+def test_closed_chat_raises_and_may_close_again(url):
     chat = connect(url, Identity("alice", KEY))
     room = chat.room("general")
     room.join()
@@ -138,7 +138,7 @@ def test_what_is_closed_says_so_and_may_be_closed_again(url):
         chat.room("another").join()
 
 
-def test_a_server_that_is_not_there_leaves_no_thread():
+def test_missing_server_leaves_no_thread():
     identity = Identity("alice", KEY)
     with connect("ws://127.0.0.1:9", identity) as chat, pytest.raises(ConnectionLost, match="is the server up"):
         chat.room("general").join()
@@ -163,13 +163,13 @@ with connect(sys.argv[1], Identity.load_or_create("carol", pathlib.Path(sys.argv
 """
 
 
-def test_ctrl_c_ends_the_waiting_and_nothing_else(url, tmp_path):
-    words = [sys.executable, "-c", LISTENER, url, tmp_path / "carol.pem"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+def test_ctrl_c_interrupts_only_the_call(url, tmp_path):
+    arguments = [sys.executable, "-c", LISTENER, url, tmp_path / "carol.pem"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as listener:
         try:
             assert listener.stdout.readline() == "listening\n"
             listener.send_signal(signal.SIGINT)
-            assert listener.communicate(timeout=WITHIN)[0] == "True\n"
+            assert listener.communicate(timeout=TIMEOUT)[0] == "True\n"
             assert listener.returncode == 0
         finally:
             listener.kill()
@@ -189,9 +189,9 @@ if sys.argv[3] == "clumsy":
 
 
 @pytest.mark.parametrize(("name", "code"), [("david", 0), ("clumsy", 1)])
-def test_a_script_that_closes_nothing_ends_all_the_same(url, tmp_path, name, code):
-    words = [sys.executable, "-c", FORGETFUL, url, tmp_path / "key.pem", name]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=WITHIN)
+def test_script_without_close_ends(url, tmp_path, name, code):
+    arguments = [sys.executable, "-c", FORGETFUL, url, tmp_path / "key.pem", name]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.stdout == "done\n"
     assert done.returncode == code
     assert done.stderr == "" or done.stderr.endswith("ValueError: a mistake\n")
