@@ -129,7 +129,7 @@ class MessagePosted(msgspec.Struct, frozen=True):
         user_id: The sender.
         room_id: The room.
         seq: The sequence number in the room.
-        at: When the message was stored (aware, UTC).
+        at: The message's timestamp (aware, UTC).
         content: The text of the message.
     """
 

@@ -1,4 +1,14 @@
-"""What a room has put into its order, on the way to its members."""
+"""Batches a room's messages and delivers them to its members.
+
+Theory of operation. Messages that the room has ordered are encoded once and appended to the pending block. `flush`
+offers that block to every member's outbox; the room calls it at the end of each turn. A member who joins while
+messages are pending has an index into the block and receives only what follows, so its stream starts at its own join.
+A member who leaves receives the pending messages first.
+
+Invariants: every member receives the messages added between its join and its leave, in one order, each once, however
+the turns are cut. A block holds `BLOCK_BYTES` at most, or one larger message. The object outlives a crash of the room,
+so pending messages are still delivered.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +18,18 @@ from chat_actors.kernel import AnyRef
 from chat_actors.protocol import AnyMessage, encode, messages
 
 BLOCK_BYTES = 65_536
-"""What a room hands out at once, at most, but for one message that is larger.
+"""Maximum size of a block in bytes, unless a single message is larger.
 
-A block is joined to save a system call for each message and member. Beyond this nothing more is saved, and a client
-that reads well must not have more put into its outbox at once than its bound allows.
+A block saves one system call for each message and member. Larger blocks save nothing more, and a block must fit into
+the outbox of a client that keeps up.
 """
 
 
 class FanOut:
-    """Collects what everybody in a room is to hear, and hands it out as one block to each member's outbox.
+    """Collects messages for all members and delivers them as one block to each outbox.
 
-    Each message is encoded when it is added, and framed and joined once for all who hear the same. Whoever comes or
-    goes in between keeps their place in the order: a newcomer hears what was added after them, a leaver what was
-    before. So ten joins in one turn cost each member one block, and not ten.
+    Each message is encoded once when it is added, and framed once for all members who receive the same block. Ten joins
+    in one turn cost each member one block, not ten.
     """
 
     __slots__ = ("_newcomers", "_pending", "_pending_bytes", "members", "room_id")
@@ -30,10 +39,10 @@ class FanOut:
         self.members = Members()
         self._pending: list[bytes] = []
         self._pending_bytes = 0
-        self._newcomers: dict[AnyRef, int] = {}  # from which pending message on they hear
+        self._newcomers: dict[AnyRef, int] = {}  # index of the first pending message to deliver
 
     def add(self, message: AnyMessage) -> None:
-        """Everybody who is here now is to hear this, in the order of the calls."""
+        """Queue a message for all current members."""
         payload = encode(message)
         self._make_space(payload)
         self._append(payload)
@@ -47,31 +56,31 @@ class FanOut:
         self._pending_bytes += len(payload)
 
     def join(self, member: Member, joined: messages.Joined) -> bool:
-        """Let a connection in, and tell it `joined` and the others; whether it is its user's first."""
+        """Add a member, send it `joined`, and announce it to the others. Whether it is the user's first connection."""
         if member.session in self.members:
             self._flush_to(member)
         return self._admit(member, joined)
 
     def join_silently(self, member: Member) -> bool:
-        """As `enter`, without a word to the connection: it hears what is added from now on, and nothing before.
+        """Like `join`, but send nothing to the member itself.
 
-        If it is in already it stays, with the outbox that it has now.
+        A session that is a member already stays one, with its new outbox.
         """
         return self._admit(member, None)
 
     def _admit(self, member: Member, joined: messages.Joined | None) -> bool:
-        news = encode(messages.user_joined(member.user_id, self.room_id))
-        self._make_space(news)  # while they are not in yet: they do not hear of what was before them
+        announcement = encode(messages.user_joined(member.user_id, self.room_id))
+        self._make_space(announcement)  # before the member is added: it does not receive earlier messages
         is_first = self.members.add(member)
         if joined is not None:
             member.outbox.offer(Block.of(joined))
         if is_first:
-            self._append(news)
-        self._newcomers[member.session] = len(self._pending)  # nor of themselves
+            self._append(announcement)
+        self._newcomers[member.session] = len(self._pending)  # skips its own announcement
         return is_first
 
     def leave(self, session: AnyRef) -> str | None:
-        """Let a connection go, and tell the others; the user's id if it was their last, None if not or not here."""
+        """Remove a member and announce it. The user id if it was the user's last connection, else None."""
         member = self.members.get(session)
         if member is None:
             return None
@@ -83,7 +92,7 @@ class FanOut:
         return user_id
 
     def flush(self) -> None:
-        """To everybody in one loop without a wait; no task is woken for it."""
+        """Deliver the pending messages to all members, in one loop without an await. Wakes no task."""
         pending, newcomers = self._pending, self._newcomers
         if not pending:
             return
@@ -102,7 +111,7 @@ class FanOut:
                 member.outbox.offer(blocks[start])
 
     def _flush_to(self, member: Member) -> None:
-        """One member hears now what is pending for it."""
+        """Deliver the pending messages to one member."""
         start = self._newcomers.get(member.session, 0)
         if start < len(self._pending):
             member.outbox.offer(Block(self._pending[start:]))

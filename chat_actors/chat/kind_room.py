@@ -190,7 +190,7 @@ class KindRoom(RoomActor):
 
     @handles
     async def post_as(self, request: PostAs) -> Refusal | None:  # type: ignore[override]  # a kind may wait
-        content = await self._filter_content(request.user_id, request.content, request.said_by)
+        content = await self._filter_content(request.user_id, request.content, request.posted_by)
         if isinstance(content, Refusal):
             return content
         return super().post_as(PostAs(request.user_id, content))

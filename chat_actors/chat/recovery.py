@@ -1,4 +1,14 @@
-"""What somebody has missed, between what they have heard and what they will hear live."""
+"""Replays the messages that a client missed, between the last one it received and the live stream.
+
+Theory of operation. The session joins the room with a `HeldOutbox`: the room offers live messages from that moment,
+and the outbox holds them. The room's answer has its last sequence number N. The session tells the client what is
+missing (`make_rejoined`), then sends the numbers from `since` + 1 to N from the journal (`replay`), page by page, no
+faster than the client reads. `release` then passes on the held messages, which start at N + 1, so the client's stream
+has neither a gap nor a duplicate.
+
+No state outlives a crash or a disconnect; the client starts again with the number it received last. If retention
+removes messages during a replay, the connection is closed, and the next rejoin reports them as lost.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +23,24 @@ from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, 
 from chat_actors.storage import Journal, StoredMessage
 
 PAGE_MESSAGES = 200
-"""Messages that are read from the journal at once."""
+"""Messages in one page read from the journal."""
 
 DRAIN_CHECK = 0.02
-"""Seconds between two looks at whether a client has read enough to be sent the next page."""
+"""Seconds between two checks whether the client has read enough to receive the next page."""
 
 
 READ_WITHIN = 30.0
-"""Seconds in which a client that catches up must have read something, or it is closed.
+"""Seconds without any read after which a client is closed during a replay.
 
-While it is sent what it missed nothing else is done for it, so neither its backlog nor its pings would ever tell.
+The session handles nothing else during a replay, so neither the backlog limit nor the pings would detect that client.
 """
 
 
 class HeldOutbox:
-    """An outbox in front of another: what is offered waits until `release`, then follows; later it goes straight on.
+    """An outbox in front of another one. It holds blocks until `release`, and passes on later ones directly.
 
-    So a room offers from the moment in which somebody enters, while that one first gets what was before. Bounded by
-    `backlog_bytes` of payload (0: unbounded): beyond, the client is closed with 4008, and has come closer meanwhile.
+    The bound is `backlog_bytes` of payload (0: unbounded). An overflow closes the client with 4008; its next rejoin
+    starts closer to the live stream, since it has received a part of the replay.
     """
 
     def __init__(self, outbox: Outbox, backlog_bytes: int) -> None:
@@ -50,7 +60,7 @@ class HeldOutbox:
         return True
 
     def release(self) -> None:
-        """Let go of what waits, and of whatever comes after."""
+        """Pass on the held blocks, and every later one directly."""
         blocks, self._blocks = self._blocks or [], None
         for block in blocks:
             self._outbox.offer(block)
@@ -69,7 +79,7 @@ class HeldOutbox:
 
 
 def chat_message(room_id: str, stored: StoredMessage) -> messages.ChatMessage:
-    """A stored message as it goes over the wire."""
+    """Make the wire message for a stored one."""
     return messages.ChatMessage(
         user_id=stored.user_id,
         room_id=room_id,
@@ -82,12 +92,15 @@ def chat_message(room_id: str, stored: StoredMessage) -> messages.ChatMessage:
 async def make_rejoined(
     journal: Journal | None, room_id: str, user_id: str, request_id: str | None, since: int, last: int
 ) -> messages.Joined:
-    """What to tell somebody who knows a room up to `since`, now that it is at `last`. Raises `StorageError`."""
+    """Make the `joined` message for a client that has received up to `since`, in a room whose last number is `last`.
+
+    Raises `StorageError`.
+    """
     is_known, kept, lost = since == last, 0, 0
     if journal is not None and since < last:
         between = await journal.missed(room_id, after=since, up_to=last)
         is_known, kept, lost = True, between.kept, between.lost
-    # Not known: no journal, or another one than ours, whose numbers went further. Nobody can say what there was.
+    # Unknown if there is no journal, or if `since` is greater than `last`: that number is from another journal.
     return structs.replace(
         messages.joined(user_id, room_id, request_id),
         seq=last,
@@ -100,15 +113,14 @@ async def make_rejoined(
 async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, up_to: int, lost: int) -> None:
     """Offer all messages with `after` < number <= `up_to`, page by page, no faster than the client reads.
 
-    The client has been told that the first `lost` of them are not kept.
-
-    Holds one page at a time, whatever there is to be read. Ends early if the outbox is closed; and closes it if some of
-    it is removed while the client reads: it then comes back and is told what is lost. Raises `StorageError`.
+    `lost` is the number of messages after `after` that `joined` has already reported as lost. Memory use is one page.
+    Returns early if the outbox is closed. Closes the outbox if retention removes messages meanwhile: the client then
+    rejoins and is told how many are lost. Raises `StorageError`.
     """
     while after < up_to:
         page = await journal.page(room_id, after=after, before=up_to + 1, limit=PAGE_MESSAGES)
-        next_one = page.messages[0].seq if page.messages else up_to + 1
-        if next_one > after + 1 and (await journal.missed(room_id, after=after, up_to=next_one - 1)).lost > lost:
+        next_seq = page.messages[0].seq if page.messages else up_to + 1
+        if next_seq > after + 1 and (await journal.missed(room_id, after=after, up_to=next_seq - 1)).lost > lost:
             outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
             return
         if not page.messages:
@@ -121,8 +133,8 @@ async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, 
 
 
 async def _wait_until_read(outbox: Outbox) -> None:
-    """Until the client has read almost all, or the outbox is closed: with 4008, if it reads nothing for too long."""
-    # Looked at from time to time: an event for it would cost each write to each client, for this alone.
+    """Wait until the backlog fits into one block, or the outbox is closed. Closes it with 4008 after `READ_WITHIN`."""
+    # Polls: an event would add work to every write to every client, for this use alone.
     least, since = outbox.backlog, anyio.current_time()
     while outbox.backlog > BLOCK_BYTES and outbox.closing is None:
         await anyio.sleep(DRAIN_CHECK)

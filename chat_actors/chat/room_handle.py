@@ -1,4 +1,4 @@
-"""What a kind of room may see of its room, and do in it."""
+"""The view of a room that its room kinds receive."""
 
 from __future__ import annotations
 
@@ -21,14 +21,20 @@ Action = Callable[[], Awaitable[None] | None]
 
 
 class RunInRoom(msgspec.Struct, frozen=True):
-    """A room's message to itself: a kind's timer, or its slow work that has come back."""
+    """A room's message to itself: a timer of a room kind has fired, or its piped work has finished."""
 
     handle: RoomHandle
     action: Action
 
 
 class RoomHandle:
-    """One kind's view of one room, for one life of it."""
+    """The room that a room kind belongs to, for one incarnation of the room.
+
+    Attributes:
+        now: The wall clock: returns the current time (aware, UTC). Measure durations with `anyio.current_time()`.
+        creator: The user who chose this room kind with `create_room`; empty if the room's name selected it.
+        store: The persistent store of the room kind in this room.
+    """
 
     def __init__(
         self,
@@ -43,7 +49,7 @@ class RoomHandle:
         now: Callable[[], datetime],
         accounts: Accounts,
     ) -> None:
-        """`remove_connection` removes a connection that cannot be told to go."""
+        """`remove_connection` removes a session whose mailbox does not accept a message."""
         self._context = context
         self._fan_out = fan_out
         self._services = services
@@ -51,57 +57,73 @@ class RoomHandle:
         self._remove_connection = remove_connection
         self._accounts = accounts
         self.now = now
-        """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
         self.creator = creator
-        """Who chose this kind for the room, with `create_room`; empty if its name did."""
         self.store = store
-        """What the kind keeps for this room."""
 
     @property
     def room_id(self) -> str:
+        """The id of the room."""
         return self._fan_out.room_id
 
     @property
     def users(self) -> Sequence[str]:
-        """Who is here, each once, in the order in which they came."""
+        """The ids of the users in the room, each once, in the order of joining."""
         return self._fan_out.members.users
 
     async def user_exists(self, user_id: str) -> bool:
-        """Whether somebody has registered under this id. Raises `StorageError`."""
+        """Whether a user with this id is registered.
+
+        Raises:
+            StorageError: The accounts cannot be read.
+        """
         return await self._accounts.key_of(user_id) is not None
 
-    # -- what is heard -------------------------------------------------------------------------------------------------
+    # -- messages to members -------------------------------------------------------------------------------------------
 
     def say(self, content: str, *, name: str) -> bool:
-        """Have the bot of this name say something here: a message like any other, after what is being handled now.
+        """Post a chat message as the bot `bot:NAME`, which is not a member.
 
-        Nobody of that name is in the room. The other kinds of the room are asked about it, not this one. False: the
-        room is full of what others say. Raises `ValueError` for what is no name, or nothing to say.
+        The room handles the message after the current one. It calls `on_post` of its other room kinds, not of this one.
+
+        Args:
+            content: The text, not empty.
+            name: 3 to 32 characters of `a-z A-Z 0-9 _ -`.
+
+        Returns:
+            False if the room's mailbox is full; the message is dropped then.
+
+        Raises:
+            ValueError: The name or the content is invalid.
         """
         return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self))
 
     def tell_all(self, message: ExtensionMessage) -> None:
-        """To every connection in the room, in its place among the chat messages; never stored.
+        """Send a message to every connection in the room, in order with the chat messages. It is not stored.
 
-        Clients that know nothing of the extension get it too. Where that matters, tell `subscribers`.
+        Clients that do not know the extension receive it too. To avoid that, use `tell_subscribers`.
         """
         self._fan_out.add(message)
 
     def tell(self, user_id: str, message: ExtensionMessage) -> None:
-        """To every connection of one user in the room."""
-        self._fan_out.flush()  # what was before it comes before it
+        """Send a message to every connection of one user in the room, in order with the chat messages."""
+        self._fan_out.flush()  # earlier messages first
         block = Block.of(message)
         for member in self._fan_out.members:
             if member.user_id == user_id:
                 member.outbox.offer(block)
 
     def subscribe(self, caller: Caller) -> None:
-        """From now on this connection hears `tell_subscribers`, until it leaves the room. Outlives a crash."""
+        """Subscribe a connection to `tell_subscribers`, until it leaves the room. Outlives a crash of the room."""
         if caller.session in self._fan_out.members:
             self._subscribers[caller.session] = caller.outbox
 
     def tell_subscribers(self, message: ExtensionMessage, *, but: str = "") -> None:
-        """To the connections that have subscribed, in its place among the chat messages; not to this user."""
+        """Send a message to all subscribed connections, in order with the chat messages.
+
+        Args:
+            message: The message.
+            but: A user id whose connections are skipped.
+        """
         self._fan_out.flush()
         block = Block.of(message)
         for session, outbox in self._subscribers.items():
@@ -110,16 +132,27 @@ class RoomHandle:
                 outbox.offer(block)
 
     def remove(self, user_id: str, code: str, text: str) -> None:
-        """Put a user out, all connections, after what they have said already; they get an error of this code."""
+        """Remove all connections of a user, after the messages they have already sent.
+
+        Args:
+            user_id: The user.
+            code: The `code` of the error that the clients receive.
+            text: The error's text, for people.
+        """
         for member in [member for member in self._fan_out.members if member.user_id == user_id]:
-            # Its session leaves by itself, after what it has said; if it cannot even be told, it is put out at once.
+            # The session leaves after its earlier posts. If its mailbox is full or closed, remove it here.
             if not member.session.tell(RemovedFromRoom(self._context.self_ref, Refusal(code, text))):
                 self._remove_connection(member.session)
 
-    # -- time, slow work, and others -----------------------------------------------------------------------------------
+    # -- timers, slow work, other actors -------------------------------------------------------------------------------
 
     def after(self, seconds: float, action: Action) -> Timer:
-        """Call `action` in so many seconds, in a turn of the room's own. A crash, or the room's end, cancels it."""
+        """Call `action` after a delay, in a turn of the room. A crash or the end of the room cancels it.
+
+        Args:
+            seconds: The delay.
+            action: A plain or an async function without arguments.
+        """
         return self._context.after(seconds, RunInRoom(self, action))
 
     def pipe(
@@ -129,20 +162,30 @@ class RoomHandle:
         into: Callable[[Any], Awaitable[None] | None],
         failed: Callable[[Exception], Awaitable[None] | None],
     ) -> None:
-        """Do slow work outside of the room; then `into(result)` or `failed(error)` is called, in a turn of the room's.
+        """Run slow work outside the room's turns.
 
-        A crash forgets it, the room's end cancels it.
+        After a crash of the room its result is ignored; the end of the room cancels it.
+
+        Args:
+            work: An async function without arguments.
+            into: Called with the result, in a turn of the room.
+            failed: Called with the exception, in a turn of the room.
         """
 
-        def come_back(action: Callable[[Any], Awaitable[None] | None]) -> Callable[[Any], RunInRoom]:
+        def in_room(action: Callable[[Any], Awaitable[None] | None]) -> Callable[[Any], RunInRoom]:
             return lambda result: RunInRoom(self, lambda: action(result))
 
-        self._context.pipe(work, into=come_back(into), failed=come_back(failed))
+        self._context.pipe(work, into=in_room(into), failed=in_room(failed))
 
     def service(self, service: type[Any], key: str = "") -> AnyRef:
-        """The actor of one of this extension's services: to `tell` it something, or `ask` it."""
+        """Find or start the actor of a service of this extension.
+
+        Args:
+            service: The service's class.
+            key: The user id or room id, for a service with `Scope.USER` or `Scope.ROOM`.
+        """
         return self._context.get_or_spawn(self._services[service], key)
 
     def publish(self, event: msgspec.Struct) -> None:
-        """Say on the event bus what has happened."""
+        """Publish an event on the event bus."""
         self._context.events.publish(event)

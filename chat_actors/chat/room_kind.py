@@ -1,4 +1,4 @@
-"""How some rooms behave beyond what every room promises: the base class for kinds of room."""
+"""The base class of room kinds: behavior that some rooms have in addition to that of every room."""
 
 from __future__ import annotations
 
@@ -11,62 +11,95 @@ from chat_actors.chat.store import Store
 
 
 class RoomKind:
-    """Base of a kind of room. One object for each life of a room: what it keeps in itself ends with a crash.
+    """Base class of room kinds: hooks for joins and posts, and commands of the room's members.
 
-    Whatever it does, the room's order, delivery and one `user_left` for each stay are those of every room. What a
-    method raises, but for `Refused`, is a crash of this room, which restarts with its members in it; a method that
-    waits holds up this room and no other, for `HOOK_WITHIN` seconds at most. A method that computes for long without
-    waiting holds up the whole server: that belongs into a thread.
+    There is one object for each incarnation of a room, made without arguments; its own attributes are lost in a crash.
+    Whatever a room kind does, the room keeps its guarantees: the order of messages, delivery, and one `user_left` for
+    each stay.
 
-    A room may be of kinds of several extensions: each is asked, in the order in which they are switched on. Methods
-    marked with `@command` carry out the commands that members send in the room.
+    An exception other than `Refused` crashes the room, which restarts with its members. An async method blocks this
+    room only, for 5 s at most; after that the room crashes. A method that computes for long without awaiting blocks
+    the whole server: run such work in a thread.
+
+    A room may have room kinds of several extensions. The room calls them in the order in which the extensions are
+    enabled. Mark methods with `@command` to handle commands that members send in the room.
+
+    Attributes:
+        rooms: Set by the class. Rooms whose name matches this pattern have the room kind: `*` matches any text, `?` one
+            character. Of one extension's room kinds, the first match applies. Empty: no room has it by its name.
+        chosen_as: Set by the class. The word with which a user gives a new room this room kind, by `create_room`.
+            Empty: users cannot choose it.
+        kept_as: Set by the class. The name of its store, if not the name of the class. Set it when you rename a class.
+        room: The room, as a `RoomHandle`.
+        settings: The extension's settings, an instance of its struct.
     """
 
     rooms: ClassVar[str] = ""
-    """The names of its rooms, as a pattern: `*` is any text, `?` any character; of one extension's kinds the first that
-    matches counts. Empty: no room is of this kind by its name."""
-
     chosen_as: ClassVar[str] = ""
-    """The word with which a user makes a new room of this kind, by `create_room`. Empty: nobody can."""
-
     kept_as: ClassVar[str] = ""
-    """The name of its store, if not that of its class: so that the class can be renamed."""
-
     room: RoomHandle
     settings: Any = None
-    """The extension's own, as its struct has them."""
 
     @property
     def store(self) -> Store:
-        """What it keeps for this room."""
+        """The persistent store of the room kind in this room."""
         return self.room.store
 
     async def on_open(self) -> None:
-        """The room begins, or begins again after a crash; `room.users` are here already then."""
+        """Called when the room starts, and after each restart. After a restart `room.users` holds the members."""
 
     async def may_join(self, user_id: str) -> None:
-        """Raise `Refused` to keep a user out. A question: it may be asked more than once, and change nothing."""
+        """Called before a user joins. May be called more than once for one join, so it must not change anything.
+
+        Args:
+            user_id: The user, or `bot:NAME`.
+
+        Raises:
+            Refused: The user may not join.
+        """
 
     def on_join(self, user_id: str) -> None:
-        """A user has come: their first connection."""
+        """Called after the first connection of a user has joined."""
 
     def on_leave(self, user_id: str) -> None:
-        """A user has gone: their last connection."""
+        """Called after the last connection of a user has left."""
 
     def state_for(self, user_id: str) -> Any:
-        """What a newcomer is told of the room: anything that is JSON, in the field `state` of `joined`, there under the
-        extension's name. None: nothing. Asked just before `on_join`, while they are not in `room.users` yet."""
+        """Called before a connection is added. The result is sent in the field `state` of its `joined`.
+
+        Args:
+            user_id: The user who joins.
+
+        Returns:
+            Anything that msgspec encodes as JSON; it is sent under the extension's name. None sends nothing.
+        """
 
     async def on_post(self, user_id: str, content: str) -> str:
-        """What is to be said instead of `content`; as it is, if it returns that. Raise `Refused` to say nothing."""
+        """Called before a message is posted.
+
+        Args:
+            user_id: The sender, or `bot:NAME`.
+            content: The text of the message.
+
+        Returns:
+            The text to post: `content`, or another one.
+
+        Raises:
+            Refused: The message is not posted.
+        """
         return content
 
     @classmethod
     def matches(cls, room_id: str, settings: Any) -> bool:
-        """Whether a room is of this kind by its name. Override it for a rule of another form, or of the settings."""
+        """Whether a room has this room kind by its name. Override it for another rule than a pattern.
+
+        Args:
+            room_id: The room's id.
+            settings: The extension's settings.
+        """
         return bool(cls.rooms) and fnmatchcase(room_id, cls.rooms)
 
 
 def methods_of_kind(kind: type[RoomKind]) -> Methods:
-    """The commands of a kind's class. Raises `BadHandler`."""
+    """Collect the commands of a room kind. Raises `BadHandler`."""
     return commands_of(kind, Where.IN_ROOM, Where.IN_ROOM)

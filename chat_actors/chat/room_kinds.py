@@ -1,4 +1,4 @@
-"""Which rooms are of which kinds: by their names, or because a user has chosen it."""
+"""Maps rooms to their room kinds: by name, or by a user's choice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chat_actors.kernel import ActorType
 
 
 class RoomKindSpec(msgspec.Struct, frozen=True):
-    """A kind of room that an extension adds, and what its objects are given."""
+    """A room kind of an extension, with the dependencies of its objects."""
 
     extension: str
     kind: type[RoomKind]
@@ -23,7 +23,7 @@ class RoomKindSpec(msgspec.Struct, frozen=True):
 
 
 class KindChosenTwice(Exception):
-    """Two kinds are to be chosen by one word."""
+    """Two room kinds have the same `chosen_as`."""
 
     def __init__(self, chosen_as: str, first: str, second: str) -> None:
         self.chosen_as = chosen_as
@@ -38,13 +38,13 @@ class KindChosenTwice(Exception):
 
 
 class RoomKinds:
-    """All kinds of all extensions that are switched on."""
+    """The room kinds of all enabled extensions."""
 
     def __init__(self, specs: Sequence[RoomKindSpec] = ()) -> None:
         """Raises `KindChosenTwice`."""
         self._specs = specs
         self.choosable: dict[str, RoomKindSpec] = {}
-        """By the word with which a user chooses them."""
+        """The room kinds that a user can choose, by `chosen_as`."""
         for spec in specs:
             word = spec.kind.chosen_as
             if word and word in self.choosable:
@@ -53,11 +53,11 @@ class RoomKinds:
                 self.choosable[word] = spec
 
     def has_kind_for(self, room_id: str) -> bool:
-        """Whether a room of this name is of a kind, or may be."""
+        """Whether a room with this id has a room kind, or could be given one by a user."""
         return bool(self.choosable) or any(spec.kind.matches(room_id, spec.settings) for spec in self._specs)
 
     def for_room(self, room_id: str, chosen_as: str = "") -> Sequence[RoomKindSpec]:
-        """The kinds of a room: of each extension one at most, that which was chosen or the first whose name matches."""
+        """The room kinds of a room, at most one per extension: the chosen one, or else the first matching one."""
         chosen = self.choosable.get(chosen_as)
         found: dict[str, RoomKindSpec] = {} if chosen is None else {chosen.extension: chosen}
         for spec in self._specs:

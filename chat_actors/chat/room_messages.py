@@ -1,4 +1,4 @@
-"""What may be sent to a room, and what a room sends to sessions."""
+"""The messages to and from a room."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ from chat_actors.protocol import Refusal
 from chat_actors.storage import Committed
 
 MEMBERS_LISTED = 1000
-"""User ids in the answer to who is here, at most."""
+"""Maximum number of user ids in a `UserList`."""
 
 
 class JoinRoom(msgspec.Struct, frozen=True):
-    """Let a connection in. It is told `joined`; the others are told `user_joined` if the user was not here yet."""
+    """Admit a session. It receives `joined`; the other members receive `user_joined` if the user was not in yet."""
 
     member: Member
     request_id: str | None = None
 
 
 class JoinedRoom(msgspec.Struct, frozen=True):
-    """Somebody is in: the number of the last message before, and what the room's kind tells newcomers."""
+    """The answer to `JoinSilently`: the last sequence number, and the state that the room kinds send to new members."""
 
     last_seq: int
     state: Any = None
 
 
 class JoinSilently(Request[JoinedRoom | Refusal], msgspec.Struct, frozen=True):
-    """As `JoinRoom`, without a word to the one who enters."""
+    """Like `JoinRoom`, but the room sends nothing to the new member itself."""
 
     member: Member
 
 
 class CheckJoin(Request[Refusal | None], msgspec.Struct, frozen=True):
-    """Ask, before leaving the room where one is, whether a room of a kind would let a user in: why not, or None."""
+    """Ask a room with a room kind whether it would admit a user. Answered with a refusal or None.
+
+    A session asks before it leaves its current room, so that a refused user stays there.
+    """
 
     user_id: str
 
 
 class LeaveRoom(Request[None], msgspec.Struct, frozen=True):
-    """Let a connection go, after all that it has said. Answered when it is out: it gets nothing from here any more."""
+    """Remove a member after its earlier posts. Answered once removed: the room sends it nothing more."""
 
     session: AnyRef
 
 
 class PostToRoom(msgspec.Struct, frozen=True):
-    """Say something to everybody in the room."""
+    """Post a message as a member."""
 
     session: AnyRef
     content: str
@@ -59,17 +62,16 @@ class PostToRoom(msgspec.Struct, frozen=True):
 
 
 class PostAs(Request[Refusal | None], msgspec.Struct, frozen=True):
-    """Say something without being in the room, as this user. The answer is why it was not said, or None: it is stored,
-    and everybody here hears it."""
+    """Post a message as a user without being a member. Answered with a refusal, or with None once it is stored."""
 
     user_id: str
     content: str
-    said_by: Any = None
-    """The kind's handle, if one of the room's own kinds says it: it is not asked about that."""
+    posted_by: Any = None
+    """The handle of the room kind that posts, if any. That kind's `on_post` is not called."""
 
 
 class UserList(msgspec.Struct, frozen=True):
-    """Who is here: how many users, and the ids of at most `MEMBERS_LISTED` of them."""
+    """The number of users in a room, and at most `MEMBERS_LISTED` of their ids."""
 
     count: int
     users: Sequence[str]
@@ -80,24 +82,24 @@ class ListUsers(Request[UserList], msgspec.Struct, frozen=True):
 
 
 class Flush(Request[None], msgspec.Struct, frozen=True):
-    """Answered when all that was waiting has been handed out."""
+    """Answered once all messages that the room has accepted are stored and delivered."""
 
 
 class AssignKind(Request[Refusal | None], msgspec.Struct, frozen=True):
-    """Be of a kind that a user has chosen, from now on. The answer is why not, or None."""
+    """Give an unused room a room kind. Answered with a refusal or None."""
 
     chosen_as: str
     creator: str
 
 
 class NotAMember(msgspec.Struct, frozen=True):
-    """Sent to a session by a room that does not have it as a member, without anybody having removed it."""
+    """Sent to a session that is not, or no longer, a member of the room: it posted too late, or its join failed."""
 
     room: AnyRef
 
 
 class RemovedFromRoom(msgspec.Struct, frozen=True):
-    """Sent to a session by a room that removes it, or that does not admit it."""
+    """Sent to a session that the room refuses to admit, or that must leave. The session then leaves by `LeaveRoom`."""
 
     room: AnyRef
     refusal: Refusal
@@ -118,4 +120,4 @@ RoomMessage: TypeAlias = (
 )
 
 ROOMS: ActorType[RoomMessage] = ActorType("room")
-"""Rooms are found by their id: `context.get_or_spawn(ROOMS, room_id)`."""
+"""The actor type of rooms; the key is the room id: `context.get_or_spawn(ROOMS, room_id)`."""

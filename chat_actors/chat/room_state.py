@@ -1,4 +1,4 @@
-"""What outlives a crash of a room's actor."""
+"""The state of a room that outlives a crash of its actor."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from chat_actors.storage import Appended, Draft, Journal
 
 
 class Journaling(msgspec.Struct, frozen=True):
-    """Where a room's messages are kept: stored by the writer, read from the journal."""
+    """Where a room's messages are stored: the writer stores them, the journal reads them."""
 
     writer: Ref[WriterMessage]
     journal: Journal
 
 
 class PendingPost(msgspec.Struct, frozen=True):
-    """A message on its way into the journal, and whose it is."""
+    """A message that is not stored yet, with its sender."""
 
     draft: Draft
     author: Member
     request_id: str | None = None
     answer: OwedAnswer[Refusal | None] | None = None
-    """To whom it is owed whether it was said, if not to its author's client."""
+    """The answer owed to a `PostAs` request, if there was one."""
 
 
 class PendingLeave(msgspec.Struct, frozen=True):
-    """A connection that goes once its own messages have been heard, and who waits for that."""
+    """A member that is removed once its own messages are delivered, and the answer owed to its `LeaveRoom`."""
 
     session: AnyRef
     answer: OwedAnswer[None] | None
 
 
 class RoomState:
-    """Members stay in their room when it crashes, its numbering goes on, and no message on its way is lost."""
+    """Members, numbering and undelivered messages of a room. Passed to every incarnation of its actor."""
 
     __slots__ = ("drafts", "fan_out", "flush_requests", "in_flight", "is_open", "last_seq", "leaving", "unfinished")
 
     def __init__(self, room_id: str, last_seq: int) -> None:
         self.fan_out = FanOut(room_id)
         self.last_seq = last_seq
-        """The number of the last message that has its place among what is handed out."""
+        """The sequence number of the last message that was added to `fan_out`."""
         self.drafts: list[PendingPost] = []
         self.in_flight: Sequence[PendingPost] = ()
-        """Those that the journal has been asked to store: one append at a time."""
+        """The messages of the one append that the journal writer is storing."""
         self.unfinished: Appended | None = None
-        """What the journal has answered, if the room crashed on it."""
+        """The answer to that append, if the room crashed while handling it."""
         self.leaving: list[PendingLeave] = []
         self.flush_requests: list[OwedAnswer[None]] = []
         self.is_open = False
 
     @property
     def is_settled(self) -> bool:
-        """Whether no message is on its way into the journal."""
+        """Whether no message is waiting to be stored."""
         return not self.drafts and not self.in_flight
 
     def has_pending_of(self, session: AnyRef) -> bool:
-        """Whether a message of this connection is on its way into the journal."""
+        """Whether a message of this session is waiting to be stored."""
         return any(pending.author.session is session for pending in (*self.in_flight, *self.drafts))
