@@ -1,9 +1,115 @@
+"""How the suite runs: its fast part, the order and the workers, and the check that a test leaves nothing behind."""
+
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+from tests import leftovers
+
+TESTS = Path(__file__).parent
+
+FAST = (
+    "chat",
+    "extensions",
+    "identity",
+    "kernel",
+    "protocol",
+    "storage",
+    "test_docs.py",
+    "test_public_names.py",
+)
+"""What starts no process and no browser, and opens no socket: `pytest -m fast`. A new folder is slow until it is added."""
+
+SLOWEST_FIRST = ("load", "web", "cli", "client", "conformance", "server")
+"""With several workers, long modules start early so that none is left to run alone at the end."""
+
+MOST_WORKERS = 8
+
+IN_TURN = "load"
+"""The modules of this folder load the machine by themselves: one worker runs them one after the other."""
+
+
+def part_of(path):
+    """The path below tests/, as text."""
+    return Path(path).resolve().relative_to(TESTS).as_posix()
+
+
+def is_fast(part):
+    return part.startswith(tuple(f"{one}/" if "." not in one else one for one in FAST))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "fast: starts no process or browser and opens no socket; set by folder")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With `-m fast`, do not even import the rest: it may need packages that are not installed."""
+    if config.option.markexpr == "fast" and collection_path.name.startswith("test_"):
+        return None if is_fast(part_of(collection_path)) else True
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    def rank(item):
+        folder = part_of(item.path).partition("/")[0]
+        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+
+    for item in items:
+        if is_fast(part_of(item.path)):
+            item.add_marker("fast")
+    items.sort(key=rank)
 
 
 def pytest_make_parametrize_id(val, argname):
     """Name bytes after their parameter: frames are masked with random keys, and test ids must be the same each time."""
     return argname if isinstance(val, bytes) else None
+
+
+class ByModule(LoadScopeScheduling):
+    """A module's tests share a worker, and with it the fixtures of the module."""
+
+    def _split_scope(self, nodeid):
+        path = nodeid.partition("::")[0]
+        return IN_TURN if f"/{IN_TURN}/" in path else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByModule(config, log)
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Two for each core, as the slow tests mostly wait for other processes; none for a single module."""
+    if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
+        return 0
+    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def system_temp(tmp_path_factory):
+    """A folder for temporary files that no other program uses; what is left in it is seen."""
+    folder = tmp_path_factory.mktemp("system-temp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))  # for child processes
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+        left = leftovers.remaining(lambda: leftovers.processes_with("TMPDIR", folder) | leftovers.files_in(folder), {})
+    assert not left, f"the tests left behind: {left}"
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers(system_temp):
+    """Fail a test that leaves something behind. Fixtures of a wider scope were set up before, and are not meant."""
+
+    def find():
+        return leftovers.children() | leftovers.threads() | leftovers.open_files() | leftovers.files_in(system_temp)
+
+    before = find()
+    yield
+    left = leftovers.remaining(find, before)
+    assert not left, f"the test left behind: {left}"
 
 
 @pytest.fixture
