@@ -11,17 +11,15 @@ from tests import leftovers
 
 TESTS = Path(__file__).parent
 
-FAST = (
-    "chat",
-    "extensions",
-    "identity",
-    "kernel",
-    "protocol",
-    "storage",
-    "test_docs.py",
-    "test_public_names.py",
+SLOW = (
+    "cli/",
+    "client/test_examples.py",
+    "client/test_sync.py",
+    "conformance/test_mass_reconnect.py",
+    "load/",
+    "web/",
 )
-"""What starts no process and no browser, and opens no socket: `pytest -m fast`. A new folder is slow until it is added."""
+"""Tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
 
 SLOWEST_FIRST = ("load", "web", "cli", "client", "conformance", "server")
 """With several workers, long modules start early so that none is left to run alone at the end."""
@@ -38,11 +36,11 @@ def part_of(path):
 
 
 def is_fast(part):
-    return part.startswith(tuple(f"{one}/" if "." not in one else one for one in FAST))
+    return not part.startswith(SLOW)
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "fast: starts no process or browser and opens no socket; set by folder")
+    config.addinivalue_line("markers", "fast: starts no other process; set by folder in tests/conftest.py")
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -32,7 +32,7 @@ def open_files():
     found = {}
     for entry in _listed(PROC / "fd"):
         try:
-            target = os.readlink(entry)
+            target = str(entry.readlink())
         except OSError:  # the descriptor of the listing itself
             continue
         if not target.startswith(KEPT_OPEN):

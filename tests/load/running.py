@@ -1,10 +1,12 @@
 """A real server in a process of its own, and load on it in another one, as whoever uses them starts them."""
 
+import contextlib
 import json
 import os
 import re
 import selectors
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -52,6 +54,14 @@ class Server:
             self.process.wait()
             self.process.stdout.close()
 
+    def wait_for_messages(self, count, within=40.0):
+        """Wait until the server has stored that many messages."""
+        until = time.monotonic() + within
+        with contextlib.closing(sqlite3.connect(self.folder / "data" / "chat.db")) as data:
+            while data.execute("SELECT count(*) FROM messages").fetchone()[0] < count:
+                assert time.monotonic() < until, (self.folder / "server.log").read_text()
+                time.sleep(0.05)
+
     def _read_url(self):
         until = time.monotonic() + START_WITHIN
         text = b""
@@ -73,7 +83,7 @@ class Load:
         words = (scenario, "--host", url, "--users", users, "--rate", users, "--minutes", seconds / 60, "--keys", 2)
         judging = ("--objectives", objectives) if objectives is not None else ()
         folder.mkdir()
-        self.output = (folder / "output").open("w+b")
+        self.output = (folder / "output").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "load", *map(str, (*words, "--report", folder / "report", *judging, *arguments))],
             cwd=ROOT,
@@ -91,16 +101,19 @@ class Load:
             assert self.process.poll() is None, written
             time.sleep(0.1)
 
+    def kill(self):
+        """End it if it still runs, for example as the test failed before its verdict."""
+        self.process.kill()
+        self.process.wait()
+        self.output.close()
+
     def verdict(self, within=50.0):
         """The exit code, and what the report says."""
         try:
             code = self.process.wait(within)
         finally:
-            self.process.kill()
-            self.process.wait()
-            self.output.seek(0)
-            self.text = self.output.read().decode()
-            self.output.close()
+            self.text = (self.folder / "output").read_text()
+            self.kill()
         found = list(self.folder.glob("report/*/verdict.json"))
         assert len(found) == 1, self.text
         self.page = found[0].with_name("report.html")

@@ -24,6 +24,7 @@ def run(faults, tmp_path_factory):
             folder = tmp_path_factory.mktemp(fault)
             server = running.enter_context(Server(folder, fault))
             loads[fault] = Load(server.url, folder / "load", scenario, *arguments, **options)
+            running.callback(loads[fault].kill)
         return {fault: load.verdict(90) for fault, load in loads.items()}
 
 

@@ -11,45 +11,47 @@ import pytest
 from tests.load.running import ANY_SPEED, Load, Server, counts
 
 pytestmark = pytest.mark.timeout(150)
-ON_ITS_WAY = "10 of"  # the progress says so after ten seconds
+BOTH_HAVE_REPORTED = "10 of"  # the progress says so after ten seconds; workers report every three
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """All at once, each on a server of its own, and when all are on their way something happens to each."""
+    """All at once, each on a server of its own, and once messages flow something happens to each."""
     with ExitStack() as running:
 
-        def start(name, *arguments, scenario="steady", seconds=30, users=10):
+        def start(name, *arguments, scenario="steady", seconds=15, users=10):
             folder = tmp_path_factory.mktemp(name)
             server = running.enter_context(Server(folder))
             arguments = ("--say-every", 0.5, *arguments)
             load = Load(
                 server.url, folder / "load", scenario, *arguments, users=users, seconds=seconds, objectives=ANY_SPEED
             )
+            running.callback(load.kill)
             return server, load
 
         started = {
+            "worker": start("worker", "--processes", 2, seconds=20),
             "hung": start("hung"),
-            "hung steps": start("steps", "--shape", "steps", "--step-users", 5, "--step-seconds", 14),
-            "worker": start("worker", "--processes", 2),
+            "hung steps": start("steps", "--shape", "steps", "--step-users", 5, "--step-seconds", 8),
             "interrupted": start("interrupted", seconds=60),
             "slow": start("slow", scenario="slow_readers"),
-            "complete": start("complete", "--processes", 2, seconds=14),
+            "complete": start("complete", "--processes", 2, seconds=8),
         }
-        for name, (_, load) in started.items():
-            if name != "complete":
-                load.wait_for(ON_ITS_WAY)
-        hung = [started[name][0].process for name in ("hung", "hung steps")]
-        for process in hung:
-            process.send_signal(signal.SIGSTOP)
-        psutil.Process(started["worker"][1].process.pid).children()[0].kill()
+        hung = [started[name][0] for name in ("hung", "hung steps")]
+        for server in hung:
+            server.wait_for_messages(20)
+            server.process.send_signal(signal.SIGSTOP)
+        started["interrupted"][0].wait_for_messages(20)
         started["interrupted"][1].process.send_signal(signal.SIGINT)
+        started["slow"][0].wait_for_messages(20)
         started["slow"][0].process.kill()
+        started["worker"][1].wait_for(BOTH_HAVE_REPORTED)
+        psutil.Process(started["worker"][1].process.pid).children()[0].kill()
         try:
             yield {name: (server, load, *load.verdict(90)) for name, (server, load) in started.items()}
         finally:
-            for process in hung:
-                process.send_signal(signal.SIGCONT)
+            for server in hung:
+                server.process.send_signal(signal.SIGCONT)
 
 
 def test_a_server_that_hangs_does_not_pass(started):

@@ -271,8 +271,9 @@ def test_address_with_one_room_too_many_is_refused(served, person):
     alice.page.evaluate(
         """async () => {
             for (let n = 2; n < 30; n += 1) {
+                const changed = new Promise(done => addEventListener("hashchange", done, { once: true }));
                 location.hash = `room-${n}`;
-                await new Promise(requestAnimationFrame);
+                await changed;
             } }"""
     )
     expect(alice.page.locator("#rooms .open")).to_have_count(30)
