@@ -17,6 +17,7 @@ SLOW = (
     "client/test_sync.py",
     "conformance/test_mass_reconnect.py",
     "load/",
+    "storage/test_conformance_suites.py",
     "web/",
 )
 """Tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""

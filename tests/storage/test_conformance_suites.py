@@ -17,7 +17,7 @@ FILE = Path(broken_adapters.__file__)
 def outcomes(tmp_path_factory):
     """The failed tests of each suite, from one run of pytest."""
     folder = tmp_path_factory.mktemp("suites")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=line", FILE]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=line", FILE]
     options = ["--rootdir", FILE.parents[2], "--basetemp", folder / "temp", "--junit-xml", folder / "results.xml"]
     done = subprocess.run([*command, *options], cwd=FILE.parents[2], capture_output=True, text=True, timeout=50)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
