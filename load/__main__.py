@@ -8,13 +8,13 @@ from locust.argument_parser import get_parser
 from locust.main import main as locust_main
 from locust.util.load_locustfile import load_locustfile
 
-from load.command_line import as_locust, locustfiles, parser
+from load.command_line import locust_arguments, locustfiles, make_parser
 
-wanted, rest = parser().parse_known_args()
-if wanted.more:
-    for path in locustfiles(wanted):  # Locust's own --help is given before they are loaded, and lacks their options
+arguments, rest = make_parser().parse_known_args()
+if arguments.more:
+    for path in locustfiles(arguments):  # Locust's own --help is given before they are loaded, and lacks their options
         load_locustfile(str(path))
     get_parser().print_help()
 else:
-    sys.argv = as_locust(wanted, rest)
+    sys.argv = locust_arguments(arguments, rest)
     locust_main()  # type: ignore[no-untyped-call]  # ends the program: 0, or 1 if an objective was breached, or 2

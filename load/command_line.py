@@ -44,7 +44,7 @@ def _at_least_one(text: str) -> int:
     return number
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     listed = "\n".join(f"  {name:<16} {_question(name)}" for name in scenarios())
     made = argparse.ArgumentParser(
@@ -65,21 +65,21 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def locustfiles(wanted: argparse.Namespace) -> Sequence[Path]:
+def locustfiles(arguments: argparse.Namespace) -> Sequence[Path]:
     """The scenario's, and that of the shape if there is one."""
-    scenario = FOLDER / "scenarios" / f"{wanted.scenario}.py"
-    return [scenario, FOLDER / "shapes" / f"{wanted.shape}.py"] if wanted.shape else [scenario]
+    scenario = FOLDER / "scenarios" / f"{arguments.scenario}.py"
+    return [scenario, FOLDER / "shapes" / f"{arguments.shape}.py"] if arguments.shape else [scenario]
 
 
-def as_locust(wanted: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+def locust_arguments(arguments: argparse.Namespace, rest: Sequence[str]) -> list[str]:
     """Locust's own command line for what is wanted."""
-    words = ["locust", "--locustfile", ",".join(map(str, locustfiles(wanted)))]
-    words += ["--headless", "--only-summary", "--skip-log-setup", "--host", wanted.host]
-    words += ["--users", str(wanted.users), "--spawn-rate", str(wanted.rate or max(1.0, wanted.users / 10))]
-    words += ["--run-time", f"{max(1, round(wanted.minutes * 60))}s", "--report", wanted.report]
-    if wanted.processes:
+    argv = ["locust", "--locustfile", ",".join(map(str, locustfiles(arguments)))]
+    argv += ["--headless", "--only-summary", "--skip-log-setup", "--host", arguments.host]
+    argv += ["--users", str(arguments.users), "--spawn-rate", str(arguments.rate or max(1.0, arguments.users / 10))]
+    argv += ["--run-time", f"{max(1, round(arguments.minutes * 60))}s", "--report", arguments.report]
+    if arguments.processes:
         # A port of its own, on loopback: Locust's own choice is the same for every test, and open to the network.
         port = str(_free_port())
-        words += ["--processes", str(wanted.processes), "--master-port", port]
-        words += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-    return [*words, *rest]
+        argv += ["--processes", str(arguments.processes), "--master-port", port]
+        argv += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]
+    return [*argv, *rest]

@@ -6,23 +6,23 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-STEP = 1.02
+BUCKET_GROWTH = 1.02
 """Each bucket reaches this much further than the one before: what is read from it is right within 2 %."""
 
-LEAST = 0.01
+LOWEST_MS = 0.01
 """Milliseconds. Whatever takes less is in the first bucket."""
 
-_LOG_STEP = math.log(STEP)
+_LOG_STEP = math.log(BUCKET_GROWTH)
 
 
 def bucket_of(ms: float) -> int:
     """The bucket of a time in milliseconds."""
-    return 0 if ms <= LEAST else math.ceil(math.log(ms / LEAST) / _LOG_STEP)
+    return 0 if ms <= LOWEST_MS else math.ceil(math.log(ms / LOWEST_MS) / _LOG_STEP)
 
 
-def upper_end(bucket: int) -> float:
+def upper_bound(bucket: int) -> float:
     """The longest time that falls into a bucket, in milliseconds."""
-    return LEAST * math.exp(bucket * _LOG_STEP)
+    return LOWEST_MS * math.exp(bucket * _LOG_STEP)
 
 
 def percentile(counts: Counter[int], percent: float) -> float:
@@ -32,11 +32,11 @@ def percentile(counts: Counter[int], percent: float) -> float:
     for bucket in sorted(counts):
         seen += counts[bucket]
         if seen >= wanted:
-            return upper_end(bucket)
+            return upper_bound(bucket)
     return math.nan
 
 
-def added(histograms: Iterable[Counter[int]]) -> Counter[int]:
+def merged(histograms: Iterable[Counter[int]]) -> Counter[int]:
     """All of them in one."""
     total: Counter[int] = Counter()
     for histogram in histograms:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 BITS = 2048
-HOW_MANY = 8
+DEFAULT_COUNT = 8
 """Users share them: a server does the same work for a key that it knows from somebody else."""
 
 
@@ -40,10 +40,10 @@ def keys_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chat-actors" / "load-keys"
 
 
-def cached_keys(folder: Path, how_many: int = HOW_MANY) -> list[Key]:
+def cached_keys(folder: Path, count: int = DEFAULT_COUNT) -> list[Key]:
     """The first so many keys of this folder, made there if they are missing. They protect nothing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [Key(_load_or_make(folder / f"rsa-{BITS}-{number}.pem")) for number in range(how_many)]
+    return [Key(_load_or_make(folder / f"rsa-{BITS}-{number}.pem")) for number in range(count)]
 
 
 def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
@@ -59,15 +59,15 @@ def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
     return made
 
 
-def main(words: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Make keys ahead; the exit code."""
-    given = sys.argv[1:] if words is None else words
-    if len(given) != 1 or not given[0].isdecimal():
+    argv = sys.argv[1:] if argv is None else argv
+    if len(argv) != 1 or not argv[0].isdecimal():
         print("usage: python -m load.keys HOW_MANY", file=sys.stderr)
         return 2
     folder = keys_folder()
-    cached_keys(folder, int(given[0]))
-    print(f"{given[0]} keys in {folder}")
+    cached_keys(folder, int(argv[0]))
+    print(f"{argv[0]} keys in {folder}")
     return 0
 
 

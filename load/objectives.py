@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from load import exchanges
+from load import operations
 from load.records import Records, Summary
-from load.server_watch import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
+from load.server_monitor import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
 
-MOST_LAG = 50.0
+MAX_LAG_MS = 50.0
 """Milliseconds at p99 by which the load itself may be late: beyond, its times are more its own than the server's."""
 
 
-class Times(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OperationLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The most that an exchange may take, in milliseconds; and how many there must be for this to mean anything."""
 
     p50: float = math.inf
@@ -45,7 +45,7 @@ class Objectives(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mib_per_hour: float = math.inf
     """How fast memory may grow."""
 
-    exchanges: Mapping[str, Times] = {}
+    operations: Mapping[str, OperationLimits] = {}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -100,15 +100,15 @@ def judge(objectives: Objectives, records: Records, samples: Sequence[Sample]) -
 
 def evictions(records: Records) -> int:
     """Connections that the server closed as too slow although they read."""
-    return records.failures(exchanges.closed(4008))
+    return records.failures(operations.closed(4008))
 
 
 def _findings(objectives: Objectives, records: Records, samples: Sequence[Sample]) -> Iterator[Finding]:
-    ratio = records.failures() / total if (total := records.exchanges - records.count(exchanges.LAG)) else math.nan
+    ratio = records.failures() / total if (total := records.operations - records.count(operations.LAG)) else math.nan
     yield Finding("failed exchanges", objectives.failure_ratio * 100, ratio * 100, "%")
     yield Finding("evictions of clients that read", objectives.evictions, evictions(records), "")
-    for name, times in objectives.exchanges.items():
-        yield from _judge_exchange(name, times, records)
+    for name, times in objectives.operations.items():
+        yield from _judge_operation(name, times, records)
     for what, limit, measure, unit in (
         ("memory for each connection", objectives.kib_per_connection, kib_per_connection, "KiB"),
         ("memory kept of each connection", objectives.kib_kept_per_connection, kib_kept_per_connection, "KiB"),
@@ -125,29 +125,29 @@ def breaches_between(objectives: Objectives, records: Records, users: int, since
     in, is a breach. So is that the load itself was late: nobody knows then what the server would have done.
     """
     breaches = []
-    if (came := records.count(exchanges.AUTHENTICATE)) < users:
+    if (came := records.count(operations.AUTHENTICATE)) < users:
         breaches.append(f"only {came} of {users} users logged in")
-    if not any(records.summary(name, since, until).count for name in records.names if name != exchanges.LAG):
+    if not any(records.summary(name, since, until).count for name in records.names if name != operations.LAG):
         breaches.append("nothing happened")
-    for name, times in objectives.exchanges.items():
+    for name, times in objectives.operations.items():
         findings = _judge_times(name, times, records.summary(name, since, until))
         breaches += [f"{f.what} {f.measured:.0f} ms" for f in findings if not f.is_met]
     failures = sum(records.summary(name, since, until).failures for name in records.names)
     if failures:
         breaches.append(f"{failures} exchanges failed")
-    lag = records.summary(exchanges.LAG, since, until).p99
-    if lag > MOST_LAG:
+    lag = records.summary(operations.LAG, since, until).p99
+    if lag > MAX_LAG_MS:
         breaches.append(f"the load itself was late, by {lag:.0f} ms")
     return breaches
 
 
-def _judge_exchange(name: str, times: Times, records: Records) -> Iterator[Finding]:
+def _judge_operation(name: str, times: OperationLimits, records: Records) -> Iterator[Finding]:
     summary = records.summary(name)
     yield Finding(f"{name}, how many", times.at_least, summary.count, "", is_lower_bound=True)
     yield from _judge_times(name, times, summary)
 
 
-def _judge_times(name: str, times: Times, summary: Summary) -> Iterator[Finding]:
+def _judge_times(name: str, times: OperationLimits, summary: Summary) -> Iterator[Finding]:
     for what, limit, measured in (
         ("p50", times.p50, summary.p50),
         ("p95", times.p95, summary.p95),

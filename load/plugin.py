@@ -18,7 +18,7 @@ from load.objectives import BadObjectives
 from load.progress import Progress
 from load.report import write_report
 from load.run import LoadRun
-from load.server_watch import NoSuchServer
+from load.server_monitor import NoSuchServer
 from load.verdict import Verdict
 from load.wire import BadAddress
 
@@ -65,10 +65,10 @@ def install(scenario: str, events: locust.event.Events = locust.events) -> None:
         if isinstance(environment.runner, WorkerRunner):
             events.test_stop.add_listener(run.on_test_stop)
         else:
-            _lead(run, events)
+            _install_leader(run, events)
 
 
-def _lead(run: LoadRun, events: locust.event.Events) -> None:
+def _install_leader(run: LoadRun, events: locust.event.Events) -> None:
     """What only the process does that has all the records."""
     progress = Progress(run)
     # A busy machine makes workers late, and a worker that is late by 3 s (Locust's own choice) would end the test.
@@ -90,11 +90,11 @@ def _lead(run: LoadRun, events: locust.event.Events) -> None:
         environment.process_exit_code = FAILED  # unless the rest goes well
         progress.stop()
         run.on_test_stop()
-        verdict = Verdict.of(run.measured, run.objectives)
+        verdict = Verdict.of(run.measurements, run.objectives)
         click.echo(verdict.as_text())
         if run.options.report:
             try:
-                click.echo(f"report: {write_report(run.measured, verdict, Path(run.options.report))}")
+                click.echo(f"report: {write_report(run.measurements, verdict, Path(run.options.report))}")
             except OSError as error:
                 click.echo(f"load: the report could not be written: {error}", err=True)
                 return

@@ -9,12 +9,12 @@ import time
 import click
 import gevent
 
-from load import exchanges
+from load import operations
 from load.run import LoadRun
-from load.verdict import number
+from load.verdict import format_number
 
-TERMINAL_EVERY = 1.0
-OTHERWISE_EVERY = 10.0
+TERMINAL_INTERVAL = 1.0
+LOG_INTERVAL = 10.0
 WINDOW = 10.0
 """Seconds that the numbers are of."""
 
@@ -39,24 +39,24 @@ class Progress:
 
     def _go_on(self) -> None:
         while True:
-            gevent.sleep(TERMINAL_EVERY if self._is_terminal else OTHERWISE_EVERY)
+            gevent.sleep(TERMINAL_INTERVAL if self._is_terminal else LOG_INTERVAL)
             line = self._line()
             click.echo(f"\r\x1b[K{line}" if self._is_terminal else line, err=True, nl=not self._is_terminal)
 
     def _line(self) -> str:
-        measured, now = self._run.measured, time.time()
-        records = measured.records
-        delivery = records.summary(exchanges.DELIVERY, now - WINDOW - records.interval)
-        echo = records.summary(exchanges.ECHO, now - WINDOW - records.interval)
+        measurements, now = self._run.measurements, time.time()
+        records = measurements.records
+        delivery = records.summary(operations.DELIVERY, now - WINDOW - records.interval)
+        echo = records.summary(operations.ECHO, now - WINDOW - records.interval)
         of_all = f" of {self._run.options.run_time} s" if self._run.options.run_time else " s"
-        users = measured.samples[-1].users if measured.samples else 0
-        cpu = measured.samples[-1].cpu_percent if measured.samples else math.nan
+        users = measurements.samples[-1].users if measurements.samples else 0
+        cpu = measurements.samples[-1].cpu_percent if measurements.samples else math.nan
         parts = [
-            f"{now - measured.began:.0f}{of_all}",
+            f"{now - measurements.began:.0f}{of_all}",
             f"{users} users",
-            f"{number(delivery.per_second if delivery.count else 0)} deliveries/s",
-            f"echo p50 {number(echo.p50)} p99 {number(echo.p99)} ms",
-            f"{number(records.failures())} failures",
+            f"{format_number(delivery.per_second if delivery.count else 0)} deliveries/s",
+            f"echo p50 {format_number(echo.p50)} p99 {format_number(echo.p99)} ms",
+            f"{format_number(records.failures())} failures",
         ]
         if not math.isnan(cpu):
             parts.append(f"server {cpu:.0f} % CPU")

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from load.histogram import added, bucket_of, percentile
+from load.histogram import bucket_of, merged, percentile
 
-MOST_REASONS = 200
+MAX_REASONS = 200
 """Different kinds of failure that are told apart."""
 
 OTHER_REASONS = "others"
@@ -29,7 +29,7 @@ class Summary(msgspec.Struct, frozen=True):
     longest: float
 
 
-class Portion(msgspec.Struct):
+class RecordsDelta(msgspec.Struct):
     """What one process has seen since it last reported; by name and by the number of the interval."""
 
     interval: float
@@ -40,7 +40,7 @@ class Portion(msgspec.Struct):
 
 
 class Records:
-    """Of one process, or with `add` of many. Time is cut into intervals, numbered from the epoch on.
+    """Of one process, or with `merge` of many. Time is cut into intervals, numbered from the epoch on.
 
     Bounded by the length of the test: a name costs about 100 bytes for each interval and each different time in it.
     """
@@ -54,18 +54,18 @@ class Records:
         self._failures: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._longest: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
-    def done(self, name: str, ms: float, at: float) -> None:
+    def record_success(self, name: str, ms: float, at: float) -> None:
         """An exchange went well, and took so long. `at`: when it ended, in seconds since the epoch."""
         number = self._number(at)
         self._times[name][number][bucket_of(ms)] += 1
         if ms > self._longest[name].get(number, -1.0):
             self._longest[name][number] = ms
 
-    def failed(self, name: str, why: str, at: float) -> None:
+    def record_failure(self, name: str, why: str, at: float) -> None:
         """An exchange failed."""
         self._failures[name][self._number(at)] += 1
         reason = f"{name}: {why}"
-        self.reasons[reason if reason in self.reasons or len(self.reasons) < MOST_REASONS else OTHER_REASONS] += 1
+        self.reasons[reason if reason in self.reasons or len(self.reasons) < MAX_REASONS else OTHER_REASONS] += 1
 
     @property
     def names(self) -> Sequence[str]:
@@ -73,7 +73,7 @@ class Records:
         return sorted({*self._times, *self._failures})
 
     @property
-    def exchanges(self) -> int:
+    def operations(self) -> int:
         """How many there were, failed ones included."""
         return self.count() + self.failures()
 
@@ -91,7 +91,7 @@ class Records:
         """Of those that ended in whole intervals between these times, in seconds since the epoch."""
         by_interval: Mapping[int, Counter[int]] = self._times.get(name, {})
         inside = [number for number in by_interval if self._is_inside(number, since, until)]
-        counts = added(by_interval[number] for number in inside)
+        counts = merged(by_interval[number] for number in inside)
         failures = sum(n for number, n in self._failures.get(name, {}).items() if self._is_inside(number, since, until))
         seconds = (max(inside) - min(inside) + 1) * self.interval if inside else self.interval
         return Summary(
@@ -117,9 +117,9 @@ class Records:
 
     # -- from process to process ---------------------------------------------------------------------------------------
 
-    def take_portion(self) -> Portion:
+    def take_delta(self) -> RecordsDelta:
         """All that has been seen since the last time; it is forgotten here."""
-        portion = Portion(
+        delta = RecordsDelta(
             self.interval,
             {name: {n: dict(counts) for n, counts in by.items()} for name, by in self._times.items()},
             {name: dict(by) for name, by in self._failures.items()},
@@ -130,21 +130,21 @@ class Records:
         self._failures.clear()
         self.reasons.clear()
         self._longest.clear()
-        return portion
+        return delta
 
-    def add(self, portion: Portion) -> None:
+    def merge(self, delta: RecordsDelta) -> None:
         """What another process has seen, in intervals that are no longer than these."""
-        for name, by_interval in portion.times.items():
+        for name, by_interval in delta.times.items():
             for number, counts in by_interval.items():
-                self._times[name][self._number(number * portion.interval)].update(counts)
-        for name, failures in portion.failures.items():
+                self._times[name][self._number(number * delta.interval)].update(counts)
+        for name, failures in delta.failures.items():
             for number, count in failures.items():
-                self._failures[name][self._number(number * portion.interval)] += count
-        self.reasons.update(portion.reasons)
-        for name, longest in portion.longest.items():
+                self._failures[name][self._number(number * delta.interval)] += count
+        self.reasons.update(delta.reasons)
+        for name, longest in delta.longest.items():
             for number, ms in longest.items():
-                ours = self._number(number * portion.interval)
-                self._longest[name][ours] = max(ms, self._longest[name].get(ours, -1.0))
+                number = self._number(number * delta.interval)
+                self._longest[name][number] = max(ms, self._longest[name].get(number, -1.0))
 
     def _number(self, at: float) -> int:
         return int(at // self.interval)

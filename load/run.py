@@ -13,29 +13,29 @@ import msgspec
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from load import exchanges
+from load import operations
 from load.keys import Key, cached_keys, keys_folder
-from load.measured import Measured
+from load.measurements import Measurements
 from load.objectives import Objectives, load_objectives
-from load.records import Portion, Records
-from load.server_watch import ServerWatch, find_server
+from load.records import Records, RecordsDelta
+from load.server_monitor import ServerMonitor, find_server
 from load.wire import Address, BadAddress
 
-MOST_INTERVALS = 900
+MAX_INTERVALS = 900
 """A long test has longer intervals, so that memory and plots stay small."""
 
-LAG_EVERY = 0.05
+LAG_INTERVAL = 0.05
 SETTLE_SECONDS = 2.0
 """From when the last user has left until the server's memory is looked at a last time."""
 
-LAST_REPORT_WITHIN = 20.0
+LAST_REPORT_TIMEOUT = 20.0
 """Seconds that workers get to stop their users and to tell what they have seen last. Who does not is lost."""
 
 STOP_TOLERANCE = 2.0
 """Seconds by which a test may end early and still have had its time: timers of a busy program are late."""
 
-_PORTION = "chat_actors"
-_USERS = "chat_actors_users"
+_DELTA_KEY = "chat_actors"
+_USERS_KEY = "chat_actors_users"
 
 
 class LoadRun:
@@ -47,11 +47,11 @@ class LoadRun:
         self._address = Address.of(environment.host, options.ca) if environment.host else None
         self.objectives = _objectives(options.objectives, scenario.with_suffix(".toml"))
         if options.server_pid is not None:
-            ServerWatch(options.server_pid)
-        self.measured = Measured(scenario.stem, "", Records(_interval(options.run_time)))
+            ServerMonitor(options.server_pid)
+        self.measurements = Measurements(scenario.stem, "", Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
-        self._numbers = itertools.count()
+        self._user_numbers = itertools.count()
         self._workers: set[str] = set()  # all that have ever reported
         self._awaited: set[str] = set()  # those whose last report has not come yet
         self._greenlets: list[gevent.Greenlet[..., None]] = []
@@ -69,7 +69,7 @@ class LoadRun:
 
     def next_number(self) -> int:
         """A number for one more user, of those of this process."""
-        return next(self._numbers)
+        return next(self._user_numbers)
 
     def key(self, number: int) -> Key:
         """The key of a user. Users share keys: a server does the same work for one that it has seen before."""
@@ -79,38 +79,40 @@ class LoadRun:
 
     def on_request(self, name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
         if exception is None:
-            self.measured.records.done(name, response_time, time.time())
+            self.measurements.records.record_success(name, response_time, time.time())
         else:
-            self.measured.records.failed(name, str(exception), time.time())
+            self.measurements.records.record_failure(name, str(exception), time.time())
 
     def on_test_start(self, **_: Any) -> None:
         self._kill_greenlets()
         # Only now: a worker is told by its master, and Locust's page lets one change it.
         self._address = Address.of(self.environment.host or "", self.options.ca)
-        watch = ServerWatch(None if self.is_worker else self._find_server())
-        self.measured.begin(time.time(), f"{self.address.authority}, {watch.name}")
+        monitor = ServerMonitor(None if self.is_worker else self._find_server())
+        self.measurements.begin(time.time(), f"{self.address.authority}, {monitor.name}")
         self._greenlets = [gevent.spawn(self._measure_lag)]
         if not self.is_worker:
-            self.measured.samples.append(watch.sample(self.measured.began, 0, 0))
-            self._greenlets.append(gevent.spawn(self._sample, watch))
+            self.measurements.samples.append(monitor.sample(self.measurements.began, 0, 0))
+            self._greenlets.append(gevent.spawn(self._sample, monitor))
 
     def on_test_stopping(self, **_: Any) -> None:
         """In the one that leads: the users are about to stop."""
-        self.measured.ended = time.time()
-        lasted, wanted = self.measured.ended - self.measured.began, self.options.run_time or 0
-        if self.environment.shape_class is None and lasted < wanted - STOP_TOLERANCE:
-            self.measured.problems.append(f"stopped after {lasted:.0f} of {wanted} s")
+        self.measurements.ended = time.time()
+        lasted, planned = self.measurements.ended - self.measurements.began, self.options.run_time or 0
+        if self.environment.shape_class is None and lasted < planned - STOP_TOLERANCE:
+            self.measurements.problems.append(f"stopped after {lasted:.0f} of {planned} s")
 
     def _stop_workers(self, runner: MasterRunner) -> None:
         """Have what they have seen last, before anything is judged: at its end Locust itself does not wait for that."""
         self._awaited = set(self._workers)
         for client in runner.clients.all:
             runner.send_message("stop", client_id=client.id)
-        until = time.monotonic() + LAST_REPORT_WITHIN
-        while self._awaited and time.monotonic() < until:
+        deadline = time.monotonic() + LAST_REPORT_TIMEOUT
+        while self._awaited and time.monotonic() < deadline:
             gevent.sleep(0.1)
         if self._awaited:
-            self.measured.problems.append(f"{len(self._awaited)} of the load's {len(self._workers)} workers were lost")
+            self.measurements.problems.append(
+                f"{len(self._awaited)} of the load's {len(self._workers)} workers were lost"
+            )
 
     def on_test_stop(self, **_: Any) -> None:
         if isinstance(self.environment.runner, MasterRunner):
@@ -121,15 +123,15 @@ class LoadRun:
 
     def on_report_to_master(self, client_id: str, data: dict[str, Any]) -> None:
         runner = self.environment.runner
-        data[_PORTION] = msgspec.msgpack.encode(self.measured.records.take_portion())
-        data[_USERS] = runner.user_count if runner is not None else 0
+        data[_DELTA_KEY] = msgspec.msgpack.encode(self.measurements.records.take_delta())
+        data[_USERS_KEY] = runner.user_count if runner is not None else 0
 
     def on_worker_report(self, client_id: str, data: dict[str, Any]) -> None:
-        if _PORTION not in data:
+        if _DELTA_KEY not in data:
             return
-        self.measured.records.add(msgspec.msgpack.decode(data[_PORTION], type=Portion))
+        self.measurements.records.merge(msgspec.msgpack.decode(data[_DELTA_KEY], type=RecordsDelta))
         self._workers.add(client_id)
-        if not data[_USERS]:
+        if not data[_USERS_KEY]:
             self._awaited.discard(client_id)
 
     # -- inside --------------------------------------------------------------------------------------------------------
@@ -139,22 +141,22 @@ class LoadRun:
             return int(self.options.server_pid)
         return find_server(self.address.port) if self.address.is_loopback else None
 
-    def _sample(self, watch: ServerWatch) -> None:
+    def _sample(self, monitor: ServerMonitor) -> None:
         while True:
-            gevent.sleep(self.measured.records.interval)
+            gevent.sleep(self.measurements.records.interval)
             runner = self.environment.runner
             users = runner.user_count if runner is not None else 0
-            self.measured.samples.append(
-                watch.sample(time.time(), users, self.measured.records.count(exchanges.CONNECT))
+            self.measurements.samples.append(
+                monitor.sample(time.time(), users, self.measurements.records.count(operations.CONNECT))
             )
 
     def _measure_lag(self) -> None:
         # The one that leads many has no users, so its own lag says nothing.
         while not isinstance(self.environment.runner, MasterRunner):
             began = time.perf_counter()
-            gevent.sleep(LAG_EVERY)
-            late = time.perf_counter() - began - LAG_EVERY
-            self.measured.records.done(exchanges.LAG, max(0.0, late) * 1e3, time.time())
+            gevent.sleep(LAG_INTERVAL)
+            late = time.perf_counter() - began - LAG_INTERVAL
+            self.measurements.records.record_success(operations.LAG, max(0.0, late) * 1e3, time.time())
 
     def _kill_greenlets(self) -> None:
         gevent.killall(self._greenlets)
@@ -169,4 +171,4 @@ def _objectives(named: str, beside: Path) -> Objectives:
 
 
 def _interval(run_time: int | None) -> float:
-    return float(max(1, (run_time or 0) // MOST_INTERVALS))
+    return float(max(1, (run_time or 0) // MAX_INTERVALS))

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from load import exchanges
-from load.measured import Measured
-from load.objectives import MOST_LAG, Finding, Objectives, judge
+from load import operations
+from load.measurements import Measurements
+from load.objectives import MAX_LAG_MS, Finding, Objectives, judge
 from load.records import OTHER_REASONS, Records, Summary
 
-MOST_SHOWN = 20
+MAX_SHOWN_REASONS = 20
 """Kinds of failure in a verdict, the most frequent ones; the rest is counted together."""
 
 
@@ -33,19 +33,19 @@ class Verdict(msgspec.Struct, frozen=True):
     problems: Sequence[str]
 
     @classmethod
-    def of(cls, measured: Measured, objectives: Objectives) -> Verdict:
-        records = measured.records
+    def of(cls, measurements: Measurements, objectives: Objectives) -> Verdict:
+        records = measurements.records
         return cls(
-            measured.scenario,
-            measured.server,
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(measured.began)),
-            measured.ended - measured.began,
-            max((sample.users for sample in measured.samples), default=0),
-            judge(objectives, records, measured.samples),
+            measurements.scenario,
+            measurements.server,
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(measurements.began)),
+            measurements.ended - measurements.began,
+            max((sample.users for sample in measurements.samples), default=0),
+            judge(objectives, records, measurements.samples),
             {name: records.summary(name) for name in records.names},
             _most_common(records.reasons),
-            [*_lag_notes(records), *measured.notes],
-            list(measured.problems),
+            [*_lag_notes(records), *measurements.notes],
+            list(measurements.problems),
         )
 
     @property
@@ -54,10 +54,10 @@ class Verdict(msgspec.Struct, frozen=True):
         return not self.problems and all(finding.is_met for finding in self.findings)
 
     @property
-    def exchanges(self) -> Sequence[Sequence[str]]:
+    def operations(self) -> Sequence[Sequence[str]]:
         """A table: the head, and what each exchange took."""
         head = ("exchange", "how many", "failed", "a second", "p50 ms", "p95", "p99", "p99.9", "longest")
-        rows = [(name, *map(number, msgspec.structs.astuple(s))) for name, s in self.summaries.items()]
+        rows = [(name, *map(format_number, msgspec.structs.astuple(s))) for name, s in self.summaries.items()]
         return [head, *rows]
 
     @property
@@ -68,7 +68,7 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def failures(self) -> Sequence[Sequence[str]]:
         """A table: the head, and what went wrong."""
-        return [("failure", "how many"), *((why, number(count)) for why, count in self.reasons.items())]
+        return [("failure", "how many"), *((why, format_number(count)) for why, count in self.reasons.items())]
 
     @property
     def outcome(self) -> str:
@@ -85,20 +85,20 @@ class Verdict(msgspec.Struct, frozen=True):
     def as_text(self) -> str:
         """For a terminal."""
         title = f"\n{self.scenario} on {self.server}: {self.users} users, {self.seconds:.0f} s"
-        tables = [self.exchanges, self.objectives, *([self.failures] if self.reasons else [])]
+        tables = [self.operations, self.objectives, *([self.failures] if self.reasons else [])]
         return "\n\n".join([title, *(_in_columns(rows) for rows in tables), *self.notes, self.outcome])
 
 
 def _most_common(reasons: Counter[str]) -> dict[str, int]:
-    shown = dict(reasons.most_common(MOST_SHOWN))
+    shown = dict(reasons.most_common(MAX_SHOWN_REASONS))
     if rest := reasons.total() - sum(shown.values()):
         shown[OTHER_REASONS] = shown.get(OTHER_REASONS, 0) + rest
     return shown
 
 
 def _lag_notes(records: Records) -> Sequence[str]:
-    lag = records.summary(exchanges.LAG).p99
-    if math.isnan(lag) or lag <= MOST_LAG:
+    lag = records.summary(operations.LAG).p99
+    if math.isnan(lag) or lag <= MAX_LAG_MS:
         return ()
     note = (
         f"The load itself was late by {lag:.0f} ms (p99): the times above are its own rather than the server's. "
@@ -115,7 +115,7 @@ def _in_columns(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """With as many digits as mean something."""
     if math.isnan(value):
         return "-"
@@ -127,6 +127,6 @@ def number(value: float) -> str:
 
 
 def _objective(finding: Finding) -> Sequence[str]:
-    limit = f"{'≥' if finding.is_lower_bound else '≤'} {number(finding.limit)} {finding.unit}"
-    measured = f"{number(finding.measured)} {finding.unit}" if finding.is_known else "-"
+    limit = f"{'≥' if finding.is_lower_bound else '≤'} {format_number(finding.limit)} {finding.unit}"
+    measured = f"{format_number(finding.measured)} {finding.unit}" if finding.is_known else "-"
     return finding.what, limit.rstrip(), measured.rstrip(), finding.result

@@ -15,25 +15,25 @@ from load.bench.machine import choose_cores, describe_machine
 from load.bench.process import allow_many_files
 from load.bench.report import markdown
 from load.bench.results import Results
-from load.bench.rounds import Plan, play_rounds
+from load.bench.rounds import Plan, run_rounds
 from load.bench.scenarios import SCENARIOS
-from load.bench.servers import KINDS, Kind, Missing, install_node_peers, versions_of
+from load.bench.servers import SERVER_SPECS, MissingDependency, ServerSpec, install_node_peers, versions_of
 from load.keys import cached_keys
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m load.bench",
         description="Compare this server with others that do the same job, by turns on one core of this machine.",
     )
-    scenarios, servers = [one.name for one in SCENARIOS], [one.name for one in KINDS]
+    scenarios, servers = [one.name for one in SCENARIOS], [one.name for one in SERVER_SPECS]
     parser.add_argument("--scenario", nargs="+", metavar="NAME", choices=scenarios, help=f"of {', '.join(scenarios)}")
     parser.add_argument("--server", nargs="+", metavar="NAME", choices=servers, help=f"of {', '.join(servers)}")
     parser.add_argument("--rounds", type=_positive, help="how often each is asked (5; with --quick, 1)")
     parser.add_argument("--seconds", type=float, help="how long each is measured (4; with --quick, 1)")
     parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder of the results (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few members, a second each: shows that all works")
-    return parser.parse_args(words)
+    return parser.parse_args(argv)
 
 
 def _positive(text: str) -> int:
@@ -42,35 +42,35 @@ def _positive(text: str) -> int:
     return value
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     print(line, flush=True)
 
 
-def main(words: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; the exit code: 0, or 1 if nothing could be run, or 130 after Ctrl+C."""
-    wanted = _arguments(words)
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    out: Path = wanted.out
+    arguments = _arguments(argv)
+    signal.signal(signal.SIGTERM, _raise_interrupt)
+    out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     allow_many_files()
     cores = choose_cores()
-    kinds, versions, skipped = _present(
-        [one for one in KINDS if not wanted.server or one.name in wanted.server], out / "node"
+    specs, versions, skipped = _available(
+        [one for one in SERVER_SPECS if not arguments.server or one.name in arguments.server], out / "node"
     )
     for line in skipped:
-        _tell(line)
-    if not kinds:
+        _print(line)
+    if not specs:
         return 1
     if cores.are_shared:
         skipped.append("one core only: the servers and the generator share it, so latencies and rates mean little")
-        _tell(skipped[-1])
+        _print(skipped[-1])
     os.sched_setaffinity(0, {cores.generator})
     plan = Plan(
-        scenarios=[one for one in SCENARIOS if not wanted.scenario or one.name in wanted.scenario],
-        kinds=kinds,
-        rounds=wanted.rounds or (1 if wanted.quick else 5),
-        seconds=wanted.seconds or (1.0 if wanted.quick else 4.0),
-        is_quick=wanted.quick,
+        scenarios=[one for one in SCENARIOS if not arguments.scenario or one.name in arguments.scenario],
+        specs=specs,
+        rounds=arguments.rounds or (1 if arguments.quick else 5),
+        seconds=arguments.seconds or (1.0 if arguments.quick else 4.0),
+        is_quick=arguments.quick,
         keys=cached_keys(out / "keys"),
         node_folder=out / "node",
         log_folder=out / "logs",
@@ -81,48 +81,50 @@ def main(words: list[str] | None = None) -> int:
     machine["measured"] = f"{plan.rounds} rounds of {plan.seconds:g} s"
     results = Results(machine, versions, skipped, plan.seconds, plan.is_quick)
     try:
-        for done in play_rounds(plan, _tell):
-            results.rounds.append(done)
+        for finished in run_rounds(plan, _print):
+            results.rounds.append(finished)
     except KeyboardInterrupt:
-        _tell("interrupted: the results are of the rounds so far")
+        _print("interrupted: the results are of the rounds so far")
         _write(results, out)
         return 130
     _write(results, out)
     return 0
 
 
-def _present(kinds: list[Kind], node_folder: Path) -> tuple[list[Kind], dict[str, dict[str, str]], list[str]]:
+def _available(
+    specs: list[ServerSpec], node_folder: Path
+) -> tuple[list[ServerSpec], dict[str, dict[str, str]], list[str]]:
     """Those that can be run here, the versions of what they need, and a line for each of the others."""
     versions: dict[str, dict[str, str]] = {}
     skipped: list[str] = []
-    if any(kind.is_node for kind in kinds):
+    if any(spec.is_node for spec in specs):
         try:
             install_node_peers(node_folder)
-        except Missing as missing:
+        except MissingDependency as missing:
             skipped.append(str(missing))
-    for kind in kinds:
+    for spec in specs:
         try:
-            versions[kind.name] = versions_of(kind, node_folder)
-        except Missing as missing:
+            versions[spec.name] = versions_of(spec, node_folder)
+        except MissingDependency as missing:
             skipped.append(str(missing))
-    return [kind for kind in kinds if kind.name in versions], versions, skipped
+    return [spec for spec in specs if spec.name in versions], versions, skipped
 
 
 def _write(results: Results, out: Path) -> None:
     (out / "results.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     text = markdown(results, SCENARIOS)
     (out / "results.md").write_text(text)
-    _tell("\n" + text)
+    _print("\n" + text)
     try:
         from load.bench.plots import draw
     except ModuleNotFoundError as error:
-        _tell(f"no plots: {error.name} is not installed; pip install '.[bench]'")
+        _print(f"no plots: {error.name} is not installed; pip install '.[bench]'")
         return
     for path in draw(results, SCENARIOS, out):
-        _tell(f"wrote {path}")
+        _print(f"wrote {path}")
 
 
-def _as_interrupt(*_: object) -> NoReturn:
+def _raise_interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -28,10 +28,10 @@ class Connection:
         hold megabytes for a peer that does not read."""
         self.tally = Tally()
         self.phase: Phase = "upgrading"
-        self.why_ended = ""
+        self.end_reason = ""
         self.received_bytes = 0
         self.on_text: Callable[[bytes], None] | None = None
-        self.on_own: Callable[[int], None] | None = None
+        self.on_echo: Callable[[int], None] | None = None
         """Called with the number of this sender's own messages that have just come back."""
         self._script = script
         self._buffer = buffer
@@ -51,7 +51,7 @@ class Connection:
         )
 
     @property
-    def is_in(self) -> bool:
+    def is_ready(self) -> bool:
         return self.phase in ("counting", "watching")
 
     @property
@@ -73,9 +73,9 @@ class Connection:
         if not data:
             self.end("the server closed the connection")
         elif self.phase == "upgrading":
-            self._take_head(data)
+            self._receive_head(data)
         else:
-            self._take_frames(data)
+            self._handle_frames(data)
 
     def watch(self, on_text: Callable[[bytes], None]) -> None:
         """From now on parse each frame, and call with each text."""
@@ -94,7 +94,7 @@ class Connection:
     def end(self, why: str) -> None:
         if self.phase != "ended":
             self.phase = "ended"
-            self.why_ended = why
+            self.end_reason = why
             self.sock.close()
 
     def _receive_counting(self) -> None:
@@ -109,10 +109,10 @@ class Connection:
             for payload in tally.pings:
                 self._write(client_frame(payload, PONG))
             tally.pings.clear()
-        if tally.own != own and self.on_own is not None:
-            self.on_own(tally.own - own)
+        if tally.own != own and self.on_echo is not None:
+            self.on_echo(tally.own - own)
 
-    def _take_head(self, data: bytes) -> None:
+    def _receive_head(self, data: bytes) -> None:
         head, separator, rest = (self._head + data).partition(b"\r\n\r\n")
         if not separator:
             self._head = head
@@ -123,9 +123,9 @@ class Connection:
             return
         self.phase = "in script"
         self._step(None)
-        self._take_frames(rest)
+        self._handle_frames(rest)
 
-    def _take_frames(self, data: bytes) -> None:
+    def _handle_frames(self, data: bytes) -> None:
         for opcode, payload in self._frames.feed(data):
             if opcode == PING:
                 self._write(client_frame(payload, PONG))
@@ -138,11 +138,11 @@ class Connection:
             elif self.phase == "in script":
                 self._step(payload)
             elif self.phase == "counting":
-                self._buffer.take(payload, self.tally)  # behind the script's last text, in the same read
+                self._buffer.feed(payload, self.tally)  # behind the script's last text, in the same read
             elif self.on_text is not None:
                 self.on_text(payload)
         if self.phase == "counting":
-            self._buffer.take(self._frames.take_rest(), self.tally)
+            self._buffer.feed(self._frames.take_rest(), self.tally)
 
     def _step(self, text: bytes | None) -> None:
         try:

@@ -6,25 +6,25 @@ import socket
 
 from load.bench.frames import find_pings
 
-CHAT = b'"chat_message"'
+CHAT_MARKER = b'"chat_message"'
 """Stands exactly once in each chat message, from every server. Long, because a longer string is found faster."""
 
-TAIL = len(CHAT) - 1
+TAIL_BYTES = len(CHAT_MARKER) - 1
 
-_ROOM = 1 << 20
+_CAPACITY = 1 << 20
 
 
-def sent_by(number: int) -> bytes:
-    """What marks the content of one sender; as long as `CHAT`, so that one remembered tail serves both."""
+def sender_marker(number: int) -> bytes:
+    """What marks the content of one sender; as long as `CHAT_MARKER`, so that one remembered tail serves both."""
     return b"[bench:from%02d]" % number
 
 
 class ReadBuffer:
     """One big buffer that all sockets are read into; what it holds is looked at before the next read."""
 
-    def __init__(self, room: int = _ROOM) -> None:
-        self._buffer = bytearray(TAIL + room)
-        self._free = memoryview(self._buffer)[TAIL:]
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._buffer = bytearray(TAIL_BYTES + capacity)
+        self._free = memoryview(self._buffer)[TAIL_BYTES:]
 
     def read(self, sock: socket.socket, tally: Tally) -> int:
         """Read once from the socket and count; the number of bytes, 0 at its end. Raises what `recv_into` does."""
@@ -33,21 +33,21 @@ class ReadBuffer:
             self._count(tally, size)
         return size
 
-    def take(self, data: bytes, tally: Tally) -> None:
+    def feed(self, data: bytes, tally: Tally) -> None:
         """Count bytes that were read elsewhere."""
         self._free[: len(data)] = data
         self._count(tally, len(data))
 
     def _count(self, tally: Tally, size: int) -> None:
         buffer, tail = self._buffer, tally.tail
-        start, end = TAIL - len(tail), TAIL + size
-        buffer[start:TAIL] = tail
-        tally.chats += buffer.count(CHAT, start, end)
+        start, end = TAIL_BYTES - len(tail), TAIL_BYTES + size
+        buffer[start:TAIL_BYTES] = tail
+        tally.chats += buffer.count(CHAT_MARKER, start, end)
         if tally.own_marker is not None:
             tally.own += buffer.count(tally.own_marker, start, end)
-        tally.tail = bytes(buffer[max(start, end - TAIL) : end])
-        if buffer.find(b"\x89", TAIL, end) >= 0:
-            tally.pings.extend(find_pings(buffer[TAIL:end]))
+        tally.tail = bytes(buffer[max(start, end - TAIL_BYTES) : end])
+        if buffer.find(b"\x89", TAIL_BYTES, end) >= 0:
+            tally.pings.extend(find_pings(buffer[TAIL_BYTES:end]))
 
 
 class Tally:

@@ -46,11 +46,11 @@ class Dialect(Protocol):
     path: str
     """Of the HTTP request that opens the WebSocket."""
 
-    def enter(self, member: Member) -> Script:
+    def join_script(self, member: Member) -> Script:
         """From an open socket to a member of the room."""
         ...
 
-    def chat(self, content: str) -> bytes:
+    def message_text(self, content: str) -> bytes:
         """The text that says something in the room."""
         ...
 
@@ -64,15 +64,15 @@ def _until(marker: bytes, text: bytes | None) -> Script:
         answer = yield None
 
 
-class Plain:
+class PlainJson:
     """The peers': in by a first message, without a login."""
 
     path = "/ws"
 
-    def enter(self, member: Member) -> Script:
+    def join_script(self, member: Member) -> Script:
         yield from _until(b'"joined"', _join(member))
 
-    def chat(self, content: str) -> bytes:
+    def message_text(self, content: str) -> bytes:
         return _encode({"type": "chat_message", "content": content})
 
 
@@ -81,25 +81,25 @@ class SocketIO:
 
     path = "/socket.io/?EIO=4&transport=websocket"
 
-    def enter(self, member: Member) -> Script:
+    def join_script(self, member: Member) -> Script:
         yield from _until(b'0{"sid"', None)
         yield from _until(b"40", b"40")
         yield from _until(b'"joined"', b"42" + _encode(["join", {"userId": member.user_id, "roomId": member.room_id}]))
 
-    def chat(self, content: str) -> bytes:
+    def message_text(self, content: str) -> bytes:
         return b"42" + _encode(["chat_message", {"content": content}])
 
 
-class ChatActors(Plain):
+class ChatActors(PlainJson):
     """The whole login of this server: register, challenge, signature, join."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys
 
-    def enter(self, member: Member) -> Script:
+    def join_script(self, member: Member) -> Script:
         yield from self.register(member)
         yield from self.log_in(member)
-        yield from super().enter(member)
+        yield from super().join_script(member)
 
     def register(self, member: Member) -> Script:
         key = self._key(member).public_pem

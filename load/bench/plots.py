@@ -53,8 +53,8 @@ def _bars_of_one(results: Results, scenario: Scenario, servers: Sequence[str], m
         servers,
         [spread.median for spread in spreads],
         xerr=(
-            [spread.median - spread.least for spread in spreads],
-            [spread.greatest - spread.median for spread in spreads],
+            [spread.median - spread.low for spread in spreads],
+            [spread.high - spread.median for spread in spreads],
         ),
         color=[_OURS_COLOUR if server.startswith(OURS) else _THEIRS_COLOUR for server in servers],
         capsize=3,
@@ -74,8 +74,8 @@ def _by_size(results: Results, scenario: Scenario) -> Figure:
             [size for size, _ in known],
             [spread.median for _, spread in known],
             yerr=(
-                [spread.median - spread.least for _, spread in known],
-                [spread.greatest - spread.median for _, spread in known],
+                [spread.median - spread.low for _, spread in known],
+                [spread.high - spread.median for _, spread in known],
             ),
             marker="o",
             capsize=3,

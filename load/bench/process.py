@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_START_WITHIN = 20.0
-_END_WITHIN = 2.0
+_START_TIMEOUT = 20.0
+_STOP_TIMEOUT = 2.0
 _PR_SET_PDEATHSIG = 1
 _INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
 
@@ -82,20 +82,20 @@ class ServerProcess:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        for number, within in ((signal.SIGTERM, _END_WITHIN), (signal.SIGKILL, None)):
+        for number, timeout in ((signal.SIGTERM, _STOP_TIMEOUT), (signal.SIGKILL, None)):
             # Its own session, so the group is this server and what it started.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(within)
+                self._process.wait(timeout)
 
     def cpu_seconds(self) -> float:
         """Processor time that it and its children have used, exact to the nanosecond where the kernel tells it."""
         return sum(_cpu_seconds(pid) for pid in self._pids())
 
-    def waited_seconds(self) -> float:
+    def run_delay_seconds(self) -> float:
         """How long it could have run, and something else had the core; of it and its children, who waited longest."""
-        return max(waited_seconds(pid) for pid in self._pids())
+        return max(run_delay_seconds(pid) for pid in self._pids())
 
     def memory_bytes(self) -> int:
         """Resident memory of it and its children now."""
@@ -125,13 +125,13 @@ class ServerProcess:
         allow_many_files()
 
     def _wait_until_listening(self) -> None:
-        until = time.monotonic() + _START_WITHIN
+        deadline = time.monotonic() + _START_TIMEOUT
         while True:
             self.check_alive()
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
                 return
-            if time.monotonic() > until:
-                raise ServerFailed(self.name, f"did not listen within {_START_WITHIN:.0f} s", self._log)
+            if time.monotonic() > deadline:
+                raise ServerFailed(self.name, f"did not listen within {_START_TIMEOUT:.0f} s", self._log)
             time.sleep(0.05)
 
 
@@ -155,7 +155,7 @@ def _cpu_seconds(pid: int) -> float:
     return sum(_scheduled(path, 0) for path in threads) or _cpu_seconds_by_stat(pid)
 
 
-def waited_seconds(pid: int) -> float:
+def run_delay_seconds(pid: int) -> float:
     """How long a process's first thread was ready to run and did not; 0 where the kernel does not tell."""
     return _scheduled(Path(f"/proc/{pid}/schedstat"), 1)
 

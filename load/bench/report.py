@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from load.bench.measuring import GENERATOR, SERVER
+from load.bench.measurement import GENERATOR, SERVER
 from load.bench.results import Results
 from load.bench.scenarios import Scenario
 from load.bench.servers import OURS
@@ -57,13 +57,13 @@ def _row(results: Results, scenario: Scenario, server: str, *, compares: bool) -
     row = [server]
     for metric in scenario.metrics:
         spread = results.spread(scenario, server, metric.key)
-        row.append(spread.shown(metric.digits) if spread else _NONE)
+        row.append(spread.formatted(metric.digits) if spread else _NONE)
         if compares:
             ratio = results.ratio(scenario, server, metric.key) if server != OURS else None
-            row.append(ratio.shown(2) if ratio else _NONE)
+            row.append(ratio.formatted(2) if ratio else _NONE)
     for key in (SERVER, GENERATOR):
         share = results.spread(scenario, server, key)
-        row.append(f"{share.greatest:.0%}" if share else _NONE)
+        row.append(f"{share.high:.0%}" if share else _NONE)
     if results.warnings(scenario, server):
         row[-1] += " ⚠"
     return row

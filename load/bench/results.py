@@ -6,17 +6,17 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from load.bench.measuring import DISTURBED, GENERATOR
+from load.bench.measurement import DISTURBED, GENERATOR
 from load.bench.scenarios import PACE, Numbers, Scenario
 from load.bench.servers import OURS
 
-GENERATOR_BOUND = 0.9
+MAX_GENERATOR_SHARE = 0.9
 """Where the generator used more of its core than this, the number may be the generator's and not the server's."""
 
-DISTURBED_MUCH = 0.05
+MAX_DISTURBED = 0.05
 """Where something else took more of a core than this, rates and latencies are worse than they should be."""
 
-PACE_KEPT = 0.95
+MIN_PACE = 0.95
 """Where less than this share of what was sent was delivered, the server could not keep the pace."""
 
 
@@ -25,18 +25,18 @@ class Spread:
     """The median of several rounds, the least and the greatest."""
 
     median: float
-    least: float
-    greatest: float
+    low: float
+    high: float
 
     @classmethod
     def of(cls, values: list[float]) -> Spread:
         """Raises `statistics.StatisticsError` for no values."""
         return cls(statistics.median(values), min(values), max(values))
 
-    def shown(self, digits: int) -> str:
-        if self.least == self.greatest:
+    def formatted(self, digits: int) -> str:
+        if self.low == self.high:
             return f"{self.median:,.{digits}f}"
-        return f"{self.median:,.{digits}f} ({self.least:,.{digits}f}..{self.greatest:,.{digits}f})"
+        return f"{self.median:,.{digits}f} ({self.low:,.{digits}f}..{self.high:,.{digits}f})"
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class Results:
         """Why its numbers are to be taken with care, or are missing."""
         warnings = [f"round {one.number}: {one.problem}" for one in self._of(scenario, server) if one.problem]
         busiest = max(self.values(scenario, server, GENERATOR).values(), default=0.0)
-        if busiest > GENERATOR_BOUND:
+        if busiest > MAX_GENERATOR_SHARE:
             warnings.append(f"the generator used {busiest:.0%} of its core, so the server may be faster than this")
         disturbed = max(self.values(scenario, server, DISTURBED).values(), default=0.0)
-        if disturbed > DISTURBED_MUCH:
+        if disturbed > MAX_DISTURBED:
             warnings.append(f"something else had its core or the generator's for {disturbed:.0%} of the time")
         slowest = min(self.values(scenario, server, PACE).values(), default=1.0)
-        if slowest < PACE_KEPT:
+        if slowest < MIN_PACE:
             warnings.append(f"it delivered only {slowest:.0%} of what was sent, so it did not keep the pace")
         return warnings
 

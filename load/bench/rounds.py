@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from load.bench.crowd import LostMembers, NotReady
 from load.bench.dialects import RefusedByServer
-from load.bench.measuring import NothingDelivered
+from load.bench.generator import LostMembers, NotReady
+from load.bench.measurement import NothingDelivered
 from load.bench.process import ServerFailed, ServerProcess, free_port
 from load.bench.results import Round
-from load.bench.scenarios import Run, Scenario
-from load.bench.servers import OURS, Kind, command_of, dialect_of
+from load.bench.scenarios import RoundSetup, Scenario
+from load.bench.servers import OURS, ServerSpec, command_of, dialect_of
 from load.keys import Key
 
-_OUR_OWN = (OURS,)
+_OURS_ONLY = (OURS,)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Plan:
     """What to run, and with what."""
 
     scenarios: Sequence[Scenario]
-    kinds: Sequence[Kind]
+    specs: Sequence[ServerSpec]
     rounds: int
     seconds: float
     is_quick: bool
@@ -36,44 +36,44 @@ class Plan:
     """None: wherever the system puts it."""
 
 
-def turns(plan: Plan) -> Iterator[tuple[int, Scenario, Kind]]:
+def schedule(plan: Plan) -> Iterator[tuple[int, Scenario, ServerSpec]]:
     """Interleaved, so that what disturbs the machine for a while disturbs all servers alike."""
     for scenario in plan.scenarios:
-        kinds = [kind for kind in plan.kinds if scenario.is_for_peers or kind.name in _OUR_OWN]
+        specs = [spec for spec in plan.specs if scenario.is_for_peers or spec.name in _OURS_ONLY]
         for number in range(1, plan.rounds + 1):
-            for kind in kinds:
-                yield number, scenario, kind
+            for spec in specs:
+                yield number, scenario, spec
 
 
-def play_rounds(plan: Plan, tell: Callable[[str], None]) -> Iterator[Round]:
+def run_rounds(plan: Plan, report: Callable[[str], None]) -> Iterator[Round]:
     """Each round as it is done. One that fails is a round with a problem; the others go on."""
-    total = sum(1 for _ in turns(plan))
-    for at, (number, scenario, kind) in enumerate(turns(plan), 1):
-        done = _play(plan, number, scenario, kind)
+    total = sum(1 for _ in schedule(plan))
+    for index, (number, scenario, spec) in enumerate(schedule(plan), 1):
+        finished = _run_round(plan, number, scenario, spec)
         found = [
-            f"{metric.title}: {done.numbers[metric.key]:,.{metric.digits}f}"
+            f"{metric.title}: {finished.numbers[metric.key]:,.{metric.digits}f}"
             for metric in scenario.metrics
-            if metric.key in done.numbers
+            if metric.key in finished.numbers
         ]
-        outcome = "; ".join([*found, *filter(None, [done.problem])])
-        tell(f"[{at}/{total}] {scenario.name}, round {number}, {kind.name}: {outcome}")
-        yield done
+        outcome = "; ".join([*found, *filter(None, [finished.problem])])
+        report(f"[{index}/{total}] {scenario.name}, round {number}, {spec.name}: {outcome}")
+        yield finished
 
 
-def _play(plan: Plan, number: int, scenario: Scenario, kind: Kind) -> Round:
+def _run_round(plan: Plan, number: int, scenario: Scenario, spec: ServerSpec) -> Round:
     folder = Path(tempfile.mkdtemp(prefix="chat-actors-bench-"))
 
     def serve() -> ServerProcess:
         port = free_port()
-        command, environ = command_of(kind, port, folder / str(port), plan.node_folder)
-        log = plan.log_folder / f"{scenario.name}-{kind.name}-{number}.log"
-        return ServerProcess(kind.name, command, environ, port, plan.server_core, log)
+        command, environ = command_of(spec, port, folder / str(port), plan.node_folder)
+        log = plan.log_folder / f"{scenario.name}-{spec.name}-{number}.log"
+        return ServerProcess(spec.name, command, environ, port, plan.server_core, log)
 
-    run = Run(serve, dialect_of(kind, plan.keys), plan.seconds, plan.is_quick)
+    setup = RoundSetup(serve, dialect_of(spec, plan.keys), plan.seconds, plan.is_quick)
     try:
-        numbers = scenario.run(run)
-        return Round(number, scenario.name, kind.name, numbers, "; ".join(run.problems))
+        numbers = scenario.run(setup)
+        return Round(number, scenario.name, spec.name, numbers, "; ".join(setup.problems))
     except (ServerFailed, NotReady, LostMembers, RefusedByServer, NothingDelivered, OSError) as error:
-        return Round(number, scenario.name, kind.name, {}, str(error))
+        return Round(number, scenario.name, spec.name, {}, str(error))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from load.bench.connection import Connection
-from load.bench.counting import sent_by
+from load.bench.counting import sender_marker
 from load.bench.dialects import Dialect
 from load.bench.frames import client_frame
 
@@ -18,9 +18,9 @@ CONTENT_CHARS = 64
 _SENT_AT = re.compile(rb"\[bench:from\d\d\](\d{19})")
 
 
-def content(number: int, at: int, chars: int = CONTENT_CHARS) -> str:
+def content(number: int, sent_ns: int, chars: int = CONTENT_CHARS) -> str:
     """What a sender says at a time in nanoseconds of `time.perf_counter_ns`."""
-    return f"{sent_by(number).decode()}{at:019d}".ljust(chars, ".")
+    return f"{sender_marker(number).decode()}{sent_ns:019d}".ljust(chars, ".")
 
 
 def sent_at(text: bytes) -> int | None:
@@ -34,12 +34,12 @@ class ClosedLoop:
 
     def __init__(self, connection: Connection, dialect: Dialect, number: int, window: int) -> None:
         self._connection = connection
-        self._frame = client_frame(dialect.chat(content(number, 0)))
+        self._frame = client_frame(dialect.message_text(content(number, 0)))
         self._window = window
         self.sent = 0
         self._is_stopped = False
-        connection.tally.own_marker = sent_by(number)
-        connection.on_own = self._on_own
+        connection.tally.own_marker = sender_marker(number)
+        connection.on_echo = self._on_echo
 
     def start(self) -> None:
         self._send(self._window)
@@ -47,7 +47,7 @@ class ClosedLoop:
     def stop(self) -> None:
         self._is_stopped = True
 
-    def _on_own(self, count: int) -> None:
+    def _on_echo(self, count: int) -> None:
         if not self._is_stopped:
             self._send(count)
 
@@ -56,15 +56,15 @@ class ClosedLoop:
         self._connection.send(self._frame * count)
 
 
-class Pacer:
-    """Sends so many messages a second, the senders taking turns; the timer of `Crowd.run`."""
+class OpenLoop:
+    """Sends so many messages a second, the senders taking turns; the timer of `LoadGenerator.run`."""
 
     def __init__(
         self, senders: Sequence[Connection], dialect: Dialect, per_second: float, chars: int = CONTENT_CHARS
     ) -> None:
         self._senders = itertools.cycle(list(enumerate(senders)))
         self._dialect = dialect
-        self._every = 1 / per_second
+        self._interval = 1 / per_second
         self._chars = chars
         self._next = time.perf_counter()
         self.sent = 0
@@ -72,17 +72,17 @@ class Pacer:
     def __call__(self) -> float:
         now = time.perf_counter()
         while self._next <= now:
-            self._next += self._every
+            self._next += self._interval
             if self._next < now - 1.0:
                 self._next = now  # a generator that was held up does not make up for it with a burst
             number, sender = next(self._senders)
-            text = self._dialect.chat(content(number, time.perf_counter_ns(), self._chars))
+            text = self._dialect.message_text(content(number, time.perf_counter_ns(), self._chars))
             sender.send(client_frame(text))
             self.sent += 1
         return self._next - time.perf_counter()
 
 
-class Latencies:
+class LatencyRecorder:
     """How long messages took to those who are watched, in seconds."""
 
     def __init__(self) -> None:
@@ -90,5 +90,5 @@ class Latencies:
         self.is_on = False
 
     def __call__(self, text: bytes) -> None:
-        if self.is_on and (at := sent_at(text)) is not None:
-            self.seconds.append((time.perf_counter_ns() - at) / 1e9)
+        if self.is_on and (sent_ns := sent_at(text)) is not None:
+            self.seconds.append((time.perf_counter_ns() - sent_ns) / 1e9)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from load.bench.dialects import ChatActors, Dialect, Plain, SocketIO
+from load.bench.dialects import ChatActors, Dialect, PlainJson, SocketIO
 from load.keys import Key
 
-Speaks = Literal["chat_actors", "plain", "socket.io"]
+DialectName = Literal["chat_actors", "plain", "socket.io"]
 
 OURS = "chat_actors"
 """Everything else is compared with this one."""
@@ -27,12 +27,12 @@ _INSTALL = "pip install '.[bench]'"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ServerSpec:
     """One server. In `command`, PYTHON, PORT, DATA and NODE are replaced when it is started."""
 
     name: str
     title: str
-    speaks: Speaks
+    dialect: DialectName
     command: Sequence[str]
     packages: Sequence[str]
     """Distributions (npm packages where it runs on Node) that it cannot do without, and whose versions count."""
@@ -55,8 +55,8 @@ def _peer(module: str) -> tuple[str, ...]:
     return ("PYTHON", "-m", f"load.bench.peers.{module}", "PORT")
 
 
-KINDS: tuple[Kind, ...] = (
-    Kind(
+SERVER_SPECS: tuple[ServerSpec, ...] = (
+    ServerSpec(
         OURS,
         "chat_actors (chat-actors serve)",
         "chat_actors",
@@ -64,7 +64,7 @@ KINDS: tuple[Kind, ...] = (
         ("chat-actors", "hypercorn", "quart"),
         _LIMITS_OFF,
     ),
-    Kind(
+    ServerSpec(
         "chat_actors-journal",
         "chat_actors, each message stored in SQLite",
         "chat_actors",
@@ -72,7 +72,7 @@ KINDS: tuple[Kind, ...] = (
         ("chat-actors", "hypercorn", "quart"),
         {**_LIMITS_OFF, "CHAT_ACTORS_DATA__JOURNAL": "sqlite"},
     ),
-    Kind(
+    ServerSpec(
         "chat_actors-disk",
         "chat_actors, each message on the disk",
         "chat_actors",
@@ -80,7 +80,7 @@ KINDS: tuple[Kind, ...] = (
         ("chat-actors", "hypercorn", "quart"),
         {**_LIMITS_OFF, "CHAT_ACTORS_DATA__JOURNAL": "sqlite", "CHAT_ACTORS_DATA__DURABILITY": "disk"},
     ),
-    Kind(
+    ServerSpec(
         "chat_actors-uvloop",
         "chat_actors (hypercorn -k uvloop)",
         "chat_actors",
@@ -91,25 +91,25 @@ KINDS: tuple[Kind, ...] = (
         ("chat-actors", "hypercorn", "quart", "uvloop"),
         _LIMITS_OFF,
     ),
-    Kind("websockets", "websockets broadcast()", "plain", _peer("websockets_room"), ("websockets",)),
-    Kind(
+    ServerSpec("websockets", "websockets broadcast()", "plain", _peer("websockets_room"), ("websockets",)),
+    ServerSpec(
         "starlette",
         "Starlette on uvicorn",
         "plain",
         _peer("starlette_room"),
         ("starlette", "uvicorn", "uvloop", "httptools"),
     ),
-    Kind("picows", "picows", "plain", _peer("picows_room"), ("picows", "uvloop")),
-    Kind(
+    ServerSpec("picows", "picows", "plain", _peer("picows_room"), ("picows", "uvloop")),
+    ServerSpec(
         "python-socketio",
         "python-socketio on uvicorn",
         "socket.io",
         _peer("socketio_room"),
         ("python-socketio", "uvicorn", "uvloop", "httptools", "orjson"),
     ),
-    Kind("socketify", "socketify (uWebSockets)", "plain", _peer("socketify_room"), ("socketify",)),
-    Kind("ws", "Node ws", "plain", ("node", "NODE/ws_room.js", "PORT"), ("ws",), is_node=True),
-    Kind(
+    ServerSpec("socketify", "socketify (uWebSockets)", "plain", _peer("socketify_room"), ("socketify",)),
+    ServerSpec("ws", "Node ws", "plain", ("node", "NODE/ws_room.js", "PORT"), ("ws",), is_node=True),
+    ServerSpec(
         "socket.io",
         "Node socket.io",
         "socket.io",
@@ -120,33 +120,33 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-class Missing(Exception):
+class MissingDependency(Exception):
     """A server cannot be run here, and what to do about it."""
 
-    def __init__(self, name: str, what: str, remedy: str) -> None:
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
         self.name = name
-        self.what = what
+        self.problem = problem
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.name} is skipped: {self.what}; {self.remedy}"
+        return f"{self.name} is skipped: {self.problem}; {self.remedy}"
 
 
-def versions_of(kind: Kind, node_folder: Path) -> dict[str, str]:
-    """The version of each package that it needs. Raises `Missing`."""
-    if kind.is_node:
-        return _node_versions(kind, node_folder)
+def versions_of(spec: ServerSpec, node_folder: Path) -> dict[str, str]:
+    """The version of each package that it needs. Raises `MissingDependency`."""
+    if spec.is_node:
+        return _node_versions(spec, node_folder)
     versions = {}
-    for package in kind.packages:
+    for package in spec.packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            raise Missing(kind.name, f"{package} is not installed", _INSTALL) from None
+            raise MissingDependency(spec.name, f"{package} is not installed", _INSTALL) from None
     return versions
 
 
 def install_node_peers(folder: Path) -> None:
-    """Have npm install what the peers on Node need into this folder, once. Raises `Missing`."""
+    """Have npm install what the peers on Node need into this folder, once. Raises `MissingDependency`."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return  # `versions_of` says so
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,43 +158,45 @@ def install_node_peers(folder: Path) -> None:
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)  # noqa: S603 - fixed words
     except (subprocess.SubprocessError, OSError) as error:
-        raise Missing("node", f"npm could not install its packages ({error})", f"try it in {folder}") from error
+        raise MissingDependency(
+            "node", f"npm could not install its packages ({error})", f"try it in {folder}"
+        ) from error
 
 
-def command_of(kind: Kind, port: int, data: Path, node_folder: Path) -> tuple[list[str], dict[str, str]]:
+def command_of(spec: ServerSpec, port: int, data: Path, node_folder: Path) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment that start it."""
     values = {"PYTHON": sys.executable, "PORT": str(port), "DATA": str(data), "NODE": str(node_folder)}
 
-    def filled(text: str) -> str:
+    def substitute(text: str) -> str:
         for name, value in values.items():
             text = text.replace(name, value)
         return text
 
     search = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environ = {"PYTHONPATH": os.pathsep.join(search), "NODE_ENV": "production"}
-    environ |= {key: value.replace("DATA", values["DATA"]) for key, value in kind.environ.items()}
-    return [filled(part) for part in kind.command], environ
+    environ |= {key: value.replace("DATA", values["DATA"]) for key, value in spec.environ.items()}
+    return [substitute(part) for part in spec.command], environ
 
 
-def dialect_of(kind: Kind, keys: Sequence[Key]) -> Dialect:
-    match kind.speaks:
+def dialect_of(spec: ServerSpec, keys: Sequence[Key]) -> Dialect:
+    match spec.dialect:
         case "chat_actors":
             return ChatActors(keys)
         case "plain":
-            return Plain()
+            return PlainJson()
         case "socket.io":
             return SocketIO()
 
 
-def _node_versions(kind: Kind, folder: Path) -> dict[str, str]:
+def _node_versions(spec: ServerSpec, folder: Path) -> dict[str, str]:
     node = shutil.which("node")
     if node is None:
-        raise Missing(kind.name, "Node is not installed", "install node and npm")
+        raise MissingDependency(spec.name, "Node is not installed", "install node and npm")
     shown = subprocess.run((node, "--version"), capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
     versions = {"node": shown.stdout.strip().lstrip("v")}
-    for package in kind.packages:
+    for package in spec.packages:
         manifest = folder / "node_modules" / package / "package.json"
         if not manifest.is_file():
-            raise Missing(kind.name, f"{package} is not installed", f"npm install in {folder}")
+            raise MissingDependency(spec.name, f"{package} is not installed", f"npm install in {folder}")
         versions[package] = json.loads(manifest.read_text())["version"]
     return versions

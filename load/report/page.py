@@ -33,7 +33,7 @@ def page(verdict: Verdict, plots: Sequence[tuple[str, str]]) -> str:
         f'<p class="verdict{"" if verdict.is_met else " failed"}">{_text(verdict.outcome)}</p>',
         *(f"<p>{_text(note)}</p>" for note in verdict.notes),
         f"<h2>Objectives</h2>{_table(verdict.objectives, marks)}",
-        f"<h2>Exchanges</h2>{_table(verdict.exchanges)}",
+        f"<h2>Exchanges</h2>{_table(verdict.operations)}",
     ]
     if verdict.reasons:
         parts.append(f"<h2>Failures</h2>{_table(verdict.failures)}")

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import msgspec
 
-from load.measured import Measured
+from load.measurements import Measurements
 from load.records import Summary
 from load.report.page import page
 from load.report.plots import draw
 from load.verdict import Verdict
 
 
-def write_report(measured: Measured, verdict: Verdict, folder: Path) -> Path:
+def write_report(measurements: Measurements, verdict: Verdict, folder: Path) -> Path:
     """Write it below `folder`, and say where its page is."""
-    into = folder / f"{measured.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(measured.began))}"
+    into = folder / f"{measurements.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(measurements.began))}"
     into.mkdir(parents=True, exist_ok=True)
     (into / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)) + b"\n")
-    _write_exchanges(verdict, into / "exchanges.csv")
-    _write_server(measured, into / "server.csv")
+    _write_operations(verdict, into / "operations.csv")
+    _write_server(measurements, into / "server.csv")
     path = into / "report.html"
-    path.write_text(page(verdict, draw(measured)), encoding="utf-8")
+    path.write_text(page(verdict, draw(measurements)), encoding="utf-8")
     return path
 
 
-def _write_exchanges(verdict: Verdict, path: Path) -> None:
+def _write_operations(verdict: Verdict, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("exchange", *Summary.__struct_fields__))
@@ -35,10 +35,10 @@ def _write_exchanges(verdict: Verdict, path: Path) -> None:
             writer.writerow((name, *msgspec.structs.astuple(summary)))
 
 
-def _write_server(measured: Measured, path: Path) -> None:
+def _write_server(measurements: Measurements, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("seconds", "users", "connects", "cpu_percent", "memory_bytes"))
-        for sample in measured.samples:
+        for sample in measurements.samples:
             _, *rest = msgspec.structs.astuple(sample)
-            writer.writerow((round(sample.at - measured.began, 3), *rest))
+            writer.writerow((round(sample.at - measurements.began, 3), *rest))

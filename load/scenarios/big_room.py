@@ -12,24 +12,24 @@ install(__file__)
 ROOM = "big-room"
 
 
-class Talker(ChatUser):
+class Sender(ChatUser):
     """One of the few."""
 
     fixed_count = 5
 
-    def enter(self) -> None:
-        self.line.recover(ROOM)
+    def on_login(self) -> None:
+        self.connection.recover(ROOM)
 
     def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+        self.connection.listen(self.think_time())
+        self.connection.send_message(self.options.chars)
 
 
-class Audience(ChatUser):
+class Recipient(ChatUser):
     """Hears, and says nothing."""
 
-    def enter(self) -> None:
-        self.line.recover(ROOM)
+    def on_login(self) -> None:
+        self.connection.recover(ROOM)
 
     def act(self) -> None:
-        self.line.listen(5.0)
+        self.connection.listen(5.0)

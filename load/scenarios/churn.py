@@ -19,23 +19,23 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--rooms", type=at_least(2), default=10, help="How many rooms there are to go to")
 
 
-class Restless(ChatUser):
+class ChurningUser(ChatUser):
     """Never stays."""
 
-    def a_room(self) -> str:
+    def random_room(self) -> str:
         return f"churn-{self.random.randrange(self.options.rooms)}"
 
-    def enter(self) -> None:
-        self.line.join(self.a_room())
+    def on_login(self) -> None:
+        self.connection.join(self.random_room())
 
     def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+        self.connection.listen(self.think_time())
+        self.connection.send_message(self.options.chars)
         match self.random.randrange(5):
             case 0:
-                self.line.leave()
-                self.line.join(self.a_room())
+                self.connection.leave()
+                self.connection.join(self.random_room())
             case 1:
-                self.leave_line(with_a_word=True)
+                self.disconnect(clean=True)
             case _:
-                self.line.switch(self.a_room())
+                self.connection.switch(self.random_room())

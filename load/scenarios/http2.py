@@ -9,9 +9,9 @@ from typing import ClassVar
 from gevent.lock import RLock
 from locust import events
 
-from load.chat_user import CONNECT_WITHIN
+from load.chat_user import CONNECT_TIMEOUT
 from load.plugin import at_least, install
-from load.talker import RoomTalker
+from load.room_user import RoomUser
 from load.wire import Http2Connection, WebSocket
 
 install(__file__)
@@ -22,18 +22,18 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--streams", type=at_least(1), default=50, help="WebSockets on one connection, at most")
 
 
-class Talker(RoomTalker):
+class RegularUser(RoomUser):
     """Stays in one room and talks."""
 
-    rooms = "http2"
+    room_prefix = "http2"
 
     connections: ClassVar[dict[int, Http2Connection]] = {}
     opening: ClassVar[RLock] = RLock()
 
     def open_socket(self) -> WebSocket:
-        place = self.number // self.options.streams
+        index = self.number // self.options.streams
         with self.opening:
-            connection = self.connections.get(place)
+            connection = self.connections.get(index)
             if connection is None or connection.is_closed:
-                connection = self.connections[place] = Http2Connection.open(self.load_run.address, CONNECT_WITHIN)
-        return connection.open_websocket(CONNECT_WITHIN)
+                connection = self.connections[index] = Http2Connection.open(self.load_run.address, CONNECT_TIMEOUT)
+        return connection.open_websocket(CONNECT_TIMEOUT)

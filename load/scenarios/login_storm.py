@@ -9,8 +9,8 @@ from load.plugin import install
 install(__file__)
 
 
-class Visitor(ChatUser):
+class LoginUser(ChatUser):
     """Comes and goes."""
 
     def act(self) -> None:
-        self.leave_line(with_a_word=True)
+        self.disconnect(clean=True)

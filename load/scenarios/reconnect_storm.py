@@ -11,11 +11,11 @@ import gevent
 from locust import events
 
 from load.plugin import at_least, install
-from load.talker import RoomTalker
+from load.room_user import RoomUser
 
 install(__file__)
 
-COME_BACK_WITHIN = 2.0
+RECONNECT_SPREAD = 2.0
 
 
 @events.init_command_line_parser.add_listener
@@ -23,26 +23,26 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--drop-every", type=at_least(1.0), default=20.0, help="Seconds between two breaks")
 
 
-class Stayer(RoomTalker):
+class StableUser(RoomUser):
     """Goes on talking, so that there is something to be missed."""
 
     weight = 1
-    rooms = "storm"
+    room_prefix = "storm"
 
 
-class Dropper(Stayer):
+class DroppingUser(StableUser):
     """Loses the line when all do."""
 
     weight = 9
 
     def act(self) -> None:
-        every = self.options.drop_every
-        until_drop = every - time.time() % every  # by the clock, so that it is the same moment in all processes
-        pause = self.pause()
-        if pause < until_drop:
-            self.line.listen(pause)
-            self.line.say(self.options.chars)
+        interval = self.options.drop_every
+        until_drop = interval - time.time() % interval  # by the clock, so that it is the same moment in all processes
+        think_time = self.think_time()
+        if think_time < until_drop:
+            self.connection.listen(think_time)
+            self.connection.send_message(self.options.chars)
             return
-        self.line.listen(until_drop)
-        self.leave_line(with_a_word=False)
-        gevent.sleep(self.random.uniform(0.0, COME_BACK_WITHIN))
+        self.connection.listen(until_drop)
+        self.disconnect(clean=False)
+        gevent.sleep(self.random.uniform(0.0, RECONNECT_SPREAD))

@@ -8,57 +8,57 @@ import time
 
 import gevent
 
-from load import exchanges
-from load.chat_line import NoAnswer
-from load.chat_user import CONNECT_WITHIN
+from load import operations
+from load.chat_user import CONNECT_TIMEOUT
+from load.outcomes import ResponseTimeout
 from load.plugin import install
-from load.talker import RoomTalker
-from load.wire import NO_CLOSE, NotAccepted, Unreachable, WebSocket
+from load.room_user import RoomUser
+from load.wire import ABNORMAL_CLOSURE, Unreachable, UpgradeRefused, WebSocket
 
 install(__file__)
 
-PATIENCE = 300.0
-LOOK_EVERY = 0.5
+EVICTION_TIMEOUT = 300.0
+POLL_INTERVAL = 0.5
 TOO_SLOW = 4008
 
 
-class Talker(RoomTalker):
+class RegularUser(RoomUser):
     """Reads and talks."""
 
     weight = 4
-    rooms = "slow"
+    room_prefix = "slow"
 
 
-class SlowReader(RoomTalker):
+class SlowReader(RoomUser):
     """Enters, and never reads."""
 
     weight = 1
-    rooms = "slow"
+    room_prefix = "slow"
 
     def open_socket(self) -> WebSocket:
-        return WebSocket.open(self.load_run.address, CONNECT_WITHIN, reads_little=True)
+        return WebSocket.open(self.load_run.address, CONNECT_TIMEOUT, small_receive_buffer=True)
 
-    def enter(self) -> None:
-        self.line.join(self.room_id)
+    def on_login(self) -> None:
+        self.connection.join(self.room_id)
 
     def act(self) -> None:
-        began = time.perf_counter()
-        while (end := self.line.end_without_reading()) is None:
-            if (waited := time.perf_counter() - began) > PATIENCE:
-                self.failed(exchanges.EVICTION, NoAnswer(PATIENCE))
+        started = time.perf_counter()
+        while (close := self.connection.check_closed()) is None:
+            if (waited := time.perf_counter() - started) > EVICTION_TIMEOUT:
+                self.report_failure(operations.EVICTION, ResponseTimeout(EVICTION_TIMEOUT))
                 return
-            gevent.sleep(min(LOOK_EVERY, PATIENCE - waited))
-        ms = (time.perf_counter() - began) * 1e3
-        self.leave_line(with_a_word=False)
-        if end.code == TOO_SLOW or (end.code == NO_CLOSE and self.server_is_there()):
-            self.done(exchanges.EVICTION, ms)
+            gevent.sleep(min(POLL_INTERVAL, EVICTION_TIMEOUT - waited))
+        ms = (time.perf_counter() - started) * 1e3
+        self.disconnect(clean=False)
+        if close.code == TOO_SLOW or (close.code == ABNORMAL_CLOSURE and self.is_server_reachable()):
+            self.report_success(operations.EVICTION, ms)
         else:
-            self.failed(exchanges.EVICTION, end)
+            self.report_failure(operations.EVICTION, close)
 
-    def server_is_there(self) -> bool:
+    def is_server_reachable(self) -> bool:
         """A close frame rarely fits into what is not read, and then only the reset arrives: as from a killed server."""
         try:
             self.open_socket().close()
-        except (Unreachable, NotAccepted, TimeoutError):
+        except (Unreachable, UpgradeRefused, TimeoutError):
             return False
         return True

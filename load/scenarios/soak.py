@@ -5,17 +5,17 @@ not grow. Let it run for an hour at least: `--minutes 240`.
 """
 
 from load.plugin import install
-from load.talker import RoomTalker
+from load.room_user import RoomUser
 
 install(__file__)
 
 
-class Regular(RoomTalker):
+class RegularUser(RoomUser):
     """Talks, and sometimes loses the line."""
 
-    rooms = "soak"
+    room_prefix = "soak"
 
     def act(self) -> None:
         super().act()
         if self.random.random() < 0.05:
-            self.leave_line(with_a_word=self.random.random() < 0.5)
+            self.disconnect(clean=self.random.random() < 0.5)

@@ -6,19 +6,19 @@ of order.
 """
 
 from load.plugin import install
-from load.talker import RoomTalker
+from load.room_user import RoomUser
 
 install(__file__)
 
 
-class Talker(RoomTalker):
+class RegularUser(RoomUser):
     """Stays in one room and talks."""
 
-    rooms = "steady"
+    room_prefix = "steady"
 
     def act(self) -> None:
-        self.line.listen(self.pause())
+        self.connection.listen(self.think_time())
         if self.random.random() < 0.05:
-            self.line.read_history()
+            self.connection.read_history()
         else:
-            self.line.say(self.options.chars)
+            self.connection.send_message(self.options.chars)

@@ -11,7 +11,7 @@ from locust import LoadTestShape, events
 
 from load.objectives import breaches_between
 from load.plugin import at_least, run_of_shape
-from load.stepping import Steps
+from load.step_load import StepLoad
 
 ARRIVING = 1 / 4
 """Part of a step in which its new users come: less than the part that is not judged."""
@@ -29,20 +29,20 @@ class StepsUntilBroken(LoadTestShape):
     use_common_options = True
 
     @cached_property
-    def steps(self) -> Steps:
+    def steps(self) -> StepLoad:
         options = run_of_shape(self).options
         step_users = options.step_users or max(1, options.num_users // 10)
-        return Steps(step_users, options.num_users, options.step_seconds, self.breaches)
+        return StepLoad(step_users, options.num_users, options.step_seconds, self.breaches)
 
     def breaches(self, users: int, since: float, until: float) -> Sequence[str]:
         run = run_of_shape(self)
-        began = run.measured.began
-        return breaches_between(run.objectives, run.measured.records, users, began + since, began + until)
+        began = run.measurements.began
+        return breaches_between(run.objectives, run.measurements.records, users, began + since, began + until)
 
     def tick(self) -> tuple[int, float] | None:
         users = self.steps.tick(self.get_run_time())
         if users is None:
-            run_of_shape(self).measured.notes.append(self.steps.outcome())
+            run_of_shape(self).measurements.notes.append(self.steps.outcome())
             return None
         options = run_of_shape(self).options
         more = options.step_users or options.num_users / 10

@@ -1,17 +1,17 @@
 """WebSockets that block their caller, over HTTP/1.1 and HTTP/2: for threads, or where gevent has patched, greenlets."""
 
 from load.wire.address import Address, BadAddress
+from load.wire.connector import Unreachable
 from load.wire.http2 import Http2Connection
-from load.wire.opening import Unreachable
-from load.wire.websocket import NO_CLOSE, Closed, NotAccepted, WebSocket
+from load.wire.websocket import ABNORMAL_CLOSURE, Closed, UpgradeRefused, WebSocket
 
 __all__ = [
-    "NO_CLOSE",
+    "ABNORMAL_CLOSURE",
     "Address",
     "BadAddress",
     "Closed",
     "Http2Connection",
-    "NotAccepted",
     "Unreachable",
+    "UpgradeRefused",
     "WebSocket",
 ]

@@ -14,10 +14,10 @@ import h2.settings
 from websockets.protocol import CLIENT, Protocol
 
 from load.wire.address import Address
-from load.wire.opening import open_connection
+from load.wire.connector import open_connection
 from load.wire.stream import Connection
-from load.wire.tcp import SEND_WITHIN
-from load.wire.websocket import MAX_TEXT, PATH, NotAccepted, WebSocket
+from load.wire.tcp import SEND_TIMEOUT
+from load.wire.websocket import MAX_TEXT, PATH, UpgradeRefused, WebSocket
 
 _FOREVER = 1e6
 
@@ -36,9 +36,9 @@ class Http2Connection:
         self.is_closed = False
 
     @classmethod
-    def open(cls, address: Address, within: float) -> Http2Connection:
+    def open(cls, address: Address, timeout: float) -> Http2Connection:
         """Raises `Unreachable`."""
-        self = cls(open_connection(address, within, "h2"), address)
+        self = cls(open_connection(address, timeout, "h2"), address)
         self._h2.initiate_connection()
         # One window for all streams: with the 64 KiB that it has at first, one slow reader would hold up the others.
         self._h2.increment_flow_control_window(1 << 28)
@@ -47,8 +47,8 @@ class Http2Connection:
         self._reader.start()
         return self
 
-    def open_websocket(self, within: float) -> WebSocket:
-        """Raises `NotAccepted`, `TimeoutError`."""
+    def open_websocket(self, timeout: float) -> WebSocket:
+        """Raises `UpgradeRefused`, `TimeoutError`."""
         scheme = "http" if self._address.tls is None else "https"
         fields = [
             (":method", "CONNECT"),
@@ -60,18 +60,18 @@ class Http2Connection:
         ]
         with self._lock:
             if self.is_closed:
-                raise NotAccepted("the HTTP/2 connection has ended")
-            number = self._h2.get_next_available_stream_id()
-            stream = self._streams[number] = _Http2Stream(self, number)
+                raise UpgradeRefused("the HTTP/2 connection has ended")
+            stream_id = self._h2.get_next_available_stream_id()
+            stream = self._streams[stream_id] = _Http2Stream(self, stream_id)
             try:
-                self._h2.send_headers(number, fields)
+                self._h2.send_headers(stream_id, fields)
             except h2.exceptions.TooManyStreamsError:
-                del self._streams[number]
-                raise NotAccepted("the HTTP/2 connection has as many streams as the server allows") from None
+                del self._streams[stream_id]
+                raise UpgradeRefused("the HTTP/2 connection has as many streams as the server allows") from None
             self._flush()
-        status = stream.wait_status(within)
+        status = stream.wait_status(timeout)
         if status != 200:
-            raise NotAccepted(f"HTTP status {status}" if status else "the stream was reset")
+            raise UpgradeRefused(f"HTTP status {status}" if status else "the stream was reset")
         return WebSocket(stream, Protocol(CLIENT, max_size=MAX_TEXT))
 
     def close(self) -> None:
@@ -84,36 +84,38 @@ class Http2Connection:
 
     # -- for its streams -----------------------------------------------------------------------------------------------
 
-    def send(self, number: int, data: bytes) -> None:
-        until = time.monotonic() + SEND_WITHIN
+    def send(self, stream_id: int, data: bytes) -> None:
+        deadline = time.monotonic() + SEND_TIMEOUT
         with self._lock:
             while data:
-                if self.is_closed or self._streams.get(number) is None:
+                if self.is_closed or self._streams.get(stream_id) is None:
                     raise ConnectionResetError("the HTTP/2 stream has ended")
                 try:
-                    size = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size, len(data))
+                    size = min(
+                        self._h2.local_flow_control_window(stream_id), self._h2.max_outbound_frame_size, len(data)
+                    )
                     if size:
-                        self._h2.send_data(number, data[:size])
+                        self._h2.send_data(stream_id, data[:size])
                 except h2.exceptions.ProtocolError as error:
                     raise ConnectionResetError(str(error)) from None
                 if size:
                     data = data[size:]
                     self._flush()
-                elif not self._windows.wait(until - time.monotonic()):
-                    raise TimeoutError(f"the server took nothing for {SEND_WITHIN:g} s")
+                elif not self._windows.wait(deadline - time.monotonic()):
+                    raise TimeoutError(f"the server took nothing for {SEND_TIMEOUT:g} s")
 
-    def acknowledge(self, number: int, size: int) -> None:
+    def acknowledge(self, stream_id: int, size: int) -> None:
         with self._lock:
             if not self.is_closed:
-                self._h2.acknowledge_received_data(size, number)
+                self._h2.acknowledge_received_data(size, stream_id)
                 self._flush_if_alive()
 
-    def end(self, number: int) -> None:
+    def end(self, stream_id: int) -> None:
         with self._lock:
-            if self._streams.pop(number, None) is None or self.is_closed:
+            if self._streams.pop(stream_id, None) is None or self.is_closed:
                 return
             try:
-                self._h2.reset_stream(number)
+                self._h2.reset_stream(stream_id)
             except h2.exceptions.ProtocolError:
                 return  # the server was faster
             self._flush_if_alive()
@@ -139,7 +141,7 @@ class Http2Connection:
             while data := self._stream.receive(_FOREVER):
                 with self._lock:
                     for event in self._h2.receive_data(data):
-                        self._take(event)
+                        self._handle_event(event)
                     self._flush()
         except (OSError, h2.exceptions.ProtocolError):
             pass  # its streams are told below, as after a proper end
@@ -151,7 +153,7 @@ class Http2Connection:
                     stream.end()
             self._stream.close()
 
-    def _take(self, event: h2.events.Event) -> None:
+    def _handle_event(self, event: h2.events.Event) -> None:
         stream = self._streams.get(getattr(event, "stream_id", None) or 0)
         match event:
             case h2.events.WindowUpdated() | h2.events.RemoteSettingsChanged():
@@ -161,9 +163,9 @@ class Http2Connection:
             case _ if stream is None:
                 pass
             case h2.events.ResponseReceived(headers=list(headers)):
-                stream.answer(int(dict(headers)[b":status"]))
+                stream.set_status(int(dict(headers)[b":status"]))
             case h2.events.DataReceived(data=bytes(data), flow_controlled_length=int(size)):
-                stream.take(data, size)
+                stream.receive_data(data, size)
             case h2.events.StreamEnded() | h2.events.StreamReset():
                 stream.end()
                 self._windows.notify_all()
@@ -174,52 +176,52 @@ class Http2Connection:
 class _Http2Stream:
     """Implements `Stream`. What has not been received is bounded by the stream's window."""
 
-    def __init__(self, connection: Http2Connection, number: int) -> None:
+    def __init__(self, connection: Http2Connection, stream_id: int) -> None:
         self._connection = connection
-        self._number = number
+        self._stream_id = stream_id
         self._chunks: deque[tuple[bytes, int]] = deque()
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._status: int | None = None
         self._has_ended = False
 
     # -- by the reading thread -----------------------------------------------------------------------------------------
 
-    def answer(self, status: int) -> None:
-        with self._news:
+    def set_status(self, status: int) -> None:
+        with self._changed:
             self._status = status
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def take(self, data: bytes, size: int) -> None:
-        with self._news:
+    def receive_data(self, data: bytes, size: int) -> None:
+        with self._changed:
             self._chunks.append((data, size))
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def end(self) -> None:
-        with self._news:
+        with self._changed:
             self._has_ended = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     # -- by its user ---------------------------------------------------------------------------------------------------
 
-    def wait_status(self, within: float) -> int | None:
-        with self._news:
-            if not self._news.wait_for(lambda: self._status is not None or self._has_ended, within):
-                raise TimeoutError(f"no answer to the upgrade within {within:g} s")
+    def wait_status(self, timeout: float) -> int | None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._status is not None or self._has_ended, timeout):
+                raise TimeoutError(f"no answer to the upgrade within {timeout:g} s")
             return self._status
 
     def send(self, data: bytes) -> None:
-        self._connection.send(self._number, data)
+        self._connection.send(self._stream_id, data)
 
-    def receive(self, within: float) -> bytes:
-        with self._news:
-            if not self._news.wait_for(lambda: self._chunks or self._has_ended, max(within, 0)):
+    def receive(self, timeout: float) -> bytes:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._chunks or self._has_ended, max(timeout, 0)):
                 raise TimeoutError
             if not self._chunks:
                 return b""
             data, size = self._chunks.popleft()
         if size:
-            self._connection.acknowledge(self._number, size)
+            self._connection.acknowledge(self._stream_id, size)
         return data
 
     def close(self) -> None:
-        self._connection.end(self._number)
+        self._connection.end(self._stream_id)

@@ -13,7 +13,7 @@ class Stream(Protocol):
     def send(self, data: bytes) -> None:
         """Send all of it. Raises `OSError` if the other side is gone."""
 
-    def receive(self, within: float) -> bytes:
+    def receive(self, timeout: float) -> bytes:
         """What has come, at least one byte, or nothing at the end. Raises `TimeoutError` after so many seconds."""
 
     def close(self) -> None:

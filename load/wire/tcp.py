@@ -7,7 +7,7 @@ import socket
 from load.wire.address import Address
 from load.wire.stream import READ_BYTES
 
-SEND_WITHIN = 60.0
+SEND_TIMEOUT = 60.0
 """Seconds that a server may take to read what is sent to it."""
 
 
@@ -18,11 +18,11 @@ class TcpStream:
         self._sock = sock
 
     def send(self, data: bytes) -> None:
-        self._sock.settimeout(SEND_WITHIN)
+        self._sock.settimeout(SEND_TIMEOUT)
         self._sock.sendall(data)
 
-    def receive(self, within: float) -> bytes:
-        self._sock.settimeout(max(within, 1e-6))  # 0 would make it non-blocking
+    def receive(self, timeout: float) -> bytes:
+        self._sock.settimeout(max(timeout, 1e-6))  # 0 would make it non-blocking
         return self._sock.recv(READ_BYTES)
 
     def shut_down(self) -> None:
@@ -35,22 +35,22 @@ class TcpStream:
         self._sock.close()
 
 
-def connect(address: Address, within: float, *, reads_little: bool = False) -> TcpStream:
-    """A connection within so many seconds. Raises `OSError`, and `UnicodeError` for a name that is none.
+def connect(address: Address, timeout: float, *, small_receive_buffer: bool = False) -> TcpStream:
+    """Connect within `timeout` seconds. Raises `OSError`, and `UnicodeError` for an invalid host name.
 
-    `reads_little`: let this machine's kernel take next to nothing that nobody receives. On loopback it would take
-    megabytes, which no network does.
+    `small_receive_buffer`: limit the unread data that this machine's kernel holds to a few kilobytes. On loopback it
+    would otherwise hold megabytes, which no network does.
     """
     # socket.create_connection sets no options before it connects.
     failed: OSError | None = None
     for family, kind, protocol, _, target in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
         sock = socket.socket(family, kind, protocol)
         try:
-            if reads_little:
+            if small_receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(within)
+            sock.settimeout(timeout)
             sock.connect(target)
         except BaseException as error:  # a greenlet may be killed while it connects
             sock.close()

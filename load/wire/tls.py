@@ -23,15 +23,15 @@ class TlsStream:
         self._outgoing = ssl.MemoryBIO()
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
-    def shake_hands(self, within: float) -> None:
+    def do_handshake(self, timeout: float) -> None:
         """To be done first. Raises `OSError`: `ssl.SSLError` if one side does not trust the other, `TimeoutError`."""
-        until = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 self._session.do_handshake()
             except ssl.SSLWantReadError:
                 self._flush()
-                self._feed(self._stream.receive(until - time.monotonic()))
+                self._feed(self._stream.receive(deadline - time.monotonic()))
             except ssl.SSLError:
                 self._flush()  # why, for the server
                 raise
@@ -44,8 +44,8 @@ class TlsStream:
             self._session.write(data)
             self._flush()
 
-    def receive(self, within: float) -> bytes:
-        until = time.monotonic() + within
+    def receive(self, timeout: float) -> bytes:
+        deadline = time.monotonic() + timeout
         while True:
             with self._lock:
                 try:
@@ -54,7 +54,7 @@ class TlsStream:
                     self._flush()
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     return b""
-            received = self._stream.receive(until - time.monotonic())
+            received = self._stream.receive(deadline - time.monotonic())
             with self._lock:
                 self._feed(received)
 

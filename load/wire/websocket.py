@@ -13,14 +13,14 @@ from websockets.protocol import Protocol
 from websockets.uri import parse_uri
 
 from load.wire.address import Address
-from load.wire.opening import open_connection
+from load.wire.connector import open_connection
 from load.wire.stream import Stream
 
 PATH = "/ws"
 MAX_TEXT = 1 << 22
 """Bytes of the longest text that is taken: a page of history has some 64 KiB, and a room's block is not one text."""
 
-NO_CLOSE = 1006
+ABNORMAL_CLOSURE = 1006
 """Close code, never sent: the connection ended without a word (RFC 6455, section 7.1.5)."""
 
 
@@ -33,17 +33,17 @@ class Closed(Exception):
 
     def __str__(self) -> str:
         # Without the reason: it may be another one for each client, and the same failure is to be counted as one.
-        return f"closed {self.code}" + (", without a close frame" if self.code == NO_CLOSE else "")
+        return f"closed {self.code}" + (", without a close frame" if self.code == ABNORMAL_CLOSURE else "")
 
 
-class NotAccepted(Exception):
+class UpgradeRefused(Exception):
     """The server would not make it a WebSocket."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"no WebSocket: {self.why}"
+        return f"no WebSocket: {self.reason}"
 
 
 class WebSocket:
@@ -55,60 +55,63 @@ class WebSocket:
         self._protocol = protocol
         self._texts: deque[bytes] = deque()
         self._parts: list[bytes] = []
-        self._ended: Closed | None = None
+        self._closed: Closed | None = None
 
     @classmethod
-    def open(cls, address: Address, within: float, *, reads_little: bool = False) -> WebSocket:
-        """Over HTTP/1.1. `reads_little`: see `connect`. Raises `Unreachable`, `NotAccepted`, `TimeoutError`."""
-        until = time.monotonic() + within
-        stream = open_connection(address, within, "http/1.1", reads_little=reads_little)
+    def open(cls, address: Address, timeout: float, *, small_receive_buffer: bool = False) -> WebSocket:
+        """Open a WebSocket over HTTP/1.1. Raises `Unreachable`, `UpgradeRefused`, `TimeoutError`.
+
+        `small_receive_buffer`: see `connect`.
+        """
+        deadline = time.monotonic() + timeout
+        stream = open_connection(address, timeout, "http/1.1", small_receive_buffer=small_receive_buffer)
         scheme = "ws" if address.tls is None else "wss"
         protocol = ClientProtocol(parse_uri(f"{scheme}://{address.authority}{PATH}"), max_size=MAX_TEXT)
         protocol.send_request(protocol.connect())
         self = cls(stream, protocol)
         try:
             self._flush()
-            while not any(isinstance(event, Response) for event in self._read(until - time.monotonic())):
+            while not any(isinstance(event, Response) for event in self._read(deadline - time.monotonic())):
                 pass
         except BaseException as error:
             stream.close()
             if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                raise NotAccepted(error.strerror or str(error)) from None
+                raise UpgradeRefused(error.strerror or str(error)) from None
             raise
         return self
 
     def send(self, text: str) -> None:
         """Send a text. Raises `Closed`."""
-        if self._ended is not None:
-            raise self._ended
+        if self._closed is not None:
+            raise self._closed
         self._protocol.send_text(text.encode())
         try:
             self._flush()
         except OSError:
             # What the server said before it closed may still be there to be read, the close code above all.
             self._read_to_the_end()
-            raise self._end() from None
+            raise self._set_closed() from None
 
-    def receive(self, within: float) -> bytes:
+    def receive(self, timeout: float) -> bytes:
         """The next text. Raises `TimeoutError` after so many seconds, or `Closed`."""
         if self._texts:
             return self._texts.popleft()
-        until = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while not self._texts:
-            if self._ended is not None:
-                raise self._ended
+            if self._closed is not None:
+                raise self._closed
             try:
-                self._read(until - time.monotonic())
+                self._read(deadline - time.monotonic())
             except TimeoutError:
                 raise
             except OSError:
-                self._end()
+                self._set_closed()
         return self._texts.popleft()
 
     def close(self) -> None:
         """Say goodbye, and end without waiting for an answer. Doing it twice changes nothing."""
-        if self._ended is None:
-            self._ended = Closed(1000, "by ourselves")
+        if self._closed is None:
+            self._closed = Closed(1000, "by ourselves")
             try:
                 self._protocol.send_close(1000)
                 self._flush()
@@ -116,14 +119,14 @@ class WebSocket:
                 pass  # it is gone already
         self._stream.close()
 
-    def drop(self) -> None:
+    def abort(self) -> None:
         """End without a word, as a line that breaks."""
-        if self._ended is None:
-            self._ended = Closed(NO_CLOSE, "by ourselves")
+        if self._closed is None:
+            self._closed = Closed(ABNORMAL_CLOSURE, "by ourselves")
         self._stream.close()
 
-    def _read(self, within: float) -> list[object]:
-        data = self._stream.receive(within)
+    def _read(self, timeout: float) -> list[object]:
+        data = self._stream.receive(timeout)
         if data:
             self._protocol.receive_data(data)
         else:
@@ -131,22 +134,22 @@ class WebSocket:
         events = self._protocol.events_received()
         for event in events:
             if isinstance(event, Frame):
-                self._take(event)
+                self._handle_frame(event)
         if isinstance(self._protocol, ClientProtocol) and self._protocol.handshake_exc is not None:
-            raise NotAccepted(_why(self._protocol.handshake_exc))
+            raise UpgradeRefused(_describe(self._protocol.handshake_exc))
         if self._protocol.close_rcvd is not None or not data:
-            self._end()
+            self._set_closed()
         self._flush()
         return list(events)
 
     def _read_to_the_end(self) -> None:
         try:
-            while self._ended is None:
+            while self._closed is None:
                 self._read(1.0)
         except OSError:
             pass
 
-    def _take(self, frame: Frame) -> None:
+    def _handle_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if frame.fin and not self._parts:
                 self._texts.append(bytes(frame.data))
@@ -156,13 +159,13 @@ class WebSocket:
                 self._texts.append(b"".join(self._parts))
                 self._parts.clear()
 
-    def _end(self) -> Closed:
-        if self._ended is None:
+    def _set_closed(self) -> Closed:
+        if self._closed is None:
             close = self._protocol.close_rcvd
-            self._ended = Closed(NO_CLOSE, "") if close is None else Closed(close.code, close.reason)
+            self._closed = Closed(ABNORMAL_CLOSURE, "") if close is None else Closed(close.code, close.reason)
             if close is None:
                 self._stream.close()
-        return self._ended
+        return self._closed
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -170,5 +173,5 @@ class WebSocket:
                 self._stream.send(data)
 
 
-def _why(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     return str(error) if isinstance(error, InvalidHandshake) else f"{type(error).__name__}: {error}"

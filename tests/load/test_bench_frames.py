@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.bench.counting import CHAT, TAIL, ReadBuffer, Tally, sent_by
+from load.bench.counting import CHAT_MARKER, TAIL_BYTES, ReadBuffer, Tally, sender_marker
 from load.bench.frames import PING, TEXT, FrameReader, client_frame, find_pings
 
 
@@ -21,7 +21,7 @@ def server_frame(payload, opcode=TEXT):
 
 
 def chat(number, filling=""):
-    return b'{"type":"chat_message","content":"' + sent_by(number) + filling.encode() + b'"}'
+    return b'{"type":"chat_message","content":"' + sender_marker(number) + filling.encode() + b'"}'
 
 
 def pieces(data, cuts):
@@ -34,33 +34,33 @@ STREAM = b"".join(server_frame(chat(number % 3, "x" * (number * 37))) for number
 
 @given(st.lists(st.integers(min_value=0)))
 def test_each_message_is_counted_once_wherever_the_reads_cut(cuts):
-    buffer, tally = ReadBuffer(room=1 << 16), Tally()
-    tally.own_marker = sent_by(1)
+    buffer, tally = ReadBuffer(capacity=1 << 16), Tally()
+    tally.own_marker = sender_marker(1)
     for piece in pieces(STREAM, cuts):
-        buffer.take(piece, tally)
+        buffer.feed(piece, tally)
     assert (tally.chats, tally.own) == (12, 4)
 
 
-@pytest.mark.parametrize("size", [1, 2, TAIL, TAIL + 1])
+@pytest.mark.parametrize("size", [1, 2, TAIL_BYTES, TAIL_BYTES + 1])
 def test_reads_shorter_than_a_marker_lose_none(size):
-    buffer, tally = ReadBuffer(room=64), Tally()
+    buffer, tally = ReadBuffer(capacity=64), Tally()
     for at in range(0, len(STREAM), size):
-        buffer.take(STREAM[at : at + size], tally)
+        buffer.feed(STREAM[at : at + size], tally)
     assert tally.chats == 12
 
 
 def test_two_connections_on_one_buffer_do_not_mix():
-    buffer, one, other = ReadBuffer(room=64), Tally(), Tally()
-    half = len(CHAT) // 2
-    buffer.take(CHAT[:half], one)
-    buffer.take(CHAT[half:], other)
+    buffer, one, other = ReadBuffer(capacity=64), Tally(), Tally()
+    half = len(CHAT_MARKER) // 2
+    buffer.feed(CHAT_MARKER[:half], one)
+    buffer.feed(CHAT_MARKER[half:], other)
     assert (one.chats, other.chats) == (0, 0)
-    buffer.take(CHAT[half:], one)
+    buffer.feed(CHAT_MARKER[half:], one)
     assert (one.chats, other.chats) == (1, 0)
 
 
 def test_both_markers_are_equally_long_so_that_one_tail_serves_both():
-    assert len(sent_by(0)) == len(sent_by(99)) == len(CHAT)
+    assert len(sender_marker(0)) == len(sender_marker(99)) == len(CHAT_MARKER)
 
 
 @given(st.lists(st.integers(min_value=0)))

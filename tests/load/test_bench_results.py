@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from load.bench.measuring import DISTURBED, GENERATOR, SERVER, NothingDelivered, percentile
+from load.bench.measurement import DISTURBED, GENERATOR, SERVER, NothingDelivered, percentile
 from load.bench.report import markdown
 from load.bench.results import Results, Round, Spread
 from load.bench.scenarios import PACE, SCENARIOS, Metric, Scenario
@@ -30,8 +30,8 @@ def results(*rounds):
 
 def test_a_spread_is_the_median_the_least_and_the_greatest():
     assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
-    assert Spread.of([3.0, 1.0, 2.0]).shown(1) == "2.0 (1.0..3.0)"
-    assert Spread.of([1234.5]).shown(0) == "1,234"
+    assert Spread.of([3.0, 1.0, 2.0]).formatted(1) == "2.0 (1.0..3.0)"
+    assert Spread.of([1234.5]).formatted(0) == "1,234"
 
 
 def test_ratios_are_taken_round_by_round_and_not_between_medians():

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from load.bench.dialects import ChatActors, Member, Plain, RefusedByServer, SocketIO
+from load.bench.dialects import ChatActors, Member, PlainJson, RefusedByServer, SocketIO
 from load.bench.process import ServerFailed, ServerProcess, free_port
-from load.bench.rounds import Plan, turns
+from load.bench.rounds import Plan, schedule
 from load.bench.scenarios import SCENARIOS
 from load.bench.senders import content, sent_at
-from load.bench.servers import KINDS, Kind, Missing, command_of, versions_of
+from load.bench.servers import SERVER_SPECS, MissingDependency, ServerSpec, command_of, versions_of
 from load.keys import cached_keys
-from tests.load.endings import wait_until_ended
+from tests.load.processes import wait_until_ended
 
 LISTENING = """
 import socket, subprocess, sys, time
@@ -23,7 +23,7 @@ time.sleep(60)
 
 
 def plan(tmp_path, scenarios=SCENARIOS, rounds=2):
-    return Plan(scenarios, KINDS, rounds, 1.0, True, [], tmp_path, tmp_path, None)
+    return Plan(scenarios, SERVER_SPECS, rounds, 1.0, True, [], tmp_path, tmp_path, None)
 
 
 def server(tmp_path, source):
@@ -33,23 +33,23 @@ def server(tmp_path, source):
 
 def test_the_servers_take_turns_and_each_round_has_all_of_them(tmp_path):
     scenario = next(one for one in SCENARIOS if one.name == "fan_out")
-    order = [(number, kind.name) for number, _, kind in turns(plan(tmp_path, [scenario]))]
-    names = [kind.name for kind in KINDS]
+    order = [(number, spec.name) for number, _, spec in schedule(plan(tmp_path, [scenario]))]
+    names = [spec.name for spec in SERVER_SPECS]
     assert order == [(1, name) for name in names] + [(2, name) for name in names]
 
 
 def test_what_only_chat_actors_can_be_asked_it_alone_is_asked(tmp_path):
-    asked = {(scenario.name, kind.name) for _, scenario, kind in turns(plan(tmp_path))}
+    asked = {(scenario.name, spec.name) for _, scenario, spec in schedule(plan(tmp_path))}
     assert {name for scenario, name in asked if scenario == "logins"} == {"chat_actors"}
 
 
 def test_names_are_unique():
-    for names in ([kind.name for kind in KINDS], [scenario.name for scenario in SCENARIOS]):
+    for names in ([spec.name for spec in SERVER_SPECS], [scenario.name for scenario in SCENARIOS]):
         assert len(set(names)) == len(names)
 
 
 def test_a_command_has_its_placeholders_replaced(tmp_path):
-    ours = KINDS[0]
+    ours = SERVER_SPECS[0]
     command, environ = command_of(ours, 4711, tmp_path / "data", tmp_path / "node")
     assert command[0] == sys.executable
     assert "127.0.0.1:4711" in command
@@ -57,9 +57,9 @@ def test_a_command_has_its_placeholders_replaced(tmp_path):
 
 
 def test_a_peer_without_its_package_is_missing_with_a_remedy(tmp_path):
-    kind = Kind("nobody", "Nobody", "plain", (), ("a-package-that-nobody-has",))
-    with pytest.raises(Missing, match=r"nobody is skipped: .* is not installed; pip install '\.\[bench\]'"):
-        versions_of(kind, tmp_path)
+    spec = ServerSpec("nobody", "Nobody", "plain", (), ("a-package-that-nobody-has",))
+    with pytest.raises(MissingDependency, match=r"nobody is skipped: .* is not installed; pip install '\.\[bench\]'"):
+        versions_of(spec, tmp_path)
 
 
 def test_a_server_is_measured_and_ended_with_its_children(tmp_path):
@@ -93,7 +93,7 @@ def test_a_server_that_does_not_start_says_why(tmp_path):
 
 def test_a_login_goes_through_all_its_steps(tmp_path):
     key = cached_keys(tmp_path)[7]
-    script = ChatActors(cached_keys(tmp_path)).enter(Member(7, "room"))
+    script = ChatActors(cached_keys(tmp_path)).join_script(Member(7, "room"))
     assert b'"register"' in next(script)
     assert script.send(b'{"type":"registered"}') == b'{"type":"get_challenge"}'
     challenge = b"c" * 32
@@ -106,14 +106,14 @@ def test_a_login_goes_through_all_its_steps(tmp_path):
 
 
 def test_a_refusal_ends_a_script():
-    script = Plain().enter(Member(1, "room"))
+    script = PlainJson().join_script(Member(1, "room"))
     next(script)
     with pytest.raises(RefusedByServer, match="no room"):
         script.send(b'{"type":"error","message":"no room"}')
 
 
 def test_socket_io_opens_connects_and_joins():
-    script = SocketIO().enter(Member(1, "room"))
+    script = SocketIO().join_script(Member(1, "room"))
     assert next(script) is None
     assert script.send(b'0{"sid":"x"}') == b"40"
     assert script.send(b'40{"sid":"y"}') == b'42["join",{"userId":"user00001","roomId":"room"}]'
@@ -122,6 +122,6 @@ def test_socket_io_opens_connects_and_joins():
 
 
 def test_a_message_tells_when_it_was_sent():
-    assert sent_at(Plain().chat(content(3, 1234567890))) == 1234567890
+    assert sent_at(PlainJson().message_text(content(3, 1234567890))) == 1234567890
     assert sent_at(b'{"type":"user_joined"}') is None
     assert len(content(3, 1, 2500)) == 2500

@@ -4,40 +4,40 @@ import sys
 
 import pytest
 
-from load.command_line import FOLDER, as_locust, parser, scenarios
+from load.command_line import FOLDER, locust_arguments, make_parser, scenarios
 from load.keys import cached_keys, keys_folder
 from load.wire import Address, BadAddress
-from tests.load.running import ROOT
+from tests.load.harness import ROOT
 
 
-def words_for(*words):
-    return as_locust(*parser().parse_known_args(words))
+def words_for(*argv):
+    return locust_arguments(*make_parser().parse_known_args(argv))
 
 
-def run(*words):
+def run(*argv):
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "-m", *argv], cwd=ROOT, capture_output=True, text=True, timeout=50, check=False
     )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_what_is_wanted_becomes_locusts_own_command_line():
-    words = words_for("churn", "--host", "https://chat.example", "--users", "30", "--minutes", "2.5")
-    assert words[:3] == ["locust", "--locustfile", str(FOLDER / "scenarios" / "churn.py")]
-    given = dict(itertools.pairwise(words))
+    argv = words_for("churn", "--host", "https://chat.example", "--users", "30", "--minutes", "2.5")
+    assert argv[:3] == ["locust", "--locustfile", str(FOLDER / "scenarios" / "churn.py")]
+    given = dict(itertools.pairwise(argv))
     assert given["--host"] == "https://chat.example"
     assert given["--users"] == "30"
     assert given["--run-time"] == "150s"
     assert given["--spawn-rate"] == "3.0"
-    assert "--headless" in words
-    assert "--processes" not in words
+    assert "--headless" in argv
+    assert "--processes" not in argv
 
 
 def test_a_shape_is_one_more_locustfile_and_the_rest_goes_through():
-    words = words_for("steady", "--shape", "steps", "--processes", "2", "--step-users", "5")
-    assert words[2].split(",")[1] == str(FOLDER / "shapes" / "steps.py")
-    assert words[-2:] == ["--step-users", "5"]
-    assert words[words.index("--processes") + 1] == "2"
+    argv = words_for("steady", "--shape", "steps", "--processes", "2", "--step-users", "5")
+    assert argv[2].split(",")[1] == str(FOLDER / "shapes" / "steps.py")
+    assert argv[-2:] == ["--step-users", "5"]
+    assert argv[argv.index("--processes") + 1] == "2"
 
 
 def test_help_lists_every_scenario_with_its_question():
@@ -56,7 +56,7 @@ def test_more_options_are_shown_with_those_of_the_scenario():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("argv", "expected"),
     [
         (("--host", "ftp://x"), "'ftp://x' is no address of a server; write it like http://127.0.0.1:8080"),
         (("--objectives", "none.toml"), "no objectives in none.toml: "),
@@ -67,17 +67,17 @@ def test_more_options_are_shown_with_those_of_the_scenario():
         (("--shape", "steps", "--step-seconds", "1"), "must be 3.0 or more, not 1"),
     ],
 )
-def test_bad_options_end_it_with_one_line(tmp_path, words, said):
-    host = () if "--host" in words else ("--host", "https://127.0.0.1:1")
-    code, text = run("load", "steady", "--report", str(tmp_path), *host, *words)
+def test_bad_options_end_it_with_one_line(tmp_path, argv, expected):
+    host = () if "--host" in argv else ("--host", "https://127.0.0.1:1")
+    code, text = run("load", "steady", "--report", str(tmp_path), *host, *argv)
     assert code == 2
-    assert said in text
+    assert expected in text
     assert "Traceback" not in text
 
 
 def test_a_server_that_is_not_there_is_a_failed_test_and_no_crash(tmp_path):
-    words = ("--host", "http://127.0.0.1:1", "--users", "1", "--minutes", "0.03", "--keys", "1")
-    code, text = run("load", "steady", "--report", str(tmp_path), *words)
+    argv = ("--host", "http://127.0.0.1:1", "--users", "1", "--minutes", "0.03", "--keys", "1")
+    code, text = run("load", "steady", "--report", str(tmp_path), *argv)
     assert code == 1
     assert "connect: no connection to 127.0.0.1:1: Connection refused" in text
     assert "Traceback" not in text

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.load.running import Load, Server, breached
+from tests.load.harness import Load, Server, breached
 
 pytestmark = pytest.mark.timeout(120)
 SCENARIOS = {

@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from load.histogram import LEAST, STEP, added, bucket_of, percentile, upper_end
+from load.histogram import BUCKET_GROWTH, LOWEST_MS, bucket_of, merged, percentile, upper_bound
 
 
-@pytest.mark.parametrize("ms", [0.0, LEAST, 0.1, 1.0, 2.5, 99.0, 30_000.0])
+@pytest.mark.parametrize("ms", [0.0, LOWEST_MS, 0.1, 1.0, 2.5, 99.0, 30_000.0])
 def test_a_time_is_told_within_two_percent_and_never_shorter(ms):
-    told = upper_end(bucket_of(ms))
-    assert max(ms, LEAST) <= told * (1 + 1e-9)
-    assert told <= max(ms, LEAST) * STEP * (1 + 1e-9)
+    told = upper_bound(bucket_of(ms))
+    assert max(ms, LOWEST_MS) <= told * (1 + 1e-9)
+    assert told <= max(ms, LOWEST_MS) * BUCKET_GROWTH * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("percent", [1, 50, 95, 99, 99.9, 100])
@@ -21,7 +21,7 @@ def test_percentiles_are_those_of_the_sorted_list(percent):
     told = percentile(Counter(map(bucket_of, times)), percent)
     real = times[math.ceil(len(times) * percent / 100) - 1]
     assert real <= told * (1 + 1e-9)
-    assert told <= max(real, LEAST) * STEP * (1 + 1e-9)
+    assert told <= max(real, LOWEST_MS) * BUCKET_GROWTH * (1 + 1e-9)
 
 
 def test_nothing_has_no_percentile():
@@ -29,4 +29,4 @@ def test_nothing_has_no_percentile():
 
 
 def test_two_add_up():
-    assert added([Counter({1: 2}), Counter({1: 1, 5: 3})]) == Counter({1: 3, 5: 3})
+    assert merged([Counter({1: 2}), Counter({1: 1, 5: 3})]) == Counter({1: 3, 5: 3})

@@ -12,10 +12,10 @@ import urllib.request
 import pytest
 
 from load.bench.process import free_port
-from tests.load.running import ANY_SPEED, ROOT, Load, Server, counts
+from tests.load.harness import NO_LATENCY_LIMITS, ROOT, Load, Server, counts
 
 pytestmark = pytest.mark.timeout(120)
-WITHIN = 40.0
+TIMEOUT = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +38,11 @@ RUNS = {
 def runs(server, tmp_path_factory):
     """Of each its load, its exit code, and its verdict; all run at once."""
     strict = tmp_path_factory.mktemp("strict") / "strict.toml"
-    strict.write_text("[exchanges.echo]\np50 = 0.0001\n")
+    strict.write_text("[operations.echo]\np50 = 0.0001\n")
     folder = tmp_path_factory.mktemp("runs")
     loads = {}
     for name, (arguments, options) in RUNS.items():
-        objectives = strict if name == "broken steps" else ANY_SPEED
+        objectives = strict if name == "broken steps" else NO_LATENCY_LIMITS
         loads[name] = Load(server.url, folder / name, "steady", *arguments, objectives=objectives, **options)
     return {name: (load, *load.verdict(90)) for name, load in loads.items()}
 
@@ -91,12 +91,12 @@ def fetch(url, form=None):
 
 
 def wait_for(what, condition):
-    until = time.monotonic() + WITHIN
+    deadline = time.monotonic() + TIMEOUT
     while True:
         with contextlib.suppress(OSError):
             if (found := condition()) is not None:
                 return found
-        assert time.monotonic() < until, what
+        assert time.monotonic() < deadline, what
         time.sleep(0.1)
 
 
@@ -138,7 +138,7 @@ def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(serv
         wait_for("the report", lambda: next(iter(tmp_path.glob("report/*/report.html")), None))
     finally:
         locust.terminate()
-        locust.wait(WITHIN)
+        locust.wait(TIMEOUT)
     assert "PASSED" in log.read_text() or "FAILED" in log.read_text()
 
 
@@ -165,7 +165,7 @@ def test_the_documented_scenario_of_ones_own_runs_and_is_judged(server, tmp_path
     (tmp_path / "shouter.toml").write_text(objectives)
     words = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
     process = locust("-f", tmp_path / "shouter.py", *words)
-    text, _ = process.communicate(timeout=WITHIN)
+    text, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert re.search(r"delivery, how many +≥ 1,000 +\d+ +BREACHED", text)
     assert re.search(r"failed exchanges +≤ 0 % +0 % +met", text)
@@ -178,7 +178,7 @@ def test_a_scenario_without_objectives_is_held_to_no_failures(server, tmp_path):
     )
     words = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
     process = locust("-f", tmp_path / "broken.py", *words)
-    text, _ = process.communicate(timeout=WITHIN)
+    text, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert re.search(r"crash: a bug of the scenario +[2-8]$", text, re.MULTILINE), text
     assert re.search(r"failed exchanges +≤ 0 % .*BREACHED", text)
@@ -189,14 +189,14 @@ def test_a_master_leads_a_worker_that_was_started_by_itself(server, tmp_path):
     lead = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", 1)
     load = ("--headless", "--users", 6, "--spawn-rate", 6, "--run-time", "6s", "--host", server.url)
     file = ("-f", "load/scenarios/steady.py")
-    master = locust(*file, *lead, *load, "--objectives", ANY_SPEED, "--report", tmp_path)
+    master = locust(*file, *lead, *load, "--objectives", NO_LATENCY_LIMITS, "--report", tmp_path)
     worker = locust(*file, "--worker", "--master-host", "127.0.0.1", "--master-port", port)
     try:
-        text, _ = master.communicate(timeout=WITHIN)
+        text, _ = master.communicate(timeout=TIMEOUT)
     finally:
         for process in (master, worker):
             process.terminate()
-            process.communicate(timeout=WITHIN)
+            process.communicate(timeout=TIMEOUT)
     assert master.returncode == 0, text
     (found,) = tmp_path.glob("*/verdict.json")
     seen = counts(json.loads(found.read_text()))

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from load import exchanges
+from load import operations
 from load.command_line import FOLDER, scenarios
-from load.objectives import BadObjectives, Objectives, Times, breaches_between, judge, load_objectives
+from load.objectives import BadObjectives, Objectives, OperationLimits, breaches_between, judge, load_objectives
 from load.records import Records
-from load.server_watch import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
+from load.server_monitor import Sample, kib_kept_per_connection, kib_per_connection, mib_per_hour
 
 KIB = 1024
 
@@ -14,9 +14,9 @@ KIB = 1024
 def records_of(ms, failed=0):
     records = Records()
     for n in range(100):
-        records.done("echo", ms, at=n)
+        records.record_success("echo", ms, at=n)
     for n in range(failed):
-        records.failed("echo", "no answer", at=n)
+        records.record_failure("echo", "no answer", at=n)
     return records
 
 
@@ -37,38 +37,38 @@ def samples_of(*memory, users=10, connects=1000, seconds=100.0):
 @pytest.mark.parametrize("scenario", scenarios())
 def test_each_scenario_has_objectives(scenario):
     objectives = load_objectives(FOLDER / "scenarios" / f"{scenario}.toml")
-    assert objectives.exchanges
-    assert all(times.at_least for times in objectives.exchanges.values())
+    assert objectives.operations
+    assert all(times.at_least for times in objectives.operations.values())
 
 
 def test_a_limit_that_holds_is_met_and_one_that_does_not_is_breached():
-    limits = Objectives(exchanges={"echo": Times(p50=20, p95=5)})
+    limits = Objectives(operations={"echo": OperationLimits(p50=20, p95=5)})
     assert outcomes(limits)["echo, p50"] == "met"
     assert outcomes(limits)["echo, p95"] == "BREACHED"
 
 
 def test_what_was_breached_comes_first():
-    findings = judge(Objectives(exchanges={"echo": Times(p50=20, p95=5)}), records_of(10), ())
+    findings = judge(Objectives(operations={"echo": OperationLimits(p50=20, p95=5)}), records_of(10), ())
     assert [finding.is_met for finding in findings] == sorted(finding.is_met for finding in findings)
 
 
 def test_a_test_in_which_nothing_happened_has_not_passed():
-    assert outcomes(Objectives(exchanges={"recover": Times(p95=5)}))["recover, how many"] == "BREACHED"
+    assert outcomes(Objectives(operations={"recover": OperationLimits(p95=5)}))["recover, how many"] == "BREACHED"
 
 
 def test_failures_and_evictions_are_judged():
     records = records_of(10, failed=2)
     assert outcomes(Objectives(), records)["failed exchanges"] == "BREACHED"
     assert outcomes(Objectives(failure_ratio=0.05), records)["failed exchanges"] == "met"
-    records.failed(exchanges.closed(4008), "too slow", at=1)
+    records.record_failure(operations.closed(4008), "too slow", at=1)
     assert outcomes(Objectives(failure_ratio=1), records)["evictions of clients that read"] == "BREACHED"
 
 
 def test_the_loads_own_lag_is_no_exchange():
     records = Records()
     for n in range(100):
-        records.done(exchanges.LAG, 1, at=n)
-    records.failed("echo", "no answer", at=0)
+        records.record_success(operations.LAG, 1, at=n)
+    records.record_failure("echo", "no answer", at=0)
     finding = next(f for f in judge(Objectives(), records, ()) if f.what == "failed exchanges")
     assert finding.measured == 100
 
@@ -111,27 +111,27 @@ def test_a_window_is_judged_by_what_happened_in_it():
     records = records_of(10)
     for n in range(50, 60):
         for _ in range(100):
-            records.done("echo", 500, at=n)
+            records.record_success("echo", 500, at=n)
     for _ in range(3):
-        records.done(exchanges.AUTHENTICATE, 5, at=1)
-    limits = Objectives(exchanges={"echo": Times(p95=100), "recover": Times(p95=1)})
+        records.record_success(operations.AUTHENTICATE, 5, at=1)
+    limits = Objectives(operations={"echo": OperationLimits(p95=100), "recover": OperationLimits(p95=1)})
     assert breaches_between(limits, records, 3, 10, 40) == []
     assert breaches_between(limits, records, 3, 50, 60) == ["echo, p95 506 ms"]
-    records.failed("join", "no answer", at=20)
-    records.done(exchanges.LAG, 80, at=20)
+    records.record_failure("join", "no answer", at=20)
+    records.record_success(operations.LAG, 80, at=20)
     assert breaches_between(limits, records, 3, 10, 40) == ["1 exchanges failed", "the load itself was late, by 80 ms"]
 
 
 def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
     records = records_of(10)
     for _ in range(3):
-        records.done(exchanges.AUTHENTICATE, 5, at=1)
-    records.done(exchanges.LAG, 1, at=150)
+        records.record_success(operations.AUTHENTICATE, 5, at=1)
+    records.record_success(operations.LAG, 1, at=150)
     assert breaches_between(Objectives(), records, 4, 10, 40) == ["only 3 of 4 users logged in"]
     assert breaches_between(Objectives(), records, 3, 140, 160) == ["nothing happened"]
 
 
-@pytest.mark.parametrize("text", ["p50 = 1", "[exchanges.echo]\np42 = 1", "failure_ratio = 'none'", "="])
+@pytest.mark.parametrize("text", ["p50 = 1", "[operations.echo]\np42 = 1", "failure_ratio = 'none'", "="])
 def test_a_file_that_holds_none_says_where_and_why(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)

@@ -3,14 +3,14 @@ import math
 import msgspec
 import pytest
 
-from load.records import MOST_REASONS, OTHER_REASONS, Portion, Records
+from load.records import MAX_REASONS, OTHER_REASONS, Records, RecordsDelta
 
 
 def filled(interval=1.0):
     records = Records(interval)
     for n in range(100):
-        records.done("echo", n + 1, at=1000 + n / 10)
-    records.failed("echo", "no answer", at=1001)
+        records.record_success("echo", n + 1, at=1000 + n / 10)
+    records.record_failure("echo", "no answer", at=1001)
     return records
 
 
@@ -39,9 +39,9 @@ def test_many_processes_add_up_as_one():
     whole, total = filled(), Records()
     for _ in range(2):
         part = filled()
-        sent = msgspec.msgpack.encode(part.take_portion())
-        assert part.exchanges == 0
-        total.add(msgspec.msgpack.decode(sent, type=Portion))
+        sent = msgspec.msgpack.encode(part.take_delta())
+        assert part.operations == 0
+        total.merge(msgspec.msgpack.decode(sent, type=RecordsDelta))
     assert total.count("echo") == 2 * whole.count("echo")
     assert total.summary("echo").p95 == whole.summary("echo").p95
     assert total.reasons == {"echo: no answer": 2}
@@ -49,7 +49,7 @@ def test_many_processes_add_up_as_one():
 
 def test_who_has_longer_intervals_takes_shorter_ones():
     total = Records(5)
-    total.add(filled(1).take_portion())
+    total.merge(filled(1).take_delta())
     times, rates = total.rates("echo")
     assert times == [1002.5, 1007.5]
     assert rates == [10, 10]
@@ -57,8 +57,8 @@ def test_who_has_longer_intervals_takes_shorter_ones():
 
 def test_kinds_of_failure_are_bounded():
     records = Records()
-    for n in range(MOST_REASONS + 50):
-        records.failed("echo", str(n), at=0)
-    assert len(records.reasons) == MOST_REASONS + 1
+    for n in range(MAX_REASONS + 50):
+        records.record_failure("echo", str(n), at=0)
+    assert len(records.reasons) == MAX_REASONS + 1
     assert records.reasons[OTHER_REASONS] == 50
-    assert records.failures() == MOST_REASONS + 50
+    assert records.failures() == MAX_REASONS + 50

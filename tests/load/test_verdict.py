@@ -3,11 +3,11 @@
 import math
 import xml.etree.ElementTree as ET
 
-from load.measured import Measured
+from load.measurements import Measurements
 from load.objectives import Finding, Objectives
 from load.records import Records, Summary
 from load.report.page import page
-from load.verdict import Verdict, number
+from load.verdict import Verdict, format_number
 
 SUMMARY = Summary(1200, 3, 40.0, 1.2345, 10.0, 99.96, 250.5, 12345.6)
 MET = Finding("echo, p50", 25, 1.2345, "ms")
@@ -21,7 +21,7 @@ def verdict(*findings, reasons=(), notes=(), problems=()):
 
 
 def test_numbers_have_as_many_digits_as_mean_something():
-    assert [number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan, math.inf)] == [
+    assert [format_number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan, math.inf)] == [
         "0",
         "1.23",
         "12.3",
@@ -55,8 +55,8 @@ def test_rare_failures_are_counted_together():
     records = Records()
     for n in range(25):
         for _ in range(n + 1):
-            records.failed("echo", str(n), at=0)
-    shown = Verdict.of(Measured("steady", "host", records, began=0.0, ended=1.0), Objectives()).reasons
+            records.record_failure("echo", str(n), at=0)
+    shown = Verdict.of(Measurements("steady", "host", records, began=0.0, ended=1.0), Objectives()).reasons
     assert len(shown) == 21
     assert shown["others"] == 1 + 2 + 3 + 4 + 5
     assert sum(shown.values()) == records.failures()

@@ -16,7 +16,7 @@ class Join(msgspec.Struct, tag="join", rename="camel"):
     room_id: str
 
 
-class Say(msgspec.Struct, tag="chat_message"):
+class Post(msgspec.Struct, tag="chat_message"):
     content: str
 
 
@@ -30,7 +30,7 @@ class ChatMessage(msgspec.Struct, tag="chat_message", rename="camel"):
     seq: int
 
 
-decode = msgspec.json.Decoder(Join | Say).decode
+decode = msgspec.json.Decoder(Join | Post).decode
 encode = msgspec.json.Encoder().encode
 
 
@@ -41,14 +41,14 @@ class Room(Generic[MemberT]):
         self.members: set[MemberT] = set()
         self.seq = 0
 
-    def message(self, who: Join, content: str) -> ChatMessage:
+    def message(self, join: Join, content: str) -> ChatMessage:
         """The next message of the room."""
         self.seq += 1
         timestamp = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
-        return ChatMessage(who.user_id, who.room_id, content, timestamp, self.seq)
+        return ChatMessage(join.user_id, join.room_id, content, timestamp, self.seq)
 
 
-def rooms_of(kind: type[MemberT]) -> defaultdict[str, Room[MemberT]]:
+def rooms_of(member_type: type[MemberT]) -> defaultdict[str, Room[MemberT]]:
     """No rooms yet, of members of this type; a room begins when it is named."""
     return defaultdict(Room)
 

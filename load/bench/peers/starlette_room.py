@@ -27,9 +27,9 @@ async def _client(socket: WebSocket) -> None:
     try:
         await socket.send_text(joined(join).decode())
         while True:
-            said = decode(await socket.receive_text())
-            if not isinstance(said, Join):
-                text = encode(room.message(join, said.content)).decode()
+            command = decode(await socket.receive_text())
+            if not isinstance(command, Join):
+                text = encode(room.message(join, command.content)).decode()
                 for member in tuple(room.members):
                     try:
                         await member.send_text(text)

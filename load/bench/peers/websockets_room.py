@@ -21,9 +21,9 @@ async def _client(socket: ServerConnection) -> None:
     try:
         await socket.send(joined(join).decode())
         async for data in socket:
-            said = decode(data)
-            if not isinstance(said, Join):
-                broadcast(room.members, encode(room.message(join, said.content)).decode())
+            command = decode(data)
+            if not isinstance(command, Join):
+                broadcast(room.members, encode(room.message(join, command.content)).decode())
     finally:
         room.members.discard(socket)
 

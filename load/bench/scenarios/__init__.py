@@ -5,7 +5,7 @@ from load.bench.scenarios.idle_memory import MEMORY
 from load.bench.scenarios.logins import LOGINS
 from load.bench.scenarios.never_read import NEVER_READ
 from load.bench.scenarios.room_size import ROOM_SIZE
-from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, RoundSetup, Scenario
 from load.bench.scenarios.small_rooms import ROOMS_OF_ONE, ROOMS_OF_TEN
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -19,4 +19,4 @@ SCENARIOS: tuple[Scenario, ...] = (
     NEVER_READ,
 )
 
-__all__ = ["PACE", "SCENARIOS", "Metric", "Numbers", "Run", "Scenario"]
+__all__ = ["PACE", "SCENARIOS", "Metric", "Numbers", "RoundSetup", "Scenario"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from load.bench.connection import Connection
-from load.bench.crowd import Crowd
-from load.bench.measuring import Stretch, measure
+from load.bench.generator import LoadGenerator
+from load.bench.measurement import Measurement, measure
 from load.bench.process import ServerProcess
-from load.bench.scenarios.scenario import Run
+from load.bench.scenarios.scenario import RoundSetup
 from load.bench.senders import ClosedLoop
 
 _MARKERS = 100
@@ -16,16 +16,16 @@ _MARKERS = 100
 
 
 def measure_closed_loop(
-    run: Run, server: ServerProcess, crowd: Crowd, speaking: Sequence[Connection], window: int
-) -> Stretch:
+    setup: RoundSetup, server: ServerProcess, generator: LoadGenerator, sending: Sequence[Connection], window: int
+) -> Measurement:
     """Let these members speak, each with `window` messages in flight, and measure once that runs."""
-    loops = [ClosedLoop(member, crowd.dialect, at % _MARKERS, window) for at, member in enumerate(speaking)]
-    crowd.read_in_bulk_but(speaking)
+    loops = [ClosedLoop(member, generator.dialect, at % _MARKERS, window) for at, member in enumerate(sending)]
+    generator.read_promptly(sending)
     for loop in loops:
         loop.start()
-    crowd.run(run.seconds / 4)
-    stretch = measure(server, crowd, run.seconds)
+    generator.run(setup.seconds / 4)
+    measurement = measure(server, generator, setup.seconds)
     for loop in loops:
         loop.stop()
-    crowd.check_nobody_lost()
-    return stretch
+    generator.check_no_member_lost()
+    return measurement

@@ -3,67 +3,67 @@
 from __future__ import annotations
 
 from load.bench.connection import Connection
-from load.bench.crowd import Crowd
 from load.bench.dialects import Member
-from load.bench.measuring import measure, percentile
+from load.bench.generator import LoadGenerator
+from load.bench.measurement import measure, percentile
 from load.bench.scenarios.closed_loop import measure_closed_loop
-from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
-from load.bench.senders import Latencies, Pacer
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, RoundSetup, Scenario
+from load.bench.senders import LatencyRecorder, OpenLoop
 
-_ENTER_WITHIN = 60.0
-_WATCHED = 5
+_JOIN_TIMEOUT = 60.0
+_SAMPLED = 5
 
 
-def fill_one_room(crowd: Crowd, size: int, within: float = _ENTER_WITHIN) -> list[Connection]:
+def fill_room(generator: LoadGenerator, size: int, timeout: float = _JOIN_TIMEOUT) -> list[Connection]:
     """So many members in one room, and nothing coming in any more."""
-    members = crowd.admit([Member(number, "room") for number in range(size)], within)
-    crowd.settle(0.3, within)
+    members = generator.join([Member(number, "room") for number in range(size)], timeout)
+    generator.settle(0.3, timeout)
     return members
 
 
-def watch_some(members: list[Connection], latencies: Latencies, count: int = _WATCHED) -> list[Connection]:
+def sample_members(members: list[Connection], latencies: LatencyRecorder, count: int = _SAMPLED) -> list[Connection]:
     """Let a handful, spread evenly over the order in which they came in, tell how long messages took."""
     count = min(count, len(members))
-    watched = [members[at * (len(members) - 1) // max(1, count - 1)] for at in range(count)]
-    for member in watched:
+    sampled = [members[at * (len(members) - 1) // max(1, count - 1)] for at in range(count)]
+    for member in sampled:
         member.watch(latencies)
-    return watched
+    return sampled
 
 
-def _saturated(run: Run) -> Numbers:
-    size, senders, window = (20, 4, 4) if run.is_quick else (200, 10, 16)
-    with run.server_and_crowd() as (server, crowd):
-        members = fill_one_room(crowd, size)
-        speaking = [members[number * size // senders] for number in range(senders)]
-        stretch = measure_closed_loop(run, server, crowd, speaking, window)
+def _saturated(setup: RoundSetup) -> Numbers:
+    size, senders, window = (20, 4, 4) if setup.is_quick else (200, 10, 16)
+    with setup.server_and_generator() as (server, generator):
+        members = fill_room(generator, size)
+        sending = [members[number * size // senders] for number in range(senders)]
+        measurement = measure_closed_loop(setup, server, generator, sending, window)
     return {
-        "deliveries": stretch.deliveries_per_second,
-        "cpu": stretch.cpu_us_for_each(stretch.deliveries),
-        **stretch.shares.numbers(),
+        "deliveries": measurement.deliveries_per_second,
+        "cpu": measurement.cpu_us_for_each(measurement.deliveries),
+        **measurement.shares.numbers(),
     }
 
 
-def _paced(run: Run) -> Numbers:
-    size, per_second = (20, 50) if run.is_quick else (200, 50)
-    latencies = Latencies()
-    with run.server_and_crowd() as (server, crowd):
-        members = fill_one_room(crowd, size)
-        watched = watch_some(members, latencies)
-        crowd.read_in_bulk_but([*watched, *members[1:11]])
-        pacer = Pacer(members[1:11], crowd.dialect, per_second)
-        crowd.run(run.seconds / 4, pacer)
+def _paced(setup: RoundSetup) -> Numbers:
+    size, per_second = (20, 50) if setup.is_quick else (200, 50)
+    latencies = LatencyRecorder()
+    with setup.server_and_generator() as (server, generator):
+        members = fill_room(generator, size)
+        sampled = sample_members(members, latencies)
+        generator.read_promptly([*sampled, *members[1:11]])
+        open_loop = OpenLoop(members[1:11], generator.dialect, per_second)
+        generator.run(setup.seconds / 4, open_loop)
         latencies.is_on = True
-        sent = pacer.sent
-        stretch = measure(server, crowd, run.seconds, pacer)
+        sent = open_loop.sent
+        measurement = measure(server, generator, setup.seconds, open_loop)
         latencies.is_on = False
-        wanted = (pacer.sent - sent) * size
-        deliveries = stretch.deliveries + len(latencies.seconds)  # those who are watched do not count
-        crowd.check_nobody_lost()
+        wanted = (open_loop.sent - sent) * size
+        deliveries = measurement.deliveries + len(latencies.seconds)  # those who are watched do not count
+        generator.check_no_member_lost()
     return {
-        "cpu": stretch.cpu_us_for_each(deliveries),
+        "cpu": measurement.cpu_us_for_each(deliveries),
         "p50": percentile(latencies.seconds, 50) * 1000,
         "p99": percentile(latencies.seconds, 99) * 1000,
-        **stretch.shares.numbers(),
+        **measurement.shares.numbers(),
         PACE: deliveries / wanted,
     }
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from load.bench.dialects import ChatActors, Member
-from load.bench.measuring import measure_while
-from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
+from load.bench.measurement import measure_while
+from load.bench.scenarios.scenario import Metric, Numbers, RoundSetup, Scenario
 
-_WITHIN = 120.0
-_AT_ONCE = 32
+_TIMEOUT = 120.0
+_CONCURRENCY = 32
 
 
-def _logins(run: Run) -> Numbers:
-    dialect = run.dialect
+def _logins(setup: RoundSetup) -> Numbers:
+    dialect = setup.dialect
     if not isinstance(dialect, ChatActors):
         raise TypeError("only chat_actors has a login")
-    members = [Member(number, "nowhere") for number in range(50 if run.is_quick else 1000)]
-    with run.server_and_crowd() as (server, crowd):
-        crowd.play([dialect.register(member) for member in members], _WITHIN)
-        crowd.settle(0.3, _WITHIN)
+    members = [Member(number, "nowhere") for number in range(50 if setup.is_quick else 1000)]
+    with setup.server_and_generator() as (server, generator):
+        generator.run_scripts([dialect.register(member) for member in members], _TIMEOUT)
+        generator.settle(0.3, _TIMEOUT)
         scripts = [dialect.log_in(member) for member in members]
-        stretch = measure_while(server, crowd, lambda: crowd.play(scripts, _WITHIN, at_once=_AT_ONCE))
+        measurement = measure_while(
+            server, generator, lambda: generator.run_scripts(scripts, _TIMEOUT, concurrency=_CONCURRENCY)
+        )
     return {
-        "logins": len(members) / stretch.seconds,
-        "cpu": stretch.cpu_us_for_each(len(members)),
-        **stretch.shares.numbers(),
+        "logins": len(members) / measurement.seconds,
+        "cpu": measurement.cpu_us_for_each(len(members)),
+        **measurement.shares.numbers(),
     }
 
 

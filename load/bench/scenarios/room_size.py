@@ -2,49 +2,49 @@
 
 from __future__ import annotations
 
-from load.bench.crowd import LostMembers, NotReady
 from load.bench.dialects import RefusedByServer
-from load.bench.measuring import NothingDelivered, Shares, Stretch, measure
-from load.bench.scenarios.fan_out import fill_one_room
-from load.bench.scenarios.scenario import PACE, Metric, Numbers, Run, Scenario
-from load.bench.senders import Pacer
+from load.bench.generator import LostMembers, NotReady
+from load.bench.measurement import Measurement, NothingDelivered, Shares, measure
+from load.bench.scenarios.fan_out import fill_room
+from load.bench.scenarios.scenario import PACE, Metric, Numbers, RoundSetup, Scenario
+from load.bench.senders import OpenLoop
 
 SIZES = (10, 100, 1000, 5000)
 _QUICK_SIZES = (10, 100)
 _DELIVERIES_PER_SECOND = 10_000
-_ENTER_WITHIN = 180.0
+_JOIN_TIMEOUT = 180.0
 
 
-def _room_size(run: Run) -> Numbers:
+def _room_size(setup: RoundSetup) -> Numbers:
     costs: dict[str, float] = {}
     shares: list[Shares] = []
     paces: list[float] = []
-    for size in _QUICK_SIZES if run.is_quick else SIZES:
+    for size in _QUICK_SIZES if setup.is_quick else SIZES:
         try:
-            stretch, pace = _one_size(run, size)
-            costs[f"of{size}"] = stretch.cpu_us_for_each(stretch.deliveries)
+            measurement, pace = _measure_size(setup, size)
+            costs[f"of{size}"] = measurement.cpu_us_for_each(measurement.deliveries)
         except (LostMembers, NotReady, NothingDelivered, RefusedByServer) as error:
-            run.problems.append(f"{size:,} members: {error}")
+            setup.problems.append(f"{size:,} members: {error}")
             continue
-        shares.append(stretch.shares)
+        shares.append(measurement.shares)
         paces.append(pace)
     if not costs:
         return {}
-    return {**costs, **Shares.greatest(shares).numbers(), PACE: min(paces)}
+    return {**costs, **Shares.maximum(shares).numbers(), PACE: min(paces)}
 
 
-def _one_size(run: Run, size: int) -> tuple[Stretch, float]:
+def _measure_size(setup: RoundSetup, size: int) -> tuple[Measurement, float]:
     """What happened, and the share of what was sent that was delivered."""
-    with run.server_and_crowd() as (server, crowd):
-        members = fill_one_room(crowd, size, _ENTER_WITHIN)
-        crowd.read_in_bulk_but(members[:10])
-        pacer = Pacer(members[:10], crowd.dialect, _DELIVERIES_PER_SECOND / size)
-        crowd.run(run.seconds / 4, pacer)
-        sent = pacer.sent
+    with setup.server_and_generator() as (server, generator):
+        members = fill_room(generator, size, _JOIN_TIMEOUT)
+        generator.read_promptly(members[:10])
+        open_loop = OpenLoop(members[:10], generator.dialect, _DELIVERIES_PER_SECOND / size)
+        generator.run(setup.seconds / 4, open_loop)
+        sent = open_loop.sent
         # Twice as long as elsewhere: the largest room gets two messages a second.
-        stretch = measure(server, crowd, run.seconds * 2, pacer)
-        crowd.check_nobody_lost()
-        return stretch, stretch.deliveries / max(1, (pacer.sent - sent) * size)
+        measurement = measure(server, generator, setup.seconds * 2, open_loop)
+        generator.check_no_member_lost()
+        return measurement, measurement.deliveries / max(1, (open_loop.sent - sent) * size)
 
 
 ROOM_SIZE = Scenario(

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from load.bench.crowd import Crowd
 from load.bench.dialects import Dialect
+from load.bench.generator import LoadGenerator
 from load.bench.process import ServerProcess
 
 PACE = "pace"
@@ -28,7 +28,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Run:
+class RoundSetup:
     """One round of one scenario against one server."""
 
     serve: Callable[[], ServerProcess]
@@ -40,14 +40,14 @@ class Run:
     """What went wrong in a part of it, while other parts have numbers."""
 
     @contextmanager
-    def server_and_crowd(self) -> Iterator[tuple[ServerProcess, Crowd]]:
+    def server_and_generator(self) -> Iterator[tuple[ServerProcess, LoadGenerator]]:
         """A server that has just been started, and nobody on it yet; both are gone after."""
         with self.serve() as server:
-            crowd = Crowd(server.port, self.dialect)
+            generator = LoadGenerator(server.port, self.dialect)
             try:
-                yield server, crowd
+                yield server, generator
             finally:
-                crowd.close()
+                generator.close()
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ class Scenario:
     title: str
     question: str
     metrics: tuple[Metric, ...]
-    run: Callable[[Run], Numbers]
+    run: Callable[[RoundSetup], Numbers]
     is_for_peers: bool = True
     """Whether the peers can be asked, too."""

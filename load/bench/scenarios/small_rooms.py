@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from load.bench.dialects import Member
 from load.bench.scenarios.closed_loop import measure_closed_loop
-from load.bench.scenarios.scenario import Metric, Numbers, Run, Scenario
+from load.bench.scenarios.scenario import Metric, Numbers, RoundSetup, Scenario
 
-_ENTER_WITHIN = 60.0
+_JOIN_TIMEOUT = 60.0
 
 
-def _small_rooms(run: Run, rooms: int, size: int, window: int) -> Numbers:
+def _small_rooms(setup: RoundSetup, rooms: int, size: int, window: int) -> Numbers:
     """One sender in each room."""
-    with run.server_and_crowd() as (server, crowd):
-        everybody = [Member(number, f"room{number // size:03d}") for number in range(rooms * size)]
-        members = crowd.admit(everybody, _ENTER_WITHIN)
-        crowd.settle(0.3, _ENTER_WITHIN)
-        stretch = measure_closed_loop(run, server, crowd, members[::size], window)
-    messages = stretch.deliveries // size
+    with setup.server_and_generator() as (server, generator):
+        all_members = [Member(number, f"room{number // size:03d}") for number in range(rooms * size)]
+        members = generator.join(all_members, _JOIN_TIMEOUT)
+        generator.settle(0.3, _JOIN_TIMEOUT)
+        measurement = measure_closed_loop(setup, server, generator, members[::size], window)
+    messages = measurement.deliveries // size
     return {
-        "messages": messages / stretch.seconds,
-        "deliveries": stretch.deliveries_per_second,
-        "cpu": stretch.cpu_us_for_each(messages),
-        **stretch.shares.numbers(),
+        "messages": messages / measurement.seconds,
+        "deliveries": measurement.deliveries_per_second,
+        "cpu": measurement.cpu_us_for_each(messages),
+        **measurement.shares.numbers(),
     }
 
 
-def _rooms_of_one(run: Run) -> Numbers:
-    return _small_rooms(run, rooms=10 if run.is_quick else 100, size=1, window=1)
+def _rooms_of_one(setup: RoundSetup) -> Numbers:
+    return _small_rooms(setup, rooms=10 if setup.is_quick else 100, size=1, window=1)
 
 
-def _rooms_of_ten(run: Run) -> Numbers:
-    return _small_rooms(run, rooms=3 if run.is_quick else 40, size=10, window=4)
+def _rooms_of_ten(setup: RoundSetup) -> Numbers:
+    return _small_rooms(setup, rooms=3 if setup.is_quick else 40, size=10, window=4)
 
 
 ROOMS_OF_ONE = Scenario(

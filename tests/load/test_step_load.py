@@ -1,7 +1,7 @@
-from load.stepping import Steps
+from load.step_load import StepLoad
 
 
-def climb(breaks_at, step_users=10, most_users=50, step_seconds=30):
+def climb(breaks_at, step_users=10, max_users=50, step_seconds=30):
     """Tick each second on a server that holds fewer than so many users. The users at each tick, and the steps."""
     asked = []
 
@@ -10,7 +10,7 @@ def climb(breaks_at, step_users=10, most_users=50, step_seconds=30):
         asked.append((since, until))
         return ["echo, p95 900 ms"] if steps.users >= breaks_at else []
 
-    steps = Steps(step_users, most_users, step_seconds, breaches)
+    steps = StepLoad(step_users, max_users, step_seconds, breaches)
     users = []
     for second in range(10_000):
         wanted = steps.tick(second)
@@ -32,7 +32,7 @@ def test_each_step_is_judged_by_its_last_two_thirds():
 
 
 def test_without_a_breach_it_ends_at_the_most_users():
-    users, steps, _ = climb(breaks_at=1000, most_users=25)
+    users, steps, _ = climb(breaks_at=1000, max_users=25)
     assert sorted(set(users)) == [10, 20, 25]
     assert steps.outcome() == "Steps: all met the objectives, up to 25 users; the limit is above."
 

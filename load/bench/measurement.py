@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from load.bench.crowd import Crowd
-from load.bench.process import ServerProcess, waited_seconds
+from load.bench.generator import LoadGenerator
+from load.bench.process import ServerProcess, run_delay_seconds
 
 GENERATOR, SERVER, DISTURBED = "generator", "server", "disturbed"
 """The keys of `Shares` among a scenario's numbers."""
@@ -32,12 +32,12 @@ class Shares:
         return {GENERATOR: self.generator, SERVER: self.server, DISTURBED: self.disturbed}
 
     @classmethod
-    def greatest(cls, shares: Sequence[Shares]) -> Shares:
+    def maximum(cls, shares: Sequence[Shares]) -> Shares:
         return cls(*(max(getattr(one, name) for one in shares) for name in (GENERATOR, SERVER, DISTURBED)))
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Measurement:
     """One measured stretch of time."""
 
     seconds: float
@@ -64,49 +64,51 @@ class NothingDelivered(Exception):
         return "nothing was delivered while it was measured"
 
 
-def measure(server: ServerProcess, crowd: Crowd, seconds: float, timer: Callable[[], float] | None = None) -> Stretch:
+def measure(
+    server: ServerProcess, generator: LoadGenerator, seconds: float, timer: Callable[[], float] | None = None
+) -> Measurement:
     """Go on for so long, and say what happened meanwhile. Raises `ServerFailed`, `LostMembers`."""
-    return measure_while(server, crowd, lambda: crowd.run(seconds, timer))
+    return measure_while(server, generator, lambda: generator.run(seconds, timer))
 
 
-def measure_while(server: ServerProcess, crowd: Crowd, act: Callable[[], object]) -> Stretch:
+def measure_while(server: ServerProcess, generator: LoadGenerator, act: Callable[[], object]) -> Measurement:
     """Do this, and say what happened meanwhile. Raises as `measure` does."""
     with no_garbage_collection():
-        before = _Moment.now(server, crowd)
+        before = _Snapshot.now(server, generator)
         act()
-        after = _Moment.now(server, crowd)
+        after = _Snapshot.now(server, generator)
     server.check_alive()
-    return before.until(after)
+    return before.difference_to(after)
 
 
 @dataclass(frozen=True)
-class _Moment:
+class _Snapshot:
     """Where all the clocks and counters stand."""
 
     at: float
     deliveries: int
     server_cpu: float
-    server_waited: float
+    server_run_delay: float
     own_cpu: float
-    own_waited: float
+    own_run_delay: float
 
     @classmethod
-    def now(cls, server: ServerProcess, crowd: Crowd) -> _Moment:
+    def now(cls, server: ServerProcess, generator: LoadGenerator) -> _Snapshot:
         return cls(
             at=time.perf_counter(),
-            deliveries=crowd.chats,
+            deliveries=generator.chats,
             server_cpu=server.cpu_seconds(),
-            server_waited=server.waited_seconds(),
+            server_run_delay=server.run_delay_seconds(),
             own_cpu=time.process_time(),
-            own_waited=waited_seconds(os.getpid()),
+            own_run_delay=run_delay_seconds(os.getpid()),
         )
 
-    def until(self, later: _Moment) -> Stretch:
+    def difference_to(self, later: _Snapshot) -> Measurement:
         seconds = later.at - self.at
         server_cpu = later.server_cpu - self.server_cpu
-        waited = max(later.server_waited - self.server_waited, later.own_waited - self.own_waited)
+        waited = max(later.server_run_delay - self.server_run_delay, later.own_run_delay - self.own_run_delay)
         shares = Shares((later.own_cpu - self.own_cpu) / seconds, server_cpu / seconds, waited / seconds)
-        return Stretch(seconds, later.deliveries - self.deliveries, server_cpu, shares)
+        return Measurement(seconds, later.deliveries - self.deliveries, server_cpu, shares)
 
 
 @contextmanager

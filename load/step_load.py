@@ -12,8 +12,8 @@ JUDGED = 2 / 3
 Breaches: TypeAlias = Callable[[int, float, float], Sequence[str]]
 
 
-class Steps:
-    """Steps of `step_users` more users each, up to `most_users`, until one breaches an objective.
+class StepLoad:
+    """Steps of `step_users` more users each, up to `max_users`, until one breaches an objective.
 
     `tick` says how many users there are to be. `breaches(users, since, until)` says what so many users saw breached
     between two times, in seconds from the beginning: sentences, or nothing.
@@ -22,7 +22,7 @@ class Steps:
     def __init__(
         self,
         step_users: int,
-        most_users: int,
+        max_users: int,
         step_seconds: float,
         breaches: Callable[[int, float, float], Sequence[str]],
     ) -> None:
@@ -31,7 +31,7 @@ class Steps:
         self.broken_by: Sequence[str] = ()
         """What was breached in the step after it."""
         self._step_users = step_users
-        self._most_users = most_users
+        self._max_users = max_users
         self._step_seconds = step_seconds
         self._breaches = breaches
         self._step = 1
@@ -39,7 +39,7 @@ class Steps:
     @property
     def users(self) -> int:
         """Of the step that is under way."""
-        return min(self._step * self._step_users, self._most_users)
+        return min(self._step * self._step_users, self._max_users)
 
     def tick(self, elapsed: float) -> int | None:
         """How many users there are to be after so many seconds; None: it is over."""
@@ -50,7 +50,7 @@ class Steps:
         if self.broken_by:
             return None
         self.highest = self.users
-        if self.users == self._most_users:
+        if self.users == self._max_users:
             return None
         self._step += 1
         return self.users

@@ -7,22 +7,22 @@ from typing import ClassVar
 from load.chat_user import ChatUser
 
 
-class RoomTalker(ChatUser):
+class RoomUser(ChatUser):
     """Stays in a room of `--room-size`, says something every `--say-every` seconds, and listens in between."""
 
     abstract = True
 
-    rooms: ClassVar[str] = ""
+    room_prefix: ClassVar[str] = ""
     """How the names of the rooms begin: each scenario has its own."""
 
     @property
     def room_id(self) -> str:
         """The room of this user; of each load process others."""
-        return f"{self.rooms}-{self.worker}-{self.number // self.options.room_size}"
+        return f"{self.room_prefix}-{self.worker}-{self.number // self.options.room_size}"
 
-    def enter(self) -> None:
-        self.line.recover(self.room_id)
+    def on_login(self) -> None:
+        self.connection.recover(self.room_id)
 
     def act(self) -> None:
-        self.line.listen(self.pause())
-        self.line.say(self.options.chars)
+        self.connection.listen(self.think_time())
+        self.connection.send_message(self.options.chars)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field
 
 from load.records import Records
-from load.server_watch import Sample
+from load.server_monitor import Sample
 
 
 @dataclass
-class Measured:
+class Measurements:
     """Filled while the test runs. Times in seconds since the epoch, NaN before there is one."""
 
     scenario: str
@@ -27,7 +27,7 @@ class Measured:
 
     def begin(self, now: float, server: str) -> None:
         """A test begins; what was measured before is forgotten."""
-        self.records.take_portion()
+        self.records.take_delta()
         self.samples.clear()
         self.notes.clear()
         self.problems.clear()

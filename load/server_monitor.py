@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import psutil
 
-TELLING_CONNECTS = 2000
+MIN_CONNECTS = 2000
 """With fewer, what a server grows by anyway as it warms up (some 4 MB: caches of SQLite, of the allocator) would be
 taken for what they have left behind."""
 
-TELLING_SECONDS = 600.0
+MIN_SECONDS = 600.0
 """The same, for growth over time."""
 
 
@@ -33,10 +33,19 @@ class Sample(msgspec.Struct, frozen=True):
 def find_server(port: int) -> int | None:
     """The process of this machine that listens there; None if there is none, or it is somebody else's."""
     try:
-        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        listening = [
+            connection for connection in psutil.net_connections("tcp") if connection.status == psutil.CONN_LISTEN
+        ]
     except psutil.AccessDenied:
         return None
-    return next((one.pid for one in listening if one.laddr and one.laddr.port == port and one.pid), None)
+    return next(
+        (
+            connection.pid
+            for connection in listening
+            if connection.laddr and connection.laddr.port == port and connection.pid
+        ),
+        None,
+    )
 
 
 class NoSuchServer(Exception):
@@ -49,7 +58,7 @@ class NoSuchServer(Exception):
         return f"there is no process {self.pid} to be watched; leave --server-pid out, or name the server's"
 
 
-class ServerWatch:
+class ServerMonitor:
     """Samples a process and its children."""
 
     def __init__(self, pid: int | None) -> None:
@@ -68,7 +77,7 @@ class ServerWatch:
     def sample(self, at: float, users: int, connects: int) -> Sample:
         """Look at it now."""
         try:
-            cpu_seconds, memory = self._look()
+            cpu_seconds, memory = self._read()
         except psutil.Error:
             return Sample(at, users, connects, math.nan, math.nan)
         before, self._last = self._last, (at, cpu_seconds)
@@ -78,7 +87,7 @@ class ServerWatch:
             percent = max(0.0, cpu_seconds - before[1]) / (at - before[0]) * 100
         return Sample(at, users, connects, percent, memory)
 
-    def _look(self) -> tuple[float, float]:
+    def _read(self) -> tuple[float, float]:
         if self._process is None:
             raise psutil.NoSuchProcess(0)
         processes = [self._process, *self._process.children(recursive=True)]
@@ -95,36 +104,36 @@ def kib_per_connection(samples: Iterable[Sample]) -> float:
     known = [sample for sample in samples if not math.isnan(sample.memory_bytes)]
     if (
         not known
-        or (most := max(known, key=lambda sample: (sample.users, sample.memory_bytes))).users <= known[0].users
+        or (peak := max(known, key=lambda sample: (sample.users, sample.memory_bytes))).users <= known[0].users
     ):
         return math.nan
-    return (most.memory_bytes - known[0].memory_bytes) / 1024 / (most.users - known[0].users)
+    return (peak.memory_bytes - known[0].memory_bytes) / 1024 / (peak.users - known[0].users)
 
 
 def kib_kept_per_connection(samples: Iterable[Sample]) -> float:
     """What stays of each connection that has come and gone: growth while all users are there, after a first third.
 
     The slope of a line through memory over connections made (least squares), so that no single moment decides. NaN if
-    fewer were made than `TELLING_CONNECTS`.
+    fewer were made than `MIN_CONNECTS`.
     """
     points = [(sample.connects, sample.memory_bytes) for sample in _settled(samples)]
-    if not points or points[-1][0] - points[0][0] < TELLING_CONNECTS:
+    if not points or points[-1][0] - points[0][0] < MIN_CONNECTS:
         return math.nan
     return _slope(points) / 1024
 
 
 def mib_per_hour(samples: Iterable[Sample]) -> float:
-    """How fast memory grows while all users are there, after a first third. NaN if that was under `TELLING_SECONDS`."""
+    """How fast memory grows while all users are there, after a first third. NaN if that was under `MIN_SECONDS`."""
     points = [(sample.at, sample.memory_bytes) for sample in _settled(samples)]
-    if not points or points[-1][0] - points[0][0] < TELLING_SECONDS:
+    if not points or points[-1][0] - points[0][0] < MIN_SECONDS:
         return math.nan
     return _slope(points) * 3600 / 1024 / 1024
 
 
 def _settled(samples: Iterable[Sample]) -> list[Sample]:
     known = [sample for sample in samples if not math.isnan(sample.memory_bytes)]
-    most = max((sample.users for sample in known), default=0)
-    full = [sample for sample in known if sample.users == most and most]
+    peak = max((sample.users for sample in known), default=0)
+    full = [sample for sample in known if sample.users == peak and peak]
     return full[len(full) // 3 :]
 
 

@@ -15,31 +15,31 @@ class Unreachable(Exception):
 
     def __init__(self, address: Address, error: OSError | UnicodeError) -> None:
         self.authority = address.authority
-        self.why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
 
     def __str__(self) -> str:
-        return f"no connection to {self.authority}: {self.why}"
+        return f"no connection to {self.authority}: {self.reason}"
 
 
-def open_connection(address: Address, within: float, alpn: str, *, reads_little: bool = False) -> Connection:
+def open_connection(address: Address, timeout: float, alpn: str, *, small_receive_buffer: bool = False) -> Connection:
     """Connect within so many seconds; `alpn` is the one protocol offered. Raises `Unreachable`.
 
-    `reads_little`: see `connect`.
+    `small_receive_buffer`: see `connect`.
     """
     try:
-        connection = connect(address, within, reads_little=reads_little)
+        connection = connect(address, timeout, small_receive_buffer=small_receive_buffer)
         if address.tls is None:
             return connection
         address.tls.set_alpn_protocols([alpn])
-        return _with_tls(connection, address.tls, address.host, within)
+        return _with_tls(connection, address.tls, address.host, timeout)
     except (OSError, UnicodeError) as error:  # a name that is none
         raise Unreachable(address, error) from None
 
 
-def _with_tls(connection: Connection, context: ssl.SSLContext, host: str, within: float) -> Connection:
+def _with_tls(connection: Connection, context: ssl.SSLContext, host: str, timeout: float) -> Connection:
     try:
         tls = TlsStream(connection, context, host)
-        tls.shake_hands(within)
+        tls.do_handshake(timeout)
     except BaseException:
         connection.close()
         raise

@@ -13,39 +13,39 @@ from load.bench.counting import ReadBuffer
 from load.bench.dialects import Dialect, Member, Script
 
 _READ, _WRITE = select.EPOLLIN, select.EPOLLOUT
-_AT_ONCE = 64
+_MAX_CONCURRENT = 64
 _MAX_EVENTS = 8192
 _TICK = 0.05
 
-_BULK_EVERY = 0.01
+_BULK_INTERVAL = 0.01
 """Seconds between two reads of those who may wait: what came meanwhile is one read, and reads are what costs."""
 
-_BULK_PART = 32
+_BULK_BATCH = 32
 
 
 class NotReady(Exception):
     """Something that the run needs did not come about in time."""
 
-    def __init__(self, what: str, within: float) -> None:
-        self.what = what
-        self.within = within
+    def __init__(self, condition: str, timeout: float) -> None:
+        self.condition = condition
+        self.timeout = timeout
 
     def __str__(self) -> str:
-        return f"{self.what} after {self.within:.0f} s"
+        return f"{self.condition} after {self.timeout:.0f} s"
 
 
 class LostMembers(Exception):
     """Connections that should have stayed have ended, so what was measured is not what was meant."""
 
-    def __init__(self, count: int, why: str) -> None:
+    def __init__(self, count: int, reason: str) -> None:
         self.count = count
-        self.why = why
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.count} members were lost: {self.why}"
+        return f"{self.count} members were lost: {self.reason}"
 
 
-class Crowd:
+class LoadGenerator:
     """Clients of one server. Whoever uses it says how long to go on; nothing happens in between.
 
     Each ready socket is read once in a turn, so that all are drained alike.
@@ -63,55 +63,69 @@ class Crowd:
         self._by_fd: dict[int, Connection] = {}
         self._writing: set[int] = set()
 
-    def admit(
-        self, members: Iterable[Member], within: float, *, at_once: int = _AT_ONCE, segment_bytes: int | None = None
+    def join(
+        self,
+        members: Iterable[Member],
+        timeout: float,
+        *,
+        concurrency: int = _MAX_CONCURRENT,
+        segment_bytes: int | None = None,
     ) -> list[Connection]:
         """Let these enter their rooms, so many at once. Raises `NotReady`, `LostMembers`, `RefusedByServer`."""
-        enter = self.dialect.enter
-        return self.play([enter(member) for member in members], within, at_once=at_once, segment_bytes=segment_bytes)
+        join_script = self.dialect.join_script
+        return self.run_scripts(
+            [join_script(member) for member in members], timeout, concurrency=concurrency, segment_bytes=segment_bytes
+        )
 
-    def play(
-        self, scripts: Sequence[Script], within: float, *, at_once: int = _AT_ONCE, segment_bytes: int | None = None
+    def run_scripts(
+        self,
+        scripts: Sequence[Script],
+        timeout: float,
+        *,
+        concurrency: int = _MAX_CONCURRENT,
+        segment_bytes: int | None = None,
     ) -> list[Connection]:
-        """Open a connection for each script, and go on until all scripts are through. Raises as `admit` does."""
-        until = time.perf_counter() + within
-        entering: list[Connection] = []
+        """Open a connection for each script, and go on until all scripts are through. Raises as `join` does."""
+        deadline = time.perf_counter() + timeout
+        in_progress: list[Connection] = []
         opened: list[Connection] = []
-        waiting = iter(scripts)
-        while len(opened) < len(scripts) or entering:
-            while len(entering) < at_once and (script := next(waiting, None)) is not None:
+        pending = iter(scripts)
+        while len(opened) < len(scripts) or in_progress:
+            while len(in_progress) < concurrency and (script := next(pending, None)) is not None:
                 connection = self._open(script, segment_bytes)
-                entering.append(connection)
+                in_progress.append(connection)
                 opened.append(connection)
             self._poll(_TICK)
-            lost = [one.why_ended for one in entering if one.phase == "ended"]
+            lost = [one.end_reason for one in in_progress if one.phase == "ended"]
             if lost:
                 raise LostMembers(len(lost), lost[0])
-            entering = [one for one in entering if not one.is_in]
-            if time.perf_counter() > until:
-                raise NotReady(f"only {sum(one.is_in for one in opened)} of {len(scripts)} clients were in", within)
+            in_progress = [one for one in in_progress if not one.is_ready]
+            if time.perf_counter() > deadline:
+                raise NotReady(f"only {sum(one.is_ready for one in opened)} of {len(scripts)} clients were in", timeout)
         return opened
 
-    def settle(self, quiet: float, within: float) -> None:
+    def settle(self, quiet: float, timeout: float) -> None:
         """Read until nothing has come for so many seconds. Raises `NotReady`."""
         start = last = time.perf_counter()
         while time.perf_counter() - last < quiet:
             if self._poll(min(quiet, _TICK)):
                 last = time.perf_counter()
-            if last - start > within:
-                raise NotReady("messages were still coming in", within)
+            if last - start > timeout:
+                raise NotReady("messages were still coming in", timeout)
 
     def run(self, seconds: float, timer: Callable[[], float] | None = None) -> None:
         """Go on for so long. `timer()` does what is due and says in how many seconds it wants to be called again."""
-        until = time.perf_counter() + seconds
-        while (left := until - time.perf_counter()) > 0:
+        deadline = time.perf_counter() + seconds
+        while (left := deadline - time.perf_counter()) > 0:
             self._poll(min(left, _TICK if timer is None else max(0.0, timer())))
 
-    def run_until(self, condition: Callable[[], bool], within: float, timer: Callable[[], float] | None = None) -> bool:
+    def run_until(
+        self, condition: Callable[[], bool], timeout: float, timer: Callable[[], float] | None = None
+    ) -> bool:
         """Go on until the condition holds, looked at twenty times a second; whether it came to hold in time."""
-        until = time.perf_counter() + within
+        deadline = time.perf_counter() + timeout
         while not condition():
-            if time.perf_counter() > until:
+            if time.perf_counter() > deadline:
                 return False
             self.run(_TICK, timer)
         return True
@@ -121,14 +135,14 @@ class Crowd:
         self._epoll.unregister(connection.fd)
         del self._by_fd[connection.fd]
 
-    def read_in_bulk_but(self, prompt: Iterable[Connection]) -> None:
+    def read_promptly(self, prompt: Iterable[Connection]) -> None:
         """Read these as soon as something comes, for their timing matters; all others a hundred times a second."""
-        hurried = {connection.fd for connection in prompt}
-        patient = self._by_fd.keys() - hurried
-        for fd in patient:
+        prompt_fds = {connection.fd for connection in prompt}
+        bulk_fds = self._by_fd.keys() - prompt_fds
+        for fd in bulk_fds:
             self._epoll.unregister(fd)
             self._bulk.register(fd, _READ)
-        self._bulk_size = self._bulk_left = len(patient)
+        self._bulk_size = self._bulk_left = len(bulk_fds)
 
     @property
     def chats(self) -> int:
@@ -139,11 +153,11 @@ class Crowd:
     def received_bytes(self) -> int:
         return sum(connection.received_bytes for connection in self.connections)
 
-    def check_nobody_lost(self) -> None:
+    def check_no_member_lost(self) -> None:
         """Raises `LostMembers` if any connection has ended."""
         ended = [connection for connection in self.connections if connection.phase == "ended"]
         if ended:
-            raise LostMembers(len(ended), ended[0].why_ended)
+            raise LostMembers(len(ended), ended[0].end_reason)
 
     def close(self) -> None:
         """End all connections with a TCP reset, which leaves no port waiting."""
@@ -183,10 +197,10 @@ class Crowd:
 
     def _poll_bulk(self) -> list[tuple[int, int]]:
         """A part of those who may wait: a look at the others in between keeps what is prompt prompt."""
-        ready = self._bulk.poll(0, _BULK_PART)
+        ready = self._bulk.poll(0, _BULK_BATCH)
         self._bulk_left -= len(ready)
-        if len(ready) < _BULK_PART or self._bulk_left <= 0:
-            self._next_bulk = time.perf_counter() + _BULK_EVERY
+        if len(ready) < _BULK_BATCH or self._bulk_left <= 0:
+            self._next_bulk = time.perf_counter() + _BULK_INTERVAL
             self._bulk_left = self._bulk_size
         return ready
 

@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
-WITHIN = 10.0
+TIMEOUT = 10.0
 
 
 def wait_until_ended(pids):
-    until = time.monotonic() + WITHIN
+    deadline = time.monotonic() + TIMEOUT
     while alive := [pid for pid in pids if is_alive(pid)]:
-        assert time.monotonic() < until, alive
+        assert time.monotonic() < deadline, alive
         time.sleep(0.01)
 
 

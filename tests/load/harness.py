@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-START_WITHIN = 30.0
-STOP_WITHIN = 20.0
-ANY_SPEED = Path(__file__).parent / "any_speed.toml"
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 20.0
+NO_LATENCY_LIMITS = Path(__file__).parent / "no_latency_limits.toml"
 
 
 class Server:
@@ -48,27 +48,27 @@ class Server:
     def __exit__(self, *exc):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(STOP_WITHIN)
+            self.process.wait(STOP_TIMEOUT)
         finally:
             self.process.kill()
             self.process.wait()
             self.process.stdout.close()
 
-    def wait_for_messages(self, count, within=40.0):
+    def wait_for_messages(self, count, timeout=40.0):
         """Wait until the server has stored that many messages."""
-        until = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "chat.db")) as data:
             while data.execute("SELECT count(*) FROM messages").fetchone()[0] < count:
-                assert time.monotonic() < until, (self.folder / "server.log").read_text()
+                assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
                 time.sleep(0.05)
 
     def _read_url(self):
-        until = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + START_TIMEOUT
         text = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             while not (found := re.search(rb"listening on (http\S+:\d+)\s", text)):
-                assert selector.select(until - time.monotonic()), text
+                assert selector.select(deadline - time.monotonic()), text
                 read = os.read(self.process.stdout.fileno(), 4096)
                 assert read, (text, (self.folder / "server.log").read_text())
                 text += read
@@ -93,11 +93,11 @@ class Load:
             env={**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")},
         )
 
-    def wait_for(self, text, within=40.0):
+    def wait_for(self, text, timeout=40.0):
         """Until this stands in the output."""
-        until = time.monotonic() + within
+        deadline = time.monotonic() + timeout
         while text not in (written := (self.folder / "output").read_text()):
-            assert time.monotonic() < until, written
+            assert time.monotonic() < deadline, written
             assert self.process.poll() is None, written
             time.sleep(0.1)
 
@@ -107,10 +107,10 @@ class Load:
         self.process.wait()
         self.output.close()
 
-    def verdict(self, within=50.0):
+    def verdict(self, timeout=50.0):
         """The exit code, and what the report says."""
         try:
-            code = self.process.wait(within)
+            code = self.process.wait(timeout)
         finally:
             self.text = (self.folder / "output").read_text()
             self.kill()

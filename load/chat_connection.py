@@ -1,0 +1,312 @@
+"""One user's connection: logged in, asking, saying, hearing; each exchange is timed and everything heard is checked."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from chat_actors.client import ClientSession, Refused, Step, UnknownMessage
+from chat_actors.protocol import AnyMessage, Command, Join, Leave, Ping, Post, ReadHistory, SwitchRoom, messages
+from load import operations
+from load.delivery_checks import DeliveryChecker, MessageStamp, MessageStamper
+from load.outcomes import CommandRefused, ProtocolViolation, Reporter, ResponseTimeout
+from load.wire import Closed, WebSocket
+
+RESPONSE_TIMEOUT = 30.0
+"""Seconds, for any exchange."""
+
+OVERDUE_AFTER = 1.0
+"""Seconds, for an exchange that is still under way when the test ends."""
+
+ResponseT = TypeVar("ResponseT", bound=AnyMessage)
+
+_STEPS = {
+    Step.CHALLENGE: operations.CHALLENGE,
+    Step.AUTHENTICATION: operations.AUTHENTICATE,
+    Step.REGISTRATION: operations.REGISTER,
+}
+
+
+class ChatConnection:
+    """Blocks its caller, and reads only when asked to: with `listen` while there is nothing to do.
+
+    An exchange that fails is reported and raises; `Closed` and `ResponseTimeout` mean that the line is of no more use.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        user_id: str,
+        key: RSAPrivateKey,
+        reporter: Reporter,
+        checker: DeliveryChecker,
+        stamper: MessageStamper,
+    ) -> None:
+        """`checker` and `stamper` are the user's own, over all connections."""
+        self.user_id = user_id
+        self.room_id: str | None = None
+        self._socket = socket
+        self._session = ClientSession(user_id, key)
+        self._reporter = reporter
+        self._checker = checker
+        self._stamper = stamper
+        self._ids = itertools.count()
+        self._last_own: MessageStamp | None = None  # the last of our own that was heard
+        self._pending: tuple[str, float] | None = None
+
+    # -- exchanges -----------------------------------------------------------------------------------------------------
+
+    def log_in(self) -> None:
+        """Log in, and register the user first if necessary. Raises `Refused`, `Closed`, `ResponseTimeout`."""
+        while not self._session.is_ready:
+            step = self._session.step
+            started = self._start(_STEPS[step])
+            try:
+                self._send_all()
+                self._session.receive(self._receive(RESPONSE_TIMEOUT))
+            except Refused as error:
+                self._fail(_STEPS[step], CommandRefused(error.code, error.text))  # its own text names the user
+                raise
+            except (Closed, ResponseTimeout) as error:
+                self._fail(_STEPS[step], error)
+                raise
+            if self._session.step is not Step.REGISTRATION:  # that was a try, to find out who is unknown
+                self._succeed(_STEPS[step], started)
+
+    def join(self, room_id: str) -> messages.Joined:
+        """Enter a room, leaving the one before. Raises `CommandRefused`, `Closed`, `ResponseTimeout`."""
+        return self._join_room(
+            operations.JOIN, room_id, lambda request_id: Join(self.user_id, room_id, request_id=request_id)
+        )
+
+    def switch(self, room_id: str) -> messages.Joined:
+        """Go over to another room. Raises as `join`."""
+        return self._join_room(
+            operations.SWITCH, room_id, lambda request_id: SwitchRoom(room_id, request_id=request_id)
+        )
+
+    def recover(self, room_id: str) -> messages.Joined:
+        """Rejoin a room and receive every missed message.
+
+        Raises as `join`, and `ProtocolViolation` if the server cannot deliver all of them.
+        """
+        since = self._checker.last_seq
+        if since is None:
+            return self.join(room_id)
+        request_id = self._next_id()
+        started = self._start(operations.RECOVER)
+        try:
+            self._send(Join(self.user_id, room_id, since, request_id=request_id))
+            joined = self._await_response(messages.Joined, request_id)
+            self.room_id = room_id
+            self._stamper.begin_epoch()
+            if not joined.recovered:
+                raise ProtocolViolation("not recovered")
+            while (self._checker.last_seq or 0) < (joined.seq or 0):
+                self._handle(self._next_message(started + RESPONSE_TIMEOUT - time.perf_counter()), is_live=False)
+        except (Closed, ResponseTimeout, CommandRefused, ProtocolViolation) as error:
+            self._fail(operations.RECOVER, error)
+            raise
+        self._succeed(operations.RECOVER, started)
+        return joined
+
+    def leave(self) -> None:
+        """Leave the room. Raises as `join`."""
+        self._request(operations.LEAVE, messages.Left, lambda request_id: Leave(request_id=request_id))
+        self.room_id = None
+
+    def read_history(self, before: int | None = None, limit: int = 50) -> messages.History:
+        """A page of the room's messages. Raises as `join`, and `ProtocolViolation` if they are out of order."""
+        page = self._request(
+            operations.HISTORY,
+            messages.History,
+            lambda request_id: ReadHistory(before=before, limit=limit, request_id=request_id),
+        )
+        seqs = [message.seq for message in page.messages]
+        if seqs != sorted(set(seqs)) or len(seqs) > limit:
+            error = ProtocolViolation("a page that is out of order or too long")
+            self._reporter.report_failure(operations.HISTORY, error)
+            raise error
+        return page
+
+    def send_message(self, chars: int = 0) -> None:
+        """Say something of at least so many characters, and wait until it comes back. Raises as `join`."""
+        started = self._start(operations.ECHO)
+        try:
+            stamp = self._stamper.next(time.time_ns())
+            self._send(Post(stamp.as_content(chars)))
+            deadline = started + RESPONSE_TIMEOUT
+            while self._last_own != stamp:
+                message = self._next_message(deadline - time.perf_counter())
+                if isinstance(message, messages.Error):
+                    raise CommandRefused(message.code, message.message)
+                self._handle(message)
+        except (Closed, ResponseTimeout, CommandRefused) as error:
+            self._stamper.begin_epoch()  # nobody knows whether it was heard
+            self._fail(operations.ECHO, error)
+            raise
+        self._succeed(operations.ECHO, started)
+
+    def send_message_nowait(self, chars: int = 0) -> None:
+        """Say something and wait for nothing, be it heard or refused. Raises `Closed`.
+
+        It bears no mark: nobody misses it, and how long it takes is nobody's measure.
+        """
+        self._send(Post("x" * max(1, chars)))
+
+    # -- listening -----------------------------------------------------------------------------------------------------
+
+    def listen(self, seconds: float) -> None:
+        """Hear whatever comes for so long. Raises `Closed`."""
+        deadline = time.perf_counter() + seconds
+        while (remaining := deadline - time.perf_counter()) > 0:
+            try:
+                self._handle(self._next_message(remaining))
+            except ResponseTimeout:
+                return
+
+    def check_closed(self) -> Closed | None:
+        """How the server has ended the connection, if it has, found out without reading before it has."""
+        try:
+            self._send(Ping())
+        except Closed as end:
+            return end
+        return None
+
+    def send_text(self, text: str) -> None:
+        """Send any text, be it a command or not. Raises `Closed`."""
+        self._socket.send(text)
+
+    def listen_ignoring_errors(self, seconds: float) -> None:
+        """Hear whatever comes for so long; errors are no news. Raises `Closed`."""
+        deadline = time.perf_counter() + seconds
+        while (remaining := deadline - time.perf_counter()) > 0:
+            self.listen_for_error(remaining)
+
+    def listen_for_error(self, seconds: float) -> str | None:
+        """Hear whatever comes, until an error does: its code. None if none comes in so long. Raises `Closed`."""
+        deadline = time.perf_counter() + seconds
+        while (remaining := deadline - time.perf_counter()) > 0:
+            try:
+                message = self._next_message(remaining)
+            except ResponseTimeout:
+                return None
+            if isinstance(message, messages.Error):
+                return message.code
+            self._handle(message)
+        return None
+
+    def fail_overdue(self) -> None:
+        """Nobody waits any longer: an exchange that has been under way for `OVERDUE_AFTER` seconds has failed.
+
+        Without this, a server that hangs would only be noticed after `RESPONSE_TIMEOUT`, and a shorter test would pass.
+        """
+        if self._pending is not None:
+            name, started = self._pending
+            if (waited := time.perf_counter() - started) >= OVERDUE_AFTER:
+                self._reporter.report_failure(name, ResponseTimeout(waited))
+
+    def close(self) -> None:
+        """Say goodbye and go."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Go without a word."""
+        self._socket.abort()
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _join_room(self, name: str, room_id: str, make_command: Callable[[str], Command]) -> messages.Joined:
+        def joined_room() -> None:
+            self._checker.reset()
+            self._stamper.begin_epoch()
+            self.room_id = room_id
+
+        return self._request(name, messages.Joined, make_command, joined_room)
+
+    def _request(
+        self,
+        name: str,
+        response_type: type[ResponseT],
+        make_command: Callable[[str], Command],
+        on_success: Callable[[], None] = lambda: None,
+    ) -> ResponseT:
+        request_id = self._next_id()
+        started = self._start(name)
+        try:
+            self._send(make_command(request_id))
+            response = self._await_response(response_type, request_id)
+        except (Closed, ResponseTimeout, CommandRefused) as error:
+            self._fail(name, error)
+            raise
+        self._succeed(name, started)
+        on_success()
+        return response
+
+    def _await_response(self, response_type: type[ResponseT], request_id: str) -> ResponseT:
+        deadline = time.perf_counter() + RESPONSE_TIMEOUT
+        while True:
+            message = self._next_message(deadline - time.perf_counter())
+            if isinstance(message, response_type) and getattr(message, "request_id", None) == request_id:
+                return message
+            if isinstance(message, messages.Error) and message.request_id in (request_id, None):
+                raise CommandRefused(message.code, message.message)
+            self._handle(message)
+
+    def _next_id(self) -> str:
+        return f"r{next(self._ids)}"
+
+    def _send(self, command: Command) -> None:
+        self._session.send(command)
+        self._send_all()
+
+    def _send_all(self) -> None:
+        for text in self._session.to_send():
+            self._socket.send(text)
+
+    def _receive(self, timeout: float) -> bytes:
+        try:
+            return self._socket.receive(timeout)
+        except TimeoutError:
+            raise ResponseTimeout(RESPONSE_TIMEOUT) from None
+
+    def _next_message(self, timeout: float) -> AnyMessage:
+        deadline = time.perf_counter() + timeout
+        while True:
+            message = self._session.receive(self._receive(deadline - time.perf_counter()))
+            if message is not None and not isinstance(message, UnknownMessage):
+                return message
+
+    def _handle(self, message: AnyMessage, *, is_live: bool = True) -> None:
+        match message:
+            case messages.ChatMessage() if message.room_id == self.room_id:
+                stamp = MessageStamp.parse(message.content)
+                if (violation := self._checker.check(message.seq, stamp)) is not None:
+                    self._reporter.report_failure(operations.DELIVERY, ProtocolViolation(violation))
+                elif stamp is not None and stamp.sender != self.user_id and is_live:
+                    self._reporter.report_success(operations.DELIVERY, (time.time_ns() - stamp.sent_ns) / 1e6)
+                if stamp is not None and stamp.sender == self.user_id:
+                    self._last_own = stamp
+            case messages.Error():
+                self._reporter.report_failure(
+                    operations.UNSOLICITED_ERROR, CommandRefused(message.code, message.message)
+                )
+            case _:
+                pass
+
+    def _start(self, name: str) -> float:
+        started = time.perf_counter()
+        self._pending = name, started
+        return started
+
+    def _fail(self, name: str, error: Exception) -> None:
+        self._pending = None
+        self._reporter.report_failure(name, error)
+
+    def _succeed(self, name: str, started: float) -> None:
+        self._pending = None
+        self._reporter.report_success(name, (time.perf_counter() - started) * 1e3)
