@@ -1,4 +1,4 @@
-"""A bot: a member of rooms without a socket."""
+"""The base class of bots: services that are members of rooms."""
 
 from __future__ import annotations
 
@@ -31,49 +31,49 @@ from chat_actors.protocol import (
 )
 
 LEAVE_TIMEOUT = 10.0
-"""Seconds that a bot waits for a room to let it go."""
+"""Seconds that a bot waits for a room to remove it."""
 
 REJOIN_SECONDS = 1.0
-"""Seconds after which a bot goes back into a room that has closed under it."""
+"""Seconds after which a bot rejoins a room that has closed."""
 
 
 class RoomBlock(msgspec.Struct, frozen=True):
-    """What a room has offered to a bot."""
+    """A block that a room has offered to the bot's outbox."""
 
     room_id: str
     block: Block
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """A bot's outbox has overflowed, by so many messages."""
+    """The bot's outbox has dropped `count` messages."""
 
     room_id: str
     count: int
 
 
 class JoinRooms(msgspec.Struct, frozen=True):
-    """Go into the rooms that a bot is to be in from the start."""
+    """Join the rooms in `Bot.rooms`. Sent once, when the server starts."""
 
 
 class Rejoin(msgspec.Struct, frozen=True):
-    """A bot's timer to itself."""
+    """The timer with which a bot rejoins a room."""
 
     room_id: str
 
 
 class BotState(ServiceState):
-    """In which rooms a bot is, and wants to be. Outlives a crash."""
+    """The state of a bot that outlives a crash: the rooms it is in and the rooms it should be in."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rooms: dict[str, Ref[RoomMessage]] = {}
         self.outboxes: dict[str, BotOutbox] = {}
         self.wanted: dict[str, bool] = {}
-        """Room → whether it is held open."""
+        """The rooms that the bot should be in; True if it holds the room open."""
 
 
 class BotOutbox:
-    """Implements `Outbox` on the bot's mailbox. What has no place there is missed, which the bot is told."""
+    """An `Outbox` on the bot's mailbox. It drops and counts messages while the mailbox is full."""
 
     closing: Closing | None = None
     backlog = 0
@@ -97,66 +97,93 @@ class BotOutbox:
         return True
 
     def take_missed(self) -> int:
-        """How many messages were missed since the bot was told last."""
+        """Return and reset the number of dropped messages that the bot has not been told of."""
         missed, self._missed = self._missed, 0
         return missed
 
     def close(self, code: CloseCode, reason: str) -> None:
-        """A bot is no client that could be sent away."""
+        """Do nothing: a bot has no connection."""
 
 
 class Bot(Service):
-    """Base of bots. In its rooms it is a member `bot:NAME`, a name that no user can have; and it is a `Service` too.
+    """Base class of bots: a `Service` that joins rooms as the member `bot:NAME`, which no user can be named.
 
-    What it hears comes one after the other to the methods below, with the room's name; it never hears itself, nor, so
-    that two of them do not talk for ever, other bots unless `hears_bots`. More than `mailbox_capacity` blocks of
-    messages that it has not handled are missed, which it is told by `on_missed`: a room never waits for a bot.
+    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other. A bot
+    does not receive its own messages, nor those of other bots unless `hears_bots` is set, so that two bots do not
+    answer each other forever. A room never waits for a bot: it drops messages while the bot's mailbox is full, and
+    `on_missed` reports how many.
+
+    Attributes:
+        name: Set by the class. 3 to 32 characters of `a-z A-Z 0-9 _ -`.
+        rooms: Set by the class. Rooms that the bot joins when the server starts, and holds open.
+        hears_bots: Set by the class. Whether the bot receives the messages of other bots. The default is False.
+        mailbox_capacity: Set by the class. The number of unhandled blocks of messages after which messages are dropped.
+            The default is 1024.
     """
 
     mailbox_capacity: ClassVar[int] = 1024
-
     name: ClassVar[str] = ""
-    """3 to 32 of `a-z A-Z 0-9 _ -`."""
-
     rooms: ClassVar[tuple[str, ...]] = ()
-    """Rooms that it goes into at the start, and holds open."""
-
     hears_bots: ClassVar[bool] = False
-
     service_state: BotState
 
     @classmethod
     def make_state(cls) -> BotState:
         return BotState()
 
-    # -- what it hears -------------------------------------------------------------------------------------------------
+    # -- hooks ---------------------------------------------------------------------------------------------------------
 
     async def on_message(self, room_id: str, message: messages.ChatMessage) -> None:
-        """Somebody has said something."""
+        """Called for each chat message.
+
+        Args:
+            room_id: The room.
+            message: The message, with its sender, content, timestamp and sequence number.
+        """
 
     async def on_joined(self, room_id: str, user_id: str) -> None:
-        """Somebody has come."""
+        """Called when a user has joined a room that the bot is in."""
 
     async def on_left(self, room_id: str, user_id: str) -> None:
-        """Somebody has gone."""
+        """Called when a user has left a room that the bot is in."""
 
     async def on_refused(self, room_id: str, code: str, text: str) -> None:
-        """What it said last was not said, or it may not be in this room (it then is not in there any more)."""
+        """Called when a room has refused a message of the bot, or has refused to admit it or removed it.
+
+        Args:
+            room_id: The room.
+            code: The code of the refusal.
+            text: The text of the refusal.
+        """
 
     async def on_missed(self, room_id: str, count: int) -> None:
-        """So many messages were not heard: it is too slow for what is said there."""
+        """Called when messages were dropped because the bot's mailbox was full.
 
-    # -- what it does --------------------------------------------------------------------------------------------------
+        Args:
+            room_id: The room.
+            count: The number of messages that were dropped.
+        """
+
+    # -- actions -------------------------------------------------------------------------------------------------------
 
     def join(self, room_id: str, *, hold_open: bool = False) -> None:
-        """Go into a room, and back into it if it closes while it is held open. Others close when only bots are left."""
+        """Join a room, starting it if necessary.
+
+        Args:
+            room_id: The room.
+            hold_open: Keep the room open while only bots are in it, and rejoin it after it has closed. Otherwise the
+                room closes when its last user has left, and the bot is out.
+
+        Raises:
+            ValueError: The room id is invalid.
+        """
         if not is_room_id(room_id):
-            raise ValueError(f"{room_id!r} is no name of a room")
+            raise ValueError(f"{room_id!r} is not a valid room id")
         self.service_state.wanted[room_id] = hold_open
         self._join_room(room_id)
 
     async def leave(self, room_id: str) -> None:
-        """Go out of a room, after what was said. Nothing if it is not in there."""
+        """Leave a room, after the bot's earlier messages. Does nothing if the bot is not in the room."""
         self.service_state.wanted.pop(room_id, None)
         self.service_state.outboxes.pop(room_id, None)
         room = self.service_state.rooms.pop(room_id, None)
@@ -165,17 +192,26 @@ class Bot(Service):
             try:
                 await room.ask(LeaveRoom(self.context.self_ref), timeout=LEAVE_TIMEOUT)
             except (ActorStopped, AskFailed, AskTimeout):
-                pass  # a room that is gone has no members
+                pass  # the room has ended, and its members with it
 
     def post(self, room_id: str, content: str) -> bool:
-        """Say something in a room where it is. False: it is not in there, or the room is full of what others say.
+        """Post a chat message in a room that the bot is in. Never blocks.
 
-        Raises `ValueError` for nothing to say.
+        Args:
+            room_id: The room.
+            content: The text, not empty.
+
+        Returns:
+            False if the bot is not in the room, or if the room's mailbox is full. A room that refuses the message later
+            calls `on_refused`.
+
+        Raises:
+            ValueError: The content is invalid.
         """
         content, room = checked_content(content), self.service_state.rooms.get(room_id)
         return room is not None and room.tell(PostToRoom(self.context.self_ref, content))
 
-    # -- by the server -------------------------------------------------------------------------------------------------
+    # -- handlers ------------------------------------------------------------------------------------------------------
 
     @handles
     def _on_join_rooms(self, message: JoinRooms) -> None:
@@ -184,7 +220,7 @@ class Bot(Service):
 
     @property
     def user_id(self) -> str:
-        """As which it is a member."""
+        """The member name: `bot:NAME`."""
         return bot_id(self.name)
 
     def _join_room(self, room_id: str) -> None:
@@ -248,20 +284,20 @@ class Bot(Service):
     async def _on_room_block(self, message: RoomBlock) -> None:
         for text in message.block.texts:
             try:
-                said: Any = decode_message(text)
+                decoded: Any = decode_message(text)
             except UnknownMessage:
-                continue  # an extension's
-            await self._dispatch(message.room_id, said)
+                continue  # a message of an extension
+            await self._dispatch(message.room_id, decoded)
         outbox = self.service_state.outboxes.get(message.room_id)
         if outbox is not None and not self.context.self_ref.waiting and (missed := outbox.take_missed()):
-            await self.on_missed(message.room_id, missed)  # nobody has said anything since, or it would be known
+            await self.on_missed(message.room_id, missed)  # no later block has reported them
 
-    async def _dispatch(self, room_id: str, said: messages.ServerMessage) -> None:
-        match said:
+    async def _dispatch(self, room_id: str, message: messages.ServerMessage) -> None:
+        match message:
             case messages.Error(code=code, message=text):
                 await self.on_refused(room_id, code or "", text)
             case messages.ChatMessage(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_message(room_id, said)
+                await self.on_message(room_id, message)
             case messages.UserJoined(user_id=user_id) if self._is_wanted(user_id):
                 await self.on_joined(room_id, user_id)
             case messages.UserLeft(user_id=user_id) if self._is_wanted(user_id):

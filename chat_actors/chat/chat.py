@@ -1,4 +1,4 @@
-"""A whole chat: its actors, started in the order in which they need each other."""
+"""Starts the actors of a chat, in the order of their dependencies."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, Stat
 
 
 class Chat(msgspec.Struct, frozen=True):
-    """The way in: `gate` opens sessions; `directory` knows how many rooms there are."""
+    """The actors that the server talks to: `gate` opens sessions, `directory` counts and flushes rooms."""
 
     gate: Ref[GateMessage]
     directory: Ref[DirectoryMessage]
     services: Ref[ServicesMessage] | None = None
-    """The way to the services of extensions, if there are any."""
+    """The parent of the extensions' services, if there are any."""
 
 
 SessionFactory: TypeAlias = type[SessionActor]
 
 
 class Storage(msgspec.Struct, frozen=True):
-    """Where a chat keeps what it keeps. Without a journal, messages are handed out and forgotten."""
+    """The storage of a chat. Without a journal, messages are delivered but not stored."""
 
     accounts: Accounts
     journal: Journal | None = None
@@ -57,10 +57,9 @@ def start_chat(
 ) -> Chat:
     """Start the actors of a chat in a running system.
 
-    `now` is the wall clock (aware), `random_bytes` unpredictable. The system stops its top actors the youngest first:
-    so the sessions end before the services of extensions, these before the rooms, the rooms before the journal, which
-    is closed with its writer, and that before the accounts, which are closed with the registrar. What
-    extensions keep is closed with the rooms.
+    `now` is the wall clock (aware); `random_bytes` must be unpredictable. The system stops its top-level actors in
+    reverse order: sessions, services of extensions, rooms, journal writer, registrar. The rooms' parent closes the
+    extensions' states, the writer closes the journal, and the registrar closes the accounts.
     """
     registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
     journaling = None

@@ -34,11 +34,11 @@ RoomFactory = Callable[[str, RoomState, Callable[[], datetime], Journaling | Non
 
 
 class CountRooms(Request[int], msgspec.Struct, frozen=True):
-    """How many rooms are open."""
+    """The number of open rooms."""
 
 
 class FlushRooms(Request[None], msgspec.Struct, frozen=True):
-    """Answered when every room has handed out what was waiting in it, or after `within` seconds."""
+    """Answered once every room has stored and delivered its pending messages, or after `within` seconds."""
 
     within: float
 
@@ -47,9 +47,9 @@ DirectoryMessage: TypeAlias = CountRooms | FlushRooms
 
 
 class Directory(Actor[DirectoryMessage]):
-    """Offers the rooms, so that whoever enters one by its id finds the one that runs or makes it, and supervises them.
+    """Declares the rooms, so that `get_or_spawn` finds or starts one by its id, and supervises them.
 
-    A room that fails for good closes alone. If the directory itself fails, the rooms go on while it restarts.
+    A room that exceeds its restarts closes alone. The rooms keep running while a crashed directory restarts.
     """
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
@@ -75,8 +75,8 @@ class Directory(Actor[DirectoryMessage]):
         self.context.declare(ROOMS, self._make_room)
 
     def _make_room(self, room_id: str) -> Callable[[], RoomActor]:
-        # Without a journal the numbering begins at the time in microseconds: a room that has gone and comes back goes
-        # on above its old numbers, unless it ever held a million messages a second.
+        # Without a journal, numbering starts at the time in microseconds. A room that is closed and opened again then
+        # continues above its old numbers, unless it had more than a million messages per second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
         state = RoomState(room_id, first)
         if self._room_kinds.has_kind_for(room_id):
@@ -100,7 +100,7 @@ class Directory(Actor[DirectoryMessage]):
         try:
             await room.ask(Flush(), timeout=within)
         except (ActorStopped, AskFailed, AskTimeout):
-            pass  # it has ended, or is not well: there is nothing to wait for
+            pass  # it has ended or does not answer: nothing to wait for
 
     async def on_stop(self, reason: StopReason) -> None:
         await self._states.aclose()

@@ -1,4 +1,4 @@
-"""What an extension adds to a chat, and what all of them add together."""
+"""Extensions: what one package adds, and the combined commands and endpoints of all enabled ones."""
 
 from __future__ import annotations
 
@@ -22,32 +22,34 @@ from chat_actors.storage import Accounts, States
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of an extension that has none."""
+    """The settings of an extension without settings."""
 
 
 class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """What a package adds. `name` is that of its section in the settings: a word of letters, digits and `_`.
+    """Declares what a package adds to the server.
 
-    `services` includes its bots: they are services too.
+    Attributes:
+        name: The extension's name, also of its settings section: letters, digits and `_`.
+        services: The classes of its services and bots.
+        room_kinds: The classes of its room kinds.
+        settings: The struct of its settings section `[extensions.NAME]`. Each field needs a default.
     """
 
     name: str
     services: Sequence[type[Service]] = ()
     room_kinds: Sequence[type[RoomKind]] = ()
-
     settings: type[msgspec.Struct] = NoSettings
-    """The struct of its section `[extensions.NAME]`; each field needs a default."""
 
 
 class Enabled(msgspec.Struct, frozen=True):
-    """An extension that is switched on, with its settings."""
+    """An enabled extension, with its settings."""
 
     extension: Extension
     settings: Any = NoSettings()
 
 
 class ServiceSpec(msgspec.Struct, frozen=True):
-    """A service's class, the kind under which its actors are found, and what they are given."""
+    """A service's class, with its actor type and the dependencies of its actors."""
 
     extension: str
     service: type[Service]
@@ -61,7 +63,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
         return self.actor_types[self.service]
 
     def maker(self, states: States, accounts: Accounts, now: Callable[[], datetime], key: str) -> Callable[[], Service]:
-        """What makes the actor of a key, for each of its lives."""
+        """Return the function that makes each incarnation of the actor with this key."""
         space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
         store = Store(states, space)
         dependencies = ServiceDependencies(
@@ -79,7 +81,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """To which actor a command goes: a service, or the room that its sender is in (`kind` is None)."""
+    """The actor that executes a command: a service, or the caller's room if `actor_type` is None."""
 
     actor_type: ActorType[Any] | None
     scope: Scope
@@ -87,14 +89,14 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Extensions:
-    """All that are switched on: what clients may say, and who carries it out."""
+    """All enabled extensions: their services and room kinds, and the routes of their commands and endpoints."""
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
-        """Raises `NameClaimedTwice`, `KindChosenTwice`, and `BadHandler` for a class that is of no use."""
+        """Raises `NameClaimedTwice`, `KindChosenTwice`, or `BadHandler` for an invalid class."""
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}
-        """HTTP method and path below `/extensions` → who answers."""
+        """The service that answers, by HTTP method and path below `/extensions`."""
         added: list[Added] = []
         room_kinds: list[RoomKindSpec] = []
         for one in enabled:
@@ -149,5 +151,5 @@ def _check_names(extension: Extension) -> None:
 
 
 def _endpoints(extension: str, service: type[Service]) -> Endpoints:
-    """By their paths below `/extensions`."""
+    """The endpoints of a service, by HTTP method and path below `/extensions`."""
     return {(method, f"/{extension}{path}"): answer for (method, path), answer in endpoints_of(service).items()}

@@ -1,4 +1,4 @@
-"""The gate: lets connections in, as many as the limits allow, and is the parent of every session."""
+"""The gate: admits connections within the limits, and is the parent of every session."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Request, Restart
 from chat_actors.protocol import CloseCode, retry_after
 
 DRAIN_BATCH = 100
-"""Sessions that are told to go in one turn, before the others get theirs."""
+"""Sessions that a drain closes before it yields to the event loop."""
 
 
 RETRY_SPACING_MS = 100
-"""Milliseconds between the times at which two clients are told to come back, at most."""
+"""Maximum number of milliseconds between the reconnect times of two clients."""
 
 
 class Admit(Request["Hosted[SessionMessage] | Closing"], msgspec.Struct, frozen=True):
-    """Open a session for a new connection. The answer is the session, to be run in the connection's task, or how to
-    close the connection.
+    """Open a session for a new connection.
+
+    Answered with the session, to be run in the connection's task, or with the close code and reason of a refusal.
     """
 
     peer: Peer
 
 
 class CountSessions(Request[int], msgspec.Struct, frozen=True):
-    """How many sessions are open."""
+    """The number of open sessions."""
 
 
 class Drain(Request[None], msgspec.Struct, frozen=True):
-    """Let nobody in any more, and send sessions away. Answered when all have been told."""
+    """Admit no more sessions and close all open ones. Answered once every outbox is closed."""
 
     reconnect_within: float
-    """Seconds over which they are spread: each is told a time of its own."""
+    """Seconds over which the reconnects of the clients are spread."""
 
 
 GateMessage: TypeAlias = Admit | CountSessions | Drain
 
 
 class GateState:
-    """What outlives a crash of the gate: whose sessions are open, so that the counts stay right."""
+    """The gate's state that outlives a crash: the open sessions, so that the counts stay correct."""
 
     def __init__(self) -> None:
         self.peers: dict[AnyRef, Peer] = {}
@@ -59,13 +60,13 @@ class GateState:
         self._retries_given = 0
 
     def next_retry(self) -> str:
-        """When the next client that is sent away is to come back: no two at the same time."""
+        """The close reason with the next reconnect time. No two clients receive the same time."""
         self._retries_given += 1
         return retry_after(self._retries_given * self.retry_spacing_ms)
 
 
 class Gate(Actor[GateMessage]):
-    """Counts sessions by the address that they come from; a session that ends, however it ends, is counted out."""
+    """Admits sessions and counts them, in total and by network. It watches them, so each end is counted once."""
 
     mailbox_capacity = 1024
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
@@ -86,7 +87,7 @@ class Gate(Actor[GateMessage]):
         state, limits = self._state, self._limits
         network = network_of(request.peer.address)
         if request.peer.outbox.closing is not None:
-            return request.peer.outbox.closing  # it has waited too long and gone
+            return request.peer.outbox.closing  # the connection ended while the request waited
         if state.draining:
             return Closing(CloseCode.SERVICE_RESTART, state.next_retry())
         if limits.connections and len(state.peers) >= limits.connections:
@@ -118,7 +119,7 @@ class Gate(Actor[GateMessage]):
         state.draining = True
         sessions = list(state.peers.items())
         self.context.events.publish(events.Draining(len(sessions)))
-        # No two are told the same time, or they would all come back at once; and a few need not wait long.
+        # Spread the reconnects over the whole time, but no further apart than RETRY_SPACING_MS: few clients wait less.
         state.retry_spacing_ms = max(
             1, min(RETRY_SPACING_MS, int(request.reconnect_within * 1000) // max(1, len(sessions)))
         )

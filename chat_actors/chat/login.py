@@ -1,4 +1,4 @@
-"""How a connection proves who its user is: one challenge at a time, each good for one try."""
+"""Registration and challenge-response authentication of one session. A challenge is valid for one attempt."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from chat_actors.storage import Accounts, StorageError
 logger = logging.getLogger(__name__)
 
 ASK_TIMEOUT = 10.0
-"""Seconds that a session waits for the registrar before it says that the server is busy."""
+"""Seconds that a session waits for the registrar."""
 
 
 class Login:
-    """The part of a session that deals with keys."""
+    """The part of a session that registers and authenticates its user."""
 
     __slots__ = ("_accounts", "_address", "_challenge", "_challenge_seconds", "_random_bytes", "_registrar")
 
@@ -41,12 +41,12 @@ class Login:
         self._challenge: Challenge | None = None
 
     def issue_challenge(self) -> str:
-        """A new challenge, in base64, in place of the last one."""
+        """Issue a new challenge, in base64. It replaces the previous one."""
         self._challenge = issue(self._random_bytes, anyio.current_time())
         return self._challenge.text
 
     async def register(self, command: Register) -> Refusal | None:
-        """Put a new user's key into the accounts. Why not, or None."""
+        """Register a user and its public key. The refusal, or None."""
         request = RegisterUser(command.user_id, command.public_key, self._address)
         try:
             return await self._registrar.ask(request, timeout=ASK_TIMEOUT)
@@ -54,7 +54,7 @@ class Login:
             return refusals.INTERNAL_FAILURE
 
     async def authenticate(self, command: Authenticate) -> Refusal | None:
-        """Check the signature of the challenge, which is used up whatever comes of it. Why not, or None."""
+        """Verify the signature of the challenge. The refusal, or None. Uses up the challenge in either case."""
         challenge, self._challenge = self._challenge, None
         try:
             key = await self._accounts.key_of(command.user_id) if is_user_id(command.user_id) else None

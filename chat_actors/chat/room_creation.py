@@ -1,4 +1,4 @@
-"""Rooms of a kind that a user chooses: the command `create_room`, there if any extension has such a kind."""
+"""The command `create_room`. It exists if at least one room kind can be chosen."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, is_room_id, refusals
 
 ANSWER_WITHIN = 8.0
-"""Seconds that a room may take to become what it is to be."""
+"""Seconds that the service waits for the room."""
 
 
 class CreateRoom(ExtensionCommand, frozen=True, tag="create_room"):
-    """Make a room that nobody has used yet one of this kind."""
+    """Give an unused room a room kind."""
 
     room_id: str
     kind: str
@@ -27,7 +27,7 @@ class RoomCreated(ExtensionMessage, frozen=True, tag="room_created"):
 
 
 class RoomCreation(Service):
-    """Its settings are the words that may be chosen."""
+    """Handles `create_room`. Its settings are the words that may be chosen."""
 
     @command(rate=Rate(per_second=0.1, burst=5))
     async def create_room(self, caller: Caller, create: CreateRoom) -> RoomCreated:

@@ -1,7 +1,6 @@
-"""What a client may look up about a room, whether or not it is in it: who is there, and what was said.
+"""Answers a client's queries about any room: its members and its history.
 
-Rooms are open to every user, so to ask first and enter then would only take longer; who may not enter a room of a kind
-does not get here.
+A client need not be in the room. For a room with a room kind, the session asks first whether the user may join.
 """
 
 from __future__ import annotations
@@ -18,37 +17,37 @@ from chat_actors.storage import Journal, StorageError
 logger = logging.getLogger(__name__)
 
 HISTORY_MESSAGES = 50
-"""Messages in an answer, if the request names no number."""
+"""Messages in an answer, if the request has no `limit`."""
 
 ASK_TIMEOUT = 10.0
-"""Seconds that a session waits for a room to say who is in it."""
+"""Seconds that a session waits for a room's list of users."""
 
 
 async def answer_query(
     context: Context, journal: Journal | None, room_id: str, command: ListMembers | ReadHistory
 ) -> messages.MemberList | messages.History | Refusal:
-    """The answer to either command, or why there is none."""
+    """The answer to the command, or a refusal."""
     if isinstance(command, ListMembers):
         return await _list_members(context, room_id, command)
     return await _read_history(journal, room_id, command)
 
 
 async def _list_members(context: Context, room_id: str, command: ListMembers) -> messages.MemberList | Refusal:
-    """Who is in a room. Opens none: in a room that does not run nobody is."""
+    """List a room's members. Does not start the room: a room that does not run has none."""
     room = context.find(ROOMS, room_id)
-    present = UserList(0, ())
+    users = UserList(0, ())
     if room is not None:
         try:
-            present = await room.ask(ListUsers(), timeout=ASK_TIMEOUT)
+            users = await room.ask(ListUsers(), timeout=ASK_TIMEOUT)
         except ActorStopped:
-            pass  # the last one has just left
+            pass  # the last member has just left
         except (AskFailed, AskTimeout):
             return refusals.INTERNAL_FAILURE
-    return messages.MemberList(room_id, list(present.users), present.count, request_id=command.request_id)
+    return messages.MemberList(room_id, list(users.users), users.count, request_id=command.request_id)
 
 
 async def _read_history(journal: Journal | None, room_id: str, command: ReadHistory) -> messages.History | Refusal:
-    """Some messages of a room, as many as were asked for, but at most `PAGE_MESSAGES` and `BLOCK_BYTES`."""
+    """Read the requested messages of a room: at most `PAGE_MESSAGES`, and `BLOCK_BYTES` unless one is larger."""
     if journal is None:
         return refusals.NO_HISTORY
     limit = max(1, min(command.limit or HISTORY_MESSAGES, PAGE_MESSAGES))
@@ -59,7 +58,7 @@ async def _read_history(journal: Journal | None, room_id: str, command: ReadHist
         return refusals.INTERNAL_FAILURE
     found = [chat_message(room_id, stored) for stored in page.messages]
     reads_on = command.after is not None
-    kept = _that_fit(found if reads_on else found[::-1])
+    kept = _fitting(found if reads_on else found[::-1])
     if not reads_on:
         kept.reverse()
     return messages.History(
@@ -72,8 +71,11 @@ async def _read_history(journal: Journal | None, room_id: str, command: ReadHist
     )
 
 
-def _that_fit(found: list[messages.ChatMessage]) -> list[messages.ChatMessage]:
-    """The first of them, as many as do not evict a client that reads: JSON may be six times as long as its text."""
+def _fitting(found: list[messages.ChatMessage]) -> list[messages.ChatMessage]:
+    """The first messages that fit into one block, so that the answer does not evict a client that reads.
+
+    JSON escapes make a message up to six times as long as its text.
+    """
     size = 0
     for n, message in enumerate(found):
         size += len(encode(message)) + 1

@@ -1,4 +1,4 @@
-"""A service: an actor of an extension, to which sessions pass on the commands that it has added."""
+"""The base class of services: actors of an extension that execute its commands."""
 
 from __future__ import annotations
 
@@ -31,11 +31,17 @@ from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_cont
 from chat_actors.storage import Accounts
 
 ROOM_WITHIN = 10.0
-"""Seconds that a service waits for a room to store what it says."""
+"""Seconds that a service waits for a room to store its message."""
 
 
 class Scope(Enum):
-    """How many actors of a service there are."""
+    """How many actors of a service there are, and which key each has.
+
+    Attributes:
+        SERVER: One, without a key. It starts with the server.
+        USER: One for each user; the key is the user id.
+        ROOM: One for each room; the key is the room id.
+    """
 
     SERVER = "one for the server"
     USER = "one for each user"
@@ -43,13 +49,13 @@ class Scope(Enum):
 
 
 class ServiceDependencies(msgspec.Struct, frozen=True):
-    """What an actor of an extension is given by the server."""
+    """What the server passes to each incarnation of a service."""
 
     key: str
     settings: Any
     store: Store
     services: Mapping[type[Any], ActorType[Any]]
-    """Where the extension's own services are found."""
+    """The extension's own services, by class."""
     now: Callable[[], datetime]
     accounts: Accounts
     methods: Methods = {}
@@ -57,31 +63,35 @@ class ServiceDependencies(msgspec.Struct, frozen=True):
 
 
 class ServiceState:
-    """What outlives a crash of a service: who has subscribed."""
+    """The state of a service that outlives a crash: its subscribers, by session."""
 
     def __init__(self) -> None:
         self.subscribers: dict[AnyRef, Caller] = {}
 
 
 class CheckIdle(msgspec.Struct, frozen=True):
-    """A service's timer to itself."""
+    """The timer with which a service checks whether it is idle."""
 
 
 class Service(Actor[Any]):
-    """Base of the actors that an extension adds. A crash restarts it, and is an error to the caller whose call it was.
+    """Base class of an extension's actors: it executes commands, answers HTTP requests and handles its own messages.
 
-    Made without arguments, one object for each life; `key`, `settings` and `store` are there from `on_start` on. What
-    is to outlive a crash belongs into the store.
+    There is one object for each incarnation, made without arguments; its own attributes are lost in a crash, so put
+    what must outlive one into `store`. `key`, `settings` and `store` are available from `on_start` on. A crash restarts
+    the service; the caller whose command crashed it receives an error.
+
+    Attributes:
+        scope: Set by the class. How many actors there are; the default is `Scope.SERVER`.
+        supervision: Set by the class. What happens after a crash; by default, at most 5 restarts within 60 s.
+        linger: Set by the class. Seconds without a call after which a service with `Scope.USER` or `Scope.ROOM` stops;
+            the next call starts a new one. The default is 60.
+        kept_as: Set by the class. The name of its store, if not the name of the class. Set it when you rename a class.
     """
 
     scope: ClassVar[Scope] = Scope.SERVER
     supervision: ClassVar[Supervision] = Restart(at_most=5, within=60.0, backoff=(0.05, 2.0))
-
     linger: ClassVar[float] = 60.0
-    """Seconds without a call after which a service for a user or a room ends; with the next call there is a new one."""
-
     kept_as: ClassVar[str] = ""
-    """The name of its store, if not that of its class: so that the class can be renamed."""
 
     dependencies: ServiceDependencies
     service_state: ServiceState
@@ -91,60 +101,95 @@ class Service(Actor[Any]):
 
     @property
     def key(self) -> str:
-        """The user or the room that it is for."""
+        """The user id or room id that this actor serves; empty with `Scope.SERVER`."""
         return self.dependencies.key
 
     @property
     def settings(self) -> Any:
-        """The extension's own, as its struct has them."""
+        """The extension's settings, an instance of its struct."""
         return self.dependencies.settings
 
     @property
     def store(self) -> Store:
-        """What it keeps, for its key."""
+        """The persistent store of the service for its key."""
         return self.dependencies.store
 
     def now(self) -> datetime:
-        """The wall clock: aware, in UTC. (For spans of time: `anyio.current_time()`.)"""
+        """The current wall-clock time (aware, UTC). Measure durations with `anyio.current_time()`."""
         return self.dependencies.now()
 
     async def user_exists(self, user_id: str) -> bool:
-        """Whether somebody has registered under this id. Raises `StorageError`."""
+        """Whether a user with this id is registered.
+
+        Raises:
+            StorageError: The accounts cannot be read.
+        """
         return await self.dependencies.accounts.key_of(user_id) is not None
 
     @property
     def is_needed(self) -> bool:
-        """Override to say True while it must not end, though nobody calls it: somebody may be waiting to hear of it."""
+        """Override this to return True while the service must not stop as idle. The default is False."""
         return False
 
     def subscribe(self, caller: Caller) -> None:
-        """From now on this connection hears `tell_subscribers`, until it ends. Outlives a crash, and keeps the service
-        from ending as idle."""
+        """Subscribe a connection to `tell_subscribers`, until the connection ends.
+
+        Outlives a crash of the service. A service with subscribers does not stop as idle.
+        """
         self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
 
     def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
-        """To the connections that have subscribed, but for one."""
+        """Send a message to all subscribed connections.
+
+        Args:
+            message: The message.
+            but: A caller whose connection is skipped.
+        """
         block = Block.of(message)
         for session, caller in self.service_state.subscribers.items():
             if but is None or session is not but.session:
                 caller.outbox.offer(block)
 
     def on_terminated(self, ref: AnyRef) -> None:
-        """An actor that it watches has ended. (Instead of a handler of `Terminated`, which it has already.)"""
+        """Called when an actor that the service watches has ended. Override this instead of handling `Terminated`.
+
+        Args:
+            ref: The actor that has ended.
+        """
 
     def service(self, service: type[Service], key: str = "") -> AnyRef:
-        """The actor of one of this extension's services, for a user or a room if there is one for each.
+        """Find or start the actor of a service of this extension.
 
-        It may have ended, being idle, before a message reaches it: `ActorStopped` then, so ask for it again. Or use
-        `ask_service`, which does. Raises `ActorStopped` if the server is stopping.
+        The actor may stop as idle before your message reaches it. Call this again then, or use `ask_service`.
+
+        Args:
+            service: The service's class.
+            key: The user id or room id, for a service with `Scope.USER` or `Scope.ROOM`.
+
+        Raises:
+            ActorStopped: The server is stopping.
         """
         return self.context.get_or_spawn(self.dependencies.services[service], key)
 
     async def ask_service(self, service: type[Service], key: str, request: Any, *, timeout: float = 10.0) -> Any:
-        """Ask one of this extension's services, which answers with what its handler returns. Never ask in a circle.
+        """Send a request to a service of this extension and wait for the answer.
 
-        Raises `AskFailed`, `AskTimeout`, or `ActorStopped` if the server is stopping.
+        Two actors that wait for each other's answers time out: use this within `context.pipe` if that can happen.
+
+        Args:
+            service: The service's class.
+            key: The user id or room id; empty with `Scope.SERVER`.
+            request: The request.
+            timeout: Seconds to wait.
+
+        Returns:
+            What the handler of the request returns.
+
+        Raises:
+            AskFailed: The service crashed while handling the request.
+            AskTimeout: The answer did not arrive in time.
+            ActorStopped: The server is stopping.
         """
         try:
             return await self.service(service, key).ask(request, timeout=timeout)
@@ -152,10 +197,19 @@ class Service(Actor[Any]):
             return await self.service(service, key).ask(request, timeout=timeout)
 
     async def say(self, room_id: str, content: str, *, name: str) -> Refusal | None:
-        """Say something in a room without being in it, as the bot of this name. None: everybody there hears it.
+        """Post a chat message in a room as the bot `bot:NAME`, which is not a member. Starts the room if necessary.
 
-        The room is opened if need be, and its kinds may refuse. Raises `ValueError` for what is no name of a bot, of a
-        room, or nothing to say.
+        Args:
+            room_id: The room.
+            content: The text, not empty.
+            name: 3 to 32 characters of `a-z A-Z 0-9 _ -`.
+
+        Returns:
+            None once the message is stored. Otherwise the refusal: a room kind refused the message, the message was not
+            stored, or the room did not answer within 10 s.
+
+        Raises:
+            ValueError: The room id, the name or the content is invalid.
         """
         if not is_room_id(room_id):
             raise ValueError(f"{room_id!r} is no name of a room: {refusals.INVALID_ROOM_ID.text}")
@@ -169,10 +223,10 @@ class Service(Actor[Any]):
 
     @classmethod
     def make_state(cls) -> ServiceState:
-        """For the server: once for each actor, for all its lives."""
+        """Called by the server once for each actor; all incarnations share the result."""
         return ServiceState()
 
-    # -- by the server -------------------------------------------------------------------------------------------------
+    # -- handlers ------------------------------------------------------------------------------------------------------
 
     @handles
     def _on_actor_ended(self, message: Terminated) -> None:
@@ -210,7 +264,7 @@ class Service(Actor[Any]):
 
 
 def methods_of(service: type[Service]) -> Methods:
-    """The commands of a service's class. Raises `BadHandler`."""
+    """Collect the commands of a service. Raises `BadHandler`."""
     default = Where.IN_ROOM if service.scope is Scope.ROOM else Where.LOGGED_IN
     least = {Scope.SERVER: Where.ANYWHERE, Scope.USER: Where.LOGGED_IN, Scope.ROOM: Where.IN_ROOM}[service.scope]
     return commands_of(service, default, least)

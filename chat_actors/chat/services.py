@@ -1,4 +1,4 @@
-"""The parent of all services, and the way to those who carry out commands of extensions."""
+"""The parent of all services, and the functions that send commands and HTTP requests to them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from chat_actors.storage import Accounts, States
 logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 10.0
-"""Seconds that a session waits for a service, and its client with it."""
+"""Seconds that a session, and so its client, waits for the answer to a command."""
 
 
 class FindService(Request[AnyRef], msgspec.Struct, frozen=True):
-    """The actor of a service of which there is one for the server."""
+    """Find the actor of a service with `Scope.SERVER`."""
 
     actor_type: ActorType[Any]
 
@@ -49,7 +49,7 @@ ServicesMessage: TypeAlias = FindService
 
 
 class Services(Actor[ServicesMessage]):
-    """Offers every service of every extension, and supervises them: one that fails for good ends alone."""
+    """Declares and supervises the services of all extensions. A service that exceeds its restarts ends alone."""
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
@@ -74,7 +74,7 @@ class Services(Actor[ServicesMessage]):
 
 
 async def serve_http(services: Ref[ServicesMessage], actor_type: ActorType[Any], request: HttpRequest) -> HttpResponse:
-    """Have a service answer an HTTP request. What it fails to answer is a 500 or a 503."""
+    """Ask a service to answer an HTTP request. A crash is answered with 500, no answer in time with 503."""
     try:
         service = await services.ask(FindService(actor_type), timeout=ANSWER_WITHIN)
         answer: HttpResponse = await service.ask(Serve(request), timeout=ANSWER_WITHIN)
@@ -88,9 +88,9 @@ async def serve_http(services: Ref[ServicesMessage], actor_type: ActorType[Any],
 async def execute(
     context: Context, route: Route, room: Ref[RoomMessage] | None, caller: Caller, command: ExtensionCommand
 ) -> ExtensionMessage | Refusal | None:
-    """Have a command carried out, by a service or by the room of the caller. What to tell the client, if anything."""
+    """Ask a service, or the caller's room, to execute a command. The message for the client, if any."""
     key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
-    for _ in range(2):  # the first service may have ended, being idle, just before
+    for _ in range(2):  # the first attempt may reach a service that is just stopping as idle
         try:
             owner = room if route.actor_type is None else context.get_or_spawn(route.actor_type, key)
             if owner is None:

@@ -1,4 +1,4 @@
-"""What may be sent to a session, and who is at its other end."""
+"""The messages to a session, and its peer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Deferred(msgspec.Struct, frozen=True):
-    """A session's message to itself: a command that could not be carried out in the turn in which it came."""
+    """A session's message to itself: a command that cannot be executed in the turn in which its frame arrived."""
 
     command: AnyCommand
 
@@ -29,14 +29,14 @@ SessionMessage: TypeAlias = Frame | Deferred | NotAMember | RemovedFromRoom
 SessionRef: TypeAlias = Ref[SessionMessage]
 
 
-def _nothing_waits() -> None:
-    """For a connection that waits for its session by itself."""
+def _do_nothing() -> None:
+    """The `resume` of a connection that does not pause reading."""
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """The client at the other end: where it comes from, and the way back to it."""
+    """The client of a session: its IP address, its outbox, and the callback that resumes reading."""
 
     address: str
     outbox: Outbox
-    resume: Callable[[], None] = _nothing_waits
-    """Called whenever the session has nothing left to do: its connection may go on reading."""
+    resume: Callable[[], None] = _do_nothing
+    """Called when the session has handled all its messages: the connection may read on."""
