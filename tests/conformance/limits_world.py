@@ -1,0 +1,137 @@
+"""The carriers of limits: connections, users, addresses, rooms and servers, in memory and on virtual time."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import anyio
+import msgspec
+
+from chat_actors.chat import Storage
+from chat_actors.client import public_pem
+from chat_actors.identity import parse_public_key, sign
+from chat_actors.storage import Retention
+from chat_actors.testing import MemoryServer
+from chat_actors.testing.memory_server import NO_LIMITS
+from tests.chat.rig import KEY
+
+
+class Scope(Enum):
+    """What a limit is counted for."""
+
+    MESSAGE = "one message, or one answer"
+    CONNECTION = "one connection, whichever users log in on it"
+    USER = "one user, over all connections"
+    ADDRESS = "one IPv4 address or one IPv6 /64, over all connections and users"
+    ROOM = "one room, over all members"
+    SERVER = "one server"
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A way to use up a limit."""
+
+    server: int = 1
+    address: str = "192.0.2.1"
+    connection: int = 1
+    user: str = "ann"
+    room: str = "red"
+
+
+ANN = Carrier()
+
+APART = {
+    Scope.MESSAGE: (ANN, replace(ANN, connection=2)),
+    Scope.CONNECTION: (ANN, replace(ANN, connection=2)),
+    Scope.USER: (ANN, replace(ANN, connection=2, user="ben")),
+    Scope.ADDRESS: (ANN, replace(ANN, connection=2, address="192.0.2.2")),
+    Scope.ROOM: (ANN, replace(ANN, connection=2, room="blue")),
+    Scope.SERVER: (ANN, replace(ANN, server=2)),
+}
+"""Two carriers that differ in the scope and agree in all else that can be equal: they never share the limit."""
+
+ALIKE = {
+    Scope.MESSAGE: (ANN, ANN),
+    Scope.CONNECTION: (ANN, replace(ANN, user="ben", room="blue")),
+    Scope.USER: (ANN, replace(ANN, connection=2, address="192.0.2.2")),
+    Scope.ADDRESS: (
+        replace(ANN, address="2001:db8::1"),
+        replace(ANN, address="2001:db8::2", connection=2, user="ben", room="blue"),
+    ),
+    Scope.ROOM: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben")),
+    Scope.SERVER: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben", room="blue")),
+}
+"""Two carriers that agree in the scope and differ in all else that can differ: they always share the limit."""
+
+
+class World:
+    """Servers with the limits of one row, and the connections to them."""
+
+    def __init__(self, row):
+        self._row = row
+        self._servers = {}
+        self._clients = {}
+        self._rooms = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self):
+        await self._stack.__aenter__()
+        return self
+
+    async def __aexit__(self, *error):
+        await self._stack.__aexit__(None, None, None)
+
+    async def server(self, number=1):
+        """The server of this number, prepared by the row."""
+        if number not in self._servers:
+            row = self._row
+            limits = msgspec.structs.replace(NO_LIMITS, **row.limits)
+            server = MemoryServer(*row.extensions, limits=limits, settings=row.settings)
+            storage = server._storage
+            retention = Retention(**row.retention)
+            server._storage = Storage(storage.accounts, storage.journal, retention, storage.states)
+            self._servers[number] = await self._stack.enter_async_context(server)
+            await self.register(server, "ann", "ben", "owen")
+            if row.prepare is not None:
+                await row.prepare(self, number)
+        return self._servers[number]
+
+    async def register(self, server, *user_ids):
+        """Register users behind the server's back, so that no limit counts it."""
+        for user_id in user_ids:
+            await server._storage.accounts.register(user_id, parse_public_key(public_pem(KEY)).spki)
+
+    async def enter(self, carrier):
+        """Open the carrier's connection unless it is open; log in and join the room unless that is done already."""
+        key = (carrier.server, carrier.connection)
+        server = await self.server(carrier.server)
+        if key not in self._clients:
+            self._clients[key] = await server.connect(address=carrier.address)
+        client = self._clients[key]
+        if carrier.user and client.user_id != carrier.user:
+            await self._log_in(client, carrier.user)
+            self._rooms.pop(key, None)
+        if carrier.room and self._rooms.get(key) != carrier.room:
+            await client.join(carrier.room)
+            self._rooms[key] = carrier.room
+        return client
+
+    async def _log_in(self, client, user_id):
+        """As `MemoryClient.log_in`, but two frames only, and what waits for the client keeps waiting."""
+        await client.send("get_challenge")
+        challenge = msgspec.json.decode(client.outbox._blocks[-1].texts[-1])["challenge"]
+        await client.send("authenticate", userId=user_id, signature=sign(KEY, challenge))
+        client.user_id = user_id
+
+    async def advance(self, seconds):
+        await anyio.sleep(seconds)
+        for server in self._servers.values():
+            await server.settle()
+
+
+def outcome(client):
+    """The close code of the connection, or the code of the last error that was received, or None."""
+    if client.closing is not None:
+        return int(client.closing.code)
+    codes = [message["code"] for message in client.hear() if message["type"] == "error"]
+    return codes[-1] if codes else None
