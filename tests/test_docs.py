@@ -1,5 +1,6 @@
 """The documentation agrees with the code."""
 
+import importlib
 import re
 import shlex
 import tomllib
@@ -94,3 +95,21 @@ def draw(nodes):
         for n, child in enumerate(node.children, start=1):
             branch = "└─ " if n == len(node.children) else "├─ "
             yield f"{branch + child.path.rpartition('/')[2]:<43} {child.actor}\n"
+
+
+WALKS = (DOCS / "contributing/walks.md").read_text()
+STEPS = re.findall(r"`([\w/]+)\.py`, `([\w.]+)`", WALKS)
+
+
+@pytest.mark.parametrize(("module", "function"), STEPS)
+def test_step_of_a_walk_exists(module, function):
+    found = importlib.import_module("chat_actors." + module.replace("/", "."))
+    for name in function.split("."):
+        found = getattr(found, name)
+    assert callable(found)
+
+
+def test_every_walk_has_steps():
+    walks = re.split(r"^## ", WALKS, flags=re.MULTILINE)[1:]
+    assert len(walks) == 5
+    assert all(re.search(r"`[\w/]+\.py`, `[\w.]+`", walk) for walk in walks)

@@ -263,4 +263,4 @@ def test_readme_and_ci_run_the_same_command():
     root = Path(__file__).parents[2]
     commands = re.findall(r"```sh\n(.*?)\n```", (root / "README.md").read_text(), re.DOTALL)
     ci = [line for line in (root / ".ci/run").read_text().splitlines() if line.startswith("python3")]
-    assert ci[0] == commands[-1]
+    assert [ci[0]] == [command for command in commands if "pytest" in command]
