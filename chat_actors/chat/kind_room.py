@@ -1,4 +1,4 @@
-"""A room of kinds: the promises of every room, and between them what the kinds decide."""
+"""The room actor for rooms with room kinds: it calls their hooks and executes their commands."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, ch
 from chat_actors.storage import Accounts, States
 
 HOOK_WITHIN = 5.0
-"""Seconds that the kinds of a room may take for one decision. Beyond, the room crashes, as if the kind had raised."""
+"""Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
 
 CHOSEN = "chosen"
-"""The key under which it is kept which kind a user has chosen for a room."""
+"""The storage key of a room's `ChosenKind`."""
 
 
-class Chosen(msgspec.Struct, frozen=True):
-    """A kind that a user has chosen, and who."""
+class ChosenKind(msgspec.Struct, frozen=True):
+    """The room kind that a user has chosen for a room, and that user. Stored."""
 
-    chosen_as: str
-    creator: str
+    chosen_as: str = ""
+    creator: str = ""
 
 
 class KindRoom(RoomActor):
-    """Asks its kinds before somebody enters and before something is said; all else is the room's own.
+    """Calls the hooks of its room kinds before each join and each post; otherwise a room like any other.
 
-    If a kind wants to hear what is said, it takes that by its mailbox, and not in the sender's turn: a kind may wait.
+    If a room kind has `on_post`, posts go through the mailbox instead of the sender's turn, since the hook may wait.
     """
 
     def __init__(
@@ -65,23 +65,21 @@ class KindRoom(RoomActor):
         accounts: Accounts,
         subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
-        """`subscribers` outlives a crash: those of each extension."""
+        """`subscribers` holds those of each extension and outlives a crash."""
         super().__init__(room_id, state, now, journaling)
         self._room_kinds = room_kinds
         self._states = states
         self._accounts = accounts
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
-        self._listeners: Sequence[RoomKind] = ()  # to what is said
+        self._listeners: Sequence[RoomKind] = ()  # with on_post
         self._commands: dict[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing_kind: str | None = None
         self._users_left: list[str] = []
 
     async def on_start(self) -> None:
         await super().on_start()
-        chosen = (
-            await self._room_store.get(CHOSEN, Chosen, Chosen("", "")) if self._room_kinds.choosable else Chosen("", "")
-        )
+        chosen = await self._load_chosen() if self._room_kinds.choosable else ChosenKind()
         if chosen.chosen_as and chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = chosen.chosen_as
         await self._open_kinds(chosen)
@@ -90,20 +88,23 @@ class KindRoom(RoomActor):
     def _room_store(self) -> Store:
         return Store(self._states, f"rooms/{self.room_id}")
 
-    async def _open_kinds(self, chosen: Chosen) -> None:
-        kinds = self._room_kinds.for_room(self.room_id, chosen.chosen_as)
-        self._kinds = [(kind.extension, self._make_kind(kind, chosen)) for kind in kinds]
+    async def _load_chosen(self) -> ChosenKind:
+        return await self._room_store.get(CHOSEN, ChosenKind, ChosenKind())
+
+    async def _open_kinds(self, chosen: ChosenKind) -> None:
+        specs = self._room_kinds.for_room(self.room_id, chosen.chosen_as)
+        self._kinds = [(spec.extension, self._make_kind(spec, chosen)) for spec in specs]
         self._listeners = [kind for _, kind in self._kinds if type(kind).on_post is not RoomKind.on_post]
         self._commands = {
-            command: (made, method)
-            for kind, (_, made) in zip(kinds, self._kinds, strict=True)
-            for command, method in kind.methods.items()
+            command: (kind, method)
+            for spec, (_, kind) in zip(specs, self._kinds, strict=True)
+            for command, method in spec.methods.items()
         }
-        for _, made in self._kinds:
+        for _, kind in self._kinds:
             with anyio.fail_after(HOOK_WITHIN):
-                await made.on_open()
+                await kind.on_open()
 
-    def _make_kind(self, spec: RoomKindSpec, chosen: Chosen) -> RoomKind:
+    def _make_kind(self, spec: RoomKindSpec, chosen: ChosenKind) -> RoomKind:
         kind = spec.kind()
         kind.settings = spec.settings
         kind.room = RoomHandle(
@@ -125,7 +126,7 @@ class KindRoom(RoomActor):
         else:
             super().on_delivery(message)
 
-    # -- what the kinds decide -----------------------------------------------------------------------------------------
+    # -- hooks of the room kinds ---------------------------------------------------------------------------------------
 
     @handles
     async def check_join(self, request: CheckJoin) -> Refusal | None:
@@ -145,7 +146,7 @@ class KindRoom(RoomActor):
     @handles
     async def join(self, message: JoinRoom) -> None:  # type: ignore[override]  # a kind may wait
         member = message.member
-        refusal = await self._check_kinds(member.user_id)  # again: much may have happened since `CheckJoin`
+        refusal = await self._check_kinds(member.user_id)  # again: the answer to `CheckJoin` may be outdated
         if refusal is None:
             super().join(message)
         else:
@@ -172,9 +173,9 @@ class KindRoom(RoomActor):
         return msgspec.structs.replace(joined, state=self._state_for(user_id))
 
     def _state_for(self, user_id: str) -> msgspec.Raw | None:
-        """Encoded at once: a state that is no JSON crashes the room while the newcomer is not in it yet."""
-        told = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
-        states = {extension: state for extension, state in told.items() if state is not None}
+        """Encode the states now: one that is not JSON crashes the room before the new member is added."""
+        results = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
+        states = {extension: state for extension, state in results.items() if state is not None}
         return msgspec.Raw(msgspec.json.encode(states)) if states else None
 
     @handles
@@ -195,13 +196,13 @@ class KindRoom(RoomActor):
             return content
         return super().post_as(PostAs(request.user_id, content))
 
-    async def _filter_content(self, user_id: str, content: str, said_by: Any = None) -> str | Refusal:
+    async def _filter_content(self, user_id: str, content: str, posted_by: Any = None) -> str | Refusal:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for kind in self._listeners:
-                    if kind.room is not said_by:
+                    if kind.room is not posted_by:
                         content = checked_content(await kind.on_post(user_id, content))
         except Refused as refused:
             return refused.refusal
@@ -221,22 +222,22 @@ class KindRoom(RoomActor):
     @handles
     async def run_in_room(self, message: RunInRoom) -> None:
         if not any(kind.room is message.handle for _, kind in self._kinds):
-            return  # slow work for a life of the room that has crashed
+            return  # piped work of an incarnation that has crashed
         with anyio.fail_after(HOOK_WITHIN):
-            done = message.action()
-            if inspect.isawaitable(done):
-                await done
+            result = message.action()
+            if inspect.isawaitable(result):
+                await result
 
     @handles
     async def assign_kind(self, request: AssignKind) -> Refusal | None:
         is_used = self._journaling is not None and self.state.last_seq
-        kept = await self._room_store.get(CHOSEN, Chosen, Chosen("", ""))
-        if len(self.members) or is_used or kept.chosen_as:
+        existing = await self._load_chosen()
+        if len(self.members) or is_used or existing.chosen_as:
             return refusals.ROOM_EXISTS
         refusal = await self._check_kinds(request.creator)
         if refusal is not None:
             return refusal
-        chosen = Chosen(request.chosen_as, request.creator)
+        chosen = ChosenKind(request.chosen_as, request.creator)
         await self._room_store.put(CHOSEN, chosen)
         await self._open_kinds(chosen)
         return None
@@ -255,4 +256,4 @@ class KindRoom(RoomActor):
 
     def _on_left(self, user_id: str) -> None:
         super()._on_left(user_id)
-        self._users_left.append(user_id)  # the kinds hear of it at the end of the turn: here nothing may raise
+        self._users_left.append(user_id)  # on_leave is called at the end of the turn: this must not raise

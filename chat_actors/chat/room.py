@@ -1,4 +1,16 @@
-"""The room actor: one order of messages for all its members."""
+"""The room actor: one order of messages for all members.
+
+Theory of operation. A post is *drafted*, then *in flight* (one append at a time is with the journal writer), then
+numbered by the journal, broadcast, and accepted. Meanwhile the room collects the next drafts, so appends grow with the
+load. Without a journal the room numbers a post itself and broadcasts it at once. `on_turn_end` starts the next append
+and flushes the fan-out: one block for each member and turn.
+
+Invariants: messages are broadcast in sequence order, each once (`last_seq` skips repeats). A member leaves after its
+own posts are broadcast. Drafts keep mailbox slots reserved, so mailbox and drafts have one bound.
+
+`RoomState` outlives a crash: members, drafts, the append in flight and `last_seq`. A restarted room reads the journal
+from `last_seq` on, so a crash at any point neither loses nor repeats a message.
+"""
 
 from __future__ import annotations
 
@@ -44,39 +56,34 @@ from chat_actors.protocol import Refusal, encode, format_timestamp, messages, re
 from chat_actors.storage import Append, Appended, Committed, Draft, Journal, StorageError, StoredMessage
 
 DIRECT_MEMBERS = 2
-"""Up to so many members, a message is handed out, or stored, in the turn in which it came in.
+"""A room with at most this many members handles a post in the sender's turn.
 
-With few members there is little for a batch to save, and to wake the room costs as much as to write to one of them.
-Many rooms are that small: two people, or one, whose room is named after them.
+With few members batching saves little, and waking the room costs as much as writing to one member. Many rooms are that
+small: direct conversations, and the rooms named after a user.
 """
 
 CLOSE_CHECK_SECONDS = 30.0
-"""Seconds between two looks at whether a room is empty that could not close when its last member left."""
-
+"""Seconds between two checks whether an empty room can close that could not when its last member left."""
 
 OPEN_WITHIN = 10.0
-"""Seconds that a room waits for the journal before it begins."""
+"""Seconds that a starting room waits for the journal writer."""
 
 
 class CloseIfEmpty(msgspec.Struct, frozen=True):
-    """A room's timer to itself."""
+    """The timer with which a room checks whether it is empty."""
 
 
 class AppendFailed(msgspec.Struct, frozen=True):
-    """A room's message to itself: what it had asked the journal to store was not, or nobody knows."""
+    """The append in flight has failed, or its outcome is unknown."""
 
     error: Exception
 
 
 class RoomActor(Actor[RoomMessage]):
-    """Gives every message its place in the room's one order and offers it to every member, the sender included.
+    """Orders the messages of one room and broadcasts them to all members, including the sender.
 
-    With a journal a message is heard once it is stored: the room has one append under way, goes on collecting, and
-    hands out what comes back. Without one it numbers messages itself. Either way, what was waiting goes out as one
-    block at the end of the turn.
-
-    Watches each member's session, so a connection that goes away, however rudely, leaves the room exactly once. Goes
-    away itself as soon as it is empty and nobody is on the way in.
+    With a journal, a message is broadcast once it is stored. The room watches each member's session, so every end of a
+    connection removes the member exactly once. The room stops when it is empty and no message for it is queued.
     """
 
     mailbox_capacity = 1024
@@ -100,11 +107,12 @@ class RoomActor(Actor[RoomMessage]):
         self.context.every(CLOSE_CHECK_SECONDS, CloseIfEmpty())
 
     async def _load_position(self) -> None:
-        """Know the last number; after a crash, put into order what was stored meanwhile."""
+        """Load the last sequence number. After a crash, broadcast what was stored meanwhile."""
         if self._journaling is None:
             return
         if not self.state.is_open:
-            # One of the same id that failed for good may have left an append behind, which nobody will hand out.
+            # A previous actor for this room may have failed with an append in flight. Wait for it; otherwise
+            # numbering would start from a stale value.
             await self._journaling.writer.ask(WaitUntilStored(self.room_id), timeout=OPEN_WITHIN)
             self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
             return
@@ -120,12 +128,12 @@ class RoomActor(Actor[RoomMessage]):
             self._broadcast(page.messages)
             more = page.more
 
-    # -- who is here ---------------------------------------------------------------------------------------------------
+    # -- members -------------------------------------------------------------------------------------------------------
 
     @handles
     def join(self, message: JoinRoom) -> None:
         member, request_id = message.member, message.request_id
-        # Who gives its requests an id knows of `since`, and needs to know from which number on it hears.
+        # Clients that send request ids may rejoin with `since`, so tell them the current sequence number.
         seq = None if request_id is None else self.state.last_seq
         joined = self._make_joined(member.user_id, request_id, seq)
         self.context.watch(member.session)
@@ -164,7 +172,7 @@ class RoomActor(Actor[RoomMessage]):
         users = self.members.users
         return UserList(len(users), users[:MEMBERS_LISTED])
 
-    # -- what is said --------------------------------------------------------------------------------------------------
+    # -- messages ------------------------------------------------------------------------------------------------------
 
     def on_delivery(self, message: RoomMessage) -> None:
         if isinstance(message, PostToRoom) and len(self.members) <= DIRECT_MEMBERS:
@@ -178,7 +186,7 @@ class RoomActor(Actor[RoomMessage]):
         self.take_post(message)
 
     def take_post(self, message: PostToRoom) -> None:
-        """In whichever turn it has come."""
+        """Number or draft a post; in the sender's turn or in the room's."""
         author = self.members.get(message.session)
         if author is None:
             message.session.tell(NotAMember(self.context.self_ref))
@@ -248,14 +256,14 @@ class RoomActor(Actor[RoomMessage]):
         self._release_waiters()
 
     def _broadcast(self, stored: Sequence[StoredMessage]) -> None:
-        """What is to be handed out, in this order; what was in it before is passed over."""
-        state, is_heard = self.state, self.context.events.has_listeners(events.MessagePosted)
+        """Add messages to the fan-out in sequence order. Skip those that were added before."""
+        state, is_observed = self.state, self.context.events.has_listeners(events.MessagePosted)
         for message in stored:
             if message.seq <= state.last_seq:
                 continue
             self.fan_out.add(chat_message(self.room_id, message))
             state.last_seq = message.seq
-            if is_heard:
+            if is_observed:
                 posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at, message.content)
                 self.context.events.publish(posted)
 
@@ -263,7 +271,7 @@ class RoomActor(Actor[RoomMessage]):
     async def append_failed(self, message: AppendFailed) -> None:
         self._refuse_in_flight()
         if self._journaling is not None and not isinstance(message.error, StorageError):
-            # The writer failed, and not the storage: some of it may have been stored.
+            # The writer failed, not the storage: some messages may be stored.
             await self._replay_journal(self._journaling.journal)
 
     def _refuse_in_flight(self) -> None:
@@ -277,7 +285,7 @@ class RoomActor(Actor[RoomMessage]):
         return in_flight
 
     def _release_waiters(self) -> None:
-        """Let those go whose last words have been heard, and answer who waits for all to be."""
+        """Remove leaving members whose posts are broadcast, and answer flush requests if nothing is pending."""
         leaving, self.state.leaving = self.state.leaving, []
         for leave in leaving:
             if self.state.has_pending_of(leave.session):
@@ -286,19 +294,19 @@ class RoomActor(Actor[RoomMessage]):
                 self._end_membership(leave.session)
                 if leave.answer is not None:
                     leave.answer.resolve(None)
-        if self.state.is_settled:
+        if not self.state.has_pending:
             self.fan_out.flush()
             while self.state.flush_requests:
                 self.state.flush_requests.pop().resolve(None)
 
     @handles
     def flush(self, request: Flush) -> None:
-        if self.state.is_settled:
-            self.fan_out.flush()
-        else:
+        if self.state.has_pending:
             self.state.flush_requests.append(self.context.answer_later())
+        else:
+            self.fan_out.flush()
 
-    # -- the end -------------------------------------------------------------------------------------------------------
+    # -- failure and shutdown ------------------------------------------------------------------------------------------
 
     @handles
     def close_if_empty(self, message: CloseIfEmpty) -> None:
@@ -307,11 +315,11 @@ class RoomActor(Actor[RoomMessage]):
     def on_failure(self, message: Any, error: Exception) -> None:
         match message:
             case JoinRoom(member=member) if member.session in self.members:
-                pass  # it crashed after letting them in, so they are in
+                pass  # the handler crashed after adding the member, which stays
             case JoinRoom(member=member):
                 member.session.tell(NotAMember(self.context.self_ref))
-            case LeaveRoom(session=gone) | Terminated(ref=gone):
-                self._remove_member(gone)  # nobody will tell the next life of it
+            case LeaveRoom(session=session) | Terminated(ref=session):
+                self._remove_member(session)  # the next incarnation is not notified again
             case PostToRoom(session=session) if (author := self.members.get(session)) is not None:
                 self._refuse(author, refusals.ROOM_FAILED, message.request_id)
             case Appended() if self.state.in_flight:
@@ -320,13 +328,13 @@ class RoomActor(Actor[RoomMessage]):
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
-        self.fan_out.flush()  # after a crash for good: what has its number is heard
+        self.fan_out.flush()  # numbered messages are delivered also when restarts are exhausted
         drafts, self.state.drafts = self.state.drafts, []
         if reason.cause is Cause.FAILED:
             for pending in drafts:
                 self._refuse_pending(pending, refusals.ROOM_FAILED)
         elif drafts and self._journaling is not None:
-            # Nobody is here to hear it any more; what has been taken is stored all the same.
+            # No member is left to receive them, but accepted drafts are still stored.
             self._journaling.writer.tell(Append(self.room_id, [pending.draft for pending in drafts]))
         self.context.events.publish(events.RoomClosed(self.room_id))
 
@@ -351,8 +359,8 @@ class RoomActor(Actor[RoomMessage]):
         self.context.events.publish(events.UserLeft(user_id, self.room_id))
 
     def _close_if_empty(self) -> None:
-        if not self.members.keep_open and self.state.is_settled:
-            # If anything is still on its way in, the room stays, and looks again when that has left or by its timer.
+        if not self.members.keep_open and not self.state.has_pending:
+            # A room with queued messages stays open. The next leave or the timer checks again.
             self.context.stop_if_idle()
 
 

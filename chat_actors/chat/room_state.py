@@ -57,9 +57,9 @@ class RoomState:
         self.is_open = False
 
     @property
-    def is_settled(self) -> bool:
-        """Whether no message is waiting to be stored."""
-        return not self.drafts and not self.in_flight
+    def has_pending(self) -> bool:
+        """Whether any message is waiting to be stored."""
+        return bool(self.drafts or self.in_flight)
 
     def has_pending_of(self, session: AnyRef) -> bool:
         """Whether a message of this session is waiting to be stored."""
