@@ -20,9 +20,8 @@ from chat_actors.kernel.errors import (
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.hosted import Hosted
-from chat_actors.kernel.messages import Cause, OwedAnswer, Request, StopReason, Terminated
-from chat_actors.kernel.ref import AnyRef, Ref
-from chat_actors.kernel.registry import ActorType
+from chat_actors.kernel.messages import Cause, OwedAnswer, Request, StopReason
+from chat_actors.kernel.ref import ActorType, AnyRef, Ref, Terminated
 from chat_actors.kernel.supervision import Escalate, Restart, Resume, Stop, Supervision
 from chat_actors.kernel.system import ActorSystem, Node, Statistics
 from chat_actors.kernel.timers import Timer

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 import anyio
 
 from chat_actors.kernel.actor import Actor
 from chat_actors.kernel.cancellation import is_cancelled
 from chat_actors.kernel.context import Context
-from chat_actors.kernel.errors import ActorStopped, ChildFailed
+from chat_actors.kernel.errors import ActorStopped, ChildFailed, NameTaken
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, Undelivered
 from chat_actors.kernel.family import Family
 from chat_actors.kernel.loop import Crash, MessageLoop
@@ -24,13 +24,10 @@ from chat_actors.kernel.messages import (
     StopOrder,
     StopReason,
     SystemMessage,
-    Terminated,
 )
-from chat_actors.kernel.ref import AnyRef, Ref
+from chat_actors.kernel.ports import Factory, SystemPort
+from chat_actors.kernel.ref import AnyRef, Ref, RefTarget, Terminated
 from chat_actors.kernel.supervision import CrashRecord, Escalate, Pause, Resume, Stop
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.system import ActorSystem
 
 logger = logging.getLogger(__name__)
 
@@ -40,24 +37,24 @@ class Cell:
 
     def __init__(
         self,
-        system: ActorSystem,
-        siblings: Family,
+        system: SystemPort,
+        siblings: Family[Cell],
         parent: Cell | None,
         path: str,
-        factory: Callable[[], Actor[Any]],
+        factory: Factory,
         on_closed: Callable[[], None] | None,
         *,
         has_host: bool,
     ) -> None:
         self.system = system
         self.path = path
-        self.actor = factory()
+        self.actor: Actor[Any] = factory()
         self._loop = MessageLoop(self)
         self.mailbox = Mailbox(path, self.actor.mailbox_capacity)
         self.ref: AnyRef = Ref(path, self)
         self.context = Context(self)
-        self.family = Family()
-        self.watchers: set[Cell] = set()
+        self.family: Family[Cell] = Family()
+        self.watchers: set[RefTarget] = set()
         self.restarts = 0
         self.is_idle = False
         self._siblings = siblings
@@ -210,7 +207,7 @@ class Cell:
         if self.mailbox.is_closed:
             return
         left = self.mailbox.close()
-        self._siblings.is_ending(self)
+        self._siblings.move_to_ending(self)
         if self._on_closed is not None:
             self._on_closed()
         for item in left:
@@ -230,7 +227,7 @@ class Cell:
         with anyio.move_on_after(self.actor.stop_within):
             for child in children:
                 await child.wait_ended()
-        self.system.book_cancelled(self.family.walk())
+        self.system.count_cancelled(cell.path for cell in self.family.walk())
         late = self.family.everyone()
         for child in late:
             logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
@@ -267,7 +264,7 @@ class Cell:
         for watcher in self.watchers:
             watcher.mailbox.put_system(Notice(Terminated(self.ref, reason)))
         self.watchers.clear()
-        self._siblings.has_ended(self)
+        self._siblings.remove(self)
         self.system.events.publish(ActorEnded(self.path, reason))
         if self._ended is not None:
             self._ended.set()
@@ -279,30 +276,57 @@ class Cell:
                 self._ended = anyio.Event()
             await self._ended.wait()
 
-    def add_watcher(self, watcher: Cell) -> None:
+    def add_watcher(self, watcher: RefTarget) -> None:
         """Tell `watcher` when this actor ends; at once if it has."""
         if self._reason is not None:
             watcher.mailbox.put_system(Notice(Terminated(self.ref, self._reason)))
         else:
             self.watchers.add(watcher)
 
-    def spawn_child(
-        self, name: str, factory: Callable[[], Actor[Any]], *, on_closed: Callable[[], None] | None = None
-    ) -> AnyRef:
+    def remove_watcher(self, watcher: RefTarget) -> None:
+        self.watchers.discard(watcher)
+
+    def children(self) -> list[AnyRef]:
+        return [child.ref for child in self.family]
+
+    def spawn_child(self, name: str, factory: Factory, *, on_closed: Callable[[], None] | None = None) -> AnyRef:
         """Start a child. Raises `NameTaken`, `ActorStopped` (this actor is ending), or what the factory raises."""
         return self._make_child(name, factory, on_closed, is_hosted=False).ref
 
-    def spawn_hosted_child(self, name: str, factory: Callable[[], Actor[Any]]) -> Cell:
+    def spawn_hosted_child(self, name: str, factory: Factory) -> Cell:
         """Make a child whose life is in the hands of whoever calls its `run_hosted`. Raises as `spawn_child`."""
         return self._make_child(name, factory, None, is_hosted=True)
 
     def _make_child(
-        self, name: str, factory: Callable[[], Actor[Any]], on_closed: Callable[[], None] | None, *, is_hosted: bool
+        self, name: str, factory: Factory, on_closed: Callable[[], None] | None, *, is_hosted: bool
     ) -> Cell:
         if self.mailbox.is_closed:
             raise ActorStopped(self.path)
-        return self.system.start(self, f"{self.path}/{name}", factory, on_closed, is_hosted=is_hosted)
+        path = f"{self.path}/{name}"
+        return start(self.system, self.family, self, path, factory, on_closed, is_hosted=is_hosted)
 
     def dead_letter(self, message: Any, why: Undelivered) -> None:
         """Count and publish a message that reached nobody."""
         self.system.count_dead_letter(DeadLetter(self.path, message, why))
+
+
+def start(
+    system: SystemPort,
+    siblings: Family[Cell],
+    parent: Cell | None,
+    path: str,
+    factory: Factory,
+    on_closed: Callable[[], None] | None = None,
+    *,
+    is_hosted: bool = False,
+) -> Cell:
+    """Start an actor under `path`, or make one that is hosted. Raises `NameTaken`, or `ActorStopped` (no system)."""
+    if path in siblings:
+        raise NameTaken(path)
+    if not system.is_running:
+        raise ActorStopped(path)
+    cell = Cell(system, siblings, parent, path, factory, on_closed, has_host=not is_hosted)
+    siblings.add(cell)
+    if not is_hosted:
+        system.start_task(cell.run, path)
+    return cell

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import msgspec
 
 from chat_actors.kernel.cancellation import is_cancelled
 from chat_actors.kernel.errors import ActorStopped, MailboxFull, WorkCancelled
-from chat_actors.kernel.events import DeadLetter, Undelivered
+from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import (
     Asked,
@@ -21,20 +21,14 @@ from chat_actors.kernel.messages import (
     Request,
     StopReason,
     SystemMessage,
-    Terminated,
     Tick,
     ToldReply,
     failure,
     outcome,
 )
+from chat_actors.kernel.ports import ActorObject, CellPort
+from chat_actors.kernel.ref import ActorType, AnyRef, Ref, Terminated
 from chat_actors.kernel.timers import Timer
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.actor import Actor
-    from chat_actors.kernel.cell import Cell
-    from chat_actors.kernel.events import EventBus
-    from chat_actors.kernel.ref import AnyRef, Ref
-    from chat_actors.kernel.registry import ActorType
 
 Message = TypeVar("Message")
 Result = TypeVar("Result")
@@ -45,7 +39,7 @@ Params = ParamSpec("Params")
 class Context:
     """An actor's own view of the kernel. For the actor itself alone: hand out `self_ref`, never the context."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: CellPort) -> None:
         self._cell = cell
         self._spawned = 0
         self._watched: set[AnyRef] = set()
@@ -70,12 +64,12 @@ class Context:
     @property
     def children(self) -> Sequence[AnyRef]:
         """The running children, oldest first. They outlive a restart of this actor."""
-        return [cell.ref for cell in self._cell.family]
+        return self._cell.children()
 
     # -- other actors ------------------------------------------------------------------------------------------------
 
     def spawn(
-        self, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+        self, factory: Callable[Params, ActorObject[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
         """Start a child made by `factory(*args, **kwargs)`, under a name of the kernel's choice.
 
@@ -90,13 +84,13 @@ class Context:
         return f"{prefix}-{self._spawned}"
 
     def spawn_named(
-        self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+        self, name: str, factory: Callable[Params, ActorObject[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
         """As `spawn`, under this name. Raises `NameTaken` as well."""
         return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
 
     def spawn_hosted(
-        self, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
+        self, factory: Callable[Params, ActorObject[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Hosted[Message]:
         """As `spawn`, but the child lives in the task of whoever awaits its `run()`: it needs no task of its own.
 
@@ -106,13 +100,15 @@ class Context:
         cell = self._cell.spawn_hosted_child(self._child_name(factory), lambda: factory(*args, **kwargs))
         return Hosted(cell)
 
-    def declare(self, actor_type: ActorType[Message], make: Callable[[str], Callable[[], Actor[Message]]]) -> None:
+    def declare(
+        self, actor_type: ActorType[Message], make: Callable[[str], Callable[[], ActorObject[Message]]]
+    ) -> None:
         """Become the parent of all actors of this type.
 
         `make(key)` is called once for each actor; what it returns is called for each of that actor's lives, so what it
         closes over outlives a crash.
         """
-        self._cell.system.registry.declare(actor_type, self._cell, make)
+        self._cell.system.declare(actor_type, self._cell, make)
 
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
         """The running actor of that type and key, or a new one. Atomic: there are never two.
@@ -124,7 +120,7 @@ class Context:
 
     def find(self, actor_type: ActorType[Message], key: str) -> Ref[Message] | None:
         """The running actor of that type and key, if there is one."""
-        return self._cell.system.registry.running(actor_type).get(key)
+        return self._cell.system.find(actor_type, key)
 
     def watch(self, ref: AnyRef) -> None:
         """Be told `Terminated(ref, reason)`, once, when that actor ends; at once if it already has.

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.cell import Cell
+from typing import Any, Generic, Protocol, TypeVar
 
 
-class Family:
-    """Those that run, by path, and those that are ending, whose names are already free for a successor."""
+class Member(Protocol):
+    """The part of a cell that families use."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def family(self) -> Family[Any]: ...
+
+
+Cell = TypeVar("Cell", bound=Member)
+
+
+class Family(Generic[Cell]):
+    """The running actors by path, and the ending ones, whose names are already free for a successor."""
 
     __slots__ = ("_ending", "_running")
 
@@ -25,25 +34,26 @@ class Family:
         return len(self._running)
 
     def __iter__(self) -> Iterator[Cell]:
-        """Those that run, oldest first."""
+        """The running actors, oldest first."""
         return iter(self._running.values())
 
     def add(self, cell: Cell) -> None:
         self._running[cell.path] = cell
 
-    def is_ending(self, cell: Cell) -> None:
+    def move_to_ending(self, cell: Cell) -> None:
         del self._running[cell.path]
         self._ending[cell] = None
 
-    def has_ended(self, cell: Cell) -> None:
+    def remove(self, cell: Cell) -> None:
+        """Remove an actor that has ended."""
         self._ending.pop(cell, None)
 
     def everyone(self) -> list[Cell]:
-        """All that have not ended yet: the ending ones first, then the running ones, oldest first."""
+        """All actors that have not ended: the ending ones first, then the running ones, oldest first."""
         return [*self._ending, *self._running.values()]
 
     def walk(self) -> Iterator[Cell]:
-        """All that have not ended yet, with their descendants, parents before children."""
+        """All actors that have not ended, with their descendants, parents before children."""
         for cell in self.everyone():
             yield cell
             yield from cell.family.walk()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from chat_actors.kernel.cell import Cell
-    from chat_actors.kernel.ref import Ref
+from chat_actors.kernel.ports import CellPort
+from chat_actors.kernel.ref import Ref
 
 Message = TypeVar("Message")
 
@@ -17,7 +16,7 @@ class Hosted(Generic[Message]):
 
     __slots__ = ("_cell",)
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: CellPort) -> None:
         self._cell = cell
 
     @property

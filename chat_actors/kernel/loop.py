@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from anyio.lowlevel import checkpoint
 
-from chat_actors.kernel.actor import handlers_of
+from chat_actors.kernel.actor import Actor, handlers_of
+from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, AskFailed
 from chat_actors.kernel.events import Undelivered
 from chat_actors.kernel.messages import (
@@ -18,9 +19,7 @@ from chat_actors.kernel.messages import (
     StopOrder,
     StopReason,
 )
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.cell import Cell
+from chat_actors.kernel.ports import CellPort
 
 TURN = 64
 """Messages that a busy actor handles before it gives way to the others."""
@@ -35,12 +34,24 @@ class Crash(Exception):
         self.while_starting = while_starting
 
 
+class LoopCell(CellPort, Protocol):
+    """The part of a cell that its message loop uses."""
+
+    is_idle: bool
+
+    @property
+    def actor(self) -> Actor[Any]: ...
+    @property
+    def context(self) -> Context: ...
+    def book(self, crash: Crash) -> None: ...
+
+
 class MessageLoop:
     """The loop of one actor. It is entered again after each crash that the actor survives."""
 
     __slots__ = ("_cell", "_ends_turns", "_handlers")
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: LoopCell) -> None:
         self._cell = cell
         actor_class: Any = type(cell.actor)
         self._handlers, self._ends_turns = handlers_of(actor_class)

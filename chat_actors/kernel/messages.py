@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import anyio
 import msgspec
 
-if TYPE_CHECKING:
-    from chat_actors.kernel.ref import Ref
-    from chat_actors.kernel.timers import Timer
+from chat_actors.kernel.timers import Timer
 
 Answer = TypeVar("Answer")
 
@@ -36,13 +34,6 @@ class StopReason(msgspec.Struct, frozen=True):
 
     cause: Cause
     error: Exception | None = None
-
-
-class Terminated(msgspec.Struct, frozen=True):
-    """Told once to whoever watches `ref` when that actor has ended. Comes by the system lane: never refused."""
-
-    ref: Ref[Any]
-    reason: StopReason
 
 
 class Reply(Generic[Answer]):

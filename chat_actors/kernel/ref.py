@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import anyio
+import msgspec
 
 from chat_actors.kernel.errors import ActorStopped, AskTimeout, MailboxFull
 from chat_actors.kernel.events import Undelivered
-from chat_actors.kernel.messages import Asked, Reply, Request
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.cell import Cell
+from chat_actors.kernel.mailbox import Mailbox
+from chat_actors.kernel.messages import Asked, Reply, Request, StopReason
 
 Message = TypeVar("Message", contravariant=True)
 Answer = TypeVar("Answer")
+
+
+class RefTarget(Protocol):
+    """The part of a cell that refs use."""
+
+    @property
+    def mailbox(self) -> Mailbox: ...
+    def deliver_nowait(self, message: Any) -> bool: ...
+    def dead_letter(self, message: Any, why: Undelivered) -> None: ...
+    def stop(self, reason: StopReason | None = None) -> None: ...
+    async def wait_ended(self) -> None: ...
+    def add_watcher(self, watcher: RefTarget) -> None: ...
+    def remove_watcher(self, watcher: RefTarget) -> None: ...
 
 
 class Ref(Generic[Message]):
@@ -25,7 +37,7 @@ class Ref(Generic[Message]):
 
     __slots__ = ("_cell", "_mailbox", "path")
 
-    def __init__(self, path: str, cell: Cell) -> None:
+    def __init__(self, path: str, cell: RefTarget) -> None:
         self.path = path
         self._cell = cell
         self._mailbox = cell.mailbox
@@ -100,13 +112,32 @@ class Ref(Generic[Message]):
         """Wait until the actor has ended and its clean-up is done."""
         await self._cell.wait_ended()
 
-    def add_watcher(self, watcher: Cell) -> None:
+    def add_watcher(self, watcher: RefTarget) -> None:
         """For the kernel: `Context.watch` is the way in."""
         self._cell.add_watcher(watcher)
 
-    def remove_watcher(self, watcher: Cell) -> None:
+    def remove_watcher(self, watcher: RefTarget) -> None:
         """For the kernel: `Context.unwatch` is the way in."""
-        self._cell.watchers.discard(watcher)
+        self._cell.remove_watcher(watcher)
 
 
 AnyRef = Ref[Any]
+
+
+class Terminated(msgspec.Struct, frozen=True):
+    """Told once to whoever watches `ref` when that actor has ended. Comes by the system lane: never refused."""
+
+    ref: AnyRef
+    reason: StopReason
+
+
+class ActorType(Generic[Message]):
+    """Names actors that one parent starts, one for each key. Types with equal names are the same type."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"ActorType({self.name!r})"

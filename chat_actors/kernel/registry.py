@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from chat_actors.kernel.errors import UnknownActorType
-
-if TYPE_CHECKING:
-    from chat_actors.kernel.actor import Actor
-    from chat_actors.kernel.cell import Cell
-    from chat_actors.kernel.ref import AnyRef
-
-Message = TypeVar("Message")
-Maker = Callable[[str], Callable[[], "Actor[Any]"]]
-
-
-class ActorType(Generic[Message]):
-    """Names actors that one parent starts, one for each key. Types with equal names are the same type."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"ActorType({self.name!r})"
+from chat_actors.kernel.ports import CellPort, Maker
+from chat_actors.kernel.ref import ActorType, AnyRef
 
 
 class _Declaration:
     __slots__ = ("make", "parent", "running")
 
-    def __init__(self, parent: Cell, make: Maker) -> None:
+    def __init__(self, parent: CellPort, make: Maker) -> None:
         self.parent = parent
         self.make = make
         self.running: dict[str, AnyRef] = {}
@@ -43,7 +25,7 @@ class Registry:
     def __init__(self) -> None:
         self._declared: dict[str, _Declaration] = {}
 
-    def declare(self, actor_type: ActorType[Any], parent: Cell, make: Maker) -> None:
+    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: Maker) -> None:
         """Make `parent` the parent of this type's actors. A restarted parent declares again and keeps them."""
         declared = self._declared.get(actor_type.name)
         if declared is not None and declared.parent is parent:

@@ -12,12 +12,13 @@ import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 
 from chat_actors.kernel.actor import Actor
-from chat_actors.kernel.cell import Cell
-from chat_actors.kernel.errors import ActorStopped, NameTaken, SystemFailed
+from chat_actors.kernel.cell import Cell, start
+from chat_actors.kernel.errors import SystemFailed
 from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.family import Family
-from chat_actors.kernel.ref import Ref
-from chat_actors.kernel.registry import ActorType, Registry
+from chat_actors.kernel.ports import CellPort, Maker
+from chat_actors.kernel.ref import ActorType, Ref
+from chat_actors.kernel.registry import Registry
 from chat_actors.kernel.timers import TimerQueue
 
 Message = TypeVar("Message")
@@ -70,7 +71,7 @@ class ActorSystem:
         self.events = EventBus()
         self.registry = Registry()
         self.timers = TimerQueue()
-        self.family = Family()
+        self.family: Family[Cell] = Family()
         self._tasks: TaskGroup | None = None
         self._stop_within = stop_within
         self._stop_requested = anyio.Event()
@@ -95,7 +96,7 @@ class ActorSystem:
                 await self._stop_requested.wait()
                 with anyio.move_on_after(self._stop_within):
                     await self._stop_all()
-                self.book_cancelled(self.family.walk())
+                self.count_cancelled(cell.path for cell in self.family.walk())
                 tasks.cancel_scope.cancel()
         finally:
             self._tasks = None
@@ -141,37 +142,29 @@ class ActorSystem:
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
         """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, `ActorStopped` (not running)."""
-        return self.start(None, f"/{name}", lambda: factory(*args, **kwargs), None).ref
+        return start(self, self.family, None, f"/{name}", lambda: factory(*args, **kwargs)).ref
 
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
         """See `Context.get_or_spawn`."""
         return self.registry.get_or_spawn(actor_type, key)
 
-    def start(
-        self,
-        parent: Cell | None,
-        path: str,
-        factory: Callable[[], Actor[Any]],
-        on_closed: Callable[[], None] | None,
-        *,
-        is_hosted: bool = False,
-    ) -> Cell:
-        """For the kernel: start an actor under `path`, or make one that is hosted. Actors use their context."""
-        family = self.family if parent is None else parent.family
-        if path in family:
-            raise NameTaken(path)
-        if self._tasks is None:
-            raise ActorStopped(path)
-        cell = Cell(self, family, parent, path, factory, on_closed, has_host=not is_hosted)
-        family.add(cell)
-        if not is_hosted:
-            self._tasks.start_soon(cell.run, name=path)
-        return cell
+    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: Maker) -> None:
+        """See `Context.declare`."""
+        self.registry.declare(actor_type, parent, make)
 
-    def start_task(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def find(self, actor_type: ActorType[Message], key: str) -> Ref[Message] | None:
+        """See `Context.find`."""
+        return self.registry.running(actor_type).get(key)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether actors can be started."""
+        return self._tasks is not None
+
+    def start_task(self, work: Callable[[], Coroutine[Any, Any, None]], name: str | None = None) -> None:
         """For the kernel: run something beside the actors, until the system ends. Actors use `context.pipe`."""
         if self._tasks is not None:
-            self._tasks.start_soon(work)
+            self._tasks.start_soon(work, name=name)
 
     # -- the books ---------------------------------------------------------------------------------------------------
 
@@ -185,10 +178,10 @@ class ActorSystem:
         self._dead_letters[letter.why] += 1
         self.events.publish(letter)
 
-    def book_cancelled(self, cells: Iterable[Cell]) -> None:
+    def count_cancelled(self, paths: Iterable[str]) -> None:
         """For the kernel: these did not stop in time. Kept for the report of `stop`, while that is under way."""
         if self._stop_requested.is_set():
-            self._unfinished |= dict.fromkeys(cell.path for cell in cells)
+            self._unfinished |= dict.fromkeys(paths)
 
     def statistics(self) -> Statistics:
         """The books as they are now. Walks all actors: for people and tests, not for a hot path."""
