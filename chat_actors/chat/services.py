@@ -1,4 +1,4 @@
-"""The parent of all services, and the functions that send commands and HTTP requests to them."""
+"""The parent of all services, and the function that sends HTTP requests to them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from chat_actors.chat.bot import Bot, JoinRooms
-from chat_actors.chat.command_method import Call, Caller
 from chat_actors.chat.endpoint import HttpRequest, HttpResponse, Serve
-from chat_actors.chat.extension import Route, ServiceSpec
-from chat_actors.chat.room_messages import RoomMessage
+from chat_actors.chat.extension import ServiceSpec
 from chat_actors.chat.service import Scope
 from chat_actors.kernel import (
     Actor,
@@ -23,20 +21,18 @@ from chat_actors.kernel import (
     AnyRef,
     AskFailed,
     AskTimeout,
-    Context,
     Escalate,
     Ref,
     Request,
     Restart,
     handles,
 )
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, refusals
 from chat_actors.storage import Accounts, States
 
 logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 10.0
-"""Seconds that a session, and so its client, waits for the answer to a command."""
+"""Seconds that an HTTP client waits for the answer of a service."""
 
 
 class FindService(Request[AnyRef], msgspec.Struct, frozen=True):
@@ -83,23 +79,3 @@ async def serve_http(services: Ref[ServicesMessage], actor_type: ActorType[Any],
     except (ActorStopped, AskTimeout):
         return HttpResponse(503, {"error": "the service cannot answer now; try again later"})
     return answer
-
-
-async def execute(
-    context: Context, route: Route, room: Ref[RoomMessage] | None, caller: Caller, command: ExtensionCommand
-) -> ExtensionMessage | Refusal | None:
-    """Ask a service, or the caller's room, to execute a command. The message for the client, if any."""
-    key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
-    for _ in range(2):  # the first attempt may reach a service that is just stopping as idle
-        try:
-            owner = room if route.actor_type is None else context.get_or_spawn(route.actor_type, key)
-            if owner is None:
-                return refusals.NOT_IN_ROOM
-            return await owner.ask(Call(caller, command), timeout=ANSWER_WITHIN)
-        except ActorStopped:
-            continue
-        except AskTimeout:
-            return refusals.BUSY
-        except AskFailed:
-            break
-    return refusals.INTERNAL_FAILURE

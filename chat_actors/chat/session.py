@@ -1,4 +1,14 @@
-"""The session actor: one connection, from its first frame to its end."""
+"""The session actor: one connection, from its first frame to its end.
+
+Theory of operation. A frame arrives in the connection's turn (`on_delivery`). The session decodes it, and checks the
+frame rate and the command against its state. It executes a command that needs no waiting at once: a post goes straight
+to the room. Any other command becomes a `Deferred` message to itself; while it is being handled, deliveries are refused
+and the connection stops reading the socket. So commands are executed one at a time in the order sent, and a client may
+send the next command before the answer to the last.
+
+The state is derived: *connected* without a user id, *authenticated* with one, *in room* with a room. Nothing outlives a
+crash: it closes the connection with 1011, and the room, which watches the session, removes the member.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +20,9 @@ import anyio
 import msgspec
 
 from chat_actors.chat import events
-from chat_actors.chat.command_method import Caller, Rate
+from chat_actors.chat.command_method import Caller
 from chat_actors.chat.extension import Extensions
+from chat_actors.chat.extension_calls import ExtensionCalls
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
 from chat_actors.chat.membership import Membership
@@ -19,7 +30,6 @@ from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import NotAMember, PostToRoom, RemovedFromRoom
 from chat_actors.chat.room_queries import answer_query
-from chat_actors.chat.services import execute
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
 from chat_actors.kernel import (
@@ -62,19 +72,11 @@ from chat_actors.storage import Accounts, Journal
 
 
 class AuthenticationOverdue(msgspec.Struct, frozen=True):
-    """A session's timer to itself."""
+    """The timer with which a session limits the time without authentication."""
 
 
 class SessionActor(Actor[SessionMessage]):
-    """Decodes what the client sends, checks it against its state, and answers or passes it on.
-
-    What can be done at once is done in the turn in which the frame comes off the socket (`on_delivery`): decode, state
-    table, rate limit, into the room's mailbox. What has to wait (a login, a change of rooms, a room that is full) waits
-    in this actor, and meanwhile nothing more is read from the socket; so frames are handled one at a time in the order
-    sent, and a client may send the next command without waiting for the answer to the last.
-
-    A crash ends this session (close code 1011) and nobody else's.
-    """
+    """Decodes a client's frames, checks them against the session's state, and executes the commands."""
 
     mailbox_capacity = 32
 
@@ -92,9 +94,8 @@ class SessionActor(Actor[SessionMessage]):
     ) -> None:
         self._peer = peer
         self._vocabulary = extensions.vocabulary
-        self._routes = extensions.routes
-        self._room_kinds = extensions.room_kinds
-        self._rates: dict[type[ExtensionCommand], TokenBucket] | None = None  # made by the first who needs them
+        self._extensions = extensions
+        self._extension_calls: ExtensionCalls | None = None  # made at the first extension command
         self._outbox = peer.outbox
         self._limits = limits
         self._journal = journal
@@ -117,7 +118,7 @@ class SessionActor(Actor[SessionMessage]):
         if self._limits.unauthenticated_seconds:
             self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
 
-    # -- what the client sends ---------------------------------------------------------------------------------------
+    # -- commands ----------------------------------------------------------------------------------------------------
 
     def on_delivery(self, message: SessionMessage) -> None:
         if not isinstance(message, Frame):
@@ -140,7 +141,7 @@ class SessionActor(Actor[SessionMessage]):
         self._peer.resume()
 
     def _read(self, text: str) -> AnyCommand | None:
-        """The command in a frame, if it may be obeyed. Else the client has been told why not."""
+        """Decode and check a frame. The command, or None after the client has been sent an error."""
         request_id = None
         try:
             if self._frames.is_limited and not self._frames.take(anyio.current_time()):
@@ -157,7 +158,7 @@ class SessionActor(Actor[SessionMessage]):
         return None
 
     def _execute_now(self, command: AnyCommand) -> bool:
-        """Carry out a command that needs no wait. False, and nothing has happened, if it does need one."""
+        """Execute a command that needs no waiting. False, without any effect, if it needs to wait."""
         match command:
             case Post():
                 return self._post_now(command)
@@ -184,7 +185,7 @@ class SessionActor(Actor[SessionMessage]):
             except MailboxFull:
                 return False
             except ActorStopped:
-                pass  # its Terminated is on the way, and tells the client
+                pass  # the room's `Terminated` follows and sends the error
         return True
 
     def _as_post(self, command: Post) -> PostToRoom:
@@ -219,13 +220,13 @@ class SessionActor(Actor[SessionMessage]):
                 assert_never(command)
 
     async def _post(self, command: Post) -> Refusal | None:
-        """Wait for a place in the room's mailbox, and with us waits the client."""
+        """Wait for a free slot in the room's mailbox. The client's next command waits too."""
         if self._membership.room is None:
             return refusals.NOT_IN_ROOM
         try:
             await self._membership.room.send(self._as_post(command))
         except ActorStopped:
-            pass  # its Terminated is on the way, and tells the client
+            pass  # the room's `Terminated` follows and sends the error
         return None
 
     async def _register(self, command: Register) -> Refusal | None:
@@ -243,7 +244,7 @@ class SessionActor(Actor[SessionMessage]):
             )
             return refusal
         if command.user_id != self._user_id:
-            await self._membership.leave()  # a room knows its members under the name that they came in with
+            await self._membership.leave()  # the room has the member under the old user id
             self._user_id = command.user_id
         if self._overdue is not None:
             self._overdue.cancel()
@@ -265,9 +266,9 @@ class SessionActor(Actor[SessionMessage]):
         if not self._moves.take(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
         if self._user_id is None:
-            raise AssertionError("the state table lets nobody in who has not authenticated")
+            raise AssertionError("the state table refuses joins before authentication")
         if room_id != self._membership.room_id:
-            if self._room_kinds.has_kind_for(room_id):
+            if self._extensions.room_kinds.has_kind_for(room_id):
                 refusal = await self._membership.check_join(room_id, self._user_id)
                 if refusal is not None:
                     return refusal
@@ -288,39 +289,31 @@ class SessionActor(Actor[SessionMessage]):
         room_id = self._membership.room_id if command.room_id is None else command.room_id
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
-        if room_id != self._membership.room_id and self._room_kinds.has_kind_for(room_id):
+        if room_id != self._membership.room_id and self._extensions.room_kinds.has_kind_for(room_id):
             refusal = await self._membership.check_join(room_id, self._user_id or "")
             if refusal is not None:
                 return refusal
-        found = await answer_query(self.context, self._journal, room_id, command)
-        if isinstance(found, Refusal):
-            return found
-        self._tell(found)
+        answer = await answer_query(self.context, self._journal, room_id, command)
+        if isinstance(answer, Refusal):
+            return answer
+        self._tell(answer)
         return None
 
     # -- extensions --------------------------------------------------------------------------------------------------
 
     async def _call(self, command: ExtensionCommand) -> Refusal | None:
-        route = self._routes[type(command)]
-        if route.rate is not None and not self._rate(type(command), route.rate).take(anyio.current_time()):
-            return refusals.TOO_MANY_FRAMES
+        if self._extension_calls is None:
+            self._extension_calls = ExtensionCalls(self.context, self._extensions)
         room, room_id = self._membership.room, self._membership.room_id
-        if route.actor_type is None and not self._room_kinds.has_kind_for(room_id):
-            return refusals.not_in_this_room(str(type(command).__struct_config__.tag))
         caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
-        answer = await execute(self.context, route, room, caller, command)
+        answer = await self._extension_calls.execute(command, caller, room)
         if isinstance(answer, Refusal):
             return answer
         if answer is not None:
             self._tell(answer)
         return None
 
-    def _rate(self, command: type[ExtensionCommand], rate: Rate) -> TokenBucket:
-        if self._rates is None:
-            self._rates = {}
-        if command not in self._rates:
-            self._rates[command] = TokenBucket(rate.per_second, rate.burst)
-        return self._rates[command]
+    # -- the end of a membership -------------------------------------------------------------------------------------
 
     @handles
     def room_ended(self, message: Terminated) -> None:
@@ -340,10 +333,10 @@ class SessionActor(Actor[SessionMessage]):
     async def _leave_refused(self, room: AnyRef, refusal: Refusal) -> None:
         if room is self._membership.room:
             room_id = self._membership.room_id
-            await self._membership.leave()  # and not just forget: a later join may have gone through meanwhile
+            await self._membership.leave()  # not only `forget`: a later join may have succeeded meanwhile
             self._tell(refusal.as_error(out_of=room_id))
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- shutdown ----------------------------------------------------------------------------------------------------
 
     @handles
     def authentication_overdue(self, message: AuthenticationOverdue) -> None:
