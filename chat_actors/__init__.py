@@ -1,7 +1,7 @@
 """A chat server whose users are key pairs and whose moving parts are actors.
 
-What an extension is written with stands here; it is imported when it is asked for, so that a client's program, which
-asks for none of it, does not load a server.
+This module exports the public names for extensions. Each name is imported on first access, so that a client program
+does not load the server.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ __all__ = [
     "handles",
 ]
 
-_ELSEWHERE = {  # than in chat_actors.chat
+_OTHER_MODULES = {  # names that chat_actors.chat does not export
     "kernel": (
         "Actor", "ActorStopped", "AskFailed", "AskTimeout", "Escalate", "OwedAnswer", "Ref", "Request", "Restart",
         "Resume", "Stop", "StopReason", "Terminated", "handles",
@@ -100,7 +100,7 @@ _ELSEWHERE = {  # than in chat_actors.chat
     "protocol.messages": ("ChatMessage",),
     "storage": ("StorageError",),
 }  # fmt: skip
-_MODULES = {name: module for module, names in _ELSEWHERE.items() for name in names}
+_MODULES = {name: module for module, names in _OTHER_MODULES.items() for name in names}
 _RENAMED = {"Command": "ExtensionCommand", "Message": "ExtensionMessage"}
 
 
