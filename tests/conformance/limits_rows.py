@@ -48,8 +48,11 @@ class Count(Row):
     use: Callable[[World, Carrier, int], Awaitable[Code]]
     """`use(world, carrier, n)` uses the limit once; `n` counts from 0, for names that must differ."""
 
+    spacing: float = 0.0
+    """Seconds between two uses."""
+
     refill: tuple[float, int] | None = None
-    """Seconds after the refusal, and the uses that are then allowed and no more; None: time changes nothing."""
+    """Seconds after the refusal, and the uses that are then allowed, and no more. None: time changes nothing."""
 
     enters: bool = True
     """Whether the carriers' connections are opened before the first use."""
@@ -71,7 +74,7 @@ class Count(Row):
         async with World(self) as world:
             carrier = self.carriers(APART)[0]
             await self._enter(world, carrier)
-            await self._exhaust(world, [carrier] * self.allowed, carrier)
+            await self._exhaust(world, [carrier] * self.allowed, carrier, spacing=self.spacing)
             if self.refill is not None:
                 seconds, uses = self.refill
                 await world.advance(seconds)
@@ -99,9 +102,10 @@ class Count(Row):
                 await world.enter(carrier)
             await world.advance(10_000)  # gives back all that the entering has used
 
-    async def _exhaust(self, world, uses, last, first=0):
+    async def _exhaust(self, world, uses, last, first=0, spacing=0.0):
         for n, carrier in enumerate(uses, start=first):
             assert await self.use(world, carrier, n) is None, f"refused at use {n}"
+            await world.advance(spacing)
         assert await self.use(world, last, first + len(uses)) == self.refusal, "the use beyond the limit"
 
 

@@ -44,7 +44,7 @@ TABLE = [
     Count(
         name="limits.registrations", covers=["limits.registration_window"], scope=Scope.ADDRESS,
         limits={"registrations": 4, "registration_window": 60},
-        allowed=4, use=uses.register, in_room=False, refusal="too_many_registrations", refill=(60, 4),
+        allowed=4, use=uses.register, in_room=False, refusal="too_many_registrations", spacing=10, refill=(30, 2),
     ),
     Time(
         name="limits.challenge_seconds", scope=Scope.CONNECTION, limits={"challenge_seconds": 60},
