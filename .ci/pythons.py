@@ -1,0 +1,59 @@
+"""Run the fast part of the suite on the newest of each other Python, 3.11 or later, that this machine has."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+OLDEST = (3, 11)
+ROOT = Path(__file__).parents[1]
+
+
+def candidates():
+    """Programs that may be a Python: on the PATH, and those of pyenv."""
+    for folder in os.get_exec_path():
+        yield from Path(folder).glob("python3.[1-9][0-9]")
+    yield from (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")
+
+
+def version_of(program):
+    """The version as a tuple of numbers; nothing if it is not a Python that runs."""
+    code = "import sys; print(*sys.version_info[:3] if sys.version_info.releaselevel == 'final' else ())"
+    try:
+        done = subprocess.run([program, "-c", code], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(map(int, done.stdout.split())) if done.returncode == 0 else ()
+
+
+def others():
+    """The newest Python of each minor version but this one, by its version."""
+    found = {}
+    for program in candidates():
+        version = version_of(program)
+        if version >= OLDEST and version[:2] != sys.version_info[:2]:
+            found[version[:2]] = max(found.get(version[:2], ((), None)), (version, program))
+    return sorted(found.values())
+
+
+def run(version, program):
+    """Make an environment, install what the fast part needs, and run it; whether it passed."""
+    name = ".".join(map(str, version))
+    environment = ROOT / ".venv" / f"python-{name}"
+    python = environment / "bin" / "python"
+    began = time.monotonic()
+    print(f"fast suite on Python {name}:", flush=True)
+    subprocess.run([program, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+    subprocess.run([*pip, "install", "-q", "-e", f"{ROOT}[test]"], check=True)
+    done = subprocess.run([python, "-m", "pytest", "-m", "fast", "-p", "no:cacheprovider"], cwd=ROOT)
+    outcome = "passed" if done.returncode == 0 else "FAILED"
+    print(f"fast suite on Python {name}: {outcome} in {time.monotonic() - began:.0f} s", flush=True)
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    pythons = others()
+    print("other Pythons:", ", ".join(".".join(map(str, version)) for version, _ in pythons) or "none", flush=True)
+    sys.exit(not all([run(*one) for one in pythons]))
