@@ -4,20 +4,23 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 OLDEST = (3, 11)
 ROOT = Path(__file__).parents[1]
 
+Version = tuple[int, ...]
 
-def candidates():
+
+def candidates() -> Iterator[Path]:
     """Programs that may be a Python: on the PATH, and those of pyenv."""
     for folder in os.get_exec_path():
         yield from Path(folder).glob("python3.[1-9][0-9]")
     yield from (Path.home() / ".pyenv" / "versions").glob("3.*/bin/python")
 
 
-def version_of(program):
+def version_of(program: Path) -> Version:
     """The version as a tuple of numbers; nothing if it is not a Python that runs."""
     code = "import sys; print(*sys.version_info[:3] if sys.version_info.releaselevel == 'final' else ())"
     try:
@@ -27,17 +30,19 @@ def version_of(program):
     return tuple(map(int, done.stdout.split())) if done.returncode == 0 else ()
 
 
-def others():
+def others() -> list[tuple[Version, Path]]:
     """The newest Python of each minor version but this one, by its version."""
-    found = {}
+    found: dict[Version, tuple[Version, Path]] = {}
     for program in candidates():
         version = version_of(program)
         if version >= OLDEST and version[:2] != sys.version_info[:2]:
-            found[version[:2]] = max(found.get(version[:2], ((), None)), (version, program))
+            known = found.get(version[:2])
+            if known is None or version > known[0]:
+                found[version[:2]] = version, program
     return sorted(found.values())
 
 
-def run(version, program):
+def run(version: Version, program: Path) -> bool:
     """Make an environment, install what the fast part needs, and run it; whether it passed."""
     name = ".".join(map(str, version))
     environment = ROOT / ".venv" / f"python-{name}"
@@ -56,4 +61,5 @@ def run(version, program):
 if __name__ == "__main__":
     pythons = others()
     print("other Pythons:", ", ".join(".".join(map(str, version)) for version, _ in pythons) or "none", flush=True)
-    sys.exit(not all([run(*one) for one in pythons]))
+    outcomes = [run(*one) for one in pythons]
+    sys.exit(not all(outcomes))
