@@ -1,4 +1,4 @@
-"""The base class of every actor, and how a handler is found for a message."""
+"""The base class of actors, and the table of the handlers of each class."""
 
 from __future__ import annotations
 
@@ -19,79 +19,107 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def handles(method: Handler) -> Handler:
-    """Mark a method as the handler of the message type that its one argument is annotated with (a union: of each).
+    """Mark a method as the handler of a message type.
 
-    The method may be plain or `async`. What it returns is the answer, if the message was asked; told, it is dropped.
-    It handles exactly these classes, not their subclasses, and no class has two handlers: `BadHandler` otherwise.
+    The type is the annotation of the method's only argument; with a union, the method handles each of its types. It
+    handles exactly these classes, not their subclasses. A class has at most one handler for a type.
+
+    The method may be plain or `async`. Its return value answers a request sent with `ask`, and is dropped otherwise.
+
+    Args:
+        method: The handler.
+
+    Returns:
+        The same method.
+
+    Raises:
+        BadHandler: Raised later, when the first actor of the class is made: the annotation names no message type, or a
+            type has two handlers.
     """
     method.__dict__["handles_messages"] = True  # read back by handlers_of()
     return method
 
 
 class Actor(Generic[Message]):
-    """State that only its own handlers touch, and a mailbox. `Message` is the union of what may be sent to it.
+    """Base class of actors: an object whose state only its own handlers change, with a mailbox in front of it.
 
-    Handlers run one at a time, in the order of the mailbox. While one awaits, the others wait: what is slow belongs
-    into `context.pipe`.
+    `Message` is the union of the message types that its `Ref` accepts. Handlers run one at a time, in the order of the
+    mailbox. While a handler awaits, no other runs, so pass slow work to `context.pipe`.
+
+    After a crash, a restart replaces the object by a new one, made by the same factory with the same arguments. One
+    object between two restarts is an incarnation of the actor.
+
+    Attributes:
+        mailbox_capacity: Set by the class. Maximum number of waiting messages, at least 1. Then `Ref.tell` drops the
+            message, `Ref.send_nowait` raises and `Ref.send` waits. The default is 256.
+        supervision: Set by the class. The policy for a crash of this actor: `Stop`, `Resume`, `Restart` or `Escalate`.
+            The default is `Stop()`.
+        stop_within: Set by the class. Seconds that the children may take to end before they are cancelled, and then
+            again seconds that `on_stop` may take. The default is 5.
+        context: The actor's access to the kernel. Set before `on_start`, and the same after a restart.
     """
 
     mailbox_capacity: ClassVar[int] = 256
-    """How many messages may wait before `tell` refuses, `send_nowait` raises and `send` waits."""
-
     supervision: ClassVar[Supervision] = Stop()
-    """What a crash of this actor means."""
-
     stop_within: ClassVar[float] = 5.0
-    """Seconds that its children may take to end before they are cancelled, and then `on_stop` likewise."""
 
     context: Context
-    """What the actor can do; set before `on_start`, and for good."""
 
     async def on_start(self) -> None:
-        """Runs before the first message, and again in each new object after a restart. Raising here is a crash."""
+        """Called before the first message of each incarnation. An exception here is a crash."""
 
     def on_turn_end(self) -> None:
-        """Override to act once on all that the handlers have collected: nothing waits any more, or the turn is up.
+        """Called when the mailbox is empty, after 64 messages in a row (`TURN`), and before a stop.
 
-        A turn is what was waiting, at most 64 messages (`TURN`). Each message is still handled by itself, so a crash
-        is about one message and not about a batch. Must not wait. Raising here is a crash with no message in hand.
+        Override it to act once on all messages since the last call.
+
+        Each message is still handled by itself, so a crash loses one message, not a batch. Must not block. An exception
+        here is a crash without a message.
         """
 
     def on_delivery(self, message: Message) -> None:
-        """Override to take what comes by `Ref.deliver_nowait`: in the sender's own turn, without the mailbox.
+        """Called by `Ref.deliver_nowait`, in the sender's own task, without the mailbox.
 
-        Called only while nothing waits for the actor and it has nothing in hand, so no two messages interleave and
-        order holds. Must not wait: what takes longer it tells itself. Raising here is a crash on that message.
+        Called only while the actor is idle and its mailbox is empty, so messages stay in order and handlers do not
+        interleave. Must not block: tell the actor itself a message for anything slower. An exception here is a crash on
+        this message.
         """
         raise NotImplementedError
 
     def on_unhandled(self, message: Any) -> bool:
-        """A message came that no handler takes. True: dealt with. False (as here): it becomes a dead letter."""
+        """Called with a message that has no handler.
+
+        Returns:
+            True if the message is dealt with. False, the default, makes it a dead letter.
+        """
         return False
 
     def on_failure(self, message: Any, error: Exception) -> None:
-        """The last word of an object whose handler raised on `message`: tell whoever waits. Must not raise.
+        """Called after a crash, before supervision acts. Reply to callers that still wait. Must not raise.
 
-        `message` is None if it was `on_start` that raised. Runs whatever the supervision then does.
+        Args:
+            message: The message that crashed, or None if there was none (as in `on_start` and `on_turn_end`).
+            error: The exception.
         """
 
     async def on_stop(self, reason: StopReason) -> None:
-        """Runs once at the end, after the children have ended; shielded from cancellation for `stop_within` seconds.
+        """Called once when the actor ends, after its children have ended; shielded from cancellation.
 
-        Then it is cut short, with a warning in the log. Does not run when the object is replaced by a restart, nor when
-        the actor was cancelled at a deadline. Raising here is logged and published as a crash, and changes nothing.
+        Cut short after `stop_within` seconds, with a warning in the log. Not called before a restart, nor if the actor
+        was cancelled at a deadline. An exception here is logged and published as `ActorFailed`, and changes nothing
+        else.
         """
 
 
 class HandlerTable(typing.NamedTuple):
-    """Which method handles which message type, and whether the actor wants to know when a turn ends."""
+    """The handler of each message type, and whether the class overrides `on_turn_end`."""
 
     methods: dict[type[Any], HandlerMethod]
     ends_turns: bool
 
 
 class HandlerMethod(typing.NamedTuple):
-    """A handler, and whether what it returns has to be awaited."""
+    """A handler, and whether its return value must be awaited."""
 
     call: Callable[[Any, Any], Any]
     is_async: bool
@@ -99,7 +127,7 @@ class HandlerMethod(typing.NamedTuple):
 
 @functools.cache
 def handlers_of(actor_class: type[Any]) -> HandlerTable:
-    """The handler table of a class. Raises `BadHandler` for a second handler of a type, or an annotation of no use."""
+    """Return the handler table of a class. Raises `BadHandler`: two handlers of a type, or an unusable annotation."""
     methods: dict[type[Any], HandlerMethod] = {}
     for message_type, method in _find_handlers(actor_class):
         if message_type in methods:

@@ -1,14 +1,19 @@
-"""What can go wrong between actors. Each exception carries its facts in fields and derives its text from them."""
+"""The kernel's exceptions. Each keeps its facts in attributes and derives its text from them."""
 
 from __future__ import annotations
 
 
 class KernelError(Exception):
-    """Base of every error that the kernel raises."""
+    """Base class of the kernel's exceptions."""
 
 
 class MailboxFull(KernelError):
-    """`send_nowait` found `capacity` messages already waiting. Nothing was queued."""
+    """The mailbox has no free slot for a message. Nothing was queued.
+
+    Attributes:
+        path: The path of the actor.
+        capacity: The capacity of its mailbox, in messages.
+    """
 
     def __init__(self, path: str, capacity: int) -> None:
         self.path = path
@@ -19,9 +24,12 @@ class MailboxFull(KernelError):
 
 
 class ActorStopped(KernelError):
-    """The actor has ended, or ended before it came to this message.
+    """The actor has ended, or it ended before it handled this message.
 
-    Nothing of the message was handled, unless the actor was cancelled in the middle of it (at a deadline).
+    The message was not handled at all, unless the actor was cancelled while handling it (at a deadline).
+
+    Attributes:
+        path: The path of the actor.
     """
 
     def __init__(self, path: str) -> None:
@@ -32,7 +40,13 @@ class ActorStopped(KernelError):
 
 
 class AskTimeout(KernelError):
-    """No answer came within the time given. The request may still be handled later; its answer is dropped."""
+    """No answer arrived within the timeout. The actor may still handle the request; its answer is then dropped.
+
+    Attributes:
+        path: The path of the actor.
+        request: The request.
+        timeout: The timeout, in seconds.
+    """
 
     def __init__(self, path: str, request: object, timeout: float) -> None:
         self.path = path
@@ -44,7 +58,13 @@ class AskTimeout(KernelError):
 
 
 class AskFailed(KernelError):
-    """The actor raised while it handled the request. The actor's own exception is `__cause__`."""
+    """The actor raised an exception while it handled the request, or has no handler for it.
+
+    Attributes:
+        path: The path of the actor.
+        request: The request.
+        __cause__: The actor's exception.
+    """
 
     def __init__(self, path: str, request: object) -> None:
         self.path = path
@@ -55,7 +75,7 @@ class AskFailed(KernelError):
 
 
 class ChildFailed(KernelError):
-    """A child gave up and its supervision says `Escalate`. Raised within the parent, whose own supervision decides."""
+    """A child failed for good with the policy `Escalate`. Raised in the parent, whose own supervision decides."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -65,7 +85,7 @@ class ChildFailed(KernelError):
 
 
 class SystemFailed(KernelError):
-    """A failure reached the top of the tree, so the actor system has stopped. The failure is `__cause__`."""
+    """A failure escalated beyond the top of the tree, so the actor system has stopped. `__cause__` is the failure."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -75,17 +95,17 @@ class SystemFailed(KernelError):
 
 
 class WorkCancelled(KernelError):
-    """Work given to `Context.pipe` was cancelled, and not by the kernel: on asyncio, a future that it awaited was."""
+    """Work passed to `Context.pipe` was cancelled from outside the kernel, as by an asyncio future that it awaited."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __str__(self) -> str:
-        return f"slow work of {self.path} was cancelled by something that it awaited, not by its actor's end"
+        return f"slow work of {self.path} was cancelled from outside the kernel, not because its actor ended"
 
 
 class NameTaken(KernelError):
-    """A parent was asked to spawn a second child under a name that is in use."""
+    """A child with this name is already running."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -105,7 +125,7 @@ class UnknownActorType(KernelError):
 
 
 class BadHandler(KernelError):
-    """An `@handles` method whose message type cannot be read from its annotations."""
+    """A handler marked with `@handles` is unusable: its annotation names no message type, or it is the second one."""
 
     def __init__(self, handler: str, problem: str) -> None:
         self.handler = handler

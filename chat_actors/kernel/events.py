@@ -1,4 +1,4 @@
-"""The event bus: blinker underneath, one frozen record for each event on top. And the events of the kernel itself."""
+"""The event bus, on blinker signals, and the kernel's own events."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ logger = logging.getLogger(__name__)
 
 
 class EventBus:
-    """Says what has happened, to whoever wants to know.
+    """Publishes events, which are frozen records, to the listeners of their type.
 
-    Listeners are called at once, in no promised order, and must not block. One that raises is logged and counted in
-    `listener_failures`; neither the publisher nor the other listeners notice. An event is a record of a class of its
-    own; listening to a class hears exactly that class.
+    `publish` calls the listeners itself, in no particular order, so they must not block. An exception of a listener is
+    logged and counted; it reaches neither the publisher nor the other listeners.
+
+    Attributes:
+        listener_failures: Number of exceptions that listeners have raised.
     """
 
     def __init__(self) -> None:
@@ -30,7 +32,15 @@ class EventBus:
         self.listener_failures = 0
 
     def listen(self, event_type: type[Event], listener: Callable[[Event], object]) -> Callable[[], None]:
-        """Call `listener(event)` for each event of class `event_type` until the returned function is called."""
+        """Call a listener for each event of a type from now on.
+
+        Args:
+            event_type: The class of the events; its subclasses are not included.
+            listener: The function to call with each event. Must not block.
+
+        Returns:
+            A function that removes the listener.
+        """
         signal = self._signals.setdefault(event_type, blinker.Signal(event_type.__doc__))
 
         def guarded(sender: object, *, event: Event) -> None:
@@ -38,37 +48,51 @@ class EventBus:
                 listener(event)
             except Exception:
                 self.listener_failures += 1
-                logger.exception("a listener to %s failed; the event itself went on", event_type.__name__)
+                logger.exception("a listener of %s failed", event_type.__name__)
 
-        # weak=False: blinker's default would let a lambda or a bound method vanish at once.
+        # weak=False: by default, blinker drops a lambda or a bound method as soon as the caller does.
         signal.connect(guarded, weak=False)
         return lambda: signal.disconnect(guarded)
 
     def has_listeners(self, event_type: type[msgspec.Struct]) -> bool:
-        """Whether anybody would hear it: look before you build an event on a hot path."""
+        """Whether the type has listeners. On a hot path, ask before making an event."""
         signal = self._signals.get(event_type)
         return signal is not None and bool(signal.receivers)
 
     def publish(self, event: msgspec.Struct) -> None:
-        """Tell everybody who listens to this class of event. Never raises what a listener raises."""
+        """Call the listeners of the event's type. Does not raise what they raise."""
         signal = self._signals.get(type(event))
         if signal is not None and signal.receivers:
-            # The sender is one fixed object: blinker keeps an entry for each sender for ever.
+            # Always the same sender, since blinker keeps an entry for each sender forever.
             signal.send(self, event=event)
 
 
 class Undelivered(Enum):
-    """Why a message became a dead letter."""
+    """Why a message became a dead letter.
+
+    Attributes:
+        FULL: The mailbox was full.
+        STOPPED: The actor had stopped.
+        UNHANDLED: The actor has no handler for it.
+        CRASHED: The actor crashed while handling it.
+        CANCELLED: The actor was cancelled while handling it.
+    """
 
     FULL = "the mailbox was full"
     STOPPED = "the actor had stopped"
     UNHANDLED = "the actor has no handler for it"
     CRASHED = "the actor crashed on it"
-    CANCELLED = "the actor was cancelled in the middle of it"
+    CANCELLED = "the actor was cancelled while handling it"
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A message that reached nobody."""
+    """A message was not handled.
+
+    Attributes:
+        path: The path of the actor to which it was sent.
+        message: The message.
+        why: Why it was not handled.
+    """
 
     path: str
     message: Any
@@ -76,21 +100,36 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class ActorFailed(msgspec.Struct, frozen=True):
-    """An actor raised out of a handler. What becomes of it is its supervision's choice."""
+    """An actor has crashed. Its supervision decides what follows.
+
+    Attributes:
+        path: The path of the actor.
+        error: The exception.
+    """
 
     path: str
     error: Exception
 
 
 class ActorRestarted(msgspec.Struct, frozen=True):
-    """A crashed actor is back under the same ref; `restarts` counts how often that has happened."""
+    """An actor has restarted after a crash, under the same ref.
+
+    Attributes:
+        path: The path of the actor.
+        restarts: Number of its restarts so far.
+    """
 
     path: str
     restarts: int
 
 
 class ActorEnded(msgspec.Struct, frozen=True):
-    """An actor has ended, for good or ill."""
+    """An actor has ended.
+
+    Attributes:
+        path: The path of the actor.
+        reason: Why it ended.
+    """
 
     path: str
     reason: StopReason

@@ -1,4 +1,4 @@
-"""The messages that the kernel itself knows: requests, the end of a watched actor, and the kernel's own orders."""
+"""The messages that the kernel itself knows: requests and their replies, and the system lane's messages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ Answer = TypeVar("Answer")
 
 
 class Request(Generic[Answer]):
-    """Base of a message that names the type of its answer: `class Roll(Request[Rolled], msgspec.Struct): ...`."""
+    """Base class of messages that have an answer; the type parameter is the type of the answer.
+
+    Send one with `Ref.ask`. Example: `class Roll(Request[Rolled], msgspec.Struct, frozen=True): ...`
+    """
 
     __slots__ = ()
 
 
 class Cause(Enum):
-    """Why an actor ended."""
+    """Why an actor ended.
+
+    Attributes:
+        STOPPED: `Ref.stop` was called, or its parent or the system ended.
+        FINISHED: It stopped itself, by `Context.stop` or `Context.stop_if_idle`.
+        FAILED: It crashed, and supervision ended it.
+        CANCELLED: It did not stop within a deadline; or its task, or something that it awaited, was cancelled.
+    """
 
     STOPPED = "asked to stop"
     FINISHED = "finished of its own accord"
@@ -30,14 +40,19 @@ class Cause(Enum):
 
 
 class StopReason(msgspec.Struct, frozen=True):
-    """Why an actor ended, and with which exception if it failed."""
+    """Why an actor ended.
+
+    Attributes:
+        cause: `STOPPED`, `FINISHED`, `FAILED` or `CANCELLED`.
+        error: The exception of the last crash, if the cause is `FAILED`; else None.
+    """
 
     cause: Cause
     error: Exception | None = None
 
 
 class Reply(Generic[Answer]):
-    """The place where one answer arrives. The first `resolve` or `fail` counts; later ones are ignored."""
+    """Receives one answer. The first `resolve` or `fail` counts; later calls are ignored."""
 
     __slots__ = ("_arrived", "_error", "_value")
 
@@ -57,15 +72,15 @@ class Reply(Generic[Answer]):
             self._arrived.set()
 
     async def wait(self) -> Answer:
-        """The answer. Raises the error that was put in its place."""
+        """Return the answer, or raise the error passed to `fail`."""
         await self._arrived.wait()
         if self._error is not None:
             raise self._error
-        return cast("Answer", self._value)  # None is a fine answer to a Request[None]
+        return cast("Answer", self._value)  # None is a valid answer to a Request[None]
 
 
 class ToldReply(Reply[Answer]):
-    """An answer that is told as a message to the one who asked, and that nobody waits for."""
+    """A reply that is told to the requesting actor as a message, so that no task waits for it."""
 
     __slots__ = ("_failed", "_into", "_is_open", "_tell")
 
@@ -92,7 +107,10 @@ class ToldReply(Reply[Answer]):
 
 
 class OwedAnswer(Generic[Answer]):
-    """An answer that an actor gives later: see `Context.answer_later`. The first `resolve` or `fail` counts."""
+    """An answer that an actor gives after its handler has returned; made by `Context.answer_later`.
+
+    The first `resolve` or `fail` counts; later calls are ignored.
+    """
 
     __slots__ = ("_owed", "_reply")
 
@@ -102,54 +120,63 @@ class OwedAnswer(Generic[Answer]):
         owed[self] = None
 
     def resolve(self, value: Answer) -> None:
+        """Answer the request.
+
+        Args:
+            value: The answer, which the caller's `ask` returns.
+        """
         self._owed.pop(self, None)
         self._reply.resolve(value)
 
     def fail(self, error: Exception) -> None:
-        """What the asker's `ask` raises."""
+        """Refuse the request.
+
+        Args:
+            error: The exception, which the caller's `ask` raises as it is.
+        """
         self._owed.pop(self, None)
         self._reply.fail(error)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request on its way, with the place for its answer. Takes a user's place in the mailbox."""
+    """A request in a mailbox, with the reply to fill. Takes a slot of the user lane."""
 
     request: Any
     reply: Reply[Any]
 
 
 class SystemMessage(msgspec.Struct, frozen=True):
-    """Base of what travels by the system lane: the mailbox takes it however full it is."""
+    """Base class of the system lane's messages, which a full mailbox accepts too."""
 
 
 class StopOrder(SystemMessage, frozen=True):
-    """End the actor when it comes to this message; what was queued before it is handled first."""
+    """Ends the actor once it has handled all messages queued before this one."""
 
     reason: StopReason
 
 
 class Notice(SystemMessage, frozen=True):
-    """A message for the actor's own handlers which must not be lost: a timer, a watched actor's end, a piped result."""
+    """A message for the actor's own handlers that must not be lost: of a timer, a watched actor or piped work."""
 
     message: Any
 
 
 class Tick(Notice, frozen=True):
-    """The notice of a timer. A repeating one does not fire again while this waits."""
+    """The notice of a timer. A repeating timer adds none while one waits."""
 
     timer: Timer
 
 
 class Failure(SystemMessage, frozen=True):
-    """Something that the actor answers for has failed. Raised within the actor, so that its supervision decides."""
+    """A failure outside the actor's handlers, raised in the actor so that its supervision decides."""
 
     error: Exception
     messages: tuple[Any, ...] = ()
-    """What it had in hand."""
+    """The messages that crashed, if any."""
 
 
 def outcome(into: Callable[[], Any], failed: Callable[[Exception], Any]) -> SystemMessage:
-    """What to tell an actor of work that is done: the message that `into` makes, else the one of what went wrong."""
+    """Return the notice of finished work: the message made by `into`, or by `failed` if `into` raises."""
     try:
         return Notice(into())
     except Exception as error:
@@ -157,7 +184,7 @@ def outcome(into: Callable[[], Any], failed: Callable[[Exception], Any]) -> Syst
 
 
 def failure(error: Exception, failed: Callable[[Exception], Any]) -> SystemMessage:
-    """What to tell an actor of work that went wrong; a crash of its own if even that message cannot be made."""
+    """Return the notice of failed work: the message made by `failed`, or a crash of the actor if `failed` raises."""
     try:
         return Notice(failed(error))
     except Exception as another:

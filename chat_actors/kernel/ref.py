@@ -1,4 +1,4 @@
-"""The typed address of an actor: all that others hold of it."""
+"""How actors are addressed: by a ref, or by actor type and key."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ class RefTarget(Protocol):
 
 
 class Ref(Generic[Message]):
-    """Where to send messages for one actor. Stays valid over restarts; never comes back to life after the actor ended.
+    """The typed address of an actor, with which other actors and tasks send it messages.
 
-    Messages from one sender arrive in the order sent, by whichever of the ways below.
+    `Message` is the union of the message types that the actor accepts. A ref stays valid over restarts of the actor,
+    and never becomes valid again once the actor has ended. Messages from one sender arrive in the order in which they
+    were sent, whichever of the methods sent them.
+
+    Attributes:
+        path: The names of the actor and its ancestors, such as `/rooms/room:lobby`.
     """
 
     __slots__ = ("_cell", "_mailbox", "path")
@@ -47,18 +52,22 @@ class Ref(Generic[Message]):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the actor takes no more messages. Once True, always True."""
+        """Whether the actor accepts no more messages. Once True, always True."""
         return self._mailbox.is_closed
 
     @property
     def waiting(self) -> int:
-        """How many messages wait for the actor now."""
+        """Number of messages that wait for the actor, senders that wait for a slot included."""
         return len(self._mailbox)
 
     def tell(self, message: Message) -> bool:
-        """Fire and forget: never blocks, says whether the message was taken.
+        """Queue a message and do not wait: fire and forget. Never raises.
 
-        False if the mailbox is full or the actor has stopped; the message is then a dead letter, counted and published.
+        Args:
+            message: The message. If it is not queued, it becomes a dead letter, which is counted and published.
+
+        Returns:
+            Whether it was queued. False if the mailbox is full or the actor has stopped.
         """
         try:
             self._mailbox.put_nowait(message)
@@ -71,29 +80,57 @@ class Ref(Generic[Message]):
         return True
 
     def send_nowait(self, message: Message) -> None:
-        """Queue the message at once, or raise `MailboxFull` or `ActorStopped`. The message stays the caller's then."""
+        """Queue a message, or raise at once. A message that is not queued becomes no dead letter.
+
+        Args:
+            message: The message.
+
+        Raises:
+            MailboxFull: The mailbox has no free slot.
+            ActorStopped: The actor has ended.
+        """
         self._mailbox.put_nowait(message)
 
     def deliver_nowait(self, message: Message) -> bool:
-        """Have the actor's `on_delivery` take the message now, in the caller's own turn of the event loop.
+        """Call the actor's `on_delivery` with the message in the caller's own task, if the actor is idle.
 
-        False, and nothing has happened, unless the actor waits with an empty mailbox: so order holds, and nothing
-        interleaves. For who has a message for an actor every few microseconds; it saves the mailbox and a task switch.
+        Saves the mailbox and a task switch, for senders with a message every few microseconds. Messages stay in order,
+        since the actor is idle and its mailbox is empty.
+
+        Args:
+            message: The message.
+
+        Returns:
+            Whether it was delivered. False if the actor is busy, messages wait, no slot is free, or the actor has
+            stopped; nothing has happened then, and the caller may send the message by the mailbox.
         """
         return self._cell.deliver_nowait(message)
 
     async def send(self, message: Message) -> None:
-        """Queue the message, waiting for room if the mailbox is full (no checkpoint if it is not).
+        """Queue a message, and wait for a free slot if the mailbox is full (no checkpoint if it is not).
 
-        Raises `ActorStopped`. Returning means queued, not handled.
+        Args:
+            message: The message. It is queued, not necessarily handled, when this returns.
+
+        Raises:
+            ActorStopped: The actor has ended, or it ended while the caller waited.
         """
         await self._mailbox.put(message)
 
     async def ask(self, request: Request[Answer], *, timeout: float) -> Answer:
-        """Send the request and wait for its answer, at most `timeout` seconds for both.
+        """Send a request and wait for its answer. Always returns or raises within the timeout.
 
-        Raises `ActorStopped` (ended before it handled the request), `AskFailed` (raised while handling it) or
-        `AskTimeout`. Never silence.
+        Args:
+            request: The request.
+            timeout: Maximum seconds for both, a free slot in the mailbox and the answer.
+
+        Returns:
+            The return value of the actor's handler.
+
+        Raises:
+            ActorStopped: The actor ended before it handled the request.
+            AskFailed: The actor raised an exception while handling the request, or has no handler for it.
+            AskTimeout: The timeout expired. The actor may still handle the request.
         """
         reply: Reply[Answer] = Reply()
         with anyio.move_on_after(timeout):
@@ -102,22 +139,22 @@ class Ref(Generic[Message]):
         raise AskTimeout(self.path, request, timeout)
 
     def stop(self) -> None:
-        """Ask the actor to end once it has handled what is queued now. Never blocks, never fails.
+        """End the actor once it has handled the messages queued now. Neither blocks nor raises.
 
-        If it crashes before that it does not restart any more, and what is queued becomes dead letters.
+        If it crashes before that, it does not restart, and what is still queued becomes dead letters.
         """
         self._cell.stop()
 
     async def wait_stopped(self) -> None:
-        """Wait until the actor has ended and its clean-up is done."""
+        """Wait until the actor has ended and its cleanup is done."""
         await self._cell.wait_ended()
 
     def add_watcher(self, watcher: RefTarget) -> None:
-        """For the kernel: `Context.watch` is the way in."""
+        """Internal; actors call `Context.watch`."""
         self._cell.add_watcher(watcher)
 
     def remove_watcher(self, watcher: RefTarget) -> None:
-        """For the kernel: `Context.unwatch` is the way in."""
+        """Internal; actors call `Context.unwatch`."""
         self._cell.remove_watcher(watcher)
 
 
@@ -125,14 +162,25 @@ AnyRef = Ref[Any]
 
 
 class Terminated(msgspec.Struct, frozen=True):
-    """Told once to whoever watches `ref` when that actor has ended. Comes by the system lane: never refused."""
+    """Notifies an actor, once, that an actor it watches has ended. Sent by the system lane, so never refused.
+
+    Attributes:
+        ref: The actor that has ended.
+        reason: Why it ended.
+    """
 
     ref: AnyRef
     reason: StopReason
 
 
 class ActorType(Generic[Message]):
-    """Names actors that one parent starts, one for each key. Types with equal names are the same type."""
+    """The name of actors that one parent starts, one for each key. Types with equal names are the same type.
+
+    `Message` is the union of the message types that these actors accept. See `Context.declare`.
+
+    Args:
+        name: The name. An actor's own name is the type's name, a colon and the key: `room:lobby`.
+    """
 
     __slots__ = ("name",)
 
