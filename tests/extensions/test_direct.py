@@ -120,6 +120,19 @@ async def test_crossing_messages_do_not_deadlock():
 
 
 @on_virtual_time
+async def test_messages_in_flight_are_limited_per_user(monkeypatch):
+    """Two connections of one user share the limit; two users do not."""
+    monkeypatch.setattr("chat_actors.extensions.direct.MAX_IN_FLIGHT", 1)
+    async with MemoryServer(extension) as server:
+        ann, ann_2, ben, _ = [await server.connect(name) for name in ("ann", "ann", "ben", "cyd")]
+        for clients, codes in (((ann, ann_2), ["busy"]), ((ann, ben), [])):
+            for client in clients:
+                client.send_nowait("direct_send", to="cyd", content="hello")
+            await server.advance(0.5)
+            assert [code for client in clients for code, _ in errors(client)] == codes
+
+
+@on_virtual_time
 async def test_blocked_sender_is_refused():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann"), await server.connect("ben")

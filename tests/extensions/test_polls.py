@@ -108,3 +108,18 @@ async def test_new_poll_replaces_the_oldest_closed_one():
         await ann.send("polls")
         shown = [one["pollId"] for one in ann.expect("polls")["polls"]]
         assert shown == [*polls[:3], *polls[4:], newest]
+
+
+@on_virtual_time
+async def test_poll_accepts_a_bounded_number_of_voters(monkeypatch):
+    """The cap holds for each poll. A user who has voted may still change the vote."""
+    monkeypatch.setattr("chat_actors.extensions.polls.MAX_VOTERS", 2)
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        first, second = await open_poll(ann), await open_poll(ann)
+        for client in (ann, ben, cyd):
+            await client.send("poll_vote", pollId=first, option=0)
+        assert errors(cyd) == ["too_many_votes"]
+        await ann.send("poll_vote", pollId=first, option=1)
+        await cyd.send("poll_vote", pollId=second, option=0)
+        assert errors(ann) == errors(cyd) == []
