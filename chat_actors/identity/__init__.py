@@ -1,4 +1,4 @@
-"""Who somebody is: challenges, keys, signatures, and how often one may try. Pure; time and randomness are passed in."""
+"""Authentication: challenges, keys, signatures and rate limits. Pure: callers pass in time and randomness."""
 
 from chat_actors.identity.challenges import CHALLENGE_BYTES, Challenge, issue
 from chat_actors.identity.keys import KeyRefused, PublicKey, load_public_key, parse_public_key

@@ -1,4 +1,4 @@
-"""Challenges: what a client signs to prove that it holds a key."""
+"""Challenges, which a client signs to prove that it holds a key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CHALLENGE_BYTES = 32
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """32 random bytes and when they were issued, in seconds on the caller's monotonic clock.
+    """32 random bytes and the time of issue, in seconds on the caller's monotonic clock.
 
-    Good for one try. It knows nothing of tries: its holder takes it out before checking an answer, right or wrong.
+    Valid for one attempt. The caller discards it before it checks a signature, whether that is right or wrong.
     """
 
     value: bytes
@@ -21,11 +21,11 @@ class Challenge(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The challenge as the client gets it: standard base64."""
+        """The challenge as it is sent to the client: standard base64."""
         return b64encode(self.value).decode()
 
     def is_expired(self, now: float, lifetime: float) -> bool:
-        """Whether more than `lifetime` seconds have gone by (0: never expires)."""
+        """Whether more than `lifetime` seconds have passed since the issue (0: never expires)."""
         return lifetime > 0 and now - self.issued_at > lifetime
 
 

@@ -1,4 +1,4 @@
-"""Public keys: which ones are taken, and in what form they are kept."""
+"""Public keys: which ones the server accepts, and the form in which it stores them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MIN_EXPONENT = 65537
 MAX_EXPONENT = 2**32 - 1
 MAX_PEM_BYTES = 8192
 
-# Exactly one block, and nothing around it but white space: cryptography's own loader would skip leading text and
-# ignore a second block.
+# Exactly one block with only white space around it: the loader of `cryptography` skips leading text and ignores a
+# second block.
 _ONE_BLOCK = re.compile(r"\s*-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY)-----[A-Za-z0-9+/=\s]+-----END \1-----\s*", re.ASCII)
 
 
 class KeyRefused(Exception):
-    """The text is no public key that this server takes; `refusal` says why."""
+    """The text is no public key that this server accepts; `refusal` says why."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
@@ -50,15 +50,15 @@ class PublicKey:
 
     @property
     def spki(self) -> bytes:
-        """The key as canonical SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7), however it was sent."""
+        """The key as canonical SubjectPublicKeyInfo in DER (RFC 5280, section 4.1.2.7)."""
         return self.rsa.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def parse_public_key(pem: str) -> PublicKey:
     """The key in a PEM text: one block, SubjectPublicKeyInfo or PKCS#1, at most 8 KiB.
 
-    RSA of 2048 to 8192 bits with an odd exponent from 65537 and under 2**32, so that a verification stays under half a
-    millisecond: an unbounded exponent would cost 8 ms. Raises `KeyRefused`.
+    Accepted are RSA keys of 2048 to 8192 bits with an odd exponent from 65537 to 2**32 - 1. The bounds keep a
+    verification under 0.5 ms; an unbounded exponent costs 8 ms. Raises `KeyRefused`.
     """
     if len(pem) > MAX_PEM_BYTES or not _ONE_BLOCK.fullmatch(pem):
         raise KeyRefused(INVALID_PUBLIC_KEY)
@@ -77,7 +77,7 @@ def parse_public_key(pem: str) -> PublicKey:
 
 
 def load_public_key(spki: bytes) -> PublicKey:
-    """A key that was stored as `PublicKey.spki`. Raises `ValueError` if the bytes are no RSA key."""
+    """The key from its stored `PublicKey.spki`. Raises `ValueError` if the bytes are no RSA key."""
     key = load_der_public_key(spki)
     if not isinstance(key, RSAPublicKey):
         raise ValueError("the stored key is no RSA key: the accounts file is damaged")

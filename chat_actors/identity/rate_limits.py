@@ -1,4 +1,4 @@
-"""Rate limits. Pure: the time comes in, in seconds on any monotonic clock."""
+"""Rate limits. Pure: callers pass in the time, in seconds on any monotonic clock."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from ipaddress import IPv6Address, ip_address
 class AttemptLimit:
     """At most `limit` attempts for each key within any `window` seconds (limit 0: no limit).
 
-    A refused attempt is not recorded, so a key holds at most `limit` times. The table holds at most `capacity` keys;
-    when it is full, the key that has been unused the longest is forgotten: whoever can call from that many addresses is
-    not held by a limit for each address anyway, and the table must not be what they fill.
+    A refused attempt is not recorded, so a key holds at most `limit` times. The table holds at most `capacity` keys; when
+    it is full, it evicts the least recently used one. A client with that many addresses is not stopped by a limit for
+    each address, and must not fill the memory either.
     """
 
     def __init__(self, limit: int, window: float, capacity: int = 65_536) -> None:
         self._limit = limit
         self._window = window
         self._capacity = capacity
-        self._attempts: OrderedDict[str, deque[float]] = OrderedDict()  # the longest unused first
+        self._attempts: OrderedDict[str, deque[float]] = OrderedDict()  # the least recently used first
 
     def __len__(self) -> int:
-        """How many keys are remembered."""
+        """The number of keys in the table."""
         return len(self._attempts)
 
     def allow(self, key: str, now: float) -> bool:
-        """Record an attempt, if it is allowed."""
+        """Record an attempt if it is allowed. Whether it is."""
         if not self._limit:
             return True
-        self._forget_expired(now)
+        self._evict_expired(now)
         times = self._attempts.setdefault(key, deque())
         self._attempts.move_to_end(key)
         while times and now - times[0] >= self._window:
@@ -40,8 +40,8 @@ class AttemptLimit:
             self._attempts.popitem(last=False)
         return True
 
-    def _forget_expired(self, now: float) -> None:
-        # Two at most for each call: the table shrinks faster than it can grow, and no call takes long.
+    def _evict_expired(self, now: float) -> None:
+        # Two at most in one call: the table shrinks faster than it grows, and each call is short.
         for _ in range(min(2, len(self._attempts))):
             key = next(iter(self._attempts))
             times = self._attempts[key]
@@ -51,7 +51,7 @@ class AttemptLimit:
 
 
 class TokenBucket:
-    """`rate` a second in the long run, `burst` at once (rate 0: no limit)."""
+    """A token bucket: `rate` tokens a second, and at most `burst` at once (rate 0: no limit)."""
 
     __slots__ = ("_burst", "_rate", "_tokens", "_updated")
 
@@ -63,11 +63,11 @@ class TokenBucket:
 
     @property
     def is_limited(self) -> bool:
-        """Whether it is worth the look at a clock."""
+        """Whether there is a limit at all; if not, callers need not read a clock."""
         return bool(self._rate)
 
     def take(self, now: float) -> bool:
-        """Take one token if there is one."""
+        """Take one token if there is one. Whether there was."""
         if not self._rate:
             return True
         if self._updated is not None:
@@ -80,9 +80,9 @@ class TokenBucket:
 
 
 def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address whole, an IPv6 address by its /64, which is what one line gets.
+    """The network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has.
 
-    IPv4 mapped into IPv6 counts as IPv4. What is no address stands for itself, cut to 64 characters.
+    An IPv4-mapped IPv6 address counts as IPv4. A text that is no address is returned as it is, cut to 64 characters.
     """
     try:
         parsed = ip_address(address.partition("%")[0])

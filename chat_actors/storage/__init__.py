@@ -1,4 +1,4 @@
-"""What outlives the process: ports with their promises, and the adapters behind them."""
+"""Persistent data: the ports for accounts, messages and the state of extensions, and their adapters."""
 
 from chat_actors.storage.accounts import Accounts
 from chat_actors.storage.errors import StorageError

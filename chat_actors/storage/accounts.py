@@ -1,4 +1,4 @@
-"""The accounts port: what every storage of accounts promises."""
+"""The accounts port: what every adapter of it promises."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ class Accounts(Protocol):
     """User ids and their public keys.
 
     Ids are compared exactly. Calls may overlap; each is atomic, and of several registrations of one id exactly one
-    succeeds. What `register` answered True to survives the end of the process, however it ends (adapters that keep
-    nothing on disk say so). `StorageError` is the only exception of a failed storage; nothing has changed then.
+    succeeds. An account survives a crash of the process once `register` has returned True (adapters that store nothing
+    on disk say so). A call that fails raises `StorageError`, and no other exception; it has changed nothing.
     """
 
     async def register(self, user_id: str, key: bytes) -> bool:
-        """Put if absent: True if the id is now this key's, False if it was taken."""
+        """Store the key if the id has none. Whether it was stored; False if the id is taken."""
 
     async def key_of(self, user_id: str) -> bytes | None:
         """The key that the id was registered with, or None."""
 
     async def aclose(self) -> None:
-        """Let go of files. Everything else raises `StorageError` afterwards; closing again does nothing."""
+        """Close files and connections. Every other call then raises `StorageError`; a second close does nothing."""

@@ -1,10 +1,17 @@
-"""What every storage raises when it cannot do its work."""
+"""The exception of every storage adapter."""
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """The storage could not do what was asked: the disk is full, the file is locked or damaged, it is closed."""
+    """A call to a storage failed: the disk is full, the file is locked or damaged, the storage is closed.
+
+    Attributes:
+        action: What was tried, as a verb phrase: "store messages".
+        where: The file, or "memory".
+        problem: What failed.
+        remedy: What the operator can do, as an imperative.
+    """
 
     def __init__(self, action: str, where: str, problem: str, remedy: str) -> None:
         self.action = action

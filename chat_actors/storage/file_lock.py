@@ -1,4 +1,4 @@
-"""A lock on the data that ends with its process, however that ends."""
+"""A lock on the data that the operating system releases with the process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class InUse(Exception):
-    """Another process has the lock. `pid` is what it wrote into the file, or ""."""
+    """Another process has the lock. `pid` is what that process wrote into the file, or ""."""
 
     def __init__(self, pid: str) -> None:
         self.pid = pid
@@ -18,7 +18,7 @@ class InUse(Exception):
 
 
 class FileLock:
-    """An exclusive lock on a file beside the data (flock(2)): gone when its process is, so it is never stale."""
+    """An exclusive lock on a file beside the data (flock(2)). It ends with its process, so it is never stale."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock. Raises `InUse`, `OSError`."""
@@ -33,5 +33,5 @@ class FileLock:
         os.write(self._descriptor, str(os.getpid()).encode())
 
     def release(self) -> None:
-        """Let others in. To be called once."""
+        """Release the lock. Call it once."""
         os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""The journal port: what every storage of messages promises."""
+"""The journal port: what every adapter of it promises."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 from chat_actors.kernel import Request
 
 PAGE_BYTES = 65_536
-"""Bytes of content (UTF-8) after which a page ends early: one page must not flood the one who asked for it."""
+"""Bytes of content (UTF-8) that a page holds at most, so that one page cannot overflow a client's backlog."""
 
 PRUNE_STEP = 500
 """Messages that one step of pruning removes at most."""
 
 DEDUPE_SECONDS = 86_400.0
-"""For how long at least a `client_msg_id` is known again."""
+"""Seconds for which a `client_msg_id` is recognized, at least."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -26,11 +26,11 @@ class Draft(msgspec.Struct, frozen=True):
     user_id: str
     content: str
     client_msg_id: str | None = None
-    """The sender's own name for it: what comes again under it, from this user in this room, is not stored again."""
+    """The client's id of the message. A second draft of this user in this room with the same id is not stored."""
 
 
 class StoredMessage(msgspec.Struct, frozen=True):
-    """A message with its place in its room's one order."""
+    """A message with its number, which orders it within its room."""
 
     seq: int
     user_id: str
@@ -40,7 +40,7 @@ class StoredMessage(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of a draft. One that had been stored before keeps the number and the time that it had."""
+    """The result of one draft. A repeated draft has the number and the time of the first."""
 
     seq: int
     at: datetime
@@ -51,7 +51,7 @@ class Appended(msgspec.Struct, frozen=True):
     """The answer to an `Append`."""
 
     messages: Sequence[StoredMessage]
-    """What is to be delivered to the room's members now, in this order."""
+    """The messages to deliver to the room's members now, in this order."""
 
     receipts: Sequence[Receipt]
     """One for each draft, in the order of the drafts."""
@@ -65,19 +65,19 @@ class Append(Request[Appended], msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """Told to a room: these have been stored in it, here or elsewhere, and come now in its order.
+    """Sent to a room: these messages have been stored in it, by this server or another one, and are next in its order.
 
-    A journal that many servers share tells every commit like this, one's own included, and then answers the `Append`
-    with receipts alone; so each server has the same order and the room's code does not know the difference.
+    A journal that several servers share reports every commit like this, also that of the same server, and answers an
+    `Append` with receipts alone. So each server has the same order, and a room handles both kinds of journal alike.
     """
 
     messages: Sequence[StoredMessage]
 
 
 class Extent(msgspec.Struct, frozen=True):
-    """Which numbers of a room there are: from `first` to `last`. A room that holds none has `first` above `last`.
+    """The numbers of a room's stored messages: from `first` to `last`. In a room without any, `first` is above `last`.
 
-    `last` is the highest number ever given, whatever has been removed since; 0 in a room that never held a message.
+    `last` is the highest number ever given, also if its message has been removed; 0 if the room never had a message.
     """
 
     first: int = 1
@@ -85,7 +85,7 @@ class Extent(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some messages of a room, oldest first."""
+    """Consecutive messages of a room, oldest first."""
 
     messages: Sequence[StoredMessage]
     more: bool
@@ -93,61 +93,62 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Missed(msgspec.Struct, frozen=True):
-    """What somebody has missed who knows a room up to some number."""
+    """How many messages of a room a client has missed."""
 
     kept: int
-    """How many messages are still there to be read."""
+    """Missed messages that are still stored."""
 
     lost: int
-    """How many have been removed by then."""
+    """Missed messages that have been removed."""
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """What is kept of each room. 0 keeps everything."""
+    """The limits on the messages stored for each room; 0: no limit. A message goes as soon as either limit applies."""
 
     keep_messages: int = 0
-    """The newest so many."""
+    """The number of newest messages to keep."""
 
     keep_days: float = 0.0
-    """Those that are not older."""
+    """The age of the oldest message to keep, in days."""
 
 
 class Journal(Protocol):
     """The messages of all rooms.
 
-    * **Order.** Within a room each message gets a number above all that were ever given in it, over restarts and
-      removals too; drafts in the order given.
-    * **Atomicity.** A batch is stored as a whole or not at all, also if the process is killed or the call cancelled.
-    * **Durability.** What `commit` has returned survives the end of the process, however it ends (adapters that keep
-      nothing on disk say so; what survives a power cut, each says).
-    * **Once.** A draft whose `client_msg_id` its user has used in this room within `DEDUPE_SECONDS` stores nothing and
-      gets the receipt of the first; within one batch too.
-    * **Cost.** A page costs the same wherever it lies and however much is stored.
+    * **Order.** Within a room, each message gets a number above all numbers ever given in it, also after restarts and
+      removals. Drafts are numbered in the order given.
+    * **Atomicity.** A batch is stored as a whole or not at all, also if the process is killed or the call is cancelled.
+    * **Durability.** A batch survives a crash of the process once `commit` has returned (adapters that store nothing on
+      disk say so). Each adapter documents what survives a power cut.
+    * **Deduplication.** A draft whose `client_msg_id` its user has used in this room within `DEDUPE_SECONDS` stores
+      nothing and gets the receipt of the first; also within one batch.
+    * **Cost.** The cost of a page depends neither on its position nor on the number of stored messages.
 
-    Calls may overlap; reading never waits for a commit to end, and sees all that was returned before it began.
-    `StorageError` is the only exception of a storage that fails; nothing has changed then, and a later call may work.
+    Calls may overlap. A read never waits for a commit to end, and sees every commit that returned before it began. A
+    call that fails raises `StorageError`, and no other exception; it has changed nothing, and a later call may succeed.
     """
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
-        """Store a batch, stamped with `at`. Answers one for one; of one room, appends in the order of the batch."""
+        """Store a batch with the time `at`, and return one answer for each append, in the order of the batch."""
 
     async def extent(self, room_id: str) -> Extent:
-        """Which numbers of this room there are."""
+        """The numbers of the messages that are stored for this room."""
 
     async def page(self, room_id: str, *, after: int | None = None, before: int | None = None, limit: int) -> Page:
-        """At most `limit` messages (at least 1), and at most about `PAGE_BYTES`, with `after` < number < `before`.
+        """At most `limit` messages (at least 1) and about `PAGE_BYTES` of content, with `after` < number < `before`.
 
-        With `after` the oldest of these, as who catches up reads; without it the newest, as who scrolls back reads.
+        With `after`, these are the oldest of that range, for a client that catches up; without it the newest, for one
+        that scrolls back. A page is empty only if the range is.
         """
 
     async def missed(self, room_id: str, *, after: int, up_to: int) -> Missed:
-        """How many messages there are and have been with `after` < number <= `up_to`."""
+        """How many messages with `after` < number <= `up_to` are stored, and how many have been removed."""
 
     async def prune(self, retention: Retention, now: datetime) -> bool:
-        """One small step: remove at most `PRUNE_STEP` messages that need not be kept. Whether there is more to do now.
+        """Do one small step: remove at most `PRUNE_STEP` messages beyond the limits. Whether there is more to do now.
 
-        Short enough for a commit to wait for. Also forgets each `client_msg_id` that is older than `DEDUPE_SECONDS`.
+        A step is short, since a commit may wait for it. It also forgets ids of clients older than `DEDUPE_SECONDS`.
         """
 
     async def aclose(self) -> None:
-        """Let go of files. Everything else raises `StorageError` afterwards; closing again does nothing."""
+        """Close files and connections. Every other call then raises `StorageError`; a second close does nothing."""

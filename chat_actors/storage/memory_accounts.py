@@ -1,4 +1,4 @@
-"""Accounts in memory: for tests, and for a chat that may forget its users when it stops."""
+"""Accounts in memory: for tests, and for a server that may lose its users when it stops."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chat_actors.storage.errors import StorageError
 
 
 class MemoryAccounts:
-    """Keeps nothing on disk: accounts last as long as the process."""
+    """Stores nothing on disk: accounts last as long as the process."""
 
     def __init__(self) -> None:
         self._keys: dict[str, bytes] = {}

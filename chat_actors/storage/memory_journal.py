@@ -1,4 +1,4 @@
-"""A journal in memory: for tests, and for rooms whose messages may go with the process."""
+"""A journal in memory: for tests, and for servers that may lose their messages when they stop."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from chat_actors.storage.journal import (
 
 
 class _Room:
-    """One room's messages, numbered by one."""
+    """One room's messages. Their numbers go up by one."""
 
     __slots__ = ("last", "messages", "receipts")
 
     def __init__(self, last: int) -> None:
         self.last = last
         self.messages: deque[StoredMessage] = deque()
-        self.receipts: dict[tuple[str, str], Receipt] = {}  # by user and client_msg_id, the oldest first
+        self.receipts: dict[tuple[str, str], Receipt] = {}  # by user and client_msg_id, oldest first
 
     @property
     def extent(self) -> Extent:
         return Extent(self.last - len(self.messages) + 1, self.last)
 
     def append(self, draft: Draft, at: datetime) -> Receipt:
-        name = None if draft.client_msg_id is None else (draft.user_id, draft.client_msg_id)
-        if name is not None and name in self.receipts:
-            return Receipt(self.receipts[name].seq, self.receipts[name].at, is_new=False)
+        key = None if draft.client_msg_id is None else (draft.user_id, draft.client_msg_id)
+        if key is not None and key in self.receipts:
+            return Receipt(self.receipts[key].seq, self.receipts[key].at, is_new=False)
         self.last += 1
         self.messages.append(StoredMessage(self.last, draft.user_id, draft.content, at))
         receipt = Receipt(self.last, at, is_new=True)
-        if name is not None:
-            self.receipts[name] = receipt
+        if key is not None:
+            self.receipts[key] = receipt
         return receipt
 
     def between(self, first: int, last: int) -> range:
-        """The numbers of those that are kept, from `first` to `last`."""
+        """The numbers of the stored messages from `first` to `last`."""
         return range(max(first, self.extent.first), min(last, self.last) + 1)
 
     def __getitem__(self, seq: int) -> StoredMessage:
@@ -57,18 +57,18 @@ class _Room:
 
 
 class MemoryJournal:
-    """Keeps nothing on disk: messages last as long as the process, and not even that if there are too many.
+    """Stores nothing on disk: messages last at most as long as the process.
 
-    Bounded: the newest `room_messages` of a room, and the `rooms` that were written to last. A room that was forgotten
-    and comes back goes on above all numbers that it ever had. Client ids are remembered for as many messages.
+    Bounded to the newest `room_messages` of a room and as many of its receipts, and to the `rooms` written to last. A
+    room that was evicted and is written to again continues above all numbers that it ever had.
     """
 
     def __init__(self, *, room_messages: int = 1000, rooms: int = 10_000, above: int = 0) -> None:
-        """Numbers are above `above`: of a process that comes after another, above all that the other ever gave."""
+        """Numbers start above `above`. A server passes the highest number that an earlier run can have given."""
         self._room_messages = room_messages
         self._most_rooms = rooms
-        self._rooms: OrderedDict[str, _Room] = OrderedDict()  # the one that was written to last is the last
-        self._floor = above  # no forgotten room had a number above
+        self._rooms: OrderedDict[str, _Room] = OrderedDict()  # in the order of the last write, newest last
+        self._floor = above  # at least the highest number of any evicted room
         self._closed = False
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
@@ -82,8 +82,8 @@ class MemoryJournal:
             answers.append(Appended([room[receipt.seq] for receipt in receipts if receipt.is_new], receipts))
             self._shrink(room)
         while len(self._rooms) > self._most_rooms:
-            _, forgotten = self._rooms.popitem(last=False)
-            self._floor = max(self._floor, forgotten.last)
+            _, evicted = self._rooms.popitem(last=False)
+            self._floor = max(self._floor, evicted.last)
         return answers
 
     def _shrink(self, room: _Room) -> None:
@@ -126,7 +126,7 @@ class MemoryJournal:
         self._check_open("remove messages")
         removed = 0
         oldest = now - timedelta(days=retention.keep_days)
-        known = now - timedelta(seconds=DEDUPE_SECONDS)
+        oldest_receipt = now - timedelta(seconds=DEDUPE_SECONDS)
         for room in self._rooms.values():
             while room.messages and (
                 (retention.keep_messages and len(room.messages) > retention.keep_messages)
@@ -136,8 +136,8 @@ class MemoryJournal:
                     return True
                 room.messages.popleft()
                 removed += 1
-            while room.receipts and room.receipts[oldest_name := next(iter(room.receipts))].at < known:
-                del room.receipts[oldest_name]
+            while room.receipts and room.receipts[key := next(iter(room.receipts))].at < oldest_receipt:
+                del room.receipts[key]
         return False
 
     async def aclose(self) -> None:

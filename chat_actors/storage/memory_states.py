@@ -1,4 +1,4 @@
-"""State of extensions in memory: for tests, and for a chat that may forget it when it stops."""
+"""State of extensions in memory: for tests, and for a server that may lose it when it stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chat_actors.storage.errors import StorageError
 
 
 class MemoryStates:
-    """Keeps nothing on disk: it lasts as long as the process."""
+    """Stores nothing on disk: state lasts as long as the process."""
 
     def __init__(self) -> None:
         self._spaces: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
@@ -21,22 +21,22 @@ class MemoryStates:
 
     async def put(self, space: str, values: Mapping[str, bytes | None]) -> None:
         self._check_open("write a state")
-        kept = self._spaces[space]
+        stored = self._spaces[space]
         for key, value in values.items():
             if value is None:
-                kept.pop(key, None)
+                stored.pop(key, None)
             else:
-                kept[key] = value
-        if not kept:
+                stored[key] = value
+        if not stored:
             del self._spaces[space]
 
     async def page(
         self, space: str, *, prefix: str = "", after: str = "", limit: int = 100
     ) -> Sequence[tuple[str, bytes]]:
         self._check_open("read states")
-        kept = self._spaces.get(space, {})
-        keys = sorted(key for key in kept if key.startswith(prefix) and key > after)
-        return [(key, kept[key]) for key in keys[:limit]]
+        stored = self._spaces.get(space, {})
+        keys = sorted(key for key in stored if key.startswith(prefix) and key > after)
+        return [(key, stored[key]) for key in keys[:limit]]
 
     async def aclose(self) -> None:
         self._closed = True

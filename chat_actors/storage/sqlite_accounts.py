@@ -11,14 +11,14 @@ from chat_actors.storage.sqlite_file import SqliteFile
 
 
 class User(msgspec.Struct, frozen=True):
-    """A user, and since when there is one: UTC in ISO 8601."""
+    """A user, with the time of the registration: UTC in ISO 8601."""
 
     user_id: str
     created_at: str
 
 
 class SqliteAccounts:
-    """The accounts of a file. What survives, the file's `durability` says."""
+    """The accounts in a file. The file's `durability` says what survives a power cut."""
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file.share()
@@ -49,7 +49,7 @@ class SqliteAccounts:
         return await self._file.read("list the users", select)
 
     async def remove(self, user_id: str) -> bool:
-        """Forget a user's key: whoever registers the id next has it. Whether there was one. Messages stay."""
+        """Remove a user's key, so that the id can be registered anew; messages stay. Whether there was one."""
 
         def delete(connection: sqlite3.Connection) -> bool:
             return connection.execute("DELETE FROM accounts WHERE user_id = ?", (user_id,)).rowcount == 1

@@ -1,4 +1,18 @@
-"""The SQLite file behind the accounts and the journal: one that writes, one that reads, no waiting event loop."""
+"""The SQLite file that the storage adapters share.
+
+Theory of operation. A file has two connections: one writes and one reads, each in a thread of its own. In WAL mode,
+reads and writes do not wait for each other. Invariants:
+
+* A write is one transaction, begun and ended in the writer's thread. If its caller is cancelled, the thread finishes a
+  transaction that it has begun, and drops one that it has not; so a batch is never stored in part.
+* All writes of the process share the one connection, in the order of their calls. With two, the one that finds the file
+  locked would sleep and retry, and beside a busy one it may retry until it gives up.
+* A ROLLBACK that fails leaves its transaction open; the next write ends it first.
+* The file closes with the last adapter that shares it, after the calls that have begun.
+
+After a crash, SQLite recovers the last committed transaction from the WAL; the lock file of `exclusive` is released by
+the operating system.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +35,7 @@ Result = TypeVar("Result")
 Durability: TypeAlias = Literal["os", "disk"]
 
 PAGES_AT_ONCE = 1000
-"""Pages (of 4 KiB) that a copy takes between two reports of its progress."""
+"""Pages (of 4 KiB) that a backup copies between two reports of its progress."""
 
 _SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
 
@@ -29,16 +43,12 @@ _SYNCHRONOUS: dict[Durability, str] = {"os": "NORMAL", "disk": "FULL"}
 class SqliteFile:
     """One connection that writes and one that reads, each with a thread of its own. For asyncio.
 
-    What waits for a thread is taken by the thread itself, one after the other, without a turn of the event loop in
-    between: when two thousand clients come back at once, a turn takes long.
+    Each thread takes its next call from a queue of its own, without a turn of the event loop in between: when two
+    thousand clients reconnect at once, a turn takes long.
 
-    All that writes to the file shares the one connection and waits for its turn: of two connections, the one that finds
-    the file locked sleeps and tries again, and beside a busy one it may do so until it gives up. In WAL mode reading
-    and writing do not wait for each other.
-
-    Durability "os" (`synchronous=NORMAL`): what is committed survives the end of the process, however it ends; after a
-    power cut the last commits may be missing, but nothing is damaged. "disk" (`FULL`): it survives a power cut too, and
-    each commit waits for the disk.
+    Durability "os" (`synchronous=NORMAL`): a commit survives a crash of the process; after a power cut the last commits
+    may be missing, but the file is not damaged. "disk" (`FULL`): a commit survives a power cut too, and waits for the
+    disk.
     """
 
     def __init__(
@@ -49,7 +59,7 @@ class SqliteFile:
         self._connections: tuple[sqlite3.Connection, sqlite3.Connection] | None = (writer, reader)
         self._writing = ThreadPoolExecutor(1, "sqlite-writer")
         self._reading = ThreadPoolExecutor(1, "sqlite-reader")
-        self._users = 0
+        self._shares = 0
 
     @classmethod
     async def open(
@@ -61,10 +71,11 @@ class SqliteFile:
         busy_timeout: float = 2.0,
         migrations: Sequence[str] = MIGRATIONS,
     ) -> SqliteFile:
-        """Open the file, made if missing (0600, its folder 0700), and bring its schema up to date.
+        """Open the file and migrate it. A missing file is made (mode 0600, its folder 0700).
 
-        `exclusive`: for one process that wants so at a time; a server does, since nobody would tell its rooms of what
-        another one writes. `busy_timeout`: seconds to wait for a process that holds the file. Raises `StorageError`.
+        `exclusive`: refuse if another process has opened the file so. A server needs this, since its rooms would not be
+        notified of messages that another server writes. `busy_timeout`: seconds to wait for a process that has locked
+        the file. Raises `StorageError`.
         """
 
         def open_all() -> SqliteFile:
@@ -80,14 +91,14 @@ class SqliteFile:
         return await anyio.to_thread.run_sync(open_all)
 
     def share(self) -> SqliteShare:
-        """One more storage uses the file, until it closes its share."""
-        self._users += 1
+        """A share for one more adapter. The file closes with the last share."""
+        self._shares += 1
         return SqliteShare(self)
 
     async def write(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do `work` as one transaction, in a thread. Raises `StorageError`, and then nothing has changed.
+        """Run `work` as one transaction, in the writer's thread. Raises `StorageError`, and then nothing has changed.
 
-        If the caller is cancelled, the thread finishes what it has begun: it is done as a whole, or not at all.
+        If the caller is cancelled, the transaction is committed as a whole or not begun.
         """
         writer, _ = self._open(action)
 
@@ -100,7 +111,7 @@ class SqliteFile:
                     result = work(writer)
                     writer.execute("COMMIT")
                 except BaseException:
-                    if writer.in_transaction:  # after some errors SQLite has rolled back by itself
+                    if writer.in_transaction:  # SQLite rolls back by itself after some errors
                         writer.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
@@ -110,22 +121,22 @@ class SqliteFile:
         return await asyncio.wrap_future(self._writing.submit(transact))
 
     async def read(self, action: str, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do `work` in a thread, on what has been committed. Raises `StorageError`."""
+        """Run `work` in the reader's thread, on the last committed data. Raises `StorageError`."""
         _, reader = self._open(action)
 
-        def look() -> Result:
+        def query() -> Result:
             try:
                 return work(reader)
             except sqlite3.Error as error:
                 raise storage_error(action, self.path, error) from error
 
-        return await asyncio.wrap_future(self._reading.submit(look))
+        return await asyncio.wrap_future(self._reading.submit(query))
 
     async def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
-        """Copy everything that is committed now to a new file (0600), while others go on writing to this one.
+        """Copy all data committed by now to a new file (0600), while writes to this one go on.
 
-        `progress(pages left, pages in all)` is called in a thread. The file is there under its name once it is whole.
-        Raises `StorageError`, also if there is such a file.
+        `progress(pages left, pages in all)` is called in a thread. The file gets its name once it is complete. Raises
+        `StorageError`, also if the file exists.
         """
         _, reader = self._open("back up")
 
@@ -137,8 +148,8 @@ class SqliteFile:
                 partial.unlink(missing_ok=True)
                 partial.touch(mode=0o600)
                 with contextlib.closing(sqlite3.connect(partial, isolation_level=None)) as target:
-                    # A read transaction held all the while: without it, each commit of the server would begin the copy
-                    # anew, and on a busy one it would never end.
+                    # One read transaction for the whole copy: otherwise each commit of the server restarts the copy,
+                    # and on a busy server the copy never ends.
                     reader.execute("BEGIN")
                     try:
                         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -159,10 +170,10 @@ class SqliteFile:
             raise closed_error(action, self.path)
         return self._connections
 
-    async def give_back(self) -> None:
-        """One storage less uses the file; with the last one it is closed, after what is under way."""
-        self._users -= 1
-        if self._users > 0 or self._connections is None:
+    async def release(self) -> None:
+        """Return one share. With the last one the file is closed, after the calls that have begun."""
+        self._shares -= 1
+        if self._shares > 0 or self._connections is None:
             return
         connections, self._connections = self._connections, None
 
@@ -179,7 +190,7 @@ class SqliteFile:
 
 
 class SqliteShare:
-    """One storage's use of a file."""
+    """The use of a file by one adapter."""
 
     def __init__(self, file: SqliteFile) -> None:
         self._file: SqliteFile | None = file
@@ -199,10 +210,10 @@ class SqliteShare:
         return self._file
 
     async def aclose(self) -> None:
-        """The storage needs the file no more; the last one closes it. Doing it twice changes nothing."""
+        """Release the file; the last share closes it. A second call does nothing."""
         file, self._file = self._file, None
         if file is not None:
-            await file.give_back()
+            await file.release()
 
 
 def _make_file(path: Path) -> None:
@@ -224,7 +235,7 @@ def _connect(
     path: Path, durability: Durability, busy_timeout: float, migrations: Sequence[str]
 ) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     def connect() -> sqlite3.Connection:
-        # check_same_thread=False: made in one thread, and then used in another one alone.
+        # check_same_thread=False: opened in one thread, then used only in another.
         connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, check_same_thread=False)
         opened.callback(connection.close)
         return connection
@@ -243,12 +254,12 @@ def _connect(
 
 
 def closed_error(action: str, path: Path) -> StorageError:
-    """Who asks came too late."""
+    """The error of every call after the file was closed."""
     return StorageError(action, str(path), "it is closed", "the server is stopping")
 
 
 def storage_error(action: str, path: Path, error: Exception) -> StorageError:
-    """What went wrong with the file, with what to do about it."""
+    """The error with its remedy."""
     name = getattr(error, "sqlite_errorname", "")
     match error:
         case SchemaTooNew():

@@ -23,7 +23,7 @@ from chat_actors.storage.journal import (
 from chat_actors.storage.sqlite_file import SqliteFile
 
 ROOMS_IN_A_STEP = 200
-"""Rooms that one step of pruning looks at."""
+"""Rooms that one step of pruning examines at most."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -34,15 +34,16 @@ _NEWEST = _OLDEST.replace("ORDER BY seq", "ORDER BY seq DESC")
 
 
 class SqliteJournal:
-    """The messages of a file, those of a room numbered by one. What survives, the file's `durability` says.
+    """The messages in a file. The file's `durability` says what survives a power cut.
 
-    `rooms` holds the first and the last number of each room, so that what is missing is told without counting; the
-    messages stand in the order of room and number, so that a page is one walk, wherever it begins.
+    The numbers of a room go up by one. The table `rooms` holds the first and the last number of each room, so that missed
+    messages need not be counted. The primary key of `messages` is room and number, so that a page is one range scan,
+    wherever it begins.
     """
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file.share()
-        self._pruned_room = 0
+        self._pruned_room = 0  # key of the room after which the next step of pruning begins; 0: at the first
 
     async def commit(self, batch: Sequence[Append], at: datetime) -> Sequence[Appended]:
         return await self._file.write("store messages", lambda connection: _store(connection, batch, at))
@@ -76,9 +77,9 @@ class SqliteJournal:
         return more
 
     async def load(self, room_id: str, messages: Iterator[tuple[str, str, datetime]]) -> int:
-        """Append messages (user id, content, time) under new numbers: all of them, or none if the iterator raises.
+        """Append messages (user id, content, time) under new numbers. The number of messages.
 
-        One transaction, whatever their number; in a thread, from where the iterator is called. How many there were.
+        All are one transaction: none is stored if the iterator raises. The iterator runs in the writer's thread.
         """
         return await self._file.write("store messages", lambda connection: _load(connection, room_id, messages))
 
@@ -110,7 +111,7 @@ def _store(connection: sqlite3.Connection, batch: Sequence[Append], at: datetime
 
 
 def _append(connection: sqlite3.Connection, append: Append, at: int) -> Appended:
-    # This holds the interpreter's lock against the event loop, so each message costs one row and two records, no more.
+    # This thread competes with the event loop for the GIL, so each message costs one row and two records, no more.
     room, last = _find_or_make_room(connection, append.room_id)
     stamp = _time(at)
     rows, messages, receipts = [], [], []
@@ -195,18 +196,18 @@ def _read_page(connection: sqlite3.Connection, room_id: str, after: int | None, 
 
 
 def _forget_receipts(connection: sqlite3.Connection, older_than: int) -> bool:
-    """Receipts stand in the order of time: look at the oldest ones only. Whether there are more to forget."""
+    """Delete old receipts; their ids are in the order of time. Whether there may be more to delete."""
     oldest = connection.execute("SELECT id, at FROM receipts ORDER BY id LIMIT ?", (PRUNE_STEP,)).fetchall()
-    forgotten = [key for key, at in oldest if at < older_than]
-    if forgotten:
-        connection.execute("DELETE FROM receipts WHERE id <= ?", (forgotten[-1],))
-    return len(forgotten) == PRUNE_STEP
+    expired = [key for key, at in oldest if at < older_than]
+    if expired:
+        connection.execute("DELETE FROM receipts WHERE id <= ?", (expired[-1],))
+    return len(expired) == PRUNE_STEP
 
 
 def _prune_rooms(
     connection: sqlite3.Connection, after_room: int, retention: Retention, now: datetime
 ) -> tuple[bool, int]:
-    """Look at the next rooms. Whether there is more to do, and the key of the room after which to go on."""
+    """Prune the next rooms. Whether there is more to do, and the key of the room after which the next step begins."""
     if not retention.keep_messages and not retention.keep_days:
         return False, 0
     rooms = connection.execute(
@@ -224,12 +225,12 @@ def _prune_rooms(
             connection.execute("UPDATE rooms SET first_seq = ? WHERE id = ?", (keep_from, room))
             budget -= keep_from - first
         if budget <= 0:
-            return True, int(room) - 1  # there may be more in this one
+            return True, int(room) - 1  # this room may have more
     return (True, int(rooms[-1][0])) if len(rooms) == ROOMS_IN_A_STEP else (False, 0)
 
 
 def _first_not_older(connection: sqlite3.Connection, room: int, first: int, oldest: int, budget: int) -> int:
-    """The number of the first message from `first` on that is not older, or the one after `budget` that are."""
+    """The number of the first message from `first` on that is not older, after `budget` messages at most."""
     query = "SELECT seq, at FROM messages WHERE room = ? AND seq >= ? ORDER BY seq LIMIT ?"
     for seq, at in connection.execute(query, (room, first, budget)):
         if at >= oldest:

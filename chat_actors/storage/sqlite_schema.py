@@ -1,4 +1,4 @@
-"""The versions of the SQLite file: one script for each step, each applied once and in order."""
+"""The migrations of the SQLite file: one script for each version, applied once and in order."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ MIGRATIONS: Sequence[str] = (
 
 
 class SchemaTooNew(Exception):
-    """The file was written by a later version of this program."""
+    """A later version of this program wrote the file."""
 
     def __init__(self, found: int, known: int) -> None:
         self.found = found
@@ -64,10 +64,10 @@ class SchemaTooNew(Exception):
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[str] = MIGRATIONS) -> None:
-    """Bring the file to the newest version. Each step is one transaction with its version number.
+    """Bring the file to the newest version. Each migration and its version number are one transaction.
 
-    Two processes may do it at once: the version is read again under the write lock of each step. Raises `SchemaTooNew`,
-    `sqlite3.Error`.
+    Two processes may migrate at once: each migration reads the version again under the write lock. Raises
+    `SchemaTooNew`, `sqlite3.Error`.
     """
     while True:
         connection.execute("BEGIN IMMEDIATE")

@@ -9,7 +9,7 @@ from chat_actors.storage.sqlite_file import SqliteFile
 
 
 class SqliteStates:
-    """The states of a file. What survives, the file's `durability` says."""
+    """The states in a file. The file's `durability` says what survives a power cut."""
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file.share()
@@ -39,7 +39,7 @@ class SqliteStates:
         self, space: str, *, prefix: str = "", after: str = "", limit: int = 100
     ) -> Sequence[tuple[str, bytes]]:
         def select(connection: sqlite3.Connection) -> Sequence[tuple[str, bytes]]:
-            # Keys in order lie together: those with the prefix are the first ones from it on.
+            # Keys with the prefix are consecutive in key order, and the first of them is the first key >= prefix.
             rows = connection.execute(
                 "SELECT key, value FROM states WHERE space = ? AND key >= ? AND key > ? ORDER BY key LIMIT ?",
                 (space, prefix, after, limit),

@@ -1,4 +1,4 @@
-"""The states port: what every storage of the state of extensions promises."""
+"""The states port, for the state of extensions: what every adapter of it promises."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import Protocol
 
 
 class States(Protocol):
-    """Values by their keys, in spaces that know nothing of each other.
+    """Values by key, in separate spaces.
 
-    Calls may overlap; each is atomic, and a reader sees all that a call which has returned has written. What `put`
-    returned from survives the end of the process, however it ends (adapters that keep nothing on disk say so).
-    `StorageError` is the only exception of a failed storage; nothing has changed then.
+    Calls may overlap. Each is atomic, and a read sees every `put` that has returned. A value survives a crash of the
+    process once `put` has returned (adapters that store nothing on disk say so). A call that fails raises
+    `StorageError`, and no other exception; it has changed nothing.
     """
 
     async def get(self, space: str, key: str) -> bytes | None:
         """The value of a key, or None."""
 
     async def put(self, space: str, values: Mapping[str, bytes | None]) -> None:
-        """Set all of these or none of them; None removes a key."""
+        """Set all of these values or none of them. None removes a key."""
 
     async def page(
         self, space: str, *, prefix: str = "", after: str = "", limit: int = 100
     ) -> Sequence[tuple[str, bytes]]:
-        """Keys that begin with `prefix` and come after `after`, with their values: the first ones, in the order of
-        their code points."""
+        """The first `limit` keys that begin with `prefix` and are above `after`, with their values.
+
+        Keys are in the order of their code points.
+        """
 
     async def aclose(self) -> None:
-        """Let go of files. Everything else raises `StorageError` afterwards; closing again does nothing."""
+        """Close files and connections. Every other call then raises `StorageError`; a second close does nothing."""
