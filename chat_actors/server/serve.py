@@ -8,13 +8,13 @@ import os
 import signal
 from collections.abc import Callable
 
-from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from chat_actors.server.app import create_app
 from chat_actors.server.runtime import open_storage
 from chat_actors.server.settings import Settings
+from chat_actors.server.transport import worker_serve
 
 FAILED = 70
 """Exit code after a failure of the actor system (EX_SOFTWARE of sysexits.h)."""

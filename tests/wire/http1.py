@@ -59,7 +59,7 @@ async def _head(reader):
     return int(head[0].split()[1]), headers
 
 
-async def _connect(port, tls, receive_buffer):
+async def connect_raw(port, tls=None, receive_buffer=None):
     """`receive_buffer` is the kernel's in bytes: a small one makes a client that does not read felt at once."""
     sock = socket.socket()
     if receive_buffer is not None:
@@ -88,7 +88,7 @@ def upgrade_request(path="/ws", headers=(), host="localhost"):
 
 
 async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None, host="localhost"):
-    reader, writer = await _connect(port, tls, receive_buffer)
+    reader, writer = await connect_raw(port, tls, receive_buffer)
     writer.write(upgrade_request(path, headers, host))
     try:
         status, answer = await _head(reader)

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 
-from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Config
 from hypercorn.utils import wrap_app
+
+from chat_actors.server.transport import worker_serve
 
 STOP_WITHIN = 10.0
 
@@ -46,7 +47,15 @@ class LiveServer:
             self._serving.result()
         return self
 
-    async def __aexit__(self, *exc):
+    def stop(self):
+        """Begin the shutdown."""
         self._stopping.set()
+
+    @property
+    def has_stopped(self):
+        return self._serving.done()
+
+    async def __aexit__(self, *exc):
+        self.stop()
         async with asyncio.timeout(STOP_WITHIN):
             await self._serving

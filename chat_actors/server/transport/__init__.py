@@ -8,6 +8,7 @@ from chat_actors.server.transport.control import EXTENSION, Bounds, Control, Lin
 from chat_actors.server.transport.install import install
 from chat_actors.server.transport.quart_connection import ChatWebsocketConnection, PeerDisconnected
 from chat_actors.server.transport.versions import UntestedVersion
+from chat_actors.server.transport.worker import worker_serve
 
 __all__ = [
     "EXTENSION",
@@ -20,4 +21,5 @@ __all__ = [
     "UntestedVersion",
     "anyio_context",
     "install",
+    "worker_serve",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypercorn.asyncio
 import hypercorn.asyncio.run
 import hypercorn.protocol
 import hypercorn.protocol.h2
@@ -10,9 +11,9 @@ import hypercorn.protocol.h11
 from chat_actors.server.transport.http1 import ChatH11Protocol
 from chat_actors.server.transport.http2 import ChatH2Protocol
 from chat_actors.server.transport.stream_buffer import BoundedStreamBuffer
-from chat_actors.server.transport.tcp_server import ChatTCPServer
 from chat_actors.server.transport.versions import check_versions
 from chat_actors.server.transport.websocket_stream import ChatStream
+from chat_actors.server.transport.worker import worker_serve
 
 _REPLACED = (
     (hypercorn.protocol.h11, "WSStream", ChatStream),
@@ -20,7 +21,8 @@ _REPLACED = (
     (hypercorn.protocol.h2, "StreamBuffer", BoundedStreamBuffer),
     (hypercorn.protocol, "H11Protocol", ChatH11Protocol),
     (hypercorn.protocol, "H2Protocol", ChatH2Protocol),
-    (hypercorn.asyncio.run, "TCPServer", ChatTCPServer),
+    (hypercorn.asyncio, "worker_serve", worker_serve),
+    (hypercorn.asyncio.run, "worker_serve", worker_serve),
 )
 
 

@@ -1,0 +1,73 @@
+"""The worker's shutdown, where a process of its own is not needed to see it."""
+
+import asyncio
+import logging
+
+import pytest
+
+from chat_actors.server.transport import worker
+from tests.wire.http1 import connect_raw
+from tests.wire.live_server import LiveServer
+
+pytestmark = pytest.mark.anyio
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class StuckApp:
+    """An app whose request handler ignores its cancellation until `release` is set."""
+
+    def __init__(self):
+        self.has_request = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            for _ in range(2):
+                event = await receive()
+                await send({"type": f"{event['type']}.complete"})
+            return
+        self.has_request.set()
+        while not self.release.is_set():
+            try:
+                await self.release.wait()
+            except asyncio.CancelledError:
+                pass
+
+
+async def wait_refused(port):
+    while True:
+        try:
+            _, writer = await connect_raw(port)
+        except ConnectionError:
+            return
+        writer.transport.abort()
+
+
+async def test_shutdown_does_not_wait_for_a_stuck_app(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "hypercorn")
+    monkeypatch.setattr(worker, "CANCEL_SECONDS", 0.1)
+    app, before = StuckApp(), asyncio.all_tasks()
+    async with LiveServer(app) as server:
+        _, writer = await connect_raw(server.port)
+        writer.write(GET)
+        await app.has_request.wait()
+    assert "1 connections have not ended in time" in caplog.text
+    writer.transport.abort()
+    app.release.set()
+    await asyncio.gather(*asyncio.all_tasks() - before)
+
+
+async def test_shutdown_stops_listening_at_once():
+    """Connections that are still open keep no listener open."""
+    app = StuckApp()
+    server = LiveServer(app)
+    async with server:
+        _, writer = await connect_raw(server.port)
+        writer.write(GET)
+        await app.has_request.wait()
+        server.stop()
+        await wait_refused(server.port)
+        assert not server.has_stopped
+        app.release.set()
+        writer.transport.abort()
