@@ -153,7 +153,7 @@ async def test_abort_works_under_tls(connect, tmp_path):
 
 
 def connection_tasks():
-    return [task for task in asyncio.all_tasks() if "_server_callback" in repr(task.get_coro())]
+    return [task for task in asyncio.all_tasks() if "ChatTCPServer.run" in repr(task.get_coro())]
 
 
 @both
