@@ -9,9 +9,9 @@ from ipaddress import IPv6Address, ip_address
 class AttemptLimit:
     """At most `limit` attempts for each key within any `window` seconds (limit 0: no limit).
 
-    A refused attempt is not recorded, so a key holds at most `limit` times. The table holds at most `capacity` keys; when
-    it is full, it evicts the least recently used one. A client with that many addresses is not stopped by a limit for
-    each address, and must not fill the memory either.
+    A refused attempt is not recorded, so a key holds at most `limit` times. The table holds at most `capacity` keys;
+    when it is full, it evicts the least recently used one. A client with that many addresses is not stopped by a limit
+    for each address, and must not fill the memory either.
     """
 
     def __init__(self, limit: int, window: float, capacity: int = 65_536) -> None:

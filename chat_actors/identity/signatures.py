@@ -32,8 +32,8 @@ def verify(key: PublicKey, challenge: Challenge, signature: str) -> bool:
     Accepted: RSASSA-PKCS1-v1_5 and RSASSA-PSS (RFC 8017, section 8), both with SHA-256, over the 32 bytes of the
     challenge or over their base64 text. Base64 in the standard or the URL alphabet, padded or not.
 
-    Cheap enough for the event loop: one RSA operation takes 31 to 55 µs with 2048 bits and 0.27 to 0.4 ms with 8192, the
-    longest key (measured). A wrong signature is checked in all four forms: 0.11 ms and 1.0 ms.
+    Cheap enough for the event loop: one RSA operation takes 31 to 55 µs with 2048 bits and 0.27 to 0.4 ms with 8192,
+    the longest key (measured). A wrong signature is checked in all four forms: 0.11 ms and 1.0 ms.
     """
     raw = _decode(signature)
     if len(raw) != (key.bits + 7) // 8:

@@ -36,9 +36,9 @@ _NEWEST = _OLDEST.replace("ORDER BY seq", "ORDER BY seq DESC")
 class SqliteJournal:
     """The messages in a file. The file's `durability` says what survives a power cut.
 
-    The numbers of a room go up by one. The table `rooms` holds the first and the last number of each room, so that missed
-    messages need not be counted. The primary key of `messages` is room and number, so that a page is one range scan,
-    wherever it begins.
+    The numbers of a room go up by one. The table `rooms` holds the first and the last number of each room, so that
+    missed messages need not be counted. The primary key of `messages` is room and number, so that a page is one range
+    scan, wherever it begins.
     """
 
     def __init__(self, file: SqliteFile) -> None:
