@@ -19,16 +19,16 @@ class Row:
 
     scope: Scope
     refusal: Code = None
-    """What the client receives beyond the limit; None: what is over is left out or removed."""
+    """The error code or close code beyond the limit. None: nothing is refused."""
 
     covers: Sequence[str] = ()
     """Further settings that this row pins."""
 
     limits: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `Limits`, so small that the sequence is short. All others are off."""
+    """Fields of `Limits`, small to keep the sequence short. All other limits are off."""
 
     constants: Mapping[str, int] = field(default_factory=dict)
-    """Module attributes that are replaced for the same purpose."""
+    """Module attributes to replace, for the same reason."""
 
     retention: Mapping[str, Any] = field(default_factory=dict)
     extensions: Sequence[Any] = ()
@@ -42,7 +42,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Count(Row):
-    """So many uses are allowed; the next is refused."""
+    """`allowed` uses are accepted; the next one is refused."""
 
     allowed: int
     use: Callable[[World, Carrier, int], Awaitable[Code]]
@@ -59,7 +59,7 @@ class Count(Row):
 
     in_room: bool = True
     login_uses: int = 0
-    """Uses that another login on the same connection counts for."""
+    """Uses that a second login on the same connection costs."""
 
     def carriers(self, table):
         carriers = super().carriers(table)
@@ -100,7 +100,7 @@ class Count(Row):
         if self.enters:
             for carrier in carriers:
                 await world.enter(carrier)
-            await world.advance(10_000)  # gives back all that the entering has used
+            await world.advance(10_000)  # refill what entering has used
 
     async def _exhaust(self, world, uses, last, first=0, spacing=0.0):
         for n, carrier in enumerate(uses, start=first):
@@ -111,7 +111,7 @@ class Count(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Row):
-    """So many are kept or listed; beyond, some are left out, and nothing is refused."""
+    """At most `allowed` are kept or listed. Further ones are accepted, and others are left out."""
 
     allowed: int
     use: Callable[[World, Carrier, int], Awaitable[None]]
@@ -132,7 +132,7 @@ class Kept(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Size(Row):
-    """A message may be so large; a larger one is refused, and an earlier one makes no difference."""
+    """A message of size `allowed` is accepted, also after others; a larger one is refused."""
 
     allowed: int
     send: Callable[[World, Carrier, Sequence[int]], Awaitable[Code]]
@@ -149,7 +149,7 @@ class Size(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Time(Row):
-    """Something may take so long; activity of the same client does not extend it."""
+    """Something ends after `seconds`. Other activity of the same client does not extend it."""
 
     seconds: float
     start: Callable[[World, Carrier], Awaitable[Any]]

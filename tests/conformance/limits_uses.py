@@ -42,7 +42,7 @@ def sends(type, **fields):  # noqa: A002 - as it is called on the wire
 
 
 async def register(world, carrier, n):
-    """Every second attempt fails, and counts as well."""
+    """Every second attempt fails; failed attempts count too."""
     client = await world.enter(carrier)
     await client.send("register", userId="x" if n % 2 else f"user-{n}", publicKey=public_pem(KEY))
     code = outcome(client)
@@ -50,7 +50,7 @@ async def register(world, carrier, n):
 
 
 async def send_frame(world, carrier, n):
-    """Frames of any type count, also those that are refused."""
+    """Frames of all types count, including refused ones."""
     client = await world.enter(carrier)
     client.hear()
     await client.send(("ping", "get_challenge", "no_such_type")[n % 3])
@@ -75,7 +75,7 @@ async def connect(world, carrier, n):
 
 
 async def leave_unread(world, carrier, n):
-    """1,000 bytes for a client that does not read; a pong and its `id` are what the server sends for it."""
+    """Cause an answer of 1,000 bytes, and leave it unread."""
     client = await world.enter(carrier)
     await client.send("no_such_type" + "x" * (1000 - ERROR_BYTES))
     return None if client.closing is None else int(client.closing.code)
@@ -89,7 +89,7 @@ async def post(world, carrier, n):
 
 
 async def invite_to_new_room(world, carrier, n):
-    """A host invites the carrier's user into one more room."""
+    """Invite the carrier's user into one more room."""
     server = await world.server()
     await world.enter(carrier)
     host = await server.connect(address="192.0.2.9")
@@ -100,13 +100,13 @@ async def invite_to_new_room(world, carrier, n):
 
 
 async def make_guests(world, carrier, n):
-    """Invite a user that exists."""
+    """Invite one more registered user."""
     await world.register(await world.server(carrier.server), f"user-{n}")
     return await sends("invite", userId=f"user-{n}")(world, carrier, n)
 
 
 def lists(type, field, **fields):  # noqa: A002 - as it is called on the wire
-    """The number of items in the field of the answer to this command."""
+    """A function that returns the number of items in a field of the answer to this command."""
 
     async def listed(world, carrier):
         client = await world.enter(carrier)
@@ -119,7 +119,7 @@ def lists(type, field, **fields):  # noqa: A002 - as it is called on the wire
 
 
 async def join_as_new_user(world, carrier, n):
-    """One more user in the carrier's room."""
+    """Let one more user join the carrier's room."""
     await world.register(await world.server(carrier.server), f"user-{n}")
     await world.enter(Carrier(user=f"user-{n}", connection=100 + n, room=carrier.room))
 
@@ -138,7 +138,7 @@ def fits(type, field, **others):  # noqa: A002 - as it is called on the wire
 
 
 async def send_fragments(world, carrier, parts):
-    """Each message on one WebSocket, whose transport is real and has no socket."""
+    """Send the fragments of one message to the real transport, without a socket."""
     if not hasattr(world, "transport"):
         world.transport = Rig(frame_bytes=FRAME_BYTES)
     for n, size in enumerate(parts):

@@ -29,7 +29,7 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Carrier:
-    """A way to use up a limit."""
+    """A client in the place from which it uses a limit."""
 
     server: int = 1
     address: str = "192.0.2.1"
@@ -48,7 +48,7 @@ APART = {
     Scope.ROOM: (ANN, replace(ANN, connection=2, room="blue")),
     Scope.SERVER: (ANN, replace(ANN, server=2)),
 }
-"""Two carriers that differ in the scope and agree in all else that can be equal: they never share the limit."""
+"""Two carriers that differ in the scope and are equal otherwise, as far as possible. They must not share the limit."""
 
 ALIKE = {
     Scope.MESSAGE: (ANN, ANN),
@@ -61,7 +61,7 @@ ALIKE = {
     Scope.ROOM: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben")),
     Scope.SERVER: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben", room="blue")),
 }
-"""Two carriers that agree in the scope and differ in all else that can differ: they always share the limit."""
+"""Two carriers that are equal in the scope and differ otherwise, as far as possible. They must share the limit."""
 
 
 class World:
@@ -97,7 +97,7 @@ class World:
         return self._servers[number]
 
     async def register(self, server, *user_ids):
-        """Register users behind the server's back, so that no limit counts it."""
+        """Register users in the storage, past the limits."""
         for user_id in user_ids:
             await server._storage.accounts.register(user_id, parse_public_key(public_pem(KEY)).spki)
 
@@ -117,7 +117,7 @@ class World:
         return client
 
     async def _log_in(self, client, user_id):
-        """As `MemoryClient.log_in`, but two frames only, and what waits for the client keeps waiting."""
+        """Log in with two frames, and without reading the messages that wait for the client."""
         await client.send("get_challenge")
         challenge = msgspec.json.decode(client.outbox._blocks[-1].texts[-1])["challenge"]
         await client.send("authenticate", userId=user_id, signature=sign(KEY, challenge))

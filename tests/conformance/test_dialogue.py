@@ -88,11 +88,11 @@ async def test_join_without_room_id_uses_the_user_id(chat, keys):
 async def test_seq_increases_across_closing_of_the_room(chat, keys):
     """Numbers continue after the room actor has stopped and started again."""
     alice = await (await chat.client()).log_in("alice", keys[0], "general")
-    seen = [(await alice.ask(type="chat_message", content=str(n)))["seq"] for n in range(3)]
+    seqs = [(await alice.ask(type="chat_message", content=str(n)))["seq"] for n in range(3)]
     await alice.ask(type="switch_room", roomId="elsewhere")
     await alice.ask(type="switch_room", roomId="general")
-    seen.append((await alice.ask(type="chat_message", content="again"))["seq"])
-    assert seen == sorted(set(seen))
+    seqs.append((await alice.ask(type="chat_message", content="again"))["seq"])
+    assert seqs == sorted(set(seqs))
 
 
 async def test_two_connections_of_a_user_are_one_member(chat, keys):
@@ -171,9 +171,9 @@ async def test_signature_made_by_node_authenticates(chat, keys, pss):
     console.log(crypto.sign("sha256", Buffer.from(challenge, "base64"), key).toString("base64"));
     """
     pem = keys[0].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    given = json.dumps({"pem": pem, "challenge": await alice.challenge(), "pss": pss})
-    made = await anyio.run_process(["node", "-e", script], input=given.encode())
-    answer = await alice.ask(type="authenticate", userId="alice", signature=made.stdout.decode().strip())
+    request = json.dumps({"pem": pem, "challenge": await alice.challenge(), "pss": pss})
+    node = await anyio.run_process(["node", "-e", script], input=request.encode())
+    answer = await alice.ask(type="authenticate", userId="alice", signature=node.stdout.decode().strip())
     assert answer["type"] == "authenticated"
 
 

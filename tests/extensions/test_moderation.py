@@ -17,7 +17,7 @@ def errors(client):
     return [message["code"] for message in client.hear() if message["type"] == "error"]
 
 
-def said(client):
+def contents(client):
     return [message["content"] for message in client.hear() if message["type"] == "chat_message"]
 
 
@@ -110,7 +110,7 @@ async def test_mute_expires():
         assert errors(ben) == ["muted"]
         await server.advance(60)
         await ben.say("two")
-        assert said(ann) == ["two"]
+        assert contents(ann) == ["two"]
 
 
 @on_virtual_time
@@ -124,7 +124,7 @@ async def test_slow_mode_limits_users_but_not_moderators():
         assert errors(ben) == ["slow_mode"]
         await server.advance(30)
         await ben.say("three")
-        assert said(ann) == ["one", "one", "two", "three"]
+        assert contents(ann) == ["one", "one", "two", "three"]
 
 
 @on_virtual_time
@@ -139,7 +139,7 @@ async def test_read_only_room_accepts_moderators_only():
         await ann.send("dismiss", userId="ben")
         await ben.say("three")
         assert errors(ben) == ["read_only"]
-        assert said(ann) == ["two"]
+        assert contents(ann) == ["two"]
 
 
 @on_virtual_time
@@ -218,7 +218,7 @@ async def test_user_cannot_be_banned_from_own_room():
         assert errors(eve) == ["not_moderator"]
         await ann.join("ann")
         await ann.say("mine")
-        assert said(ann) == ["mine"]
+        assert contents(ann) == ["mine"]
 
 
 @on_virtual_time

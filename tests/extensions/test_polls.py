@@ -31,9 +31,9 @@ async def test_user_has_one_vote_and_may_change_it():
             await client.send("poll_vote", pollId=poll, option=option)
         ann.hear()
         await ann.send("polls")
-        (shown,) = ann.expect("polls")["polls"]
-        assert shown["votes"] == [1, 1]
-        assert (shown["voted"], shown["openedBy"], shown["closed"]) == (0, "ann", False)
+        (poll,) = ann.expect("polls")["polls"]
+        assert poll["votes"] == [1, 1]
+        assert (poll["voted"], poll["openedBy"], poll["closed"]) == (0, "ann", False)
 
 
 @on_virtual_time
@@ -46,11 +46,11 @@ async def test_subscribers_receive_counts_but_no_votes():
         poll = await open_poll(ann)
         await ann.send("poll_vote", pollId=poll, option=1)
         await ann.send("poll_close", pollId=poll)
-        heard = ben.hear()
-        assert [(message["votes"], message["closed"]) for message in heard] == [
+        received = ben.hear()
+        assert [(message["votes"], message["closed"]) for message in received] == [
             ([0, 0], False), ([0, 1], False), ([0, 1], True),
         ]  # fmt: skip
-        assert all("voted" not in message for message in heard)
+        assert all("voted" not in message for message in received)
         assert cyd.hear() == []
 
 
@@ -66,7 +66,7 @@ async def test_timed_poll_closes_also_after_restart():
         await server.restart()
         ann = await server.connect("ann", room="den")
         await ann.send("polls")
-        assert [(shown["closed"], shown["votes"]) for shown in ann.expect("polls")["polls"]] == [
+        assert [(poll["closed"], poll["votes"]) for poll in ann.expect("polls")["polls"]] == [
             (True, [0, 0]), (False, [0, 1]),
         ]  # fmt: skip
         await server.advance(600)
@@ -106,8 +106,8 @@ async def test_new_poll_replaces_the_oldest_closed_one():
         ann.hear()
         newest = await open_poll(ann)
         await ann.send("polls")
-        shown = [one["pollId"] for one in ann.expect("polls")["polls"]]
-        assert shown == [*polls[:3], *polls[4:], newest]
+        poll_ids = [poll["pollId"] for poll in ann.expect("polls")["polls"]]
+        assert poll_ids == [*polls[:3], *polls[4:], newest]
 
 
 @on_virtual_time

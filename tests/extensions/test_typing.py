@@ -45,8 +45,8 @@ async def test_typing_ends_with_message_off_or_disconnect():
         await ann.send("typing", on=False)
         await ann.send("typing")
         await ann.disconnect()
-        heard = [message.get("on", message["type"]) for message in ben.hear()]
-        assert heard == ["typing_watched", True, False, "chat_message", True, False, True, "user_left", False]
+        received = [message.get("on", message["type"]) for message in ben.hear()]
+        assert received == ["typing_watched", True, False, "chat_message", True, False, True, "user_left", False]
 
 
 @on_virtual_time
