@@ -1,4 +1,4 @@
-"""WebSockets that block their caller, over HTTP/1.1 and HTTP/2: for threads, or where gevent has patched, greenlets."""
+"""Blocking WebSockets over HTTP/1.1 and HTTP/2, for threads or (where gevent has patched the library) greenlets."""
 
 from load.wire.address import Address, BadAddress
 from load.wire.connector import Unreachable

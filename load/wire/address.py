@@ -1,4 +1,4 @@
-"""Where the server is."""
+"""The server's address."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class BadAddress(Exception):
-    """A text is no address of a server."""
+    """A text is not a server's address."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     def __str__(self) -> str:
-        return (
-            f"{self.text!r} is no address of a server; write it like http://127.0.0.1:8080 or https://chat.example.org"
-        )
+        return f"{self.text!r} is not a server address; write it like http://127.0.0.1:8080 or https://chat.example.org"
 
 
 @dataclass(frozen=True)
 class Address:
-    """Host and port, and how to trust it if it speaks TLS."""
+    """Host, port, and the TLS context if the server uses TLS."""
 
     host: str
     port: int
@@ -31,8 +29,11 @@ class Address:
 
     @classmethod
     def of(cls, text: str, ca: str = "") -> Address:
-        """From `http(s)://` or `ws(s)://` host and port. `ca`: a PEM file of who signed the certificate; empty: the
-        system's authorities. Raises `BadAddress`, or `OSError` if the file cannot be read."""
+        """Parse an `http(s)://` or `ws(s)://` URL.
+
+        `ca`: PEM file of the authority that signed the server's certificate; empty: the system's authorities. Raises
+        `BadAddress`, and `OSError` if the file cannot be read.
+        """
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -50,5 +51,5 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the server runs on this machine, by the look of its name."""
+        """Whether the host name is one of this machine's loopback names."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")

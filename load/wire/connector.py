@@ -1,4 +1,4 @@
-"""A connection to the server, with TLS or without."""
+"""Opens a connection to the server, with or without TLS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from load.wire.tls import TlsStream
 
 
 class Unreachable(Exception):
-    """There is no connection to be had."""
+    """The connection could not be opened."""
 
     def __init__(self, address: Address, error: OSError | UnicodeError) -> None:
         self.authority = address.authority
@@ -22,7 +22,7 @@ class Unreachable(Exception):
 
 
 def open_connection(address: Address, timeout: float, alpn: str, *, small_receive_buffer: bool = False) -> Connection:
-    """Connect within so many seconds; `alpn` is the one protocol offered. Raises `Unreachable`.
+    """Connect within `timeout` seconds and offer only the ALPN protocol `alpn`. Raises `Unreachable`.
 
     `small_receive_buffer`: see `connect`.
     """
@@ -32,7 +32,7 @@ def open_connection(address: Address, timeout: float, alpn: str, *, small_receiv
             return connection
         address.tls.set_alpn_protocols([alpn])
         return _with_tls(connection, address.tls, address.host, timeout)
-    except (OSError, UnicodeError) as error:  # a name that is none
+    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
         raise Unreachable(address, error) from None
 
 

@@ -23,13 +23,16 @@ _FOREVER = 1e6
 
 
 class Http2Connection:
-    """One TCP connection; a thread, or greenlet, of its own reads it for all. Cleartext goes by prior knowledge."""
+    """One TCP connection with many WebSocket streams. Without TLS it uses HTTP/2 with prior knowledge.
+
+    A reader thread (or greenlet) receives for all streams; their callers send under one lock.
+    """
 
     def __init__(self, stream: Connection, address: Address) -> None:
         self._stream = stream
         self._address = address
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration())
-        self._lock = threading.Lock()  # around the h2 object, and what it has to send: that keeps its order
+        self._lock = threading.Lock()  # held around h2 and the send of its output, which keeps the output in order
         self._streams: dict[int, _Http2Stream] = {}
         self._windows = threading.Condition(self._lock)
         self._reader: threading.Thread
@@ -37,10 +40,10 @@ class Http2Connection:
 
     @classmethod
     def open(cls, address: Address, timeout: float) -> Http2Connection:
-        """Raises `Unreachable`."""
+        """Connect and start the reader. Raises `Unreachable`."""
         self = cls(open_connection(address, timeout, "h2"), address)
         self._h2.initiate_connection()
-        # One window for all streams: with the 64 KiB that it has at first, one slow reader would hold up the others.
+        # With the initial connection window of 64 KiB, one stream that is read slowly would stall all others.
         self._h2.increment_flow_control_window(1 << 28)
         self._stream.send(self._h2.data_to_send())
         self._reader = threading.Thread(target=self._read_all, name="http2-reader", daemon=True)
@@ -48,7 +51,7 @@ class Http2Connection:
         return self
 
     def open_websocket(self, timeout: float) -> WebSocket:
-        """Raises `UpgradeRefused`, `TimeoutError`."""
+        """Open a WebSocket on a new stream. Raises `UpgradeRefused`, `TimeoutError`."""
         scheme = "http" if self._address.tls is None else "https"
         fields = [
             (":method", "CONNECT"),
@@ -67,7 +70,7 @@ class Http2Connection:
                 self._h2.send_headers(stream_id, fields)
             except h2.exceptions.TooManyStreamsError:
                 del self._streams[stream_id]
-                raise UpgradeRefused("the HTTP/2 connection has as many streams as the server allows") from None
+                raise UpgradeRefused("the HTTP/2 connection has reached the server's stream limit") from None
             self._flush()
         status = stream.wait_status(timeout)
         if status != 200:
@@ -75,14 +78,14 @@ class Http2Connection:
         return WebSocket(stream, Protocol(CLIENT, max_size=MAX_TEXT))
 
     def close(self) -> None:
-        """End it with all its streams, and wait until it has ended. Doing it twice changes nothing."""
+        """Close the connection with all streams, and wait for the reader. Idempotent."""
         self.is_closed = True
-        # The reader closes it. Closed here, its number could be that of the next connection while the reader still
-        # waits on it, and takes what is the other's.
+        # Only the reader closes the socket. Closed here, the descriptor could be reused by another connection while the
+        # reader still waits on it, and the reader would take that connection's data.
         self._stream.shut_down()
         self._reader.join()
 
-    # -- for its streams -----------------------------------------------------------------------------------------------
+    # -- called by streams ---------------------------------------------------------------------------------------------
 
     def send(self, stream_id: int, data: bytes) -> None:
         deadline = time.monotonic() + SEND_TIMEOUT
@@ -102,7 +105,7 @@ class Http2Connection:
                     data = data[size:]
                     self._flush()
                 elif not self._windows.wait(deadline - time.monotonic()):
-                    raise TimeoutError(f"the server took nothing for {SEND_TIMEOUT:g} s")
+                    raise TimeoutError(f"the server read nothing for {SEND_TIMEOUT:g} s")
 
     def acknowledge(self, stream_id: int, size: int) -> None:
         with self._lock:
@@ -117,14 +120,14 @@ class Http2Connection:
             try:
                 self._h2.reset_stream(stream_id)
             except h2.exceptions.ProtocolError:
-                return  # the server was faster
+                return  # the server has already ended the stream
             self._flush_if_alive()
 
     def _flush_if_alive(self) -> None:
         try:
             self._flush()
         except OSError:
-            pass  # the reading side finds out as well, and tells every stream
+            pass  # the reader gets the same error and ends every stream
 
     def _flush(self) -> None:
         if data := self._h2.data_to_send():
@@ -144,7 +147,7 @@ class Http2Connection:
                         self._handle_event(event)
                     self._flush()
         except (OSError, h2.exceptions.ProtocolError):
-            pass  # its streams are told below, as after a proper end
+            pass  # handled like an orderly end
         finally:
             with self._lock:
                 self.is_closed = True
@@ -174,7 +177,7 @@ class Http2Connection:
 
 
 class _Http2Stream:
-    """Implements `Stream`. What has not been received is bounded by the stream's window."""
+    """Implements `Stream`. The flow control window bounds the unread data."""
 
     def __init__(self, connection: Http2Connection, stream_id: int) -> None:
         self._connection = connection
@@ -184,7 +187,7 @@ class _Http2Stream:
         self._status: int | None = None
         self._has_ended = False
 
-    # -- by the reading thread -----------------------------------------------------------------------------------------
+    # -- called by the reader ------------------------------------------------------------------------------------------
 
     def set_status(self, status: int) -> None:
         with self._changed:
@@ -201,12 +204,12 @@ class _Http2Stream:
             self._has_ended = True
             self._changed.notify_all()
 
-    # -- by its user ---------------------------------------------------------------------------------------------------
+    # -- called by the WebSocket ---------------------------------------------------------------------------------------
 
     def wait_status(self, timeout: float) -> int | None:
         with self._changed:
             if not self._changed.wait_for(lambda: self._status is not None or self._has_ended, timeout):
-                raise TimeoutError(f"no answer to the upgrade within {timeout:g} s")
+                raise TimeoutError(f"no response to the upgrade within {timeout:g} s")
             return self._status
 
     def send(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What a WebSocket's bytes travel on."""
+"""The byte streams on which a WebSocket runs."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ READ_BYTES = 1 << 16
 
 
 class Stream(Protocol):
-    """Bytes both ways. Every call blocks its caller and nobody else."""
+    """A bidirectional byte stream. Calls block only their caller."""
 
     def send(self, data: bytes) -> None:
-        """Send all of it. Raises `OSError` if the other side is gone."""
+        """Send all of the data. Raises `OSError` if the connection is lost."""
 
     def receive(self, timeout: float) -> bytes:
-        """What has come, at least one byte, or nothing at the end. Raises `TimeoutError` after so many seconds."""
+        """Receive at least one byte, or `b""` at the end. Raises `TimeoutError` after `timeout` seconds."""
 
     def close(self) -> None:
-        """End it, without a word. Doing it twice changes nothing."""
+        """Close the stream. Idempotent."""
 
 
 class Connection(Stream, Protocol):
-    """A stream with a socket of its own."""
+    """A stream that owns a socket."""
 
     def shut_down(self) -> None:
-        """No more of it, both ways: whoever waits in `receive()` returns. It still has to be closed."""
+        """Shut down both directions, so that a pending `receive()` returns. Does not close the socket."""

@@ -8,7 +8,7 @@ from load.wire.address import Address
 from load.wire.stream import READ_BYTES
 
 SEND_TIMEOUT = 60.0
-"""Seconds that a server may take to read what is sent to it."""
+"""Seconds in which the server must read sent data."""
 
 
 class TcpStream:
@@ -29,7 +29,7 @@ class TcpStream:
         try:
             self._sock.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # it has ended already
+            pass  # already disconnected
 
     def close(self) -> None:
         self._sock.close()
@@ -41,10 +41,12 @@ def connect(address: Address, timeout: float, *, small_receive_buffer: bool = Fa
     `small_receive_buffer`: limit the unread data that this machine's kernel holds to a few kilobytes. On loopback it
     would otherwise hold megabytes, which no network does.
     """
-    # socket.create_connection sets no options before it connects.
+    # socket.create_connection cannot set options before it connects.
     failed: OSError | None = None
-    for family, kind, protocol, _, target in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM):
-        sock = socket.socket(family, kind, protocol)
+    for family, socket_type, protocol, _, target in socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, socket_type, protocol)
         try:
             if small_receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -59,4 +61,4 @@ def connect(address: Address, timeout: float, *, small_receive_buffer: bool = Fa
             failed = error
         else:
             return TcpStream(sock)
-    raise failed or OSError("the name has no address")
+    raise failed or OSError("the host name has no address")

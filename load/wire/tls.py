@@ -10,21 +10,24 @@ from load.wire.stream import READ_BYTES, Connection
 
 
 class TlsStream:
-    """Implements `Connection`. One thread, or greenlet, may receive while others send.
+    """Implements `Connection`. One thread (or greenlet) may receive while others send.
 
-    OpenSSL does not bear two at once in one session, which a wrapped socket lets in: of 40 runs of the tests that
-    read HTTP/2 in one thread and write it in another, three then met a broken record.
+    An OpenSSL session must not be used by two threads at once, and `SSLSocket` does not prevent that: with it, 3 of 40
+    runs of the HTTP/2 tests, which read and write in different threads, failed with a broken record.
     """
 
     def __init__(self, stream: Connection, context: ssl.SSLContext, server_name: str) -> None:
         self._stream = stream
-        self._lock = threading.Lock()  # around the session, and what it has to send: that keeps its order
+        self._lock = threading.Lock()  # held around the session and the send of its output, which keeps it in order
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
 
     def do_handshake(self, timeout: float) -> None:
-        """To be done first. Raises `OSError`: `ssl.SSLError` if one side does not trust the other, `TimeoutError`."""
+        """Perform the handshake, before anything else.
+
+        Raises `ssl.SSLError` if one side does not trust the other, `TimeoutError`, or another `OSError`.
+        """
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -33,7 +36,7 @@ class TlsStream:
                 self._flush()
                 self._feed(self._stream.receive(deadline - time.monotonic()))
             except ssl.SSLError:
-                self._flush()  # why, for the server
+                self._flush()  # the alert, which tells the server the reason
                 raise
             else:
                 self._flush()

@@ -1,4 +1,4 @@
-"""One WebSocket (RFC 6455), whatever it travels on."""
+"""A blocking WebSocket (RFC 6455) on any stream."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from load.wire.stream import Stream
 
 PATH = "/ws"
 MAX_TEXT = 1 << 22
-"""Bytes of the longest text that is taken: a page of history has some 64 KiB, and a room's block is not one text."""
+"""Maximum size of a received message in bytes. The largest, a page of history, has about 64 KiB."""
 
 ABNORMAL_CLOSURE = 1006
-"""Close code, never sent: the connection ended without a word (RFC 6455, section 7.1.5)."""
+"""The close code of a connection that ended without a close frame; never sent (RFC 6455, section 7.1.5)."""
 
 
 class Closed(Exception):
-    """The WebSocket has ended."""
+    """The WebSocket is closed."""
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         self.reason = reason
 
     def __str__(self) -> str:
-        # Without the reason: it may be another one for each client, and the same failure is to be counted as one.
+        # Without the reason, which may differ between clients: equal failures are counted together.
         return f"closed {self.code}" + (", without a close frame" if self.code == ABNORMAL_CLOSURE else "")
 
 
 class UpgradeRefused(Exception):
-    """The server would not make it a WebSocket."""
+    """The server did not accept the upgrade to a WebSocket."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"no WebSocket: {self.reason}"
+        return f"upgrade refused: {self.reason}"
 
 
 class WebSocket:
-    """Texts both ways. Pings are answered while somebody receives."""
+    """Sends and receives text messages. Answers pings only during `receive`."""
 
     def __init__(self, stream: Stream, protocol: Protocol) -> None:
-        """On a stream whose handshake is done."""
+        """`stream`: one on which the opening handshake is done."""
         self._stream = stream
         self._protocol = protocol
         self._texts: deque[bytes] = deque()
@@ -88,12 +88,12 @@ class WebSocket:
         try:
             self._flush()
         except OSError:
-            # What the server said before it closed may still be there to be read, the close code above all.
+            # The server's last frames may still be unread, above all its close frame.
             self._read_to_the_end()
             raise self._set_closed() from None
 
     def receive(self, timeout: float) -> bytes:
-        """The next text. Raises `TimeoutError` after so many seconds, or `Closed`."""
+        """Receive a text. Raises `TimeoutError` after `timeout` seconds, or `Closed`."""
         if self._texts:
             return self._texts.popleft()
         deadline = time.monotonic() + timeout
@@ -109,20 +109,20 @@ class WebSocket:
         return self._texts.popleft()
 
     def close(self) -> None:
-        """Say goodbye, and end without waiting for an answer. Doing it twice changes nothing."""
+        """Send a close frame and close the stream without waiting for the server's. Idempotent."""
         if self._closed is None:
-            self._closed = Closed(1000, "by ourselves")
+            self._closed = Closed(1000, "closed locally")
             try:
                 self._protocol.send_close(1000)
                 self._flush()
             except (OSError, TimeoutError):
-                pass  # it is gone already
+                pass  # already disconnected
         self._stream.close()
 
     def abort(self) -> None:
-        """End without a word, as a line that breaks."""
+        """Close the stream without a close frame, like a lost connection."""
         if self._closed is None:
-            self._closed = Closed(ABNORMAL_CLOSURE, "by ourselves")
+            self._closed = Closed(ABNORMAL_CLOSURE, "closed locally")
         self._stream.close()
 
     def _read(self, timeout: float) -> list[object]:
@@ -169,7 +169,7 @@ class WebSocket:
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
-            if data:  # an empty one asks for a half-close, which close() makes a whole one
+            if data:  # empty data requests a half-close; `close()` closes both directions
                 self._stream.send(data)
 
 
