@@ -1,1 +1,1 @@
-"""The benchmark: this server and its peers, by turns on one core, driven by one generator on another."""
+"""The benchmark: this server and its peers take turns on one core; one load generator on another core drives them."""

@@ -1,4 +1,4 @@
-"""`python -m load.bench`: the command line."""
+"""`python -m load.bench`: the command line of the benchmark."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from load.keys import cached_keys
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m load.bench",
-        description="Compare this server with others that do the same job, by turns on one core of this machine.",
+        description="Compare this server with other chat servers. They take turns on one core of this machine.",
     )
     scenarios, servers = [one.name for one in SCENARIOS], [one.name for one in SERVER_SPECS]
-    parser.add_argument("--scenario", nargs="+", metavar="NAME", choices=scenarios, help=f"of {', '.join(scenarios)}")
-    parser.add_argument("--server", nargs="+", metavar="NAME", choices=servers, help=f"of {', '.join(servers)}")
-    parser.add_argument("--rounds", type=_positive, help="how often each is asked (5; with --quick, 1)")
-    parser.add_argument("--seconds", type=float, help="how long each is measured (4; with --quick, 1)")
-    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder of the results (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="few members, a second each: shows that all works")
+    add = parser.add_argument
+    add("--scenario", nargs="+", metavar="NAME", choices=scenarios, help=f"one or more of {', '.join(scenarios)}")
+    add("--server", nargs="+", metavar="NAME", choices=servers, help=f"one or more of {', '.join(servers)}")
+    add("--rounds", type=_positive, help="rounds for each scenario and server  [default: 5; with --quick: 1]")
+    add("--seconds", type=float, help="duration of each measurement  [default: 4; with --quick: 1]")
+    add("--out", type=Path, default=Path("bench-results"), help="folder for the results  [default: %(default)s]")
+    add("--quick", action="store_true", help="few members and short measurements, to check that everything works")
     return parser.parse_args(argv)
 
 
@@ -47,7 +48,7 @@ def _print(line: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the benchmark; the exit code: 0, or 1 if nothing could be run, or 130 after Ctrl+C."""
+    """Run the benchmark. Returns the exit code: 0, 1 if no server can run, 130 after Ctrl+C."""
     arguments = _arguments(argv)
     signal.signal(signal.SIGTERM, _raise_interrupt)
     out: Path = arguments.out
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     if not specs:
         return 1
     if cores.are_shared:
-        skipped.append("one core only: the servers and the generator share it, so latencies and rates mean little")
+        skipped.append("one core only: the servers and the generator share it, so latencies and rates are unreliable")
         _print(skipped[-1])
     os.sched_setaffinity(0, {cores.generator})
     plan = Plan(
@@ -84,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         for finished in run_rounds(plan, _print):
             results.rounds.append(finished)
     except KeyboardInterrupt:
-        _print("interrupted: the results are of the rounds so far")
+        _print("interrupted: the results contain the rounds finished so far")
         _write(results, out)
         return 130
     _write(results, out)
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
 def _available(
     specs: list[ServerSpec], node_folder: Path
 ) -> tuple[list[ServerSpec], dict[str, dict[str, str]], list[str]]:
-    """Those that can be run here, the versions of what they need, and a line for each of the others."""
+    """The servers that can run here, the versions of their packages, and a line for each skipped server."""
     versions: dict[str, dict[str, str]] = {}
     skipped: list[str] = []
     if any(spec.is_node for spec in specs):

@@ -1,4 +1,4 @@
-"""One client of the generator: it opens a WebSocket, plays its script, and from then on counts or parses."""
+"""One client of the load generator: it opens a WebSocket, runs its script, then counts or parses messages."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _ENGINE_IO_PING, _ENGINE_IO_PONG = b"2", b"3"
 
 
 class Connection:
-    """Non-blocking. `receive()` is called when its socket can be read, `flush()` when it can be written again.
+    """A non-blocking client. Call `receive()` when its socket is readable and `flush()` when it is writable again.
 
-    Once its script is through it counts chat messages (`tally`), or with `on_text` parses every frame.
+    After its script it counts chat messages in `tally`; after `watch()` it parses every frame instead.
     """
 
     def __init__(
         self, port: int, path: str, script: Script, buffer: ReadBuffer, *, segment_bytes: int | None = None
     ) -> None:
-        """`segment_bytes`: no TCP segment is longer, as on a network; loopback's are 64 KiB, which lets kernels
+        """`segment_bytes`: maximum TCP segment size, to imitate a network. Loopback's segments of 64 KiB let the kernel
         hold megabytes for a peer that does not read."""
         self.tally = Tally()
         self.phase: Phase = "upgrading"
@@ -32,7 +32,7 @@ class Connection:
         self.received_bytes = 0
         self.on_text: Callable[[bytes], None] | None = None
         self.on_echo: Callable[[int], None] | None = None
-        """Called with the number of this sender's own messages that have just come back."""
+        """Called with the number of this client's own messages that one read has returned."""
         self._script = script
         self._buffer = buffer
         self._frames = FrameReader()
@@ -59,7 +59,7 @@ class Connection:
         return bool(self._unsent)
 
     def receive(self) -> None:
-        """Read once, and look at what came. Raises `RefusedByServer` out of the script."""
+        """Read once and handle the data. Raises `RefusedByServer` if the script does."""
         try:
             if self.phase == "counting":
                 self._receive_counting()
@@ -78,12 +78,12 @@ class Connection:
             self._handle_frames(data)
 
     def watch(self, on_text: Callable[[bytes], None]) -> None:
-        """From now on parse each frame, and call with each text."""
+        """From now on parse each frame, and pass each text to the callback."""
         self.on_text = on_text
         self.phase = "watching"
 
     def send(self, frames: bytes) -> None:
-        """Send frames that are ready; what the socket does not take now, it takes later."""
+        """Send encoded frames. Buffers what the socket does not accept yet."""
         self._write(frames)
 
     def flush(self) -> None:
@@ -91,10 +91,10 @@ class Connection:
         self._unsent.clear()
         self._write(unsent)
 
-    def end(self, why: str) -> None:
+    def end(self, reason: str) -> None:
         if self.phase != "ended":
             self.phase = "ended"
-            self.end_reason = why
+            self.end_reason = reason
             self.sock.close()
 
     def _receive_counting(self) -> None:
@@ -119,7 +119,7 @@ class Connection:
             return
         status = head.split(b"\r\n", 1)[0]
         if b" 101" not in status:
-            self.end(f"the server answered {status.decode('latin1')!r} to the upgrade")
+            self.end(f"the server refused the upgrade with {status.decode('latin1')!r}")
             return
         self.phase = "in script"
         self._step(None)
@@ -138,7 +138,7 @@ class Connection:
             elif self.phase == "in script":
                 self._step(payload)
             elif self.phase == "counting":
-                self._buffer.feed(payload, self.tally)  # behind the script's last text, in the same read
+                self._buffer.feed(payload, self.tally)  # arrived in the same read as the script's last text
             elif self.on_text is not None:
                 self.on_text(payload)
         if self.phase == "counting":

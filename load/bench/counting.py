@@ -1,4 +1,4 @@
-"""Counting messages in a stream of bytes without parsing it: each holds one marker, and markers may be cut in two."""
+"""Counts messages in a byte stream without parsing it: each message contains one marker, which reads may split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from load.bench.frames import find_pings
 
 CHAT_MARKER = b'"chat_message"'
-"""Stands exactly once in each chat message, from every server. Long, because a longer string is found faster."""
+"""Occurs exactly once in each chat message of every server. Long, because longer strings are found faster."""
 
 TAIL_BYTES = len(CHAT_MARKER) - 1
 
@@ -15,19 +15,19 @@ _CAPACITY = 1 << 20
 
 
 def sender_marker(number: int) -> bytes:
-    """What marks the content of one sender; as long as `CHAT_MARKER`, so that one remembered tail serves both."""
+    """The marker in one sender's messages; as long as `CHAT_MARKER`, so that one saved tail serves both."""
     return b"[bench:from%02d]" % number
 
 
 class ReadBuffer:
-    """One big buffer that all sockets are read into; what it holds is looked at before the next read."""
+    """One large buffer for the reads of all sockets. Each read is counted before the next one overwrites it."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._buffer = bytearray(TAIL_BYTES + capacity)
         self._free = memoryview(self._buffer)[TAIL_BYTES:]
 
     def read(self, sock: socket.socket, tally: Tally) -> int:
-        """Read once from the socket and count; the number of bytes, 0 at its end. Raises what `recv_into` does."""
+        """Read once from the socket and count. Returns the number of bytes, 0 at the end. Raises as `recv_into`."""
         size = sock.recv_into(self._free)
         if size:
             self._count(tally, size)
@@ -51,7 +51,7 @@ class ReadBuffer:
 
 
 class Tally:
-    """What one connection has received: chat messages, those of its own among them, and pings to be answered."""
+    """What one connection has received: chat messages, its own ones among them, and pings to answer."""
 
     __slots__ = ("chats", "own", "own_marker", "pings", "tail")
 

@@ -1,7 +1,7 @@
-"""How a client of each kind of server gets into its room and says something: scripts of texts out and in, no I/O.
+"""The protocol of each server's clients: how they join a room and send a message. No I/O.
 
-A script is a generator: it yields a text to send, or None to send nothing, and is resumed with the next text from the
-server. It returns when the client is in its room.
+A script is a generator: it yields a text to send, or None to send nothing, and is resumed with the server's next text.
+A join script returns when the client has joined its room.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _encode = msgspec.json.encode
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody who shall be in a room."""
+    """A user and the room to join."""
 
     number: int
     room_id: str
@@ -33,7 +33,7 @@ class Member:
 
 
 class RefusedByServer(Exception):
-    """The server answered a client's step with an error."""
+    """The server answered a script's text with an error."""
 
     def __init__(self, text: bytes) -> None:
         self.text = text
@@ -44,19 +44,19 @@ class RefusedByServer(Exception):
 
 class Dialect(Protocol):
     path: str
-    """Of the HTTP request that opens the WebSocket."""
+    """Path of the HTTP request that opens the WebSocket."""
 
     def join_script(self, member: Member) -> Script:
-        """From an open socket to a member of the room."""
+        """The script from an open WebSocket to membership in the room."""
         ...
 
     def message_text(self, content: str) -> bytes:
-        """The text that says something in the room."""
+        """The text that sends a message to the room."""
         ...
 
 
 def _until(marker: bytes, text: bytes | None) -> Script:
-    """Send the text, and go on when the marker is in what comes."""
+    """Send the text, and wait for a text that contains the marker. Raises `RefusedByServer`."""
     answer = yield text
     while marker not in answer:
         if b'"error"' in answer:
@@ -65,7 +65,7 @@ def _until(marker: bytes, text: bytes | None) -> Script:
 
 
 class PlainJson:
-    """The peers': in by a first message, without a login."""
+    """The dialect of the peers: a join without a login."""
 
     path = "/ws"
 
@@ -77,7 +77,7 @@ class PlainJson:
 
 
 class SocketIO:
-    """Socket.IO's fifth protocol on Engine.IO's fourth, on a WebSocket from the start."""
+    """Socket.IO protocol 5 on Engine.IO protocol 4, over WebSocket from the start."""
 
     path = "/socket.io/?EIO=4&transport=websocket"
 
@@ -91,7 +91,7 @@ class SocketIO:
 
 
 class ChatActors(PlainJson):
-    """The whole login of this server: register, challenge, signature, join."""
+    """The dialect of this server: register, challenge, signature, join."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""WebSocket frames as the generator needs them (RFC 6455, section 5): its own out, the server's in. No I/O."""
+"""Encodes the generator's WebSocket frames and decodes the server's (RFC 6455, section 5). No I/O."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import struct
 
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 
-_MASK = b"\x37\xfa\x21\x3d"  # the RFC's example; a mask need not be random here, but zero would spare servers work
+_MASK = b"\x37\xfa\x21\x3d"  # the RFC's example; need not be random here, but zero would save servers work
 
 
 def client_frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """One whole masked frame."""
+    """Encode a final, masked frame."""
     size = len(payload)
     if size < 126:
         head = bytes((0x80 | opcode, 0x80 | size))
@@ -25,13 +25,13 @@ def client_frame(payload: bytes, opcode: int = TEXT) -> bytes:
 
 
 class FrameReader:
-    """The frames of a server in the bytes of its stream, however they are cut."""
+    """Decodes a server's frames from its byte stream."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The opcode and payload of each frame that is whole now. Fragments are not joined: no server sends any."""
+        """The opcode and payload of each frame that is now complete. Fragments are not joined; no server sends any."""
         self._pending += data
         frames = []
         at = 0
@@ -43,7 +43,7 @@ class FrameReader:
         return frames
 
     def take_rest(self) -> bytes:
-        """The bytes of the frame that is not whole yet; they are forgotten here."""
+        """Remove and return the bytes of the incomplete frame."""
         rest = bytes(self._pending)
         self._pending.clear()
         return rest
@@ -67,10 +67,10 @@ _PING = re.compile(rb"\x89([\x00-\x7d])", re.DOTALL)
 
 
 def find_pings(data: bytes | bytearray | memoryview) -> list[bytes]:
-    """The payloads of the pings in a stretch of the stream that was counted and not parsed.
+    """The payloads of the pings in bytes that were counted but not parsed.
 
-    Good for text of ASCII alone: then 0x89 is a ping's first byte, or part of a length or of a ping's payload. One that
-    is cut in two is missed; servers ask again.
+    Works only if all texts are ASCII: then 0x89 is the first byte of a ping, or part of a length or of a ping's
+    payload. A ping that two reads split is missed; servers ping again.
     """
     pings = []
     found = _PING.search(data)

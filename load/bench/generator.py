@@ -1,4 +1,4 @@
-"""The generator: all clients of one run in one thread, on one epoll."""
+"""The load generator: all clients of one round in one thread, on two epolls (prompt and bulk)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _MAX_EVENTS = 8192
 _TICK = 0.05
 
 _BULK_INTERVAL = 0.01
-"""Seconds between two reads of those who may wait: what came meanwhile is one read, and reads are what costs."""
+"""Seconds between two reads of bulk connections. Each read then takes many messages, and the cost is in the reads."""
 
 _BULK_BATCH = 32
 
 
 class NotReady(Exception):
-    """Something that the run needs did not come about in time."""
+    """A precondition of the measurement was not reached in time."""
 
     def __init__(self, condition: str, timeout: float) -> None:
         self.condition = condition
@@ -35,7 +35,7 @@ class NotReady(Exception):
 
 
 class LostMembers(Exception):
-    """Connections that should have stayed have ended, so what was measured is not what was meant."""
+    """Connections ended that should have stayed open, so the measurement is invalid."""
 
     def __init__(self, count: int, reason: str) -> None:
         self.count = count
@@ -46,9 +46,9 @@ class LostMembers(Exception):
 
 
 class LoadGenerator:
-    """Clients of one server. Whoever uses it says how long to go on; nothing happens in between.
+    """The clients of one server. They make progress only while one of its methods runs.
 
-    Each ready socket is read once in a turn, so that all are drained alike.
+    Each poll reads every ready socket once, so that all are drained evenly.
     """
 
     def __init__(self, port: int, dialect: Dialect) -> None:
@@ -71,7 +71,10 @@ class LoadGenerator:
         concurrency: int = _MAX_CONCURRENT,
         segment_bytes: int | None = None,
     ) -> list[Connection]:
-        """Let these enter their rooms, so many at once. Raises `NotReady`, `LostMembers`, `RefusedByServer`."""
+        """Join these members to their rooms, up to `concurrency` at once.
+
+        Raises `NotReady`, `LostMembers`, `RefusedByServer`.
+        """
         join_script = self.dialect.join_script
         return self.run_scripts(
             [join_script(member) for member in members], timeout, concurrency=concurrency, segment_bytes=segment_bytes
@@ -85,7 +88,7 @@ class LoadGenerator:
         concurrency: int = _MAX_CONCURRENT,
         segment_bytes: int | None = None,
     ) -> list[Connection]:
-        """Open a connection for each script, and go on until all scripts are through. Raises as `join` does."""
+        """Open a connection for each script, and wait until all scripts have finished. Raises as `join`."""
         deadline = time.perf_counter() + timeout
         in_progress: list[Connection] = []
         opened: list[Connection] = []
@@ -101,20 +104,21 @@ class LoadGenerator:
                 raise LostMembers(len(lost), lost[0])
             in_progress = [one for one in in_progress if not one.is_ready]
             if time.perf_counter() > deadline:
-                raise NotReady(f"only {sum(one.is_ready for one in opened)} of {len(scripts)} clients were in", timeout)
+                ready = sum(connection.is_ready for connection in opened)
+                raise NotReady(f"only {ready} of {len(scripts)} clients were ready", timeout)
         return opened
 
     def settle(self, quiet: float, timeout: float) -> None:
-        """Read until nothing has come for so many seconds. Raises `NotReady`."""
+        """Read until nothing has arrived for `quiet` seconds. Raises `NotReady`."""
         start = last = time.perf_counter()
         while time.perf_counter() - last < quiet:
             if self._poll(min(quiet, _TICK)):
                 last = time.perf_counter()
             if last - start > timeout:
-                raise NotReady("messages were still coming in", timeout)
+                raise NotReady("messages were still arriving", timeout)
 
     def run(self, seconds: float, timer: Callable[[], float] | None = None) -> None:
-        """Go on for so long. `timer()` does what is due and says in how many seconds it wants to be called again."""
+        """Run all clients for `seconds`. `timer()` does what is due and returns the seconds until its next call."""
         deadline = time.perf_counter() + seconds
         while (left := deadline - time.perf_counter()) > 0:
             self._poll(min(left, _TICK if timer is None else max(0.0, timer())))
@@ -122,7 +126,7 @@ class LoadGenerator:
     def run_until(
         self, condition: Callable[[], bool], timeout: float, timer: Callable[[], float] | None = None
     ) -> bool:
-        """Go on until the condition holds, looked at twenty times a second; whether it came to hold in time."""
+        """Run until the condition holds, checked twenty times a second. Returns whether it held in time."""
         deadline = time.perf_counter() + timeout
         while not condition():
             if time.perf_counter() > deadline:
@@ -131,12 +135,12 @@ class LoadGenerator:
         return True
 
     def stop_reading(self, connection: Connection) -> None:
-        """Take nothing from its socket any more, as a client that hangs."""
+        """Never read from this connection again, like a client that hangs."""
         self._epoll.unregister(connection.fd)
         del self._by_fd[connection.fd]
 
     def read_promptly(self, prompt: Iterable[Connection]) -> None:
-        """Read these as soon as something comes, for their timing matters; all others a hundred times a second."""
+        """Read these connections as soon as data arrives, since their timing matters; all others every 10 ms."""
         prompt_fds = {connection.fd for connection in prompt}
         bulk_fds = self._by_fd.keys() - prompt_fds
         for fd in bulk_fds:
@@ -160,11 +164,11 @@ class LoadGenerator:
             raise LostMembers(len(ended), ended[0].end_reason)
 
     def close(self) -> None:
-        """End all connections with a TCP reset, which leaves no port waiting."""
+        """End all connections with a TCP reset, which leaves no port in TIME_WAIT."""
         for connection in self.connections:
             if connection.phase != "ended":
                 connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.end("the run is over")
+                connection.end("the round is over")
         self._by_fd.clear()
         self._epoll.close()
         self._bulk.close()
@@ -188,7 +192,7 @@ class LoadGenerator:
             if event & ~_WRITE:
                 connection.receive()
             if connection.phase == "ended":
-                # Its socket is closed, so the epoll has forgotten it.
+                # Closing the socket has removed it from its epoll.
                 del self._by_fd[fd]
                 self._writing.discard(fd)
             elif connection.wants_to_write != (fd in self._writing):
@@ -196,7 +200,7 @@ class LoadGenerator:
         return len(ready)
 
     def _poll_bulk(self) -> list[tuple[int, int]]:
-        """A part of those who may wait: a look at the others in between keeps what is prompt prompt."""
+        """Ready bulk connections, a batch at a time, so that prompt connections are read in between."""
         ready = self._bulk.poll(0, _BULK_BATCH)
         self._bulk_left -= len(ready)
         if len(ready) < _BULK_BATCH or self._bulk_left <= 0:

@@ -1,4 +1,4 @@
-"""Where the benchmark runs, and which core is whose."""
+"""The machine of the benchmark, and the choice of cores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Cores:
-    """The cores for the server and for the generator; the same one if there is no other."""
+    """The cores of the servers and of the generator; equal if there is only one."""
 
     server: int
     generator: int
@@ -22,13 +22,13 @@ class Cores:
 
 
 def choose_cores() -> Cores:
-    """The first two that this process may use."""
+    """The first two cores that this process may use."""
     allowed = sorted(os.sched_getaffinity(0))
     return Cores(allowed[0], allowed[min(1, len(allowed) - 1)])
 
 
 def describe_machine(now: datetime.datetime) -> dict[str, str]:
-    """What a reader needs to know to judge the numbers."""
+    """The facts that a reader needs to judge the numbers."""
     return {
         "date": now.strftime("%Y-%m-%d %H:%M UTC"),
         "processor": f"{_processor()}, {os.cpu_count()} cores",

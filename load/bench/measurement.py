@@ -1,4 +1,4 @@
-"""What happened to a server, and to the generator, in a stretch of time."""
+"""Measures a server and the generator over a period of time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ GENERATOR, SERVER, DISTURBED = "generator", "server", "disturbed"
 
 @dataclass(frozen=True)
 class Shares:
-    """Of the time that was measured, which part of it somebody had a core."""
+    """The use of the two cores, as shares of the measured time."""
 
     generator: float
-    """The generator its own; near 1, the numbers are the generator's and not the server's."""
+    """Share in which the generator ran. Near 1, the numbers show the generator's limit, not the server's."""
     server: float
-    """The server and its children theirs; near 1, it was saturated."""
+    """Share in which the server and its children ran. Near 1, the server was saturated."""
     disturbed: float
-    """Something else the server's or the generator's, while that one wanted to run."""
+    """Share in which another process ran while the server or the generator was ready to run."""
 
     def numbers(self) -> dict[str, float]:
         return {GENERATOR: self.generator, SERVER: self.server, DISTURBED: self.disturbed}
@@ -38,12 +38,12 @@ class Shares:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured stretch of time."""
+    """The measurement of one period."""
 
     seconds: float
     deliveries: int
     server_cpu: float
-    """Seconds of processor time of the server and its children."""
+    """CPU seconds of the server and its children."""
     shares: Shares
 
     @property
@@ -51,28 +51,28 @@ class Measurement:
         return self.deliveries / self.seconds
 
     def cpu_us_for_each(self, count: int) -> float:
-        """Microseconds of server CPU for each of so many. Raises `NothingDelivered` for none."""
+        """Server CPU in microseconds for each of `count` items. Raises `NothingDelivered` if `count` is 0."""
         if not count:
             raise NothingDelivered
         return self.server_cpu / count * 1e6
 
 
 class NothingDelivered(Exception):
-    """Nothing arrived in the stretch, so there is nothing to divide by."""
+    """Nothing was delivered, so costs and percentiles are undefined."""
 
     def __str__(self) -> str:
-        return "nothing was delivered while it was measured"
+        return "nothing was delivered during the measurement"
 
 
 def measure(
     server: ServerProcess, generator: LoadGenerator, seconds: float, timer: Callable[[], float] | None = None
 ) -> Measurement:
-    """Go on for so long, and say what happened meanwhile. Raises `ServerFailed`, `LostMembers`."""
+    """Run the generator for `seconds` and measure. Raises `ServerFailed`."""
     return measure_while(server, generator, lambda: generator.run(seconds, timer))
 
 
 def measure_while(server: ServerProcess, generator: LoadGenerator, act: Callable[[], object]) -> Measurement:
-    """Do this, and say what happened meanwhile. Raises as `measure` does."""
+    """Measure while `act` runs. Raises `ServerFailed`, and what `act` raises."""
     with no_garbage_collection():
         before = _Snapshot.now(server, generator)
         act()
@@ -83,7 +83,7 @@ def measure_while(server: ServerProcess, generator: LoadGenerator, act: Callable
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """Where all the clocks and counters stand."""
+    """The clocks and counters at one moment."""
 
     at: float
     deliveries: int
@@ -113,7 +113,7 @@ class _Snapshot:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """The generator's own pauses shall not be taken for the server's."""
+    """Disable garbage collection, so that the generator's pauses do not appear as the server's latency."""
     gc.collect()
     gc.disable()
     try:
@@ -123,7 +123,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Raises `NothingDelivered` for fewer than two values."""
+    """The percentile of the values. Raises `NothingDelivered` for fewer than two."""
     if len(values) < 2:
         raise NothingDelivered
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]

@@ -1,4 +1,4 @@
-"""The results as pictures."""
+"""The plots of the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = 3
 
 
 def draw(results: Results, scenarios: Sequence[Scenario], folder: Path) -> list[Path]:
-    """A PNG for each scenario that has results, into the folder."""
+    """Write a PNG into the folder for each scenario that has results. Returns their paths."""
     mpl.use("Agg")
     paths = []
     for scenario in scenarios:

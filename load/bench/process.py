@@ -1,4 +1,4 @@
-"""A server in a process of its own: started, pinned, measured from outside, and always ended."""
+"""A server process: started, pinned to a core, measured from outside, and always stopped."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _libc = ctypes.CDLL(None)
 
 
 class ServerFailed(Exception):
-    """A server did not start, or ended before it should."""
+    """A server did not start, or ended early."""
 
-    def __init__(self, name: str, why: str, log: Path) -> None:
+    def __init__(self, name: str, problem: str, log: Path) -> None:
         self.name = name
-        self.why = why
+        self.problem = problem
         self.log = log
 
     def __str__(self) -> str:
         last = self.log.read_text(errors="replace").strip().splitlines()[-1:] if self.log.exists() else []
-        return f"{self.name} {self.why}: {last[0] if last else 'it printed nothing'} (see {self.log})"
+        return f"{self.name} {self.problem}: {last[0] if last else 'it printed nothing'} (see {self.log})"
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
+    """A TCP port on loopback that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -43,7 +43,7 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`with ServerProcess(...) as server:` has it listening on `server.port`, and ends it and its children after."""
+    """A context manager: the server listens on `port` inside, and is stopped with its children at the end."""
 
     def __init__(
         self, name: str, command: Sequence[str], environ: Mapping[str, str], port: int, core: int | None, log: Path
@@ -57,7 +57,7 @@ class ServerProcess:
 
     def __enter__(self) -> ServerProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        # An interrupt waits until the new process is known here, or nobody would end it.
+        # Defer interrupts until `self._process` is set; otherwise the new process would never be stopped.
         signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
         try:
             with self._log.open("wb") as log:
@@ -83,34 +83,34 @@ class ServerProcess:
 
     def __exit__(self, *exc: object) -> None:
         for number, timeout in ((signal.SIGTERM, _STOP_TIMEOUT), (signal.SIGKILL, None)):
-            # Its own session, so the group is this server and what it started.
+            # The server has its own session, so its process group contains only it and its children.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout)
 
     def cpu_seconds(self) -> float:
-        """Processor time that it and its children have used, exact to the nanosecond where the kernel tells it."""
+        """CPU time of the server and its children, in nanosecond resolution where the kernel provides it."""
         return sum(_cpu_seconds(pid) for pid in self._pids())
 
     def run_delay_seconds(self) -> float:
-        """How long it could have run, and something else had the core; of it and its children, who waited longest."""
+        """Time spent ready to run while another process had the core; the maximum over the server and its children."""
         return max(run_delay_seconds(pid) for pid in self._pids())
 
     def memory_bytes(self) -> int:
-        """Resident memory of it and its children now."""
+        """Resident memory of the server and its children now."""
         return sum(_status_kib(pid, "VmRSS") for pid in self._pids()) * 1024
 
     def peak_memory_bytes(self) -> int:
-        """The most resident memory that it and its children have had."""
+        """Sum of the peak resident memory of the server and its children."""
         return sum(_status_kib(pid, "VmHWM") for pid in self._pids()) * 1024
 
     def open_sockets(self) -> int:
-        """How many files and sockets it and its children have open."""
+        """Number of open file descriptors of the server and its children."""
         return sum(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) for pid in self._pids())
 
     def check_alive(self) -> None:
-        """Raises `ServerFailed` if it has ended."""
+        """Raise `ServerFailed` if the server has ended."""
         if (code := self._process.poll()) is not None:
             raise ServerFailed(self.name, f"ended with exit code {code}", self._log)
 
@@ -121,7 +121,7 @@ class ServerProcess:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # even a benchmark that is killed leaves nothing behind
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # the server ends even if the benchmark is killed
         allow_many_files()
 
     def _wait_until_listening(self) -> None:
@@ -136,7 +136,7 @@ class ServerProcess:
 
 
 def allow_many_files() -> None:
-    """Raise this process's soft limit of open files to the hard one."""
+    """Raise the soft limit of open files to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -150,13 +150,13 @@ def _with_children(pid: int) -> Iterator[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Of all threads. /proc/PID/stat tells the same in steps of 10 ms, too coarse for a second of light load."""
+    """CPU time of all threads. /proc/PID/stat has steps of 10 ms, too coarse for a second of light load."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(_scheduled(path, 0) for path in threads) or _cpu_seconds_by_stat(pid)
 
 
 def run_delay_seconds(pid: int) -> float:
-    """How long a process's first thread was ready to run and did not; 0 where the kernel does not tell."""
+    """Time that a process's main thread was ready but not running; 0 if the kernel does not provide it."""
     return _scheduled(Path(f"/proc/{pid}/schedstat"), 1)
 
 
@@ -164,7 +164,7 @@ def _scheduled(path: Path, column: int) -> float:
     try:
         return int(path.read_text().split()[column]) / 1e9
     except (OSError, IndexError):
-        return 0.0  # it has just ended, or the kernel keeps no such statistics
+        return 0.0  # the process has just ended, or the kernel has no scheduler statistics
 
 
 def _cpu_seconds_by_stat(pid: int) -> float:

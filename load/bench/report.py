@@ -1,4 +1,4 @@
-"""The results as Markdown, for people."""
+"""The results as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NONE = "–"
 
 
 def markdown(results: Results, scenarios: Sequence[Scenario]) -> str:
-    """The whole report; a scenario without a round is left out."""
+    """Render the report. Scenarios without results are omitted."""
     parts = ["# Benchmark", _about(results)]
     parts += [_section(results, scenario) for scenario in scenarios if results.servers_of(scenario)]
     return "\n\n".join(parts) + "\n"
@@ -24,11 +24,13 @@ def _about(results: Results) -> str:
     lines += [f"- {server}: {_versions(versions)}" for server, versions in results.versions.items()]
     lines += [f"- {line}" for line in results.skipped]
     lines.append(
-        "- A number is the median of the rounds, with the least and the greatest. "
-        f"A ratio is {OURS} divided by that server, round by round."
+        "- Each number is the median of the rounds, with the minimum and maximum in brackets. "
+        f"A ratio is {OURS} divided by that server, computed for each round."
     )
     if results.is_quick:
-        lines.append("- **A quick run, few members for a short time: it shows that all works, not how fast it is.**")
+        lines.append(
+            "- **Quick run with few members and short measurements: a functional check, not a performance result.**"
+        )
     return "\n".join(lines)
 
 
@@ -43,8 +45,8 @@ def _section(results: Results, scenario: Scenario) -> str:
     for metric in scenario.metrics:
         head.append(f"{metric.title} ({metric.better} is better)")
         if compares:
-            head.append(f"{OURS} ÷ it")
-    head += ["of its core", "generator of its core"]
+            head.append(f"{OURS} ÷ this server")
+    head += ["server core used", "generator core used"]
     rows = [_row(results, scenario, server, compares=compares) for server in servers]
     warnings = [f"- {server}: {line}" for server in servers for line in results.warnings(scenario, server)]
     parts = [f"## {scenario.title}", scenario.question, _table(head, rows)]

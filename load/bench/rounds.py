@@ -1,4 +1,4 @@
-"""The order of the benchmark: for each scenario the servers by turns, again and again."""
+"""Runs the rounds of the benchmark: for each scenario, every server once in each round."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OURS_ONLY = (OURS,)
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run, and with what."""
+    """The scenarios and servers to run, and how."""
 
     scenarios: Sequence[Scenario]
     specs: Sequence[ServerSpec]
@@ -33,11 +33,11 @@ class Plan:
     node_folder: Path
     log_folder: Path
     server_core: int | None
-    """None: wherever the system puts it."""
+    """None: servers are not pinned."""
 
 
 def schedule(plan: Plan) -> Iterator[tuple[int, Scenario, ServerSpec]]:
-    """Interleaved, so that what disturbs the machine for a while disturbs all servers alike."""
+    """The order of the rounds. Servers are interleaved, so that a temporary disturbance affects all of them alike."""
     for scenario in plan.scenarios:
         specs = [spec for spec in plan.specs if scenario.is_for_peers or spec.name in _OURS_ONLY]
         for number in range(1, plan.rounds + 1):
@@ -46,7 +46,7 @@ def schedule(plan: Plan) -> Iterator[tuple[int, Scenario, ServerSpec]]:
 
 
 def run_rounds(plan: Plan, report: Callable[[str], None]) -> Iterator[Round]:
-    """Each round as it is done. One that fails is a round with a problem; the others go on."""
+    """Yield each finished round. A round that fails has a problem instead of numbers; the benchmark continues."""
     total = sum(1 for _ in schedule(plan))
     for index, (number, scenario, spec) in enumerate(schedule(plan), 1):
         finished = _run_round(plan, number, scenario, spec)

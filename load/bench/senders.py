@@ -1,4 +1,4 @@
-"""Who says something, and when: in a closed loop, or at a steady pace."""
+"""Senders of messages: closed loop (a window of messages in flight) and open loop (a fixed rate)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from load.bench.dialects import Dialect
 from load.bench.frames import client_frame
 
 CONTENT_CHARS = 64
-"""The least length of a content: its marker (14), the time (19) and filling."""
+"""Length of a message's content: the sender's marker (14), the time (19) and padding."""
 
 _SENT_AT = re.compile(rb"\[bench:from\d\d\](\d{19})")
 
 
 def content(number: int, sent_ns: int, chars: int = CONTENT_CHARS) -> str:
-    """What a sender says at a time in nanoseconds of `time.perf_counter_ns`."""
+    """The content of a sender's message; the send time is in nanoseconds of `time.perf_counter_ns`."""
     return f"{sender_marker(number).decode()}{sent_ns:019d}".ljust(chars, ".")
 
 
 def sent_at(text: bytes) -> int | None:
-    """When a message was sent, if it is one of a sender's."""
+    """The send time of a message, or None if no sender sent it."""
     found = _SENT_AT.search(text)
     return int(found[1]) if found else None
 
 
 class ClosedLoop:
-    """A sender that keeps `window` messages of its own in flight: each that comes back lets the next one go."""
+    """A sender that keeps `window` messages in flight: each of its messages that returns triggers the next one."""
 
     def __init__(self, connection: Connection, dialect: Dialect, number: int, window: int) -> None:
         self._connection = connection
@@ -57,7 +57,7 @@ class ClosedLoop:
 
 
 class OpenLoop:
-    """Sends so many messages a second, the senders taking turns; the timer of `LoadGenerator.run`."""
+    """Sends at a fixed rate, the senders taking turns. Pass it as the timer of `LoadGenerator.run`."""
 
     def __init__(
         self, senders: Sequence[Connection], dialect: Dialect, per_second: float, chars: int = CONTENT_CHARS
@@ -74,7 +74,7 @@ class OpenLoop:
         while self._next <= now:
             self._next += self._interval
             if self._next < now - 1.0:
-                self._next = now  # a generator that was held up does not make up for it with a burst
+                self._next = now  # after a delay of over 1 s, skip messages instead of sending a burst
             number, sender = next(self._senders)
             text = self._dialect.message_text(content(number, time.perf_counter_ns(), self._chars))
             sender.send(client_frame(text))
@@ -83,7 +83,7 @@ class OpenLoop:
 
 
 class LatencyRecorder:
-    """How long messages took to those who are watched, in seconds."""
+    """Records the latencies, in seconds, of the messages that watched connections receive."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, what it needs, and what its clients speak."""
+"""The compared servers: how to start each, the packages that it needs, and the dialect of its clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from load.keys import Key
 DialectName = Literal["chat_actors", "plain", "socket.io"]
 
 OURS = "chat_actors"
-"""Everything else is compared with this one."""
+"""The server with which all others are compared."""
 
 ROOT = Path(__file__).parents[2]
 _NODE_SOURCES = Path(__file__).parent / "peers" / "node"
@@ -28,25 +28,25 @@ _INSTALL = "pip install '.[bench]'"
 
 @dataclass(frozen=True)
 class ServerSpec:
-    """One server. In `command`, PYTHON, PORT, DATA and NODE are replaced when it is started."""
+    """A server to compare. PYTHON, PORT, DATA and NODE in `command`, and DATA in `environ`, are placeholders."""
 
     name: str
     title: str
     dialect: DialectName
     command: Sequence[str]
     packages: Sequence[str]
-    """Distributions (npm packages where it runs on Node) that it cannot do without, and whose versions count."""
+    """Required distributions (npm packages if it runs on Node), whose versions appear in the report."""
     environ: Mapping[str, str] = field(default_factory=dict)
     is_node: bool = False
 
 
-# All of our limits hold but those on how often one client, or one address, may do something: here all come from one.
+# Only the rate limits for each connection and address are off, because all clients share one address.
 _LIMITS_OFF = {
     "CHAT_ACTORS_LIMITS__MESSAGES_PER_SECOND": "0",
     "CHAT_ACTORS_LIMITS__REGISTRATIONS": "0",
     "CHAT_ACTORS_LIMITS__CONNECTIONS_PER_IP": "0",
     "CHAT_ACTORS_DATA__DIR": "DATA",
-    "CHAT_ACTORS_DATA__JOURNAL": "off",  # the others store nothing
+    "CHAT_ACTORS_DATA__JOURNAL": "off",  # the peers store nothing
 }
 _SERVE = ("PYTHON", "-c", "from chat_actors.cli.main import main; main()", "serve", "--bind", "127.0.0.1:PORT")
 
@@ -121,7 +121,7 @@ SERVER_SPECS: tuple[ServerSpec, ...] = (
 
 
 class MissingDependency(Exception):
-    """A server cannot be run here, and what to do about it."""
+    """A server cannot run here because something is not installed."""
 
     def __init__(self, name: str, problem: str, remedy: str) -> None:
         self.name = name
@@ -133,7 +133,7 @@ class MissingDependency(Exception):
 
 
 def versions_of(spec: ServerSpec, node_folder: Path) -> dict[str, str]:
-    """The version of each package that it needs. Raises `MissingDependency`."""
+    """The version of each package that the server needs. Raises `MissingDependency`."""
     if spec.is_node:
         return _node_versions(spec, node_folder)
     versions = {}
@@ -146,9 +146,9 @@ def versions_of(spec: ServerSpec, node_folder: Path) -> dict[str, str]:
 
 
 def install_node_peers(folder: Path) -> None:
-    """Have npm install what the peers on Node need into this folder, once. Raises `MissingDependency`."""
+    """Install the packages of the Node peers into the folder with npm, once. Raises `MissingDependency`."""
     if shutil.which("node") is None or shutil.which("npm") is None:
-        return  # `versions_of` says so
+        return  # `versions_of` reports it
     folder.mkdir(parents=True, exist_ok=True)
     for source in (*_NODE_SOURCES.glob("*.js"), _NODE_SOURCES / "package.json"):
         shutil.copy(source, folder)
@@ -159,12 +159,12 @@ def install_node_peers(folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)  # noqa: S603 - fixed words
     except (subprocess.SubprocessError, OSError) as error:
         raise MissingDependency(
-            "node", f"npm could not install its packages ({error})", f"try it in {folder}"
+            "node", f"npm could not install its packages ({error})", f"run npm install in {folder}"
         ) from error
 
 
 def command_of(spec: ServerSpec, port: int, data: Path, node_folder: Path) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment that start it."""
+    """The command line and the environment variables that start the server."""
     values = {"PYTHON": sys.executable, "PORT": str(port), "DATA": str(data), "NODE": str(node_folder)}
 
     def substitute(text: str) -> str:

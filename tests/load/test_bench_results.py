@@ -57,7 +57,7 @@ def test_a_round_that_failed_on_either_side_has_no_ratio():
     ("numbers", "warning"),
     [
         (shares(generator=0.93), "the generator used 93%"),
-        (shares(disturbed=0.2), "something else had its core or the generator's for 20%"),
+        (shares(disturbed=0.2), "other processes used its core or the generator's for 20%"),
         ({**shares(), PACE: 0.5}, "it delivered only 50%"),
     ],
 )
@@ -94,7 +94,7 @@ def test_the_table_has_a_row_for_each_server_and_says_what_is_missing():
 
 def test_a_scenario_for_chat_actors_alone_has_no_column_of_ratios():
     text = markdown(results(Round(1, "demo", "chat_actors", {"rate": 300.0, "cpu": 2.0, **shares()})), [SCENARIO])
-    assert "÷ it" not in text
+    assert "÷ this server" not in text
 
 
 def test_the_results_are_json_with_every_round():

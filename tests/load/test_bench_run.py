@@ -113,7 +113,7 @@ def test_a_member_that_is_gone_is_noticed():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         generator = LoadGenerator(listener.getsockname()[1], PlainJson())
         try:
-            with pytest.raises(NotReady, match=r"only 0 of 1 clients were in after 0 s"):
+            with pytest.raises(NotReady, match=r"only 0 of 1 clients were ready after 0 s"):
                 generator.join([Member(0, "room")], timeout=0.01)
             accepted, _ = listener.accept()
             accepted.close()

@@ -1,5 +1,5 @@
-"""The same small job on other libraries: rooms, and each message as JSON to all members of its room.
+"""Minimal room servers on other libraries: each message goes as JSON to all members of its room.
 
-Each is what a good engineer would write there without trouble: JSON encoded once for a message, by a fast encoder;
-no compression, no keep-alive pings. None has a login, a limit, an event, or an answer to a client that does not read.
+Each is idiomatic for its library: a fast JSON encoder, each message encoded once, no compression, no keep-alive pings.
+None has logins, limits, events, or a policy for clients that do not read.
 """

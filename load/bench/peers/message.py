@@ -1,4 +1,4 @@
-"""What the peers in Python have in common: the JSON that comes in and goes out, and a room's members and numbering."""
+"""Shared code of the Python peers: the JSON messages, and a room's members and numbering."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ encode = msgspec.json.Encoder().encode
 
 
 class Room(Generic[MemberT]):
-    """Who is in a room, and the number of its last message."""
+    """The members of a room, and the number of its last message."""
 
     def __init__(self) -> None:
         self.members: set[MemberT] = set()
@@ -49,10 +49,10 @@ class Room(Generic[MemberT]):
 
 
 def rooms_of(member_type: type[MemberT]) -> defaultdict[str, Room[MemberT]]:
-    """No rooms yet, of members of this type; a room begins when it is named."""
+    """An empty table of rooms; a room is created at its first use."""
     return defaultdict(Room)
 
 
 def joined(join: Join) -> bytes:
-    """What the one who joined is told."""
+    """The response to a join."""
     return encode({"type": "joined", "roomId": join.room_id, "userId": join.user_id})

@@ -1,4 +1,4 @@
-"""A room server on picows (a WebSocket protocol in Cython) and uvloop."""
+"""A room server on picows (WebSockets in Cython) and uvloop."""
 
 from __future__ import annotations
 

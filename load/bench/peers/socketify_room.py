@@ -1,7 +1,7 @@
-"""A room server on socketify (uWebSockets, C++), with its publish and subscribe.
+"""A room server on socketify (uWebSockets, C++), which uses its publish/subscribe.
 
-It runs the event loop of uWebSockets alone: `app.run()` polls that one and asyncio's by turns without ever waiting,
-which costs a whole core at any load, and nothing here needs asyncio.
+It runs only the event loop of uWebSockets, since nothing here needs asyncio. `app.run()` would poll that loop and
+asyncio's in turn without ever blocking, which uses a whole core at any load.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from socketify import App, AppListenOptions, CompressOptions, OpCode
 from load.bench.peers.message import Join, decode, encode, joined, rooms_of
 
 _BACKPRESSURE = 64 << 20
-"""Bytes that may wait for a client; uWebSockets drops messages beyond it, and here nothing shall be dropped."""
+"""Maximum backlog of a client in bytes. uWebSockets drops messages above it, which must not happen here."""
 
 _rooms = rooms_of(str)
 _app = App()

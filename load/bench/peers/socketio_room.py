@@ -1,4 +1,4 @@
-"""A room server on python-socketio, as its documentation deploys it: an ASGI app on `uvicorn[standard]`."""
+"""A room server on python-socketio, deployed as its documentation recommends: an ASGI app on `uvicorn[standard]`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from load.bench.peers.message import ChatMessage, Join, rooms_of
 
 
 class _Json:
-    """orjson in the shape that python-socketio wants its JSON module to have."""
+    """Adapts orjson to the interface that python-socketio expects of a JSON module."""
 
     @staticmethod
     def dumps(value: Any, **_: Any) -> str:

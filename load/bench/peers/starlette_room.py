@@ -1,6 +1,6 @@
-"""A room server on Starlette and uvicorn, with all that `uvicorn[standard]` brings (uvloop, httptools, websockets).
+"""A room server on Starlette and `uvicorn[standard]` (uvloop, httptools, websockets).
 
-A plain loop of `await member.send_text(text)`: `asyncio.gather` over the members was tried and costs twice as much.
+It sends in a plain loop of `await member.send_text(text)`; `asyncio.gather` over the members costs twice as much.
 """
 
 from __future__ import annotations

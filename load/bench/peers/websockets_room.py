@@ -1,4 +1,4 @@
-"""A room server on `websockets`, with its own `broadcast()`, on asyncio's own event loop, as it is documented."""
+"""A room server on `websockets`, with its `broadcast()`, on asyncio's event loop as its documentation recommends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured: each scenario is one question to a server that has just been started."""
+"""The benchmark's scenarios. Each answers one question about a freshly started server."""
 
 from load.bench.scenarios.fan_out import PACED, SATURATED
 from load.bench.scenarios.idle_memory import MEMORY

@@ -1,4 +1,4 @@
-"""Senders that wait for their own messages: as fast as it goes."""
+"""Measures the maximum throughput with closed-loop senders."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from load.bench.scenarios.scenario import RoundSetup
 from load.bench.senders import ClosedLoop
 
 _MARKERS = 100
-"""How many senders can be told apart; those of one room must be."""
+"""Number of distinct sender markers. Senders in the same room must have different ones."""
 
 
 def measure_closed_loop(
     setup: RoundSetup, server: ServerProcess, generator: LoadGenerator, sending: Sequence[Connection], window: int
 ) -> Measurement:
-    """Let these members speak, each with `window` messages in flight, and measure once that runs."""
+    """Let these members send, each with `window` messages in flight. Measures after a warm-up."""
     loops = [ClosedLoop(member, generator.dialect, at % _MARKERS, window) for at, member in enumerate(sending)]
     generator.read_promptly(sending)
     for loop in loops:

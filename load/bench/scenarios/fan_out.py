@@ -1,4 +1,4 @@
-"""One room of 200: as fast as it goes, and at a steady pace."""
+"""Fan-out in one room of 200 members: at maximum throughput (saturated) and at a fixed rate (paced)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _SAMPLED = 5
 
 
 def fill_room(generator: LoadGenerator, size: int, timeout: float = _JOIN_TIMEOUT) -> list[Connection]:
-    """So many members in one room, and nothing coming in any more."""
+    """Join `size` members to one room, and wait until all notifications of joins have arrived."""
     members = generator.join([Member(number, "room") for number in range(size)], timeout)
     generator.settle(0.3, timeout)
     return members
 
 
 def sample_members(members: list[Connection], latencies: LatencyRecorder, count: int = _SAMPLED) -> list[Connection]:
-    """Let a handful, spread evenly over the order in which they came in, tell how long messages took."""
+    """Record latencies at a few members, spread evenly over the order in which they joined."""
     count = min(count, len(members))
     sampled = [members[at * (len(members) - 1) // max(1, count - 1)] for at in range(count)]
     for member in sampled:
@@ -56,35 +56,35 @@ def _paced(setup: RoundSetup) -> Numbers:
         sent = open_loop.sent
         measurement = measure(server, generator, setup.seconds, open_loop)
         latencies.is_on = False
-        wanted = (open_loop.sent - sent) * size
-        deliveries = measurement.deliveries + len(latencies.seconds)  # those who are watched do not count
+        expected = (open_loop.sent - sent) * size
+        deliveries = measurement.deliveries + len(latencies.seconds)  # sampled members do not count messages
         generator.check_no_member_lost()
     return {
         "cpu": measurement.cpu_us_for_each(deliveries),
         "p50": percentile(latencies.seconds, 50) * 1000,
         "p99": percentile(latencies.seconds, 99) * 1000,
         **measurement.shares.numbers(),
-        PACE: deliveries / wanted,
+        PACE: deliveries / expected,
     }
 
 
 SATURATED = Scenario(
     "fan_out",
     "Saturated fan-out: 200 members in one room, 10 of them senders, each with 16 messages in flight",
-    "How many messages a second can a busy room deliver?",
+    "How many messages per second can a busy room deliver?",
     (
         Metric("deliveries", "deliveries/s", "higher"),
-        Metric("cpu", "server CPU, µs a delivery", "lower", 2),
+        Metric("cpu", "server CPU, µs per delivery", "lower", 2),
     ),
     _saturated,
 )
 
 PACED = Scenario(
     "paced",
-    "Paced fan-out: 200 members in one room, 50 messages a second",
-    "What does a delivery cost when there is time, and how long does it take?",
+    "Paced fan-out: 200 members in one room, 50 messages per second",
+    "What are the cost and the latency of a delivery when the server is not saturated?",
     (
-        Metric("cpu", "server CPU, µs a delivery", "lower", 2),
+        Metric("cpu", "server CPU, µs per delivery", "lower", 2),
         Metric("p50", "latency p50, ms", "lower", 2),
         Metric("p99", "latency p99, ms", "lower", 2),
     ),

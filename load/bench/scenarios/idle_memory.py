@@ -1,4 +1,4 @@
-"""What a member costs that only listens."""
+"""The memory of an idle member."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from load.bench.scenarios.scenario import Metric, Numbers, RoundSetup, Scenario
 
 _WARM_UP_MEMBERS = 20
 _ROOM_SIZE = 100
-"""So large that a room's own memory does not count, so small that telling all of each who joins takes no time."""
+"""Large enough to make a room's own memory negligible, small enough that notifications of joins cost little."""
 
 
 def _memory(setup: RoundSetup) -> Numbers:
@@ -34,17 +34,17 @@ def _join(generator: LoadGenerator, first: int, count: int) -> None:
 
 
 def _resident(server: ServerProcess, generator: LoadGenerator) -> int:
-    generator.run(1.0)  # what a server tidies up after a login, it has tidied up by then
+    generator.run(1.0)  # gives the server time to clean up after the logins
     return server.memory_bytes()
 
 
 MEMORY = Scenario(
     "memory",
     "Memory of an idle member: HTTP/1.1, rooms of 100",
-    "How many clients fit into a machine?",
+    "How many clients fit on a machine?",
     (
-        Metric("first", "kB a member, 0 to 2,000", "lower", 1),
-        Metric("second", "kB a member, 2,000 to 4,000", "lower", 1),
+        Metric("first", "kB per member, 0 to 2,000", "lower", 1),
+        Metric("second", "kB per member, 2,000 to 4,000", "lower", 1),
     ),
     _memory,
 )

@@ -1,4 +1,4 @@
-"""How fast everybody is back after a restart."""
+"""The rate of logins after a restart."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def _logins(setup: RoundSetup) -> Numbers:
 LOGINS = Scenario(
     "logins",
     "Logins: 1,000 registered users, 32 at once, RSA with 2048 bits",
-    "How fast is everybody back after a restart: connect, upgrade, challenge, signature, authenticated?",
+    "How fast can users log in after a restart (connect, upgrade, challenge, signature, authenticated)?",
     (
         Metric("logins", "logins/s", "higher"),
-        Metric("cpu", "server CPU, µs a login", "lower"),
+        Metric("cpu", "server CPU, µs per login", "lower"),
     ),
     _logins,
     is_for_peers=False,

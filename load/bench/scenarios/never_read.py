@@ -1,4 +1,4 @@
-"""What those who never read cost the others."""
+"""The effect of clients that never read on the other clients."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _EVICTION_TIMEOUT = 30.0
 _SAMPLED = 20
 _MESSAGES_PER_SECOND = 64
 _CONTENT_CHARS = 3900
-"""250 kB a second for each member, in few messages: what 1 MiB and the kernel hold is full in less than 10 seconds."""
+"""250 kB per second for each member, in few messages: fills 1 MiB and the kernel's buffers in less than 10 s."""
 
 _SEGMENT_BYTES = 1400
-"""As on a network, for those who never read: loopback's long segments would let the kernel take megabytes for each."""
+"""TCP segment size of the non-readers. With loopback's 64 KiB segments the kernel would buffer megabytes for each."""
 
 
 @dataclass(frozen=True)
 class _Outcome:
     p99: float
-    """Milliseconds, of those who read."""
+    """Milliseconds, of the readers."""
     memory: float
-    """Megabytes, by how much the server's had grown at its peak."""
+    """Growth of the server's memory at its peak, in megabytes."""
     evicted_after: float
-    """Seconds until the last of those who never read was gone."""
+    """Seconds until the last non-reader was disconnected."""
     pace: float
     shares: Shares
 
@@ -46,7 +46,7 @@ def _never_read(setup: RoundSetup) -> Numbers:
         "p99_ratio": together.p99 / alone.p99,
         "memory_alone": alone.memory,
         "memory": together.memory,
-        "gone": together.evicted_after,
+        "evicted": together.evicted_after,
         PACE: min(alone.pace, together.pace),
         **Shares.maximum([alone.shares, together.shares]).numbers(),
     }
@@ -64,13 +64,13 @@ def _run_once(setup: RoundSetup, reading: int, non_readers: int) -> _Outcome:
         latencies.is_on = True
         before, sent = server.memory_bytes(), open_loop.sent
         watch = _EvictionWatch(server, non_readers)
-        # As long in both situations: moments of the same kind shall count alike.
+        # At least this long with and without non-readers, so that both percentiles have comparable samples.
         measurement = measure_while(
             server, generator, lambda: watch.run(generator, open_loop, at_least=setup.seconds * 2)
         )
         latencies.is_on = False
         peak = server.peak_memory_bytes() - before
-        generator.check_no_member_lost()  # those who never read are not looked at here
+        generator.check_no_member_lost()  # ignores non-readers, which are no longer polled
         delivered = measurement.deliveries + len(latencies.seconds)
     return _Outcome(
         p99=percentile(latencies.seconds, 99) * 1000,
@@ -82,7 +82,7 @@ def _run_once(setup: RoundSetup, reading: int, non_readers: int) -> _Outcome:
 
 
 class _EvictionWatch:
-    """Waits until the server has let go of the sockets of so many clients."""
+    """Waits until the server has closed the sockets of `count` clients."""
 
     def __init__(self, server: ServerProcess, count: int) -> None:
         self.evicted_after = 0.0
@@ -95,7 +95,7 @@ class _EvictionWatch:
         start = time.perf_counter()
         if self._count and not generator.run_until(lambda: self._still_connected() <= 0, _EVICTION_TIMEOUT, open_loop):
             raise NotReady(
-                f"{self._still_connected()} of {self._count} who never read were still connected", _EVICTION_TIMEOUT
+                f"{self._still_connected()} of {self._count} non-readers were still connected", _EVICTION_TIMEOUT
             )
         self.evicted_after = time.perf_counter() - start
         generator.run(max(0.0, at_least - self.evicted_after), open_loop)
@@ -115,15 +115,15 @@ def _join_non_readers(generator: LoadGenerator, first: int, count: int) -> None:
 
 NEVER_READ = Scenario(
     "never_read",
-    "100 of 1,000 never read: one room, 64 messages of 3.9 kB a second",
-    "What do the others feel of them, what do they cost, and how soon are they gone?",
+    "Non-readers: 100 of 1,000 members never read; one room, 64 messages of 3.9 kB per second",
+    "How do clients that never read affect the others, how much memory do they cost, and how soon are they evicted?",
     (
-        Metric("p99", "others' latency p99, ms", "lower", 1),
-        Metric("p99_alone", "the same without them, ms", "lower", 1),
-        Metric("p99_ratio", "p99 with them ÷ without", "lower", 2),
-        Metric("memory", "server's memory, growth at its peak, MB", "lower", 1),
-        Metric("memory_alone", "the same without them, MB", "lower", 1),
-        Metric("gone", "all gone after, s", "lower", 1),
+        Metric("p99", "readers' latency p99, ms", "lower", 1),
+        Metric("p99_alone", "the same without non-readers, ms", "lower", 1),
+        Metric("p99_ratio", "p99 with non-readers ÷ without", "lower", 2),
+        Metric("memory", "peak growth of server memory, MB", "lower", 1),
+        Metric("memory_alone", "the same without non-readers, MB", "lower", 1),
+        Metric("evicted", "all non-readers evicted after, s", "lower", 1),
     ),
     _never_read,
     is_for_peers=False,

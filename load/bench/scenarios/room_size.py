@@ -1,4 +1,4 @@
-"""What a delivery costs as a room grows."""
+"""The cost of a delivery by the size of the room."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def _room_size(setup: RoundSetup) -> Numbers:
 
 
 def _measure_size(setup: RoundSetup, size: int) -> tuple[Measurement, float]:
-    """What happened, and the share of what was sent that was delivered."""
+    """The measurement, and the share of sent messages that were delivered in time."""
     with setup.server_and_generator() as (server, generator):
         members = fill_room(generator, size, _JOIN_TIMEOUT)
         generator.read_promptly(members[:10])
         open_loop = OpenLoop(members[:10], generator.dialect, _DELIVERIES_PER_SECOND / size)
         generator.run(setup.seconds / 4, open_loop)
         sent = open_loop.sent
-        # Twice as long as elsewhere: the largest room gets two messages a second.
+        # Twice as long as elsewhere: the largest room gets only two messages per second.
         measurement = measure(server, generator, setup.seconds * 2, open_loop)
         generator.check_no_member_lost()
         return measurement, measurement.deliveries / max(1, (open_loop.sent - sent) * size)
@@ -49,9 +49,9 @@ def _measure_size(setup: RoundSetup, size: int) -> tuple[Measurement, float]:
 
 ROOM_SIZE = Scenario(
     "room_size",
-    f"Cost by room size: one room, {_DELIVERIES_PER_SECOND:,} deliveries a second whatever its size",
-    "Does a delivery stay as cheap when a room grows?",
-    tuple(Metric(f"of{size}", f"{size:,} members: server CPU, µs a delivery", "lower", 2) for size in SIZES),
+    f"Cost by room size: one room, {_DELIVERIES_PER_SECOND:,} deliveries per second at each size",
+    "Does the cost of a delivery depend on the size of the room?",
+    tuple(Metric(f"of{size}", f"{size:,} members: server CPU, µs per delivery", "lower", 2) for size in SIZES),
     _room_size,
     is_for_peers=False,
 )

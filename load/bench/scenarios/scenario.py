@@ -1,4 +1,4 @@
-"""What a scenario is."""
+"""The definition of a scenario."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from load.bench.generator import LoadGenerator
 from load.bench.process import ServerProcess
 
 PACE = "pace"
-"""Among a paced scenario's numbers: the share of what was sent that was delivered while it measured."""
+"""The key of an open-loop scenario's share of sent messages that were delivered during the measurement."""
 
 Numbers: TypeAlias = Mapping[str, float]
-"""By the key of each metric, those of `Shares`, and `PACE` where there is one."""
+"""Values by key: those of the metrics, those of `Shares`, and `PACE` in open-loop scenarios."""
 
 
 @dataclass(frozen=True)
 class Metric:
     key: str
     title: str
-    """With its unit."""
+    """Includes the unit."""
     better: Literal["higher", "lower"]
     digits: int = 0
 
 
 @dataclass(frozen=True)
 class RoundSetup:
-    """One round of one scenario against one server."""
+    """The inputs of one round: one scenario against one server."""
 
     serve: Callable[[], ServerProcess]
-    """A new server, not started yet; a scenario that compares two situations starts two."""
+    """Creates a server that is not started yet. A scenario may start several, one after the other."""
     dialect: Dialect
     seconds: float
     is_quick: bool
     problems: list[str] = field(default_factory=list)
-    """What went wrong in a part of it, while other parts have numbers."""
+    """Problems in parts of the round, while other parts have numbers."""
 
     @contextmanager
     def server_and_generator(self) -> Iterator[tuple[ServerProcess, LoadGenerator]]:
-        """A server that has just been started, and nobody on it yet; both are gone after."""
+        """A freshly started server, and a generator without clients. Both are stopped at the end."""
         with self.serve() as server:
             generator = LoadGenerator(server.port, self.dialect)
             try:
@@ -58,4 +58,4 @@ class Scenario:
     metrics: tuple[Metric, ...]
     run: Callable[[RoundSetup], Numbers]
     is_for_peers: bool = True
-    """Whether the peers can be asked, too."""
+    """Whether it runs against the peers too."""

@@ -1,4 +1,4 @@
-"""Many small rooms: of one member, where all is the way in, and of ten."""
+"""Many small rooms: of one member, where the inbound path dominates, and of ten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _JOIN_TIMEOUT = 60.0
 
 
 def _small_rooms(setup: RoundSetup, rooms: int, size: int, window: int) -> Numbers:
-    """One sender in each room."""
+    """Measure with one sender in each room."""
     with setup.server_and_generator() as (server, generator):
         all_members = [Member(number, f"room{number // size:03d}") for number in range(rooms * size)]
         members = generator.join(all_members, _JOIN_TIMEOUT)
@@ -36,9 +36,9 @@ def _rooms_of_ten(setup: RoundSetup) -> Numbers:
 ROOMS_OF_ONE = Scenario(
     "rooms_of_one",
     "Rooms of one: 100 clients, each alone in its room, one message in flight each",
-    "What does the way in cost, from the socket to the room and one delivery back?",
+    "What does the inbound path cost, from the socket to the room, plus one delivery back?",
     (
-        Metric("cpu", "server CPU, µs a message", "lower", 1),
+        Metric("cpu", "server CPU, µs per message", "lower", 1),
         Metric("messages", "messages/s", "higher"),
     ),
     _rooms_of_one,
@@ -47,10 +47,10 @@ ROOMS_OF_ONE = Scenario(
 ROOMS_OF_TEN = Scenario(
     "rooms_of_ten",
     "Rooms of ten: 40 rooms, one sender in each with 4 messages in flight",
-    "What do small rooms cost, where there is little to share between members?",
+    "What do small rooms cost, where members share little of a message's cost?",
     (
         Metric("deliveries", "deliveries/s", "higher"),
-        Metric("cpu", "server CPU, µs a message to ten", "lower", 1),
+        Metric("cpu", "server CPU, µs per message to ten", "lower", 1),
     ),
     _rooms_of_ten,
 )

@@ -1,4 +1,4 @@
-// A room server on Node's socket.io, with its own rooms.
+// A room server on socket.io for Node, which uses socket.io's rooms.
 "use strict";
 
 const { Server } = require("socket.io");

@@ -1,4 +1,4 @@
-// A room server on Node's ws: one string for a message, sent to each member of its room.
+// A room server on ws for Node: each message is encoded once and sent to each member of its room.
 "use strict";
 
 const { WebSocketServer } = require("ws");
