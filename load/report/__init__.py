@@ -1,4 +1,4 @@
-"""A load test in files: for people (HTML with plots), for programs (JSON), for spreadsheets (CSV)."""
+"""The report of a load test: an HTML page with plots, JSON, and CSV."""
 
 from load.report.writing import write_report
 

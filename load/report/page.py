@@ -1,4 +1,4 @@
-"""The page of a report: one file that needs no other, and runs nothing."""
+"""The HTML page of a report: one self-contained file without scripts."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ figure { margin: 0; } figure svg { width: 100%; height: auto; } figcaption { fon
 
 
 def page(verdict: Verdict, plots: Sequence[tuple[str, str]]) -> str:
-    """The whole HTML."""
+    """Render the page. `plots`: title and SVG of each."""
     title = f"Load test: {verdict.scenario}"
-    facts = f"{verdict.began}, {verdict.seconds:.0f} s, {verdict.users} users at most, server {verdict.server}"
+    facts = f"{verdict.began}, {verdict.seconds:.0f} s, {verdict.users} users at peak, server {verdict.server}"
     marks = ["" if finding.is_met else "breached" for finding in verdict.findings]
     parts = [
         f"<h1>{_text(title)}</h1><p>{_text(facts)}</p>",
         f'<p class="verdict{"" if verdict.is_met else " failed"}">{_text(verdict.outcome)}</p>',
         *(f"<p>{_text(note)}</p>" for note in verdict.notes),
         f"<h2>Objectives</h2>{_table(verdict.objectives, marks)}",
-        f"<h2>Exchanges</h2>{_table(verdict.operations)}",
+        f"<h2>Operations</h2>{_table(verdict.operations)}",
     ]
     if verdict.reasons:
         parts.append(f"<h2>Failures</h2>{_table(verdict.failures)}")

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG: they need nothing but the page that they stand in."""
+"""The plots of a report, as inline SVG."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from load import operations
 from load.measurements import Measurements
 
 PLOTTED = (operations.ECHO, operations.DELIVERY, operations.AUTHENTICATE, operations.RECOVER)
-"""Exchanges with a plot of their own, if there were any."""
+"""Operations whose latencies are plotted, if there were any."""
 
 _PLAIN = StrMethodFormatter("{x:g}")
 _PERCENTS = ((50.0, "#2e7d32"), (95.0, "#ef6c00"), (99.0, "#c62828"))
 
 
 def draw(measurements: Measurements) -> Sequence[tuple[str, str]]:
-    """Each plot's title, and the plot."""
+    """The title and the SVG of each plot."""
     plots = [
         (f"{name}: percentiles over time", _svg(partial(_latencies, measurements, name)))
         for name in PLOTTED
@@ -32,15 +32,15 @@ def draw(measurements: Measurements) -> Sequence[tuple[str, str]]:
     plots.append(("Throughput", _svg(partial(_throughput, measurements))))
     plots.append(("Users", _svg(partial(_users, measurements))))
     if any(not math.isnan(sample.memory_bytes) for sample in measurements.samples):
-        plots.append(("The server's processor", _svg(partial(_cpu, measurements))))
-        plots.append(("The server's memory", _svg(partial(_memory, measurements))))
+        plots.append(("Server CPU", _svg(partial(_cpu, measurements))))
+        plots.append(("Server memory", _svg(partial(_memory, measurements))))
     return plots
 
 
 def _latencies(measurements: Measurements, name: str, ax: Axes) -> None:
-    for percent, colour in _PERCENTS:
+    for percent, color in _PERCENTS:
         times, values = measurements.records.series(name, percent)
-        ax.plot(_since(measurements, times), values, color=colour, label=f"p{percent:g}", linewidth=1.2)
+        ax.plot(_since(measurements, times), values, color=color, label=f"p{percent:g}", linewidth=1.2)
     ax.set_yscale("log")
     ax.yaxis.set_major_formatter(_PLAIN)
     ax.yaxis.set_minor_formatter(_PLAIN)
@@ -54,13 +54,15 @@ def _throughput(measurements: Measurements, ax: Axes) -> None:
             times, values = measurements.records.rates(name)
             ax.plot(_since(measurements, times), values, label=name, linewidth=1.2)
     ax.set_yscale("symlog", linthresh=1)
-    ax.set_ylabel("a second")
+    ax.set_ylabel("per second")
     _add_legend(ax)
 
 
 def _add_legend(ax: Axes) -> None:
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))  # beside: it hides no line
+        ax.legend(
+            fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        )  # outside the axes, so that it hides no line
 
 
 def _users(measurements: Measurements, ax: Axes) -> None:

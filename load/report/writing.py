@@ -1,4 +1,4 @@
-"""All files of one report, into a folder of its own."""
+"""Writes the files of a report into a new folder."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from load.verdict import Verdict
 
 
 def write_report(measurements: Measurements, verdict: Verdict, folder: Path) -> Path:
-    """Write it below `folder`, and say where its page is."""
-    into = folder / f"{measurements.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(measurements.began))}"
-    into.mkdir(parents=True, exist_ok=True)
-    (into / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)) + b"\n")
-    _write_operations(verdict, into / "operations.csv")
-    _write_server(measurements, into / "server.csv")
-    path = into / "report.html"
+    """Write a report into a subfolder of `folder`. Returns the path of its HTML page."""
+    target = folder / f"{measurements.scenario}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(measurements.began))}"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "verdict.json").write_bytes(msgspec.json.format(msgspec.json.encode(verdict)) + b"\n")
+    _write_operations(verdict, target / "operations.csv")
+    _write_server(measurements, target / "server.csv")
+    path = target / "report.html"
     path.write_text(page(verdict, draw(measurements)), encoding="utf-8")
     return path
 
@@ -30,7 +30,7 @@ def write_report(measurements: Measurements, verdict: Verdict, folder: Path) -> 
 def _write_operations(verdict: Verdict, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("exchange", *Summary.__struct_fields__))
+        writer.writerow(("operation", *Summary.__struct_fields__))
         for name, summary in verdict.summaries.items():
             writer.writerow((name, *msgspec.structs.astuple(summary)))
 

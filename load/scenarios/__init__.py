@@ -1,1 +1,1 @@
-"""The scenarios: each a locustfile, and beside it what a server has to reach in it."""
+"""The scenarios. Each is a locustfile with its objectives in the `.toml` file beside it."""

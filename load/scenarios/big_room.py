@@ -1,7 +1,7 @@
-"""One big room: how late is a message that everybody hears?
+"""One big room: what is the latency of a message that goes to every user?
 
-A few talk (5, each every `--say-every` seconds), and all the others listen. This is where sending costs most: each
-message goes to every user.
+Five users send a message every `--say-every` seconds each; all others only receive. Fan-out dominates the server's
+cost.
 """
 
 from load.chat_user import ChatUser
@@ -13,7 +13,7 @@ ROOM = "big-room"
 
 
 class Sender(ChatUser):
-    """One of the few."""
+    """One of the five senders."""
 
     fixed_count = 5
 
@@ -26,7 +26,7 @@ class Sender(ChatUser):
 
 
 class Recipient(ChatUser):
-    """Hears, and says nothing."""
+    """Only receives."""
 
     def on_login(self) -> None:
         self.connection.recover(ROOM)

@@ -1,7 +1,7 @@
-"""Churn: what does it cost that people come and go?
+"""Churn: what do joins, leaves and reconnects cost?
 
-Everybody says something, switches to another room, leaves it, joins the next, and now and then goes offline and comes
-back.
+After each message, a user switches to another room (3 in 5), leaves the room and joins another (1 in 5), or
+disconnects and reconnects (1 in 5).
 """
 
 from argparse import ArgumentParser
@@ -16,11 +16,11 @@ install(__file__)
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--rooms", type=at_least(2), default=10, help="How many rooms there are to go to")
+    parser.add_argument("--rooms", type=at_least(2), default=10, help="Number of rooms")
 
 
 class ChurningUser(ChatUser):
-    """Never stays."""
+    """Changes rooms after each message."""
 
     def random_room(self) -> str:
         return f"churn-{self.random.randrange(self.options.rooms)}"

@@ -1,7 +1,7 @@
-"""A flood: do those who ignore every limit cost the others anything?
+"""Flood: do clients that exceed every limit affect the others?
 
-One in five sends far too fast, far too much, or far too often, and has to be refused or closed. The others talk, in the
-same rooms, and must not notice.
+One user in five sends messages that are too many, too long, too large or invalid; the server must refuse each or close
+the connection. The other users send ordinary messages in the same rooms and must be unaffected.
 """
 
 import time
@@ -18,18 +18,18 @@ install(__file__)
 
 BURST = 300
 OVERSIZED_BYTES = 100_000
-"""Bytes: more than a frame may have, and than a message may."""
+"""More than the server's limits for a frame and for a message."""
 
 
 class RegularUser(RoomUser):
-    """Keeps to the limits."""
+    """Respects the limits."""
 
     weight = 4
     room_prefix = "flood"
 
 
 class FloodingUser(RoomUser):
-    """Keeps to none. What it hears is no measure: it hears late, having so much to send."""
+    """Exceeds the limits. Its delivery latencies are not measured, since its own sending delays its reading."""
 
     weight = 1
     room_prefix = "flood"
@@ -51,7 +51,7 @@ class FloodingUser(RoomUser):
             self.report_success(operations.REFUSAL, (time.perf_counter() - started) * 1e3)
         else:
             self.report_failure(
-                operations.REFUSAL, ProtocolViolation(f"answered with {outcome} instead of {' or '.join(expected)}")
+                operations.REFUSAL, ProtocolViolation(f"got {outcome} instead of {' or '.join(expected)}")
             )
         if self.is_connected:
             self.connection.listen_ignoring_errors(3.0)

@@ -1,6 +1,7 @@
-"""HTTP/2: how late is a message when many WebSockets share few connections?
+"""HTTP/2: what is the latency of a message when many WebSockets share few connections?
 
-As in `steady`, but `--streams` users share one connection (RFC 8441), as the tabs of a browser do.
+Users behave as in `steady` without reading history, but `--streams` of them share one connection (RFC 8441), as the
+tabs of a browser do.
 """
 
 from argparse import ArgumentParser
@@ -19,11 +20,13 @@ install(__file__)
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--streams", type=at_least(1), default=50, help="WebSockets on one connection, at most")
+    parser.add_argument(
+        "--streams", type=at_least(1), default=50, help="Maximum number of WebSockets on one connection"
+    )
 
 
 class RegularUser(RoomUser):
-    """Stays in one room and talks."""
+    """Sends messages in one room."""
 
     room_prefix = "http2"
 

@@ -1,6 +1,6 @@
-"""A login storm: how many logins does it take, and how long does one?
+"""Login storm: how many logins does the server handle per second, and what is their latency?
 
-Everybody connects, logs in, goes, and comes again at once. The first time each user registers.
+Every user connects, logs in, disconnects, and repeats without a pause. The first time it registers.
 """
 
 from load.chat_user import ChatUser
@@ -10,7 +10,7 @@ install(__file__)
 
 
 class LoginUser(ChatUser):
-    """Comes and goes."""
+    """Logs in and disconnects."""
 
     def act(self) -> None:
         self.disconnect(clean=True)

@@ -1,7 +1,7 @@
-"""A reconnect storm: does everybody come back, and hear all that they have missed?
+"""Reconnect storm: do all users recover, and receive every missed message?
 
-All but one in ten lose their line at the same moment, every `--drop-every` seconds, and come back within two seconds
-to hear what the others have said meanwhile. Also tells what memory stays of each connection that is gone.
+Every `--drop-every` seconds, nine users in ten lose their connections at the same moment. They reconnect within two
+seconds and receive the messages that the others sent meanwhile. Also measures the memory kept per closed connection.
 """
 
 import time
@@ -20,24 +20,24 @@ RECONNECT_SPREAD = 2.0
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--drop-every", type=at_least(1.0), default=20.0, help="Seconds between two breaks")
+    parser.add_argument("--drop-every", type=at_least(1.0), default=20.0, help="Seconds between two disconnects")
 
 
 class StableUser(RoomUser):
-    """Goes on talking, so that there is something to be missed."""
+    """Stays connected and sends messages for the others to miss."""
 
     weight = 1
     room_prefix = "storm"
 
 
 class DroppingUser(StableUser):
-    """Loses the line when all do."""
+    """Loses its connection at the common moment."""
 
     weight = 9
 
     def act(self) -> None:
         interval = self.options.drop_every
-        until_drop = interval - time.time() % interval  # by the clock, so that it is the same moment in all processes
+        until_drop = interval - time.time() % interval  # by the clock: the same moment in all processes
         think_time = self.think_time()
         if think_time < until_drop:
             self.connection.listen(think_time)

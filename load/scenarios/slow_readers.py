@@ -1,7 +1,7 @@
-"""Slow readers: does somebody who never reads cost the others anything?
+"""Slow readers: do clients that never read affect the others?
 
-One in five enters a room and never reads again; the server has to close them. The others talk, in the same rooms, and
-must not notice. How soon a slow reader is closed depends on how much is said: `--chars` and `--say-every`.
+One user in five joins a room and never reads again; the server must evict it. The other users send messages in the same
+rooms and must be unaffected. The time until an eviction depends on the message volume: `--chars` and `--say-every`.
 """
 
 import time
@@ -23,14 +23,14 @@ TOO_SLOW = 4008
 
 
 class RegularUser(RoomUser):
-    """Reads and talks."""
+    """Reads and sends messages."""
 
     weight = 4
     room_prefix = "slow"
 
 
 class SlowReader(RoomUser):
-    """Enters, and never reads."""
+    """Joins a room and never reads."""
 
     weight = 1
     room_prefix = "slow"
@@ -56,7 +56,11 @@ class SlowReader(RoomUser):
             self.report_failure(operations.EVICTION, close)
 
     def is_server_reachable(self) -> bool:
-        """A close frame rarely fits into what is not read, and then only the reset arrives: as from a killed server."""
+        """Whether the server accepts connections.
+
+        The close frame of an eviction is often lost behind the unread data. The client then sees only a TCP reset, as
+        it would from a killed server.
+        """
         try:
             self.open_socket().close()
         except (Unreachable, UpgradeRefused, TimeoutError):

@@ -1,7 +1,7 @@
-"""A soak: does the server stay as it is, for hours?
+"""Soak: do latency and memory stay stable for hours?
 
-Ordinary talk, in rooms of `--room-size`; now and then somebody goes offline and comes back. The server's memory must
-not grow. Let it run for an hour at least: `--minutes 240`.
+Users send messages in rooms of `--room-size`, and sometimes disconnect and reconnect. The server's memory must not
+grow. Run it for at least an hour, for example with `--minutes 240`.
 """
 
 from load.plugin import install
@@ -11,7 +11,7 @@ install(__file__)
 
 
 class RegularUser(RoomUser):
-    """Talks, and sometimes loses the line."""
+    """Sends messages, and disconnects after one in twenty."""
 
     room_prefix = "soak"
 

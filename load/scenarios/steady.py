@@ -1,8 +1,7 @@
-"""Steady talk: how late is a message on an ordinary day?
+"""Steady load: what is the latency of a message in ordinary use?
 
-People in many small rooms (`--room-size`), each of whom says something now and then (`--say-every`), looks back into
-the room's history once in twenty times, and listens in between. Everybody checks that nothing is missing, twice, or out
-of order.
+Users in many small rooms (`--room-size`) send a message every `--say-every` seconds; one time in twenty they read a
+page of history instead. Every user checks that no message is missing, duplicated or out of order.
 """
 
 from load.plugin import install
@@ -12,7 +11,7 @@ install(__file__)
 
 
 class RegularUser(RoomUser):
-    """Stays in one room and talks."""
+    """Sends messages in one room and sometimes reads its history."""
 
     room_prefix = "steady"
 

@@ -1,1 +1,1 @@
-"""How the number of users changes over a test: each a locustfile, to be given beside a scenario's."""
+"""Load shapes: how the number of users changes over a test. Each is a locustfile, used together with a scenario."""

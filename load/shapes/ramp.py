@@ -1,4 +1,4 @@
-"""Ramp: from no users to `--users`, evenly over the time of the test."""
+"""Ramp: a linear increase from 1 user to `--users` over the duration of the test."""
 
 from locust import LoadTestShape
 
@@ -6,7 +6,7 @@ from load.plugin import run_of_shape
 
 
 class Ramp(LoadTestShape):
-    """One line upwards."""
+    """A linear increase."""
 
     use_common_options = True
 

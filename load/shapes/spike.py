@@ -1,14 +1,14 @@
-"""Spike: a fifth of `--users`, then for the middle third of the time all of them at once, then a fifth again."""
+"""Spike: a fifth of `--users`, then all of them for the middle third of the test, then a fifth again."""
 
 from locust import LoadTestShape
 
 from load.plugin import run_of_shape
 
-CALM = 0.2
+BASE_SHARE = 0.2
 
 
 class Spike(LoadTestShape):
-    """Up and down."""
+    """A sudden increase and decrease."""
 
     use_common_options = True
 
@@ -17,5 +17,5 @@ class Spike(LoadTestShape):
         elapsed, seconds = self.get_run_time(), options.run_time or 60
         if elapsed >= seconds:
             return None
-        is_calm = not seconds / 3 <= elapsed < seconds * 2 / 3
-        return max(1, round(options.num_users * (CALM if is_calm else 1))), float(options.num_users)
+        is_base = not seconds / 3 <= elapsed < seconds * 2 / 3
+        return max(1, round(options.num_users * (BASE_SHARE if is_base else 1))), float(options.num_users)

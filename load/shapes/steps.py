@@ -1,6 +1,6 @@
-"""Steps: `--step-users` more every `--step-seconds`, until the scenario's objectives are breached, or at `--users`.
+"""Steps: `--step-users` more users every `--step-seconds`, until an objective is breached or `--users` is reached.
 
-Tells the highest step that met them. What is measured while users are still coming is not judged.
+Reports the highest step that met the objectives. Measurements while new users still connect are not judged.
 """
 
 from argparse import ArgumentParser
@@ -13,18 +13,20 @@ from load.objectives import breaches_between
 from load.plugin import at_least, run_of_shape
 from load.step_load import StepLoad
 
-ARRIVING = 1 / 4
-"""Part of a step in which its new users come: less than the part that is not judged."""
+RAMP_UP = 1 / 4
+"""Part of a step in which its new users start; shorter than the part that is not judged."""
 
 
 @events.init_command_line_parser.add_listener
 def add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--step-users", type=int, default=0, help="Users more in each step  [default: a tenth]")
-    parser.add_argument("--step-seconds", type=at_least(3.0), default=30.0, help="How long a step takes; 3 at least")
+    parser.add_argument(
+        "--step-users", type=int, default=0, help="Users added in each step  [default: a tenth of --users]"
+    )
+    parser.add_argument("--step-seconds", type=at_least(3.0), default=30.0, help="Duration of a step; at least 3")
 
 
 class StepsUntilBroken(LoadTestShape):
-    """Up, until something gives."""
+    """Steps up until an objective is breached."""
 
     use_common_options = True
 
@@ -45,5 +47,5 @@ class StepsUntilBroken(LoadTestShape):
             run_of_shape(self).measurements.notes.append(self.steps.outcome())
             return None
         options = run_of_shape(self).options
-        more = options.step_users or options.num_users / 10
-        return users, max(1.0, more / (options.step_seconds * ARRIVING))
+        added_users = options.step_users or options.num_users / 10
+        return users, max(1.0, added_users / (options.step_seconds * RAMP_UP))
