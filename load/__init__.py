@@ -1,1 +1,1 @@
-"""Load on a running server: how fast it is, and what it stands."""
+"""Load tests against a running server, and the benchmark that compares it with other servers."""

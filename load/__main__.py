@@ -1,4 +1,4 @@
-"""`python -m load SCENARIO`: a load test without Locust's page, with a verdict and a report."""
+"""`python -m load SCENARIO`: run a load test without Locust's web page; print a verdict and write a report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from load.command_line import locust_arguments, locustfiles, make_parser
 
 arguments, rest = make_parser().parse_known_args()
 if arguments.more:
-    for path in locustfiles(arguments):  # Locust's own --help is given before they are loaded, and lacks their options
+    for path in locustfiles(arguments):  # Locust's own --help exits before it loads them, so it lacks their options
         load_locustfile(str(path))
     get_parser().print_help()
 else:
     sys.argv = locust_arguments(arguments, rest)
-    locust_main()  # type: ignore[no-untyped-call]  # ends the program: 0, or 1 if an objective was breached, or 2
+    locust_main()  # type: ignore[no-untyped-call]  # exits: 0 if the test passed, 1 if it failed, 2 for bad options

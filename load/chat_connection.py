@@ -1,4 +1,4 @@
-"""One user's connection: logged in, asking, saying, hearing; each exchange is timed and everything heard is checked."""
+"""A virtual user's connection: it times each operation and checks each message that it receives."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from load.outcomes import CommandRefused, ProtocolViolation, Reporter, ResponseT
 from load.wire import Closed, WebSocket
 
 RESPONSE_TIMEOUT = 30.0
-"""Seconds, for any exchange."""
+"""Seconds."""
 
 OVERDUE_AFTER = 1.0
-"""Seconds, for an exchange that is still under way when the test ends."""
+"""Seconds after which an operation that is still pending when the test ends has failed."""
 
 ResponseT = TypeVar("ResponseT", bound=AnyMessage)
 
@@ -32,9 +32,10 @@ _STEPS = {
 
 
 class ChatConnection:
-    """Blocks its caller, and reads only when asked to: with `listen` while there is nothing to do.
+    """A blocking connection. It reads only during `listen` and while an operation waits for its response.
 
-    An exchange that fails is reported and raises; `Closed` and `ResponseTimeout` mean that the line is of no more use.
+    Each operation reports its outcome and raises if it fails. After `Closed` or `ResponseTimeout` the connection is
+    unusable.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class ChatConnection:
         checker: DeliveryChecker,
         stamper: MessageStamper,
     ) -> None:
-        """`checker` and `stamper` are the user's own, over all connections."""
+        """`checker` and `stamper` belong to the user and outlive the connection."""
         self.user_id = user_id
         self.room_id: str | None = None
         self._socket = socket
@@ -55,10 +56,10 @@ class ChatConnection:
         self._checker = checker
         self._stamper = stamper
         self._ids = itertools.count()
-        self._last_own: MessageStamp | None = None  # the last of our own that was heard
+        self._last_own: MessageStamp | None = None  # of the user's last message that came back
         self._pending: tuple[str, float] | None = None
 
-    # -- exchanges -----------------------------------------------------------------------------------------------------
+    # -- operations ----------------------------------------------------------------------------------------------------
 
     def log_in(self) -> None:
         """Log in, and register the user first if necessary. Raises `Refused`, `Closed`, `ResponseTimeout`."""
@@ -69,22 +70,22 @@ class ChatConnection:
                 self._send_all()
                 self._session.receive(self._receive(RESPONSE_TIMEOUT))
             except Refused as error:
-                self._fail(_STEPS[step], CommandRefused(error.code, error.text))  # its own text names the user
+                self._fail(_STEPS[step], CommandRefused(error.code, error.text))  # `str(error)` names the user
                 raise
             except (Closed, ResponseTimeout) as error:
                 self._fail(_STEPS[step], error)
                 raise
-            if self._session.step is not Step.REGISTRATION:  # that was a try, to find out who is unknown
+            if self._session.step is not Step.REGISTRATION:  # else the attempt only found that the user is unknown
                 self._succeed(_STEPS[step], started)
 
     def join(self, room_id: str) -> messages.Joined:
-        """Enter a room, leaving the one before. Raises `CommandRefused`, `Closed`, `ResponseTimeout`."""
+        """Join a room and leave the previous one. Raises `CommandRefused`, `Closed`, `ResponseTimeout`."""
         return self._join_room(
             operations.JOIN, room_id, lambda request_id: Join(self.user_id, room_id, request_id=request_id)
         )
 
     def switch(self, room_id: str) -> messages.Joined:
-        """Go over to another room. Raises as `join`."""
+        """Switch to another room. Raises as `join`."""
         return self._join_room(
             operations.SWITCH, room_id, lambda request_id: SwitchRoom(room_id, request_id=request_id)
         )
@@ -120,7 +121,10 @@ class ChatConnection:
         self.room_id = None
 
     def read_history(self, before: int | None = None, limit: int = 50) -> messages.History:
-        """A page of the room's messages. Raises as `join`, and `ProtocolViolation` if they are out of order."""
+        """Read a page of the room's history.
+
+        Raises as `join`, and `ProtocolViolation` if the messages are out of order or more than `limit`.
+        """
         page = self._request(
             operations.HISTORY,
             messages.History,
@@ -128,13 +132,13 @@ class ChatConnection:
         )
         seqs = [message.seq for message in page.messages]
         if seqs != sorted(set(seqs)) or len(seqs) > limit:
-            error = ProtocolViolation("a page that is out of order or too long")
+            error = ProtocolViolation("history page out of order or too long")
             self._reporter.report_failure(operations.HISTORY, error)
             raise error
         return page
 
     def send_message(self, chars: int = 0) -> None:
-        """Say something of at least so many characters, and wait until it comes back. Raises as `join`."""
+        """Send a message of at least `chars` characters and wait for its echo. Raises as `join`."""
         started = self._start(operations.ECHO)
         try:
             stamp = self._stamper.next(time.time_ns())
@@ -146,22 +150,22 @@ class ChatConnection:
                     raise CommandRefused(message.code, message.message)
                 self._handle(message)
         except (Closed, ResponseTimeout, CommandRefused) as error:
-            self._stamper.begin_epoch()  # nobody knows whether it was heard
+            self._stamper.begin_epoch()  # it is unknown whether the room accepted the message
             self._fail(operations.ECHO, error)
             raise
         self._succeed(operations.ECHO, started)
 
     def send_message_nowait(self, chars: int = 0) -> None:
-        """Say something and wait for nothing, be it heard or refused. Raises `Closed`.
+        """Send a message without waiting for its echo or for a refusal. Raises `Closed`.
 
-        It bears no mark: nobody misses it, and how long it takes is nobody's measure.
+        It has no stamp, so recipients neither time it nor miss it.
         """
         self._send(Post("x" * max(1, chars)))
 
-    # -- listening -----------------------------------------------------------------------------------------------------
+    # -- receiving -----------------------------------------------------------------------------------------------------
 
     def listen(self, seconds: float) -> None:
-        """Hear whatever comes for so long. Raises `Closed`."""
+        """Receive and check messages for `seconds`. Raises `Closed`."""
         deadline = time.perf_counter() + seconds
         while (remaining := deadline - time.perf_counter()) > 0:
             try:
@@ -170,25 +174,25 @@ class ChatConnection:
                 return
 
     def check_closed(self) -> Closed | None:
-        """How the server has ended the connection, if it has, found out without reading before it has."""
+        """Return how the server closed the connection, or None while it is open. Reads nothing while it is open."""
         try:
             self._send(Ping())
-        except Closed as end:
-            return end
+        except Closed as close:
+            return close
         return None
 
     def send_text(self, text: str) -> None:
-        """Send any text, be it a command or not. Raises `Closed`."""
+        """Send a raw text frame, valid or not. Raises `Closed`."""
         self._socket.send(text)
 
     def listen_ignoring_errors(self, seconds: float) -> None:
-        """Hear whatever comes for so long; errors are no news. Raises `Closed`."""
+        """Like `listen`, but do not report errors from the server. Raises `Closed`."""
         deadline = time.perf_counter() + seconds
         while (remaining := deadline - time.perf_counter()) > 0:
             self.listen_for_error(remaining)
 
     def listen_for_error(self, seconds: float) -> str | None:
-        """Hear whatever comes, until an error does: its code. None if none comes in so long. Raises `Closed`."""
+        """Receive until an error arrives and return its code, or None after `seconds`. Raises `Closed`."""
         deadline = time.perf_counter() + seconds
         while (remaining := deadline - time.perf_counter()) > 0:
             try:
@@ -201,9 +205,9 @@ class ChatConnection:
         return None
 
     def fail_overdue(self) -> None:
-        """Nobody waits any longer: an exchange that has been under way for `OVERDUE_AFTER` seconds has failed.
+        """Report the pending operation as failed if it has waited for `OVERDUE_AFTER` seconds.
 
-        Without this, a server that hangs would only be noticed after `RESPONSE_TIMEOUT`, and a shorter test would pass.
+        Called when the test ends. Otherwise a test shorter than `RESPONSE_TIMEOUT` would pass on a server that hangs.
         """
         if self._pending is not None:
             name, started = self._pending
@@ -211,14 +215,14 @@ class ChatConnection:
                 self._reporter.report_failure(name, ResponseTimeout(waited))
 
     def close(self) -> None:
-        """Say goodbye and go."""
+        """Send a close frame and close the connection."""
         self._socket.close()
 
     def abort(self) -> None:
-        """Go without a word."""
+        """Close the connection without a close frame."""
         self._socket.abort()
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------------
 
     def _join_room(self, name: str, room_id: str, make_command: Callable[[str], Command]) -> messages.Joined:
         def joined_room() -> None:

@@ -1,4 +1,4 @@
-"""A Locust user that speaks the protocol: the base of every scenario's users."""
+"""The Locust user from which each scenario derives its users."""
 
 from __future__ import annotations
 
@@ -25,25 +25,26 @@ logger = logging.getLogger(__name__)
 REQUEST_TYPE = "chat"
 CONNECT_TIMEOUT = 30.0
 CRASH_PAUSE = 1.0
-"""Seconds until a user goes on that has itself failed, so that it does not do so for ever at full speed."""
+"""Seconds before a user whose own code raised tries again, so that a bug does not become a busy loop."""
 
 NO_RETRY_PAUSE = 30.0
-"""Seconds until a user comes back whom the server has told not to."""
+"""Seconds before a user reconnects after a close code that means "do not reconnect"."""
 
-_PROCESS = os.urandom(4).hex()  # no two runs, and no two processes of one, may take each other's users
+_PROCESS = os.urandom(4).hex()  # keeps user ids unique across test runs and load processes
 
 
 class ChatUser(User):
-    """Somebody who is logged in. A scenario's user says in `on_login` what it does on each new connection, and in `act`
-    what it does then, again and again; whatever the server says or does wrong is reported, and the user comes back.
+    """A virtual user that connects, logs in, and reconnects after failures.
 
-    One greenlet for each user: it hears only while it listens or waits for an answer, so it may not simply sleep.
+    A scenario overrides `on_login`, called on each new connection, and `act`, called repeatedly after it. Errors and
+    unexpected closes are reported as failures. Each user is one greenlet and receives only while it listens or waits
+    for a response, so `act` must listen instead of sleeping.
     """
 
     abstract = True
 
     measures_deliveries = True
-    """Whether it is to be measured how late this user hears what others say."""
+    """Whether this user reports the latency of the messages that it receives."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -54,7 +55,7 @@ class ChatUser(User):
         self.key = self.load_run.key(self.number)
         self.checker = DeliveryChecker()
         self.stamper = MessageStamper(self.user_id)
-        self.random = random.Random(self.user_id)  # noqa: S311 - chooses what to do, and nobody's key
+        self.random = random.Random(self.user_id)  # noqa: S311 - chooses actions, not keys
         self._connection: ChatConnection | None = None
         self._is_prepared = False
         self._backoff = Backoff(self.random.random)
@@ -63,38 +64,38 @@ class ChatUser(User):
 
     @property
     def options(self) -> Any:
-        """What the scenario was started with."""
+        """The command line options of Locust and of the scenario."""
         return self.load_run.options
 
     @property
     def connection(self) -> ChatConnection:
-        """The connection, within `on_login` and `act`."""
+        """The open connection. Available in `on_login` and `act`."""
         if self._connection is None:
-            raise RuntimeError("there is a line within enter() and act() alone")
+            raise RuntimeError("connection is available in on_login() and act() only")
         return self._connection
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a line."""
+        """Whether the user has a connection."""
         return self._connection is not None
 
     def on_login(self) -> None:
-        """On each new connection, once the user is logged in: into a room, for example."""
+        """Called once on each new connection, after the login. Usually joins a room."""
 
     def act(self) -> None:
-        """One turn. It has to listen, or to ask for something."""
+        """One iteration. Must listen or perform an operation, or the user receives nothing."""
         self.connection.listen(1.0)
 
     def open_socket(self) -> WebSocket:
-        """A new connection; over HTTP/1.1 unless a scenario does otherwise."""
+        """Open a WebSocket. Scenarios override it; the default is HTTP/1.1."""
         return WebSocket.open(self.load_run.address, CONNECT_TIMEOUT)
 
     def think_time(self) -> float:
-        """Seconds until this user says something again: at random, on average as often as the options want."""
+        """Seconds until this user's next message: exponentially distributed with mean `--say-every`."""
         return self.random.expovariate(1.0 / self.options.say_every)
 
     def report_success(self, name: str, ms: float) -> None:
-        """Report an exchange of so many milliseconds."""
+        """Report that an operation took `ms` milliseconds."""
         if name == operations.DELIVERY and not self.measures_deliveries:
             return
         self.environment.events.request.fire(
@@ -102,13 +103,13 @@ class ChatUser(User):
         )
 
     def report_failure(self, name: str, error: Exception) -> None:
-        """Report an exchange that failed."""
+        """Report that an operation failed."""
         self.environment.events.request.fire(
             request_type=REQUEST_TYPE, name=name, response_time=0, response_length=0, exception=error, context={}
         )
 
     def disconnect(self, *, clean: bool) -> None:
-        """Go offline, with a close frame or as a line that breaks; the next turn comes back."""
+        """Disconnect, with a close frame if `clean`. The next iteration reconnects."""
         connection, self._connection = self._connection, None
         if connection is not None:
             if clean:
@@ -116,11 +117,11 @@ class ChatUser(User):
             else:
                 connection.abort()
 
-    # -- as Locust calls it --------------------------------------------------------------------------------------------
+    # -- called by Locust ----------------------------------------------------------------------------------------------
 
     @task
     def iterate(self) -> None:
-        """Come online if need be, then act."""
+        """Connect if necessary, then act."""
         try:
             if self._connection is None:
                 self._connect()
@@ -128,17 +129,17 @@ class ChatUser(User):
                 self.on_login()
                 self._is_prepared = True
             self.act()
-        except Closed as end:
-            self.report_failure(operations.closed(end.code), end)
+        except Closed as close:
+            self.report_failure(operations.closed(close.code), close)
             self.disconnect(clean=False)
-            self._sleep(self._backoff.pause_after(end.code, end.reason))
+            self._sleep(self._backoff.pause_after(close.code, close.reason))
         except (ResponseTimeout, Refused, Unreachable, UpgradeRefused):
-            self.disconnect(clean=False)  # it has been reported
+            self.disconnect(clean=False)  # the operation has reported the failure
             self._sleep(self._backoff.next_pause())
-        except (CommandRefused, ProtocolViolation):
-            self._listen_or_sleep(self._backoff.next_pause())  # as well
+        except (CommandRefused, ProtocolViolation):  # reported as well
+            self._listen_or_sleep(self._backoff.next_pause())
         except Exception as error:
-            logger.exception("a user of the scenario failed")
+            logger.exception("a virtual user raised an exception")
             self.report_failure(operations.CRASH, error)
             self.disconnect(clean=False)
             self._sleep(CRASH_PAUSE)
@@ -168,8 +169,8 @@ class ChatUser(User):
             return
         try:
             self._connection.listen(seconds)
-        except Closed as end:
-            self.report_failure(operations.closed(end.code), end)
+        except Closed as close:
+            self.report_failure(operations.closed(close.code), close)
             self.disconnect(clean=False)
 
     def _sleep(self, seconds: float | None) -> None:

@@ -1,4 +1,7 @@
-"""What `python -m load` takes, and what that is on Locust's own command line. Imports no Locust, which patches all."""
+"""The command line of `python -m load`, and its translation into Locust's.
+
+Does not import Locust, since that monkey-patches the standard library.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,8 @@ def _names(folder: str) -> Sequence[str]:
     return sorted(path.stem for path in (FOLDER / folder).glob("*.py") if not path.stem.startswith("_"))
 
 
-def _question(scenario: str) -> str:
-    """The first line of its docstring, read without running it."""
+def _summary(scenario: str) -> str:
+    """The first line of the scenario's docstring, read without importing it."""
     text = (FOLDER / "scenarios" / f"{scenario}.py").read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(text)) or scenario).splitlines()[0]
 
@@ -45,40 +48,42 @@ def _at_least_one(text: str) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The command line."""
-    listed = "\n".join(f"  {name:<16} {_question(name)}" for name in scenarios())
-    made = argparse.ArgumentParser(
+    """The parser of `python -m load`; it leaves unknown options to Locust."""
+    listed = "\n".join(f"  {name:<16} {_summary(name)}" for name in scenarios())
+    parser = argparse.ArgumentParser(
         prog="python -m load",
-        description="Put a load on a running server, and judge what it does. Exit code 1: an objective was breached.",
-        epilog=f"scenarios:\n{listed}\n\nMore options, of the scenarios and of Locust: python -m load SCENARIO --more",
+        description="Load-test a running server and check the results against the scenario's objectives. "
+        "Exit codes: 0 passed, 1 failed, 2 bad options.",
+        epilog=f"scenarios:\n{listed}\n\nFor all options of a scenario and of Locust: python -m load SCENARIO --more",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("scenario", choices=scenarios(), metavar="SCENARIO")
-    made.add_argument("--host", default="http://127.0.0.1:8080", help="the server  [default: %(default)s]")
-    made.add_argument("--users", type=_at_least_one, default=100, help="how many at once  [default: %(default)s]")
-    made.add_argument("--minutes", type=float, default=1.0, help="for how long  [default: %(default)s]")
-    made.add_argument("--rate", type=float, help="users that come a second  [default: all within 10 s]")
-    made.add_argument("--shape", choices=shapes(), help="how the number of users changes over time")
-    made.add_argument("--report", default="load-report", help="folder for reports  [default: %(default)s]")
-    made.add_argument("--processes", type=int, help="processes that make the load; -1: one for each core")
-    made.add_argument("--more", action="store_true", help="show all options of the scenario, and of Locust")
-    return made
+    add = parser.add_argument
+    add("scenario", choices=scenarios(), metavar="SCENARIO", help="one of the scenarios listed below")
+    add("--host", default="http://127.0.0.1:8080", help="URL of the server  [default: %(default)s]")
+    add("--users", type=_at_least_one, default=100, help="peak number of virtual users  [default: %(default)s]")
+    add("--minutes", type=float, default=1.0, help="duration of the test  [default: %(default)s]")
+    add("--rate", type=float, help="users started per second  [default: all within 10 s]")
+    add("--shape", choices=shapes(), help="how the number of users changes over time")
+    add("--report", default="load-report", help="folder for reports  [default: %(default)s]")
+    add("--processes", type=int, help="load generator processes; -1: one per core")
+    add("--more", action="store_true", help="show all options of the scenario and of Locust, and exit")
+    return parser
 
 
 def locustfiles(arguments: argparse.Namespace) -> Sequence[Path]:
-    """The scenario's, and that of the shape if there is one."""
+    """The locustfiles of the scenario and, if there is one, of the load shape."""
     scenario = FOLDER / "scenarios" / f"{arguments.scenario}.py"
     return [scenario, FOLDER / "shapes" / f"{arguments.shape}.py"] if arguments.shape else [scenario]
 
 
 def locust_arguments(arguments: argparse.Namespace, rest: Sequence[str]) -> list[str]:
-    """Locust's own command line for what is wanted."""
+    """Locust's command line for these arguments; `rest` are options that only Locust knows."""
     argv = ["locust", "--locustfile", ",".join(map(str, locustfiles(arguments)))]
     argv += ["--headless", "--only-summary", "--skip-log-setup", "--host", arguments.host]
     argv += ["--users", str(arguments.users), "--spawn-rate", str(arguments.rate or max(1.0, arguments.users / 10))]
     argv += ["--run-time", f"{max(1, round(arguments.minutes * 60))}s", "--report", arguments.report]
     if arguments.processes:
-        # A port of its own, on loopback: Locust's own choice is the same for every test, and open to the network.
+        # Locust's default port is the same for every test, and open to the network.
         port = str(_free_port())
         argv += ["--processes", str(arguments.processes), "--master-port", port]
         argv += ["--master-bind-host", "127.0.0.1", "--master-bind-port", port]

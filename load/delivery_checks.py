@@ -1,4 +1,4 @@
-"""What is written into a message, so that whoever hears it can tell what is missing, out of order, or late."""
+"""Stamps in messages, by which each recipient checks that it receives every message once and in order."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ class MessageStamp:
 
     sender: str
     epoch: int
+    """Numbering restarts in each epoch; see `MessageStamper.begin_epoch`."""
     number: int
     sent_ns: int
-    """Nanoseconds since the epoch, by the sender's clock."""
+    """Unix time in nanoseconds, by the sender's clock."""
 
     def as_content(self, chars: int = 0) -> str:
-        """At least so many characters."""
+        """Content that begins with this stamp, padded to at least `chars` characters."""
         return f"{self.sender} {self.epoch} {self.number} {self.sent_ns} ".ljust(chars, _PADDING)
 
     @classmethod
     def parse(cls, content: str) -> MessageStamp | None:
-        """None if it is somebody else's."""
+        """Parse a message's content. None if it has no stamp."""
         parts = content.split(" ", 4)
         if len(parts) != 5:
             return None
@@ -35,7 +36,7 @@ class MessageStamp:
 
 
 class MessageStamper:
-    """Numbers one sender's messages: each stay in a room by one, from 0 on."""
+    """Numbers one sender's messages consecutively from 0 in each epoch."""
 
     def __init__(self, sender: str) -> None:
         self._sender = sender
@@ -43,7 +44,10 @@ class MessageStamper:
         self.begin_epoch()
 
     def begin_epoch(self) -> None:
-        """Those to come follow on nothing: the sender enters a room, or does not know whether the last one arrived."""
+        """Restart the numbering, after which recipients expect no continuity.
+
+        Called when the sender joins a room, and when it does not know whether the room accepted its last message.
+        """
         self._epoch = next(self._epochs)
         self._numbers = itertools.count()
 
@@ -52,24 +56,24 @@ class MessageStamper:
 
 
 class DeliveryChecker:
-    """Holds what one member hears to what the server promises: each message of the room once, in one order."""
+    """Checks the server's guarantee for one member: each message of the room once, in one order."""
 
     def __init__(self) -> None:
         self.last_seq: int | None = None
-        """The number of the last message that was heard."""
-        self._received: dict[str, tuple[int, int]] = {}  # sender: stay, number
+        """The highest sequence number received in the room."""
+        self._received: dict[str, tuple[int, int]] = {}  # sender: epoch and number of the last message
 
     def reset(self) -> None:
-        """What comes now follows on nothing that was before."""
+        """Forget all received messages, because the member joins another room."""
         self.last_seq = None
         self._received.clear()
 
     def check(self, seq: int, stamp: MessageStamp | None) -> str | None:
-        """Take a message. What is wrong with it, or None."""
+        """Check a received message. Returns the violation, or None."""
         previous, self.last_seq = self.last_seq, max(seq, self.last_seq or seq)
         violation = self._check_number(stamp) if stamp is not None else None
         if previous is not None and seq <= previous:
-            return "heard twice" if seq == previous else "out of order"
+            return "received twice" if seq == previous else "out of order"
         return violation
 
     def _check_number(self, stamp: MessageStamp) -> str | None:

@@ -1,6 +1,6 @@
-"""RSA keys for load, made ahead and kept outside the repository: making one costs more than a hundred logins.
+"""RSA keys of virtual users, cached outside the repository: generating one costs more CPU than a hundred logins.
 
-`python -m load.keys 1000` makes as many as are missing.
+`python -m load.keys 1000` generates keys until the cache has 1,000.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 BITS = 2048
 DEFAULT_COUNT = 8
-"""Users share them: a server does the same work for a key that it knows from somebody else."""
+"""Users share keys, since the server's cost for a login does not depend on that."""
 
 
 class Key:
-    """A private key that signs as the protocol's clients do, and its public half as PEM."""
+    """A private key that signs challenges like a client, and its public key as PEM."""
 
     def __init__(self, private: rsa.RSAPrivateKey) -> None:
         self.private = private
@@ -36,12 +36,12 @@ class Key:
 
 
 def keys_folder() -> Path:
-    """Where keys are kept if nothing else is said: the user's cache (XDG Base Directory Specification)."""
+    """The default folder of cached keys (XDG Base Directory Specification)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chat-actors" / "load-keys"
 
 
 def cached_keys(folder: Path, count: int = DEFAULT_COUNT) -> list[Key]:
-    """The first so many keys of this folder, made there if they are missing. They protect nothing."""
+    """The first `count` keys of the folder; missing ones are generated. The keys protect nothing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return [Key(_load_or_make(folder / f"rsa-{BITS}-{number}.pem")) for number in range(count)]
 
@@ -52,7 +52,7 @@ def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
         if isinstance(loaded, rsa.RSAPrivateKey):
             return loaded
     made = rsa.generate_private_key(65537, BITS)
-    # Whole or not at all, since several processes may be making the same ones.
+    # Rename it into place, since several processes may generate the same key at once.
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     partial.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     partial.replace(path)
@@ -60,10 +60,10 @@ def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Make keys ahead; the exit code."""
+    """Generate keys ahead of a test; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if len(argv) != 1 or not argv[0].isdecimal():
-        print("usage: python -m load.keys HOW_MANY", file=sys.stderr)
+        print("usage: python -m load.keys COUNT", file=sys.stderr)
         return 2
     folder = keys_folder()
     cached_keys(folder, int(argv[0]))

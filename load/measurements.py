@@ -1,4 +1,4 @@
-"""All that one load test has measured."""
+"""Everything that a load test measures."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from load.server_monitor import Sample
 
 @dataclass
 class Measurements:
-    """Filled while the test runs. Times in seconds since the epoch, NaN before there is one."""
+    """The measurements of one load test, filled while it runs."""
 
     scenario: str
     server: str
-    """Where it is, and which process, if that could be found."""
+    """Address and, if found, process of the server."""
     records: Records
     samples: list[Sample] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """Sentences for the verdict, such as what a shape has found out."""
+    """Sentences for the verdict, such as the result of a load shape."""
     problems: list[str] = field(default_factory=list)
-    """Why this is not what was wanted, whatever was measured: sentences. Any makes the test fail."""
+    """Reasons why the test did not run as planned. Any of them makes it fail."""
     began: float = math.nan
+    """Unix time in seconds; NaN before the test begins."""
     ended: float = math.nan
+    """Unix time in seconds; NaN before the test ends."""
 
     def begin(self, now: float, server: str) -> None:
-        """A test begins; what was measured before is forgotten."""
+        """Begin a test and discard all earlier measurements."""
         self.records.take_delta()
         self.samples.clear()
         self.notes.clear()

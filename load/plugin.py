@@ -1,4 +1,4 @@
-"""What a scenario's file says to Locust: which options there are, and that its run is recorded and judged."""
+"""The Locust plugin that each scenario installs: it adds options, and records and judges the test."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from load.verdict import Verdict
 from load.wire import BadAddress
 
 FAILED = 1
-"""Exit code: an objective was breached."""
+"""Exit code: an objective was breached, or the test did not run as planned."""
 
 BAD_OPTIONS = 2
-"""Exit code."""
+"""Exit code: invalid options."""
 
 _runs: weakref.WeakKeyDictionary[Environment, LoadRun] = weakref.WeakKeyDictionary()
-"""Locust makes the environment and the users, and hands nothing of ours to them: this is where they find it."""
+"""The run of each environment. Locust creates users itself and passes them nothing but the environment."""
 
 
 def run_of(environment: Environment) -> LoadRun:
-    """The run of this environment, made by `install`."""
+    """The run that `install` created for this environment."""
     return _runs[environment]
 
 
 def run_of_shape(shape: locust.LoadTestShape) -> LoadRun:
-    """The run that this shape belongs to; for its `tick`."""
+    """The run to which a load shape belongs. Call it from `tick`."""
     if shape.runner is None:
-        raise RuntimeError("a shape has a runner once it runs")
+        raise RuntimeError("the load shape has not started yet")
     return run_of(shape.runner.environment)
 
 
 def install(scenario: str, events: locust.event.Events = locust.events) -> None:
-    """To be called once by a scenario's file, with its own path: its objectives lie beside it, as `.toml`."""
+    """Call this once in a scenario's file, as `install(__file__)`. The objectives are in the `.toml` file beside it."""
     events.init_command_line_parser.add_listener(_add_options)
 
     @events.init.add_listener
@@ -69,9 +69,9 @@ def install(scenario: str, events: locust.event.Events = locust.events) -> None:
 
 
 def _install_leader(run: LoadRun, events: locust.event.Events) -> None:
-    """What only the process does that has all the records."""
+    """Install what only one process does: the one that has all records, so not a worker."""
     progress = Progress(run)
-    # A busy machine makes workers late, and a worker that is late by 3 s (Locust's own choice) would end the test.
+    # By default Locust drops a worker whose heartbeat is 3 s late, which happens on a busy machine.
     locust.runners.HEARTBEAT_LIVENESS = 30
     events.test_stopping.add_listener(run.on_test_stopping)
 
@@ -81,13 +81,13 @@ def _install_leader(run: LoadRun, events: locust.event.Events) -> None:
 
     @events.quitting.add_listener
     def quit_early(environment: Environment, **_: Any) -> None:
-        # After Ctrl+C, Locust takes the exit code before it stops the test.
+        # After Ctrl+C, Locust reads the exit code before it stops the test.
         if environment.runner is not None:
             environment.runner.stop()
 
     @events.test_stop.add_listener
     def stop(environment: Environment, **_: Any) -> None:
-        environment.process_exit_code = FAILED  # unless the rest goes well
+        environment.process_exit_code = FAILED  # until the verdict is known and the report is written
         progress.stop()
         run.on_test_stop()
         verdict = Verdict.of(run.measurements, run.objectives)
@@ -96,13 +96,13 @@ def _install_leader(run: LoadRun, events: locust.event.Events) -> None:
             try:
                 click.echo(f"report: {write_report(run.measurements, verdict, Path(run.options.report))}")
             except OSError as error:
-                click.echo(f"load: the report could not be written: {error}", err=True)
+                click.echo(f"load: cannot write the report: {error}", err=True)
                 return
         environment.process_exit_code = 0 if verdict.is_met else FAILED
 
 
 def at_least(least: float) -> Callable[[str], float]:
-    """For an option that is a number: not less than this; whole, if this is."""
+    """An argparse type for numbers not less than `least`; integers if `least` is one."""
 
     def convert(text: str) -> float:
         number = type(least)(text)
@@ -115,15 +115,12 @@ def at_least(least: float) -> Callable[[str], float]:
 
 def _add_options(parser: ArgumentParser, **_: Any) -> None:
     group = parser.add_argument_group("Chat")
-    group.add_argument("--room-size", type=at_least(1), default=10, help="Users in a room, if there are many rooms")
-    group.add_argument(
-        "--say-every", type=at_least(0.001), default=5.0, help="Seconds between two messages of a user, on average"
-    )
-    group.add_argument("--chars", type=at_least(0), default=100, help="Characters in a message, at least")
-    group.add_argument("--ca", default="", help="PEM file of who signed the server's certificate")
-    group.add_argument("--keys", type=at_least(1), default=32, help="RSA keys that the users share")
-    group.add_argument(
-        "--server-pid", type=int, help="The server's process  [default: who listens there, on this machine]"
-    )
-    group.add_argument("--objectives", default="", help="TOML file  [default: the one beside the scenario]")
-    group.add_argument("--report", default="", help="Folder for the report: HTML, JSON, CSV")
+    add = group.add_argument
+    add("--room-size", type=at_least(1), default=10, help="Users per room, in scenarios with many rooms")
+    add("--say-every", type=at_least(0.001), default=5.0, help="Mean seconds between two messages of a user")
+    add("--chars", type=at_least(0), default=100, help="Minimum characters in a message")
+    add("--ca", default="", help="PEM file of the authority that signed the server's certificate")
+    add("--keys", type=at_least(1), default=32, help="Number of RSA keys that the users share")
+    add("--server-pid", type=int, help="Process of the server  [default: the one that listens at --host, if local]")
+    add("--objectives", default="", help="TOML file with objectives  [default: the one beside the scenario]")
+    add("--report", default="", help="Folder for the report (HTML, JSON, CSV)")

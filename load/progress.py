@@ -1,4 +1,4 @@
-"""A line that says how the load test goes on: on a terminal one that changes, elsewhere one now and then."""
+"""The progress line of a load test: updated in place on a terminal, otherwise printed every 10 s."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from load.verdict import format_number
 TERMINAL_INTERVAL = 1.0
 LOG_INTERVAL = 10.0
 WINDOW = 10.0
-"""Seconds that the numbers are of."""
+"""Seconds over which rates and latencies are computed."""
 
 
 class Progress:
-    """Writes to the error stream, so that the output can be kept."""
+    """Prints the progress to standard error, so that standard output contains only the results."""
 
     def __init__(self, run: LoadRun) -> None:
         self._run = run
@@ -28,7 +28,7 @@ class Progress:
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def start(self) -> None:
-        self._greenlet = gevent.spawn(self._go_on)
+        self._greenlet = gevent.spawn(self._run_forever)
 
     def stop(self) -> None:
         if self._greenlet is not None:
@@ -37,7 +37,7 @@ class Progress:
             if self._is_terminal:
                 click.echo(err=True)
 
-    def _go_on(self) -> None:
+    def _run_forever(self) -> None:
         while True:
             gevent.sleep(TERMINAL_INTERVAL if self._is_terminal else LOG_INTERVAL)
             line = self._line()

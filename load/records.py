@@ -1,4 +1,4 @@
-"""What a load test has seen: how long each exchange took, second by second, and what failed."""
+"""The recorded operations of a load test: latencies in each interval of time, and failures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 from load.histogram import bucket_of, merged, percentile
 
 MAX_REASONS = 200
-"""Different kinds of failure that are told apart."""
+"""Maximum number of distinct failure reasons; further ones are counted together."""
 
 OTHER_REASONS = "others"
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """One kind of exchange over some time. Times in milliseconds, NaN if there was none."""
+    """One operation over a time window. Latencies in milliseconds, NaN if there are none."""
 
     count: int
     failures: int
@@ -30,7 +30,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class RecordsDelta(msgspec.Struct):
-    """What one process has seen since it last reported; by name and by the number of the interval."""
+    """The records of one process since its last report, by operation and by number of the interval."""
 
     interval: float
     times: dict[str, dict[int, dict[int, int]]]
@@ -40,55 +40,55 @@ class RecordsDelta(msgspec.Struct):
 
 
 class Records:
-    """Of one process, or with `merge` of many. Time is cut into intervals, numbered from the epoch on.
+    """The records of one process, or with `merge` of several. Intervals are numbered from the Unix epoch.
 
-    Bounded by the length of the test: a name costs about 100 bytes for each interval and each different time in it.
+    Memory grows with the length of the test: about 100 bytes for each operation, interval and histogram bucket.
     """
 
     def __init__(self, interval: float = 1.0) -> None:
-        """`interval`: its length in seconds."""
+        """`interval`: length of an interval in seconds."""
         self.interval = interval
         self.reasons: Counter[str] = Counter()
-        """Of each kind of failure how many there were, as a sentence."""
+        """Count of each failure reason."""
         self._times: defaultdict[str, defaultdict[int, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
         self._failures: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._longest: defaultdict[str, dict[int, float]] = defaultdict(dict)
 
     def record_success(self, name: str, ms: float, at: float) -> None:
-        """An exchange went well, and took so long. `at`: when it ended, in seconds since the epoch."""
+        """Record an operation that succeeded. `at`: Unix time of its end, in seconds."""
         number = self._number(at)
         self._times[name][number][bucket_of(ms)] += 1
         if ms > self._longest[name].get(number, -1.0):
             self._longest[name][number] = ms
 
-    def record_failure(self, name: str, why: str, at: float) -> None:
-        """An exchange failed."""
+    def record_failure(self, name: str, error: str, at: float) -> None:
+        """Record an operation that failed. `at` as in `record_success`."""
         self._failures[name][self._number(at)] += 1
-        reason = f"{name}: {why}"
+        reason = f"{name}: {error}"
         self.reasons[reason if reason in self.reasons or len(self.reasons) < MAX_REASONS else OTHER_REASONS] += 1
 
     @property
     def names(self) -> Sequence[str]:
-        """Of all exchanges, in alphabetical order."""
+        """All operations, in alphabetical order."""
         return sorted({*self._times, *self._failures})
 
     @property
     def operations(self) -> int:
-        """How many there were, failed ones included."""
+        """Number of operations, including failed ones."""
         return self.count() + self.failures()
 
     def count(self, name: str | None = None) -> int:
-        """How many of this name, or of all, went well."""
+        """Number of successes of one operation, or of all."""
         names = self._times if name is None else (name,)
         return sum(counts.total() for one in names for counts in self._times.get(one, {}).values())
 
     def failures(self, name: str | None = None) -> int:
-        """How many of this name, or of all, failed."""
+        """Number of failures of one operation, or of all."""
         names = self._failures if name is None else (name,)
         return sum(self._failures[one].total() for one in names if one in self._failures)
 
     def summary(self, name: str, since: float = -math.inf, until: float = math.inf) -> Summary:
-        """Of those that ended in whole intervals between these times, in seconds since the epoch."""
+        """Summarize the operations of the whole intervals between two Unix times in seconds."""
         by_interval: Mapping[int, Counter[int]] = self._times.get(name, {})
         inside = [number for number in by_interval if self._is_inside(number, since, until)]
         counts = merged(by_interval[number] for number in inside)
@@ -106,19 +106,19 @@ class Records:
         )
 
     def series(self, name: str, percent: float) -> tuple[Sequence[float], Sequence[float]]:
-        """The middle of each interval, in seconds since the epoch, and a percentile of it in milliseconds."""
+        """The middle of each interval (Unix time in seconds), and a latency percentile in milliseconds."""
         numbers = sorted(self._times.get(name, {}))
         return self._middles(numbers), [percentile(self._times[name][number], percent) for number in numbers]
 
     def rates(self, name: str) -> tuple[Sequence[float], Sequence[float]]:
-        """The middle of each interval, in seconds since the epoch, and how many a second went well in it."""
+        """The middle of each interval (Unix time in seconds), and successes per second."""
         numbers = sorted(self._times.get(name, {}))
         return self._middles(numbers), [self._times[name][number].total() / self.interval for number in numbers]
 
-    # -- from process to process ---------------------------------------------------------------------------------------
+    # -- transfer between processes ------------------------------------------------------------------------------------
 
     def take_delta(self) -> RecordsDelta:
-        """All that has been seen since the last time; it is forgotten here."""
+        """Return the records since the last call, and clear them."""
         delta = RecordsDelta(
             self.interval,
             {name: {n: dict(counts) for n, counts in by.items()} for name, by in self._times.items()},
@@ -133,7 +133,7 @@ class Records:
         return delta
 
     def merge(self, delta: RecordsDelta) -> None:
-        """What another process has seen, in intervals that are no longer than these."""
+        """Add the records of another process. Its intervals must not be longer than these."""
         for name, by_interval in delta.times.items():
             for number, counts in by_interval.items():
                 self._times[name][self._number(number * delta.interval)].update(counts)
@@ -143,8 +143,8 @@ class Records:
         self.reasons.update(delta.reasons)
         for name, longest in delta.longest.items():
             for number, ms in longest.items():
-                number = self._number(number * delta.interval)
-                self._longest[name][number] = max(ms, self._longest[name].get(number, -1.0))
+                own_number = self._number(number * delta.interval)
+                self._longest[name][own_number] = max(ms, self._longest[name].get(own_number, -1.0))
 
     def _number(self, at: float) -> int:
         return int(at // self.interval)

@@ -1,4 +1,4 @@
-"""Somebody who talks in one of many small rooms: what most scenarios have, beside what they are about."""
+"""The user of most scenarios: a member of one of many small rooms."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from load.chat_user import ChatUser
 
 
 class RoomUser(ChatUser):
-    """Stays in a room of `--room-size`, says something every `--say-every` seconds, and listens in between."""
+    """Stays in a room of `--room-size`, sends a message every `--say-every` seconds, and listens in between."""
 
     abstract = True
 
     room_prefix: ClassVar[str] = ""
-    """How the names of the rooms begin: each scenario has its own."""
+    """Prefix of the room ids; each scenario sets its own."""
 
     @property
     def room_id(self) -> str:
-        """The room of this user; of each load process others."""
+        """The room of this user. Load processes share no rooms."""
         return f"{self.room_prefix}-{self.worker}-{self.number // self.options.room_size}"
 
     def on_login(self) -> None:

@@ -1,4 +1,4 @@
-"""A load test as Locust runs it: what every process records, and what the one that leads makes of it."""
+"""A load test under Locust: every process records; the master, or the only process, samples the server as well."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from load.server_monitor import ServerMonitor, find_server
 from load.wire import Address, BadAddress
 
 MAX_INTERVALS = 900
-"""A long test has longer intervals, so that memory and plots stay small."""
+"""Longer tests get longer intervals, which bounds memory and plots."""
 
 LAG_INTERVAL = 0.05
 SETTLE_SECONDS = 2.0
-"""From when the last user has left until the server's memory is looked at a last time."""
+"""Seconds between the end of the last user and the last sample of the server's memory."""
 
 LAST_REPORT_TIMEOUT = 20.0
-"""Seconds that workers get to stop their users and to tell what they have seen last. Who does not is lost."""
+"""Seconds in which workers must stop their users and send their last report. Later ones count as lost."""
 
 STOP_TOLERANCE = 2.0
-"""Seconds by which a test may end early and still have had its time: timers of a busy program are late."""
+"""Seconds by which a test may end early without counting as interrupted; timers of a busy process are inexact."""
 
 _DELTA_KEY = "chat_actors"
 _USERS_KEY = "chat_actors_users"
 
 
 class LoadRun:
-    """Belongs to one `Environment`. In a worker it only records, and hands that to the master every few seconds."""
+    """The load test of one `Environment`. A worker only records, and reports to the master every few seconds."""
 
     def __init__(self, environment: Environment, options: argparse.Namespace, scenario: Path) -> None:
         self.environment = environment
@@ -50,15 +50,15 @@ class LoadRun:
             ServerMonitor(options.server_pid)
         self.measurements = Measurements(scenario.stem, "", Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
-        gevent.get_hub().loop.update_now()  # making keys may have taken seconds, and timers count from this
+        gevent.get_hub().loop.update_now()  # generating keys may take seconds, and timers start from the loop's time
         self._user_numbers = itertools.count()
-        self._workers: set[str] = set()  # all that have ever reported
-        self._awaited: set[str] = set()  # those whose last report has not come yet
+        self._workers: set[str] = set()  # ids of all workers that have ever reported
+        self._awaited: set[str] = set()  # ids of the workers whose last report is missing
         self._greenlets: list[gevent.Greenlet[..., None]] = []
 
     @property
     def address(self) -> Address:
-        """Of the server, once the test has begun."""
+        """The server's address. Raises `BadAddress` if none is set."""
         if self._address is None:
             raise BadAddress(self.environment.host or "")
         return self._address
@@ -68,14 +68,14 @@ class LoadRun:
         return isinstance(self.environment.runner, WorkerRunner)
 
     def next_number(self) -> int:
-        """A number for one more user, of those of this process."""
+        """A number for a new user, unique in this process."""
         return next(self._user_numbers)
 
     def key(self, number: int) -> Key:
-        """The key of a user. Users share keys: a server does the same work for one that it has seen before."""
+        """The key of a user; see `load.keys` for why users share keys."""
         return self._keys[number % len(self._keys)]
 
-    # -- as Locust calls it --------------------------------------------------------------------------------------------
+    # -- called by Locust ----------------------------------------------------------------------------------------------
 
     def on_request(self, name: str, response_time: float, exception: Exception | None, **_: Any) -> None:
         if exception is None:
@@ -85,7 +85,7 @@ class LoadRun:
 
     def on_test_start(self, **_: Any) -> None:
         self._kill_greenlets()
-        # Only now: a worker is told by its master, and Locust's page lets one change it.
+        # Only now: a worker receives the address from its master, and Locust's web page can change it.
         self._address = Address.of(self.environment.host or "", self.options.ca)
         monitor = ServerMonitor(None if self.is_worker else self._find_server())
         self.measurements.begin(time.time(), f"{self.address.authority}, {monitor.name}")
@@ -95,14 +95,14 @@ class LoadRun:
             self._greenlets.append(gevent.spawn(self._sample, monitor))
 
     def on_test_stopping(self, **_: Any) -> None:
-        """In the one that leads: the users are about to stop."""
+        """In the master or the only process: the users are about to stop."""
         self.measurements.ended = time.time()
         lasted, planned = self.measurements.ended - self.measurements.began, self.options.run_time or 0
         if self.environment.shape_class is None and lasted < planned - STOP_TOLERANCE:
             self.measurements.problems.append(f"stopped after {lasted:.0f} of {planned} s")
 
     def _stop_workers(self, runner: MasterRunner) -> None:
-        """Have what they have seen last, before anything is judged: at its end Locust itself does not wait for that."""
+        """Collect the last report of each worker. At the end of a test Locust itself does not wait for them."""
         self._awaited = set(self._workers)
         for client in runner.clients.all:
             runner.send_message("stop", client_id=client.id)
@@ -111,7 +111,7 @@ class LoadRun:
             gevent.sleep(0.1)
         if self._awaited:
             self.measurements.problems.append(
-                f"{len(self._awaited)} of the load's {len(self._workers)} workers were lost"
+                f"{len(self._awaited)} of {len(self._workers)} load generator workers were lost"
             )
 
     def on_test_stop(self, **_: Any) -> None:
@@ -134,7 +134,7 @@ class LoadRun:
         if not data[_USERS_KEY]:
             self._awaited.discard(client_id)
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    # -- internals -----------------------------------------------------------------------------------------------------
 
     def _find_server(self) -> int | None:
         if self.options.server_pid is not None:
@@ -151,7 +151,7 @@ class LoadRun:
             )
 
     def _measure_lag(self) -> None:
-        # The one that leads many has no users, so its own lag says nothing.
+        # A master has no users, so its lag affects no latency.
         while not isinstance(self.environment.runner, MasterRunner):
             began = time.perf_counter()
             gevent.sleep(LAG_INTERVAL)
@@ -164,7 +164,7 @@ class LoadRun:
 
 
 def _objectives(named: str, beside: Path) -> Objectives:
-    """Those that were named, or those beside the scenario; a scenario of one's own need have none."""
+    """Load the given objectives, or those beside the scenario. A user's own scenario need not have any."""
     if not named and not beside.exists():
         return Objectives()
     return load_objectives(Path(named) if named else beside)

@@ -1,4 +1,4 @@
-"""The server from outside: its processor time and memory, by its process."""
+"""CPU time and memory of the server, read from its process."""
 
 from __future__ import annotations
 
@@ -9,53 +9,44 @@ import msgspec
 import psutil
 
 MIN_CONNECTS = 2000
-"""With fewer, what a server grows by anyway as it warms up (some 4 MB: caches of SQLite, of the allocator) would be
-taken for what they have left behind."""
+"""Minimum number of connections for `kib_kept_per_connection`. With fewer, the growth of a server that warms up (about
+4 MB: caches of SQLite and of the allocator) would count as memory kept by connections."""
 
 MIN_SECONDS = 600.0
-"""The same, for growth over time."""
+"""Minimum duration for `mib_per_hour`, for the same reason."""
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The server at one moment, and how busy the load was then."""
+    """The server at one moment, and the load at that moment."""
 
     at: float
-    """Seconds since the epoch."""
+    """Unix time in seconds."""
     users: int
     connects: int
-    """Connections made so far, each time anew."""
+    """Connections opened since the test began; a reconnect counts again."""
     cpu_percent: float
-    """Of one core, since the sample before; NaN if there is no process to look at."""
+    """Percent of one core since the previous sample; NaN if the process is unknown."""
     memory_bytes: float
-    """Resident memory; NaN if there is no process to look at."""
+    """Resident memory; NaN if the process is unknown."""
 
 
 def find_server(port: int) -> int | None:
-    """The process of this machine that listens there; None if there is none, or it is somebody else's."""
+    """The process on this machine that listens on the port. None if there is none, or it may not be inspected."""
     try:
-        listening = [
-            connection for connection in psutil.net_connections("tcp") if connection.status == psutil.CONN_LISTEN
-        ]
+        listening = [sock for sock in psutil.net_connections("tcp") if sock.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:
         return None
-    return next(
-        (
-            connection.pid
-            for connection in listening
-            if connection.laddr and connection.laddr.port == port and connection.pid
-        ),
-        None,
-    )
+    return next((sock.pid for sock in listening if sock.laddr and sock.laddr.port == port and sock.pid), None)
 
 
 class NoSuchServer(Exception):
-    """There is no process of that number, or it may not be looked at."""
+    """There is no process with this id, or it may not be inspected."""
 
     def __init__(self, pid: int | None) -> None:
         self.pid = pid
 
     def __str__(self) -> str:
-        return f"there is no process {self.pid} to be watched; leave --server-pid out, or name the server's"
+        return f"there is no process {self.pid} to monitor; omit --server-pid, or give the server's process id"
 
 
 class ServerMonitor:
@@ -71,11 +62,11 @@ class ServerMonitor:
 
     @property
     def name(self) -> str:
-        """For the report."""
-        return "none was found" if self._process is None else f"process {self._process.pid}"
+        """The process, as shown in the report."""
+        return "process unknown" if self._process is None else f"process {self._process.pid}"
 
     def sample(self, at: float, users: int, connects: int) -> Sample:
-        """Look at it now."""
+        """Sample the server now."""
         try:
             cpu_seconds, memory = self._read()
         except psutil.Error:
@@ -99,8 +90,10 @@ def _sum(numbers: Iterable[float]) -> float:
 
 
 def kib_per_connection(samples: Iterable[Sample]) -> float:
-    """What each connection costs while it is there: from the first sample to the one with the most users, of several to
-    that with the most memory. NaN if nobody knows."""
+    """Memory for each open connection: growth from the first sample to the one with the most users.
+
+    Of several such samples, the one with the most memory counts. NaN if unknown.
+    """
     known = [sample for sample in samples if not math.isnan(sample.memory_bytes)]
     if (
         not known
@@ -111,10 +104,10 @@ def kib_per_connection(samples: Iterable[Sample]) -> float:
 
 
 def kib_kept_per_connection(samples: Iterable[Sample]) -> float:
-    """What stays of each connection that has come and gone: growth while all users are there, after a first third.
+    """Memory that the server keeps for each closed connection.
 
-    The slope of a line through memory over connections made (least squares), so that no single moment decides. NaN if
-    fewer were made than `MIN_CONNECTS`.
+    This is the slope of memory over opened connections (least squares, so that no single sample decides) while all
+    users are online, without the first third of that time. NaN below `MIN_CONNECTS` connections.
     """
     points = [(sample.connects, sample.memory_bytes) for sample in _settled(samples)]
     if not points or points[-1][0] - points[0][0] < MIN_CONNECTS:
@@ -123,7 +116,7 @@ def kib_kept_per_connection(samples: Iterable[Sample]) -> float:
 
 
 def mib_per_hour(samples: Iterable[Sample]) -> float:
-    """How fast memory grows while all users are there, after a first third. NaN if that was under `MIN_SECONDS`."""
+    """Growth of memory while all users are online, without the first third. NaN below `MIN_SECONDS` seconds."""
     points = [(sample.at, sample.memory_bytes) for sample in _settled(samples)]
     if not points or points[-1][0] - points[0][0] < MIN_SECONDS:
         return math.nan
@@ -131,6 +124,7 @@ def mib_per_hour(samples: Iterable[Sample]) -> float:
 
 
 def _settled(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples with the maximum number of users, without the first third."""
     known = [sample for sample in samples if not math.isnan(sample.memory_bytes)]
     peak = max((sample.users for sample in known), default=0)
     full = [sample for sample in known if sample.users == peak and peak]

@@ -1,4 +1,4 @@
-"""When a load that grows in steps has broken the server. Pure: what was measured is passed in."""
+"""A search for the server's capacity: the load grows in steps until one breaches an objective. No I/O."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 JUDGED = 2 / 3
-"""The last part of each step; what is measured before is not judged, since users are still coming."""
+"""The last part of each step, which is judged; before it, new users still connect."""
 
 
 Breaches: TypeAlias = Callable[[int, float, float], Sequence[str]]
 
 
 class StepLoad:
-    """Steps of `step_users` more users each, up to `max_users`, until one breaches an objective.
+    """Adds `step_users` in each step, up to `max_users`, until a step breaches an objective.
 
-    `tick` says how many users there are to be. `breaches(users, since, until)` says what so many users saw breached
-    between two times, in seconds from the beginning: sentences, or nothing.
+    `breaches(users, since, until)` returns the objectives that were breached in a time window, in seconds since the
+    beginning of the test.
     """
 
     def __init__(
@@ -27,9 +27,9 @@ class StepLoad:
         breaches: Callable[[int, float, float], Sequence[str]],
     ) -> None:
         self.highest = 0
-        """Users of the highest step that met all objectives."""
+        """Users in the highest step that met all objectives."""
         self.broken_by: Sequence[str] = ()
-        """What was breached in the step after it."""
+        """Breached objectives of the next step."""
         self._step_users = step_users
         self._max_users = max_users
         self._step_seconds = step_seconds
@@ -38,11 +38,11 @@ class StepLoad:
 
     @property
     def users(self) -> int:
-        """Of the step that is under way."""
+        """Users in the current step."""
         return min(self._step * self._step_users, self._max_users)
 
     def tick(self, elapsed: float) -> int | None:
-        """How many users there are to be after so many seconds; None: it is over."""
+        """The target number of users after `elapsed` seconds, or None at the end."""
         end = self._step * self._step_seconds
         if elapsed < end:
             return self.users
@@ -56,7 +56,7 @@ class StepLoad:
         return self.users
 
     def outcome(self) -> str:
-        """For people."""
+        """The result in one sentence."""
         if self.broken_by:
             return f"Steps: {self.highest} users met the objectives, {self.users} did not: {'; '.join(self.broken_by)}."
-        return f"Steps: all met the objectives, up to {self.highest} users; the limit is above."
+        return f"Steps: all met the objectives, up to {self.highest} users; the capacity is higher."

@@ -1,4 +1,4 @@
-"""The outcome of a load test, as one would read it."""
+"""The verdict of a load test, as text and as tables."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from load.objectives import MAX_LAG_MS, Finding, Objectives, judge
 from load.records import OTHER_REASONS, Records, Summary
 
 MAX_SHOWN_REASONS = 20
-"""Kinds of failure in a verdict, the most frequent ones; the rest is counted together."""
+"""Number of failure reasons in a verdict; the less frequent ones are counted together."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What was measured and what was wanted."""
+    """The measurements of a load test, compared with its objectives."""
 
     scenario: str
     server: str
@@ -50,29 +50,29 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def is_met(self) -> bool:
-        """Whether no objective was breached, and nothing came between."""
+        """Whether no objective was breached and the test ran as planned."""
         return not self.problems and all(finding.is_met for finding in self.findings)
 
     @property
     def operations(self) -> Sequence[Sequence[str]]:
-        """A table: the head, and what each exchange took."""
-        head = ("exchange", "how many", "failed", "a second", "p50 ms", "p95", "p99", "p99.9", "longest")
+        """A table with a header row: the latencies of each operation."""
+        head = ("operation", "count", "failed", "per second", "p50 ms", "p95", "p99", "p99.9", "longest")
         rows = [(name, *map(format_number, msgspec.structs.astuple(s))) for name, s in self.summaries.items()]
         return [head, *rows]
 
     @property
     def objectives(self) -> Sequence[Sequence[str]]:
-        """A table: the head, and each limit with what was measured."""
+        """A table with a header row: each limit and the measured value."""
         return [("objective", "limit", "measured", ""), *(_objective(finding) for finding in self.findings)]
 
     @property
     def failures(self) -> Sequence[Sequence[str]]:
-        """A table: the head, and what went wrong."""
-        return [("failure", "how many"), *((why, format_number(count)) for why, count in self.reasons.items())]
+        """A table with a header row: each failure reason and its count."""
+        return [("failure", "count"), *((reason, format_number(count)) for reason, count in self.reasons.items())]
 
     @property
     def outcome(self) -> str:
-        """In one line."""
+        """The verdict in one line."""
         breached = sum(not finding.is_met for finding in self.findings)
         unknown = sum(not finding.is_known for finding in self.findings)
         if self.is_met:
@@ -80,10 +80,10 @@ class Verdict(msgspec.Struct, frozen=True):
         else:
             failed = [f"{breached} objective{'s' if breached > 1 else ''} breached"] if breached else []
             outcome = f"FAILED: {'; '.join([*failed, *self.problems])}"
-        return outcome + (f"; {unknown} could not be measured" if unknown else "")
+        return outcome + (f"; {unknown} not measured" if unknown else "")
 
     def as_text(self) -> str:
-        """For a terminal."""
+        """The verdict for a terminal."""
         title = f"\n{self.scenario} on {self.server}: {self.users} users, {self.seconds:.0f} s"
         tables = [self.operations, self.objectives, *([self.failures] if self.reasons else [])]
         return "\n\n".join([title, *(_in_columns(rows) for rows in tables), *self.notes, self.outcome])
@@ -101,14 +101,14 @@ def _lag_notes(records: Records) -> Sequence[str]:
     if math.isnan(lag) or lag <= MAX_LAG_MS:
         return ()
     note = (
-        f"The load itself was late by {lag:.0f} ms (p99): the times above are its own rather than the server's. "
+        f"The load generator was late by {lag:.0f} ms (p99), so the latencies above show it rather than the server. "
         "Use more processes (--processes), fewer users, or another machine."
     )
     return (note,)
 
 
 def _in_columns(rows: Sequence[Sequence[str]]) -> str:
-    """As wide as they must be; all but the first to the right."""
+    """Align the columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows
@@ -116,7 +116,7 @@ def _in_columns(rows: Sequence[Sequence[str]]) -> str:
 
 
 def format_number(value: float) -> str:
-    """With as many digits as mean something."""
+    """Format a number with its significant digits."""
     if math.isnan(value):
         return "-"
     if math.isinf(value):
@@ -129,4 +129,4 @@ def format_number(value: float) -> str:
 def _objective(finding: Finding) -> Sequence[str]:
     limit = f"{'≥' if finding.is_lower_bound else '≤'} {format_number(finding.limit)} {finding.unit}"
     measured = f"{format_number(finding.measured)} {finding.unit}" if finding.is_known else "-"
-    return finding.what, limit.rstrip(), measured.rstrip(), finding.result
+    return finding.objective, limit.rstrip(), measured.rstrip(), finding.result

@@ -126,7 +126,7 @@ def counts(verdict):
 
 
 def breached(verdict):
-    return [f["what"] for f in verdict["findings"] if f["measured"] is not None and not is_met(f)]
+    return [f["objective"] for f in verdict["findings"] if f["measured"] is not None and not is_met(f)]
 
 
 def is_met(finding):

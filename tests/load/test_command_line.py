@@ -58,10 +58,10 @@ def test_more_options_are_shown_with_those_of_the_scenario():
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [
-        (("--host", "ftp://x"), "'ftp://x' is no address of a server; write it like http://127.0.0.1:8080"),
+        (("--host", "ftp://x"), "'ftp://x' is not a server address; write it like http://127.0.0.1:8080"),
         (("--objectives", "none.toml"), "no objectives in none.toml: "),
         (("--ca", "none.pem"), "No such file"),
-        (("--server-pid", "99999999"), "there is no process 99999999 to be watched"),
+        (("--server-pid", "99999999"), "there is no process 99999999 to monitor"),
         (("--users", "0"), "must be 1 or more, not 0"),
         (("--room-size", "0"), "must be 1 or more, not 0"),
         (("--shape", "steps", "--step-seconds", "1"), "must be 3.0 or more, not 1"),
@@ -117,4 +117,4 @@ def test_keys_are_kept_outside_the_repository(monkeypatch, tmp_path):
 
 def test_how_many_keys_must_be_a_number():
     code, text = run("load.keys", "many")
-    assert (code, text) == (2, "usage: python -m load.keys HOW_MANY\n")
+    assert (code, text) == (2, "usage: python -m load.keys COUNT\n")

@@ -32,7 +32,7 @@ def test_one_left_out_is_told_once():
 def test_one_that_comes_twice_is_told():
     ann, checker = MessageStamper("ann"), DeliveryChecker()
     stamp = ann.next(NOW)
-    assert check(checker, (1, stamp), (1, stamp)) == [None, "heard twice"]
+    assert check(checker, (1, stamp), (1, stamp)) == [None, "received twice"]
 
 
 def test_two_in_the_wrong_order_are_told_once():

@@ -76,7 +76,7 @@ def test_steps_do_not_go_on_over_a_server_that_hangs(started):
 def test_a_worker_that_is_lost_is_a_failed_test(started):
     _, load, code, verdict = started["worker"]
     assert code == 1, load.text
-    assert verdict["problems"] == ["1 of the load's 2 workers were lost"]
+    assert verdict["problems"] == ["1 of 2 load generator workers were lost"]
 
 
 def test_a_test_that_is_interrupted_is_judged_and_has_not_passed(started):

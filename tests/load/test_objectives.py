@@ -22,7 +22,7 @@ def records_of(ms, failed=0):
 
 def outcomes(objectives, records=None, samples=()):
     findings = judge(objectives, records_of(10) if records is None else records, samples)
-    return {finding.what: finding.result for finding in findings}
+    return {finding.objective: finding.result for finding in findings}
 
 
 def samples_of(*memory, users=10, connects=1000, seconds=100.0):
@@ -53,13 +53,13 @@ def test_what_was_breached_comes_first():
 
 
 def test_a_test_in_which_nothing_happened_has_not_passed():
-    assert outcomes(Objectives(operations={"recover": OperationLimits(p95=5)}))["recover, how many"] == "BREACHED"
+    assert outcomes(Objectives(operations={"recover": OperationLimits(p95=5)}))["recover, count"] == "BREACHED"
 
 
 def test_failures_and_evictions_are_judged():
     records = records_of(10, failed=2)
-    assert outcomes(Objectives(), records)["failed exchanges"] == "BREACHED"
-    assert outcomes(Objectives(failure_ratio=0.05), records)["failed exchanges"] == "met"
+    assert outcomes(Objectives(), records)["failed operations"] == "BREACHED"
+    assert outcomes(Objectives(failure_ratio=0.05), records)["failed operations"] == "met"
     records.record_failure(operations.closed(4008), "too slow", at=1)
     assert outcomes(Objectives(failure_ratio=1), records)["evictions of clients that read"] == "BREACHED"
 
@@ -69,17 +69,17 @@ def test_the_loads_own_lag_is_no_exchange():
     for n in range(100):
         records.record_success(operations.LAG, 1, at=n)
     records.record_failure("echo", "no answer", at=0)
-    finding = next(f for f in judge(Objectives(), records, ()) if f.what == "failed exchanges")
+    finding = next(f for f in judge(Objectives(), records, ()) if f.objective == "failed operations")
     assert finding.measured == 100
 
 
 def test_memory_that_cannot_be_seen_is_not_judged():
-    assert outcomes(Objectives(kib_per_connection=1))["memory for each connection"] == "not measured"
+    assert outcomes(Objectives(kib_per_connection=1))["memory per open connection"] == "not measured"
 
 
 def test_memory_for_each_connection():
     assert kib_per_connection(samples_of(1000, 1200, 1500)) == pytest.approx(50)
-    assert outcomes(Objectives(kib_per_connection=49), None, samples_of(1000, 1500))["memory for each connection"] == (
+    assert outcomes(Objectives(kib_per_connection=49), None, samples_of(1000, 1500))["memory per open connection"] == (
         "BREACHED"
     )
 
@@ -119,7 +119,10 @@ def test_a_window_is_judged_by_what_happened_in_it():
     assert breaches_between(limits, records, 3, 50, 60) == ["echo, p95 506 ms"]
     records.record_failure("join", "no answer", at=20)
     records.record_success(operations.LAG, 80, at=20)
-    assert breaches_between(limits, records, 3, 10, 40) == ["1 exchanges failed", "the load itself was late, by 80 ms"]
+    assert breaches_between(limits, records, 3, 10, 40) == [
+        "1 operations failed",
+        "the load generator was late by 80 ms",
+    ]
 
 
 def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
@@ -128,7 +131,7 @@ def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
         records.record_success(operations.AUTHENTICATE, 5, at=1)
     records.record_success(operations.LAG, 1, at=150)
     assert breaches_between(Objectives(), records, 4, 10, 40) == ["only 3 of 4 users logged in"]
-    assert breaches_between(Objectives(), records, 3, 140, 160) == ["nothing happened"]
+    assert breaches_between(Objectives(), records, 3, 140, 160) == ["no operation finished"]
 
 
 @pytest.mark.parametrize("text", ["p50 = 1", "[operations.echo]\np42 = 1", "failure_ratio = 'none'", "="])

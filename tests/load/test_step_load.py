@@ -34,7 +34,7 @@ def test_each_step_is_judged_by_its_last_two_thirds():
 def test_without_a_breach_it_ends_at_the_most_users():
     users, steps, _ = climb(breaks_at=1000, max_users=25)
     assert sorted(set(users)) == [10, 20, 25]
-    assert steps.outcome() == "Steps: all met the objectives, up to 25 users; the limit is above."
+    assert steps.outcome() == "Steps: all met the objectives, up to 25 users; the capacity is higher."
 
 
 def test_the_first_step_may_be_too_much():

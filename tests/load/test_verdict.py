@@ -12,8 +12,8 @@ from load.verdict import Verdict, format_number
 SUMMARY = Summary(1200, 3, 40.0, 1.2345, 10.0, 99.96, 250.5, 12345.6)
 MET = Finding("echo, p50", 25, 1.2345, "ms")
 BREACHED = Finding("echo, p95", 5, 10, "ms")
-UNKNOWN = Finding("growth of memory", 20, math.nan, "MiB/h")
-TOO_FEW = Finding("recover, how many", 1, 0, "", is_lower_bound=True)
+UNKNOWN = Finding("memory growth", 20, math.nan, "MiB/h")
+TOO_FEW = Finding("recover, count", 1, 0, "", is_lower_bound=True)
 
 
 def verdict(*findings, reasons=(), notes=(), problems=()):
@@ -35,7 +35,7 @@ def test_numbers_have_as_many_digits_as_mean_something():
 def test_it_passes_if_nothing_is_breached_and_says_what_is_unknown():
     outcome = verdict(MET, UNKNOWN)
     assert outcome.is_met
-    assert outcome.outcome == "PASSED: no objective was breached; 1 could not be measured"
+    assert outcome.outcome == "PASSED: no objective was breached; 1 not measured"
 
 
 def test_it_fails_on_one_breach():
@@ -65,10 +65,10 @@ def test_rare_failures_are_counted_together():
 def test_on_a_terminal_it_stands_in_columns():
     lines = verdict(BREACHED, TOO_FEW, reasons={"echo: no answer": 3}, notes=["A note."]).as_text().splitlines()
     assert "steady on host:1: 50 users, 60 s" in lines
-    assert "echo         1,200       3        40    1.23   10  100  250.5   12,346" in lines
-    assert "echo, p95          ≤ 5 ms     10 ms  BREACHED" in lines
-    assert "recover, how many     ≥ 1         0  BREACHED" in lines
-    assert "echo: no answer         3" in lines
+    assert "echo       1,200       3          40    1.23   10  100  250.5   12,346" in lines
+    assert "echo, p95       ≤ 5 ms     10 ms  BREACHED" in lines
+    assert "recover, count     ≥ 1         0  BREACHED" in lines
+    assert "echo: no answer      3" in lines
     assert lines[-1] == "FAILED: 2 objectives breached"
     assert "A note." in lines
 
