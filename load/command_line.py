@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     listed = "\n".join(f"  {name:<16} {_summary(name)}" for name in scenarios())
     parser = argparse.ArgumentParser(
         prog="python -m load",
-        description="Load-test a running server and check the results against the scenario's objectives. "
+        description="Load-test a running server and check the results against the scenario's objectives.\n"
         "Exit codes: 0 passed, 1 failed, 2 bad options.",
         epilog=f"scenarios:\n{listed}\n\nFor all options of a scenario and of Locust: python -m load SCENARIO --more",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -26,10 +26,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         prog="python -m load.bench",
         description="Compare this server with other chat servers. They take turns on one core of this machine.",
     )
-    scenarios, servers = [one.name for one in SCENARIOS], [one.name for one in SERVER_SPECS]
+    scenarios, servers = [scenario.name for scenario in SCENARIOS], [spec.name for spec in SERVER_SPECS]
     add = parser.add_argument
-    add("--scenario", nargs="+", metavar="NAME", choices=scenarios, help=f"one or more of {', '.join(scenarios)}")
-    add("--server", nargs="+", metavar="NAME", choices=servers, help=f"one or more of {', '.join(servers)}")
+    add("--scenario", nargs="+", metavar="NAME", choices=scenarios, help=f"some of {', '.join(scenarios)}")
+    add("--server", nargs="+", metavar="NAME", choices=servers, help=f"some of {', '.join(servers)}")
     add("--rounds", type=_positive, help="rounds for each scenario and server  [default: 5; with --quick: 1]")
     add("--seconds", type=float, help="duration of each measurement  [default: 4; with --quick: 1]")
     add("--out", type=Path, default=Path("bench-results"), help="folder for the results  [default: %(default)s]")
