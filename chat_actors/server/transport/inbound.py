@@ -1,4 +1,4 @@
-"""The messages between an endpoint, which takes them off the socket, and an ASGI app, which asks for them."""
+"""The messages between a WebSocket, which takes them off the socket, and an ASGI app, which asks for them."""
 
 from __future__ import annotations
 

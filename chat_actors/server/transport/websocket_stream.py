@@ -1,4 +1,4 @@
-"""A WebSocket of Hypercorn's from its handshake on: ASGI on one side, an `Endpoint` on the other."""
+"""A WebSocket of Hypercorn's from its handshake on: ASGI on one side, a `WebSocketProtocol` on the other."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from wsproto.frame_protocol import CloseReason
 from chat_actors.server.transport.carrier import Carrier
 from chat_actors.server.transport.control import EXTENSION, Bounds, Line, Receiver
 from chat_actors.server.transport.deflate import agree
-from chat_actors.server.transport.endpoint import Endpoint
 from chat_actors.server.transport.inbound import Inbound
+from chat_actors.server.transport.websocket_protocol import WebSocketProtocol
 
 
 class CarrierProtocol(Protocol):
@@ -35,7 +35,7 @@ class ChatStream(WSStream):
 
     def __init__(self, app: Any, *args: Any) -> None:
         super().__init__(app, *args)
-        self.endpoint: Endpoint | None = None
+        self.websocket: WebSocketProtocol | None = None
         self.is_taken_over = False
         self._bounds = Bounds(
             frame_bytes=self.config.websocket_max_message_size,
@@ -63,29 +63,29 @@ class ChatStream(WSStream):
         self._may_compress = True
 
     def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
-        if self.endpoint is None:
+        if self.websocket is None:
             raise RuntimeError("the WebSocket has to be accepted before it can be taken over")
         if self._inbound.has_unread:
             raise RuntimeError("messages wait that were asked for: receive them first, or take over before asking")
         self.is_taken_over = True
         self._run_after = run
-        self.endpoint.attach(receiver)
-        return self.endpoint
+        self.websocket.attach(receiver)
+        return self.websocket
 
     async def abort(self) -> None:
         if self.closed:
             return
         self.closed = True
-        if self.endpoint is None:
+        if self.websocket is None:
             self._inbound.ended(CloseReason.ABNORMAL_CLOSURE)
             self.carrier.abort()
         else:
-            self.endpoint.abort()
+            self.websocket.abort()
         self._announce_end()
 
     @property
     def peer_close_code(self) -> int | None:
-        return None if self.endpoint is None else self.endpoint.peer_close_code
+        return None if self.websocket is None else self.websocket.peer_close_code
 
     def backlog(self) -> int:
         return self.carrier.backlog()
@@ -112,28 +112,28 @@ class ChatStream(WSStream):
                 self.lost()
 
     def received(self, data: bytes) -> None:
-        if self.endpoint is not None:
-            self.endpoint.received(data)
+        if self.websocket is not None:
+            self.websocket.received(data)
         else:
             self._refuse_early_data()
 
     def peer_ended(self) -> None:
-        if self.endpoint is not None:
-            self.endpoint.peer_ended()
+        if self.websocket is not None:
+            self.websocket.peer_ended()
         else:
             self._refuse_early_data()
 
     def lost(self) -> None:
         self.closed = True
         self._announce_end()
-        if self.endpoint is not None:
-            self.endpoint.lost()
+        if self.websocket is not None:
+            self.websocket.lost()
         else:
             self._inbound.ended(CloseReason.ABNORMAL_CLOSURE)
 
     def overflowed(self) -> None:
-        if self.endpoint is not None:
-            self.endpoint.overflowed()
+        if self.websocket is not None:
+            self.websocket.overflowed()
 
     async def _open(self, event: Request) -> None:
         self.start_time = time.time()
@@ -188,8 +188,8 @@ class ChatStream(WSStream):
 
     async def _receive(self) -> Any:
         self._inbound.ask()
-        if self.endpoint is not None:
-            self.endpoint.resume()
+        if self.websocket is not None:
+            self.websocket.resume()
         return await self._inbound.get()
 
     async def app_send(self, message: Any) -> None:
@@ -198,29 +198,29 @@ class ChatStream(WSStream):
                 await (self._accept_nobody() if self.closed or self._has_early_data else self._accept(message))
             case _ if self.closed:
                 pass  # as ASGI wants it: an app need not know yet
-            case _ if self.endpoint is None:
+            case _ if self.websocket is None:
                 if self.state is not ASGIWebsocketState.HTTPCLOSED:
                     await super().app_send(message)
-            case _ if self.endpoint.is_over:
+            case _ if self.websocket.is_over:
                 pass
             case "websocket.send" if self.state is ASGIWebsocketState.CONNECTED:
-                await self._send_message(self.endpoint, message)
+                await self._send_message(self.websocket, message)
             case "websocket.close":
                 self.state = ASGIWebsocketState.CLOSED
-                self.endpoint.close(int(message.get("code", CloseReason.NORMAL_CLOSURE)), message.get("reason") or "")
+                self.websocket.close(int(message.get("code", CloseReason.NORMAL_CLOSURE)), message.get("reason") or "")
             case other:
                 raise UnexpectedMessageError(self.state, other)
 
-    async def _send_message(self, endpoint: Endpoint, message: Any) -> None:
+    async def _send_message(self, websocket: WebSocketProtocol, message: Any) -> None:
         data = message.get("bytes")
         event = TextMessage(message["text"]) if data is None else BytesMessage(bytes(data))
-        if frame := endpoint.frame(event):
+        if frame := websocket.frame(event):
             await self.send(Data(stream_id=self.stream_id, data=frame))
 
     async def _accept_nobody(self) -> None:
         # The client has gone, or has broken the rules, and the app cannot know: it gets a WebSocket that has ended.
-        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound)
-        self.endpoint.lost()
+        self.websocket = WebSocketProtocol(self.carrier, self._bounds, self._inbound)
+        self.websocket.lost()
         if self.closed:
             self.state = ASGIWebsocketState.CLOSED
         else:
@@ -233,18 +233,18 @@ class ChatStream(WSStream):
         extra = [*message.get("headers", []), *([(b"sec-websocket-extensions", answer)] if answer else [])]
         status, headers, _ = self.handshake.accept(message.get("subprotocol"), extra)
         self.state = ASGIWebsocketState.CONNECTED
-        self.endpoint = Endpoint(self.carrier, self._bounds, self._inbound, deflate)
+        self.websocket = WebSocketProtocol(self.carrier, self._bounds, self._inbound, deflate)
         await self.send(Response(stream_id=self.stream_id, status_code=status, headers=headers))
         await self.config.log.access(self.scope, {"status": status, "headers": []}, time.time() - self.start_time)
 
     async def _app_ended(self) -> None:
         try:
             await self._say_goodbye()
-            if self.endpoint is not None:
-                self.endpoint.abandon()
+            if self.websocket is not None:
+                self.websocket.abandon()
                 if self.carrier.outlives_its_app and not _is_cancelled():
                     await self._wait_gone()
-                self.endpoint.lost()
+                self.websocket.lost()
             await self.send(StreamClosed(stream_id=self.stream_id))
         except Exception:
             await self.config.log.exception("a WebSocket has failed at its end and is cut")
@@ -269,10 +269,10 @@ class ChatStream(WSStream):
             else:
                 self.state = ASGIWebsocketState.HTTPCLOSED
                 await self._send_error_response(500)
-        elif self.endpoint is not None:
+        elif self.websocket is not None:
             # Nothing happens if it has been closed already; else it has failed, or is being cancelled.
             is_stopping = self.context.terminated.is_set()
-            self.endpoint.close(CloseReason.SERVICE_RESTART if is_stopping else CloseReason.INTERNAL_ERROR)
+            self.websocket.close(CloseReason.SERVICE_RESTART if is_stopping else CloseReason.INTERNAL_ERROR)
 
 
 class AppHost:

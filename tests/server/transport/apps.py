@@ -86,7 +86,7 @@ class Sockets:
             return await self._told.get()
 
     def is_paused(self, mode):
-        return self.controls[mode].endpoint.is_paused
+        return self.controls[mode].websocket.is_paused
 
     def protocol(self, mode):
         return self.controls[mode].send.__self__

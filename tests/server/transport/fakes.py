@@ -1,9 +1,9 @@
-"""Both sides of an `Endpoint`, in memory: what it is carried by, and what it hands messages to."""
+"""Both sides of a `WebSocketProtocol`, in memory: what it is carried by, and what it hands messages to."""
 
 from contextvars import copy_context
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import Endpoint
+from chat_actors.server.transport.websocket_protocol import WebSocketProtocol
 from tests.wire.peer import frame_bytes
 
 
@@ -20,10 +20,10 @@ class FakeCarrier:
         self.is_gone = False
 
     def spawn(self, run):
-        raise AssertionError("an endpoint runs no app")
+        raise AssertionError("a WebSocket runs no app")
 
     def forget_request(self):
-        raise AssertionError("an endpoint knows no request")
+        raise AssertionError("a WebSocket knows no request")
 
     def write(self, data):
         self.told.append(("write", bytes(data)))
@@ -81,18 +81,18 @@ class FakeReceiver:
 
 
 class Rig:
-    """An endpoint between fakes; `told` is all that either was told, in order."""
+    """A WebSocket between fakes; `told` is all that either was told, in order."""
 
     def __init__(self, *, refusals=(), **bounds):
         self.told = []
         self.carrier = FakeCarrier(self.told)
         self.receiver = FakeReceiver(self.told, refusals)
-        self.endpoint = Endpoint(self.carrier, Bounds(**bounds), FakeReceiver())
-        self.endpoint.attach(self.receiver)
+        self.websocket = WebSocketProtocol(self.carrier, Bounds(**bounds), FakeReceiver())
+        self.websocket.attach(self.receiver)
         self.told.clear()
 
     def send(self, opcode, payload=b"", **options):
-        self.endpoint.received(frame_bytes(opcode, payload, **options))
+        self.websocket.received(frame_bytes(opcode, payload, **options))
 
     def take_told(self):
         told, self.told[:] = list(self.told), []

@@ -73,8 +73,8 @@ async def test_b3_after_an_oversized_message_nothing_more_is_buffered(peer, reco
         await peer.send_frame(0x0, b"x" * FRAME_BYTES, fin=False)
     await peer.half_close()
     await peer.wait_ended()
-    assert stream.endpoint._partial is None
-    assert len(stream.endpoint._splitter) == 0
+    assert stream.websocket._partial is None
+    assert len(stream.websocket._splitter) == 0
 
 
 async def test_compression_is_not_negotiated_where_it_is_not_allowed(server):

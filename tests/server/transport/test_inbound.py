@@ -1,4 +1,4 @@
-"""The queue between an endpoint and an ASGI app."""
+"""The queue between a WebSocket and an ASGI app."""
 
 import asyncio
 

@@ -31,8 +31,8 @@ async def sends_broken_utf8(stream, sockets):
 
 
 async def sends_too_long_a_message(stream, sockets):
-    sockets.controls["odd"].endpoint._bounds = type(sockets.controls["odd"].endpoint._bounds)(frame_bytes=100)
-    sockets.controls["odd"].endpoint._splitter.longest = 100
+    sockets.controls["odd"].websocket._bounds = type(sockets.controls["odd"].websocket._bounds)(frame_bytes=100)
+    sockets.controls["odd"].websocket._splitter.longest = 100
     await stream.send_frame(TEXT, b"x" * 5000)
 
 
@@ -84,7 +84,7 @@ async def test_one_of_many_misbehaves(misbehave):
         streams = [await connection.open_websocket("/ws?mode=echo") for _ in range(SIBLINGS // 2)]
         odd = await connection.open_websocket("/ws?mode=odd")
         streams += [await connection.open_websocket("/ws?mode=echo") for _ in range(SIBLINGS // 2)]
-        await eventually(lambda: "odd" in sockets.controls and sockets.controls["odd"].endpoint is not None)
+        await eventually(lambda: "odd" in sockets.controls and sockets.controls["odd"].websocket is not None)
         misbehaving = asyncio.create_task(misbehave(odd, sockets))
         for round_of in range(3):
             await asyncio.gather(*(stream.send_text(f"{round_of}") for stream in streams))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from chat_actors.server.transport.endpoint import CONTROL_BACKLOG
+from chat_actors.server.transport.websocket_protocol import CONTROL_BACKLOG
 from tests.server.transport.apps import Sockets, eventually
 from tests.server.transport.takers import TakingApp
 from tests.wire.http2 import Http2Connection
@@ -36,7 +36,7 @@ async def test_b1_a_handler_that_does_not_read_stalls_its_own_stream_alone(live,
     idle, sibling = await connection.open_websocket("/ws?mode=idle"), await connection.open_websocket("/ws")
     sending = asyncio.create_task(idle.write(frame_bytes(TEXT, b"x" * 1000) * 200))
     await eventually(
-        lambda: sockets.controls["idle"].endpoint.is_paused and connection.h2.local_flow_control_window(1) == 0
+        lambda: sockets.controls["idle"].websocket.is_paused and connection.h2.local_flow_control_window(1) == 0
     )
     await assert_echoes(sibling)
     assert not sending.done(), "200 kB went into a stream whose handler reads nothing"
@@ -50,7 +50,7 @@ async def test_what_stalled_flows_again_when_the_handler_reads(live, sockets):
     slow = await connection.open_websocket("/ws?mode=slow")
     sending = asyncio.create_task(slow.write(b"".join(frame_bytes(TEXT, b"%04d" % n * 250) for n in range(200))))
     await eventually(
-        lambda: sockets.controls["slow"].endpoint.is_paused and connection.h2.local_flow_control_window(1) == 0
+        lambda: sockets.controls["slow"].websocket.is_paused and connection.h2.local_flow_control_window(1) == 0
     )
     sockets.release.set()
     for n in range(200):

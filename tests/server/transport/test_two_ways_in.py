@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import PIECES_IN_A_TURN, Endpoint
+from chat_actors.server.transport.websocket_protocol import PIECES_IN_A_TURN, WebSocketProtocol
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver
 from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
 
@@ -20,24 +20,24 @@ LIMIT = 200
 
 
 async def _effects(chunks, refusals, end, *, is_fast):
-    """All that an endpoint does about these chunks, in order. After each, a receiver that has refused resumes."""
+    """All that a WebSocket does about these chunks, in order. After each, a receiver that has refused resumes."""
     told = []
     carrier = FakeCarrier(told)
-    endpoint = Endpoint(carrier, Bounds(frame_bytes=LIMIT), FakeReceiver())
+    websocket = WebSocketProtocol(carrier, Bounds(frame_bytes=LIMIT), FakeReceiver())
     if not is_fast:
-        endpoint._splitter.longest = -1
-    endpoint.attach(FakeReceiver(told, refusals))
+        websocket._splitter.longest = -1
+    websocket.attach(FakeReceiver(told, refusals))
     for number, chunk in enumerate(chunks):
-        endpoint.received(chunk)
+        websocket.received(chunk)
         told.append(("reading", carrier.is_reading))
         if number % 2:
-            endpoint.resume()
+            websocket.resume()
     if end is not None:
-        getattr(endpoint, end)()
-    while endpoint.is_paused:
-        endpoint.resume()
+        getattr(websocket, end)()
+    while websocket.is_paused:
+        websocket.resume()
         await asyncio.sleep(0)
-    return told, endpoint.is_over, endpoint.peer_close_code, len(endpoint._splitter)
+    return told, websocket.is_over, websocket.peer_close_code, len(websocket._splitter)
 
 
 def compare(chunks, refusals=(), end=None):

@@ -1,11 +1,11 @@
-"""One WebSocket without a socket: what an endpoint makes of what its client sends, and in which turns."""
+"""One WebSocket without a socket: what a WebSocket makes of what its client sends, and in which turns."""
 
 import asyncio
 
 import pytest
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import PIECES_IN_A_TURN, Endpoint
+from chat_actors.server.transport.websocket_protocol import PIECES_IN_A_TURN, WebSocketProtocol
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver, Rig
 from tests.wire.peer import BINARY, CLOSE, PING, TEXT, frame_bytes
 
@@ -67,7 +67,7 @@ async def test_the_limit_of_a_message_is_exact_in_bytes_however_it_comes(unit, w
         case "a byte at a time":
             frame = frame_bytes(TEXT, payload)
             for at in range(len(frame)):
-                rig.endpoint.received(frame[at : at + 1])
+                rig.websocket.received(frame[at : at + 1])
     if over:
         assert rig.told[0][1][2:4] == b"\x03\xf1"
         assert rig.told[1:] == [("finish", False), ("ended", 1009)]
@@ -79,7 +79,7 @@ async def test_any_number_of_empty_fragments_costs_no_memory(rig):
     rig.send(TEXT, b"", fin=False)
     for _ in range(1000):
         rig.send(CONTINUATION, b"", fin=False)
-    assert len(rig.endpoint._partial._pieces) == 0
+    assert len(rig.websocket._partial._pieces) == 0
     rig.send(CONTINUATION, b"at last")
     assert rig.told == [("text", "at last")]
 
@@ -88,7 +88,7 @@ async def test_an_idle_client_holds_neither_a_parser_nor_a_message(rig):
     rig.send(TEXT, b"in ", fin=False)
     rig.send(CONTINUATION, b"pieces")
     rig.send(PING)
-    assert (rig.endpoint._parser, rig.endpoint._partial) == (None, None)
+    assert (rig.websocket._parser, rig.websocket._partial) == (None, None)
 
 
 # -- a receiver that cannot take it now --------------------------------------------------------------------------------
@@ -96,16 +96,16 @@ async def test_an_idle_client_holds_neither_a_parser_nor_a_message(rig):
 
 async def test_what_is_refused_is_offered_again_and_meanwhile_the_client_is_not_read():
     rig = Rig(refusals={1, 2})
-    rig.endpoint.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
+    rig.websocket.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
     assert rig.told == [("text", "0"), ("refused", "1")]
     assert rig.carrier.is_reading, "else nobody would hear that it has gone"
     rig.send(TEXT, b"3")
     assert not rig.carrier.is_reading
     assert len(rig.told) == 2
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told[2:] == [("refused", "1")]
     assert not rig.carrier.is_reading
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told[3:] == [("text", "1"), ("text", "2"), ("text", "3")]
     assert rig.carrier.is_reading
 
@@ -115,44 +115,44 @@ async def test_a_refused_fragmented_message_is_kept_whole():
     rig.send(TEXT, b"in ", fin=False)
     rig.send(CONTINUATION, b"pieces")
     rig.send(TEXT, b"next")
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told == [("refused", "in pieces"), ("text", "in pieces"), ("text", "next")]
 
 
 async def test_resuming_what_is_not_paused_does_nothing(rig):
-    rig.endpoint.resume()
-    rig.endpoint.resume()
+    rig.websocket.resume()
+    rig.websocket.resume()
     assert rig.told == []
 
 
 async def test_a_receiver_may_resume_from_within_a_message_and_order_is_kept():
     rig = Rig(refusals={0})
-    rig.endpoint.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(60)))
+    rig.websocket.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(60)))
     take = rig.receiver.text
 
     def resume_within(text):
-        rig.endpoint.resume()
+        rig.websocket.resume()
         return take(text)
 
     rig.receiver.text = resume_within
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told == [("refused", "0"), *(("text", str(n)) for n in range(60))]
 
 
 async def test_a_close_by_the_client_waits_behind_what_was_refused():
     rig = Rig(refusals={0})
-    rig.endpoint.received(frame_bytes(TEXT, b"last words") + frame_bytes(CLOSE, b"\x03\xe8"))
+    rig.websocket.received(frame_bytes(TEXT, b"last words") + frame_bytes(CLOSE, b"\x03\xe8"))
     assert rig.told == [("refused", "last words")]
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told[1:] == [("text", "last words"), CLOSED_1000, ("ended", 1000), ("finish", True)]
 
 
 @pytest.mark.parametrize("end", ["peer_ended", "lost"])
 async def test_what_came_before_the_end_is_handed_out_first(end):
     rig = Rig(refusals={0})
-    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
-    getattr(rig.endpoint, end)()
-    rig.endpoint.resume()
+    rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
+    getattr(rig.websocket, end)()
+    rig.websocket.resume()
     told = [what for what in rig.told if what[0] in {"text", "ended"}]
     assert told == [("text", "1"), ("text", "2"), ("ended", 1006)]
 
@@ -160,27 +160,27 @@ async def test_what_came_before_the_end_is_handed_out_first(end):
 async def test_who_is_lost_with_messages_waiting_is_said_to_be_unreachable_once():
     rig = Rig(refusals={0})
     rig.send(TEXT, b"last words")
-    rig.endpoint.lost()
-    rig.endpoint.lost()
+    rig.websocket.lost()
+    rig.websocket.lost()
     assert rig.told == [("refused", "last words"), ("unreachable",)]
-    rig.endpoint.resume()
+    rig.websocket.resume()
     assert rig.told[2:] == [("text", "last words"), ("ended", 1006), ("finish", True)]
 
 
 async def test_to_who_was_lost_before_the_take_over_that_is_said_at_the_take_over():
     told = []
-    endpoint = Endpoint(FakeCarrier(), Bounds(), FakeReceiver(refusals={0}))
-    endpoint.received(frame_bytes(TEXT, b"last words"))
-    endpoint.lost()
-    endpoint.attach(FakeReceiver(told))
+    websocket = WebSocketProtocol(FakeCarrier(), Bounds(), FakeReceiver(refusals={0}))
+    websocket.received(frame_bytes(TEXT, b"last words"))
+    websocket.lost()
+    websocket.attach(FakeReceiver(told))
     assert told == [("unreachable",), ("text", "last words"), ("ended", 1006)]
 
 
 async def test_a_take_over_after_the_end_is_told_the_end():
     told = []
-    endpoint = Endpoint(FakeCarrier(), Bounds(), FakeReceiver())
-    endpoint.received(frame_bytes(CLOSE, b"\x0f\xa1"))
-    endpoint.attach(FakeReceiver(told))
+    websocket = WebSocketProtocol(FakeCarrier(), Bounds(), FakeReceiver())
+    websocket.received(frame_bytes(CLOSE, b"\x0f\xa1"))
+    websocket.attach(FakeReceiver(told))
     assert told == [("ended", 4001)]
 
 
@@ -189,14 +189,14 @@ async def test_a_take_over_after_the_end_is_told_the_end():
 
 @pytest.mark.parametrize("frame", [frame_bytes(TEXT, b"x"), frame_bytes(PING)], ids=["texts", "pings"])
 async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig, frame):
-    rig.endpoint.received(frame * (2 * PIECES_IN_A_TURN + 1))
+    rig.websocket.received(frame * (2 * PIECES_IN_A_TURN + 1))
     counts = [len(rig.told)]
-    rig.endpoint.received(frame[:1])
+    rig.websocket.received(frame[:1])
     assert not rig.carrier.is_reading
     for _ in range(2):
         await asyncio.sleep(0)
         counts.append(len(rig.told))
-    rig.endpoint.received(frame[1:])
+    rig.websocket.received(frame[1:])
     assert counts == [PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN + 1]
     assert rig.carrier.is_reading
 
@@ -204,30 +204,30 @@ async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig
 async def test_a_burst_of_a_client_that_is_lost_meanwhile_is_handed_out_with_a_warning():
     rig = Rig()
     rig.carrier.is_gone = True
-    rig.endpoint.received(frame_bytes(TEXT, b"x") * 10 + frame_bytes(PING))
-    rig.endpoint.lost()
+    rig.websocket.received(frame_bytes(TEXT, b"x") * 10 + frame_bytes(PING))
+    rig.websocket.lost()
     assert rig.told[4] == ("unreachable",)
     assert [what for what in rig.told if what != ("text", "x")] == [("unreachable",), ("ended", 1006), ("finish", True)]
     assert len(rig.told) == 10 + 3
 
 
 async def test_a_burst_of_just_one_turn_needs_no_second(rig):
-    rig.endpoint.received(frame_bytes(TEXT, b"x") * PIECES_IN_A_TURN)
+    rig.websocket.received(frame_bytes(TEXT, b"x") * PIECES_IN_A_TURN)
     assert len(rig.told) == PIECES_IN_A_TURN
     assert rig.carrier.is_reading
 
 
 async def test_resuming_gives_nobody_more_than_one_turn_at_a_time(rig):
-    rig.endpoint.received(frame_bytes(TEXT, b"x") * (4 * PIECES_IN_A_TURN))
+    rig.websocket.received(frame_bytes(TEXT, b"x") * (4 * PIECES_IN_A_TURN))
     for _ in range(5):
-        rig.endpoint.resume()
+        rig.websocket.resume()
     assert len(rig.told) == PIECES_IN_A_TURN
     await asyncio.sleep(0)
     assert len(rig.told) == 2 * PIECES_IN_A_TURN
 
 
 async def test_a_turn_that_waits_dies_with_its_endpoint(rig):
-    rig.endpoint.received(frame_bytes(TEXT, b"x") * (2 * PIECES_IN_A_TURN))
-    rig.endpoint.abort()
+    rig.websocket.received(frame_bytes(TEXT, b"x") * (2 * PIECES_IN_A_TURN))
+    rig.websocket.abort()
     await asyncio.sleep(0)
     assert rig.told[PIECES_IN_A_TURN:] == [("abort",), ("ended", 1006)]

@@ -1,9 +1,9 @@
-"""One WebSocket without a socket: how an endpoint ends, what it sends, and whether its client is still there."""
+"""One WebSocket without a socket: how a WebSocket ends, what it sends, and whether its client is still there."""
 
 import pytest
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.endpoint import CONTROL_BACKLOG, Endpoint
+from chat_actors.server.transport.websocket_protocol import CONTROL_BACKLOG, WebSocketProtocol
 from tests.server.transport.apps import eventually
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver, Rig
 from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
@@ -20,15 +20,15 @@ PING_EMPTY = ("write", b"\x89\x00")
 
 
 async def test_two_closes_send_one_close(rig):
-    rig.endpoint.close(1000)
-    rig.endpoint.close(1011, "again")
+    rig.websocket.close(1000)
+    rig.websocket.close(1011, "again")
     assert rig.told == [CLOSED_1000, ("finish", False)]
     rig.send(CLOSE, b"\x03\xe8")
     assert rig.told[2:] == [("ended", 1000), ("finish", True)]
 
 
 async def test_after_our_close_messages_are_dropped_and_the_clients_close_is_heard(rig):
-    rig.endpoint.close(4000)
+    rig.websocket.close(4000)
     rig.take_told()
     rig.send(TEXT, b"too late")
     rig.send(BINARY, b"too late")
@@ -40,40 +40,40 @@ async def test_after_our_close_messages_are_dropped_and_the_clients_close_is_hea
 
 
 async def test_malformed_frames_after_our_close_just_end_it(rig):
-    rig.endpoint.close(4000)
+    rig.websocket.close(4000)
     rig.take_told()
     rig.send(0x3, b"what is this")
     assert rig.told == [("ended", 1006)]
 
 
 async def test_what_comes_after_the_end_is_dropped(rig):
-    rig.endpoint.peer_ended()
+    rig.websocket.peer_ended()
     assert rig.take_told() == [("ended", 1006), ("finish", True)]
     rig.send(TEXT, b"ghost")
-    rig.endpoint.overflowed()
-    rig.endpoint.close(1000)
-    rig.endpoint.lost()
+    rig.websocket.overflowed()
+    rig.websocket.close(1000)
+    rig.websocket.lost()
     assert [what for what in rig.told if what[0] != "finish"] == []
 
 
 async def test_a_close_code_that_is_none_fails_before_anything_is_closed(rig):
     with pytest.raises(Exception, match="format"):
-        rig.endpoint.close(70_000)
+        rig.websocket.close(70_000)
     assert rig.told == []
-    rig.endpoint.close(1000)
+    rig.websocket.close(1000)
     assert rig.told == [CLOSED_1000, ("finish", False)]
 
 
 async def test_a_reason_is_cut_to_what_a_close_frame_has_room_for(rig):
-    rig.endpoint.close(1000, "ü" * 200)
+    rig.websocket.close(1000, "ü" * 200)
     frame = rig.told[0][1]
     assert len(frame) <= 127
     frame[4:].decode()
 
 
 async def test_abort_ends_at_once_and_a_second_time_changes_nothing(rig):
-    rig.endpoint.abort()
-    rig.endpoint.abort()
+    rig.websocket.abort()
+    rig.websocket.abort()
     assert [what for what in rig.told if what[0] != "abort"] == [("ended", 1006)]
     assert rig.told[0] == ("abort",)
 
@@ -81,18 +81,18 @@ async def test_abort_ends_at_once_and_a_second_time_changes_nothing(rig):
 async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
     def text(text):
         rig.told.append(("text", text))
-        rig.endpoint.close(1000)
+        rig.websocket.close(1000)
         return True
 
     rig.receiver.text = text
-    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
+    rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
     assert rig.told == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
 
 
 async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close():
     rig = Rig(refusals={0})
-    rig.endpoint.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
-    rig.endpoint.abandon()
+    rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
+    rig.websocket.abandon()
     assert rig.told == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
 
 
@@ -109,9 +109,9 @@ async def test_a_receiver_that_raises_is_cut_and_nothing_is_raised_at_the_carrie
         case "binary":
             rig.send(BINARY, b"x")
         case "overflowed":
-            rig.endpoint.overflowed()
-    rig.endpoint.lost()
-    assert rig.endpoint.is_over
+            rig.websocket.overflowed()
+    rig.websocket.lost()
+    assert rig.websocket.is_over
     assert ("abort",) in rig.told or call == "ended"
     assert len(caplog.records) == 1
 
@@ -120,14 +120,14 @@ async def test_a_receiver_that_raises_is_cut_and_nothing_is_raised_at_the_carrie
 
 
 async def test_an_overflow_is_told_once(rig):
-    rig.endpoint.overflowed()
-    rig.endpoint.overflowed()
+    rig.websocket.overflowed()
+    rig.websocket.overflowed()
     assert rig.told == [("overflowed",)]
 
 
 async def test_a_take_over_sets_the_bound():
     carrier = FakeCarrier()
-    Endpoint(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
+    WebSocketProtocol(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
     assert carrier.told == [("bound", 77)]
 
 
@@ -145,8 +145,8 @@ async def test_pings_go_unanswered_while_too_much_waits(rig):
 
 def beat(rig):
     """What the timer does."""
-    rig.endpoint._timer.cancel()
-    rig.endpoint._beat()
+    rig.websocket._timer.cancel()
+    rig.websocket._beat()
 
 
 async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_closed():
@@ -166,7 +166,7 @@ async def test_a_pong_makes_up_for_what_was_missed():
         beat(rig)
         rig.send(PONG, b"whatever")
     assert rig.told == [PING_EMPTY] * 10
-    rig.endpoint.abort()
+    rig.websocket.abort()
 
 
 async def test_while_a_client_is_not_read_no_pong_is_missed():
@@ -175,20 +175,20 @@ async def test_while_a_client_is_not_read_no_pong_is_missed():
     for _ in range(5):
         beat(rig)
     assert rig.told == [("refused", "x")]
-    rig.endpoint.resume()
+    rig.websocket.resume()
     beat(rig)
     assert rig.told[1:] == [("text", "x"), PING_EMPTY]
-    rig.endpoint.abort()
+    rig.websocket.abort()
 
 
 @pytest.mark.parametrize("end", ["abort", "peer_ended", "lost"])
 async def test_the_timer_ends_with_the_endpoint(end):
     rig = Rig(ping_seconds=3600)
-    getattr(rig.endpoint, end)()
-    assert rig.endpoint._timer.cancelled()
+    getattr(rig.websocket, end)()
+    assert rig.websocket._timer.cancelled()
 
 
 async def test_the_timer_pings_by_itself():
     rig = Rig(ping_seconds=0.001)
     await eventually(lambda: PING_EMPTY in rig.told)
-    rig.endpoint.abort()
+    rig.websocket.abort()

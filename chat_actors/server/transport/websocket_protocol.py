@@ -42,7 +42,7 @@ MISSED_PONGS = 2
 """Pings in a row that a client may leave unanswered."""
 
 
-class Endpoint:
+class WebSocketProtocol:
     """Implements `Line` for the app, and `Sink` for the carrier."""
 
     __slots__ = (
