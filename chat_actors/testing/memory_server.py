@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -29,7 +28,6 @@ from typing import Any, ParamSpec, TypeVar
 
 import anyio
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from chat_actors.chat import (
     Admit,
@@ -38,23 +36,20 @@ from chat_actors.chat import (
     Enabled,
     Extension,
     Extensions,
-    Frame,
     HttpRequest,
     HttpResponse,
     Limits,
     Peer,
-    QueueOutbox,
     Storage,
     serve_http,
     start_chat,
 )
-from chat_actors.client import public_pem
-from chat_actors.identity import sign
-from chat_actors.kernel import ActorSystem, Hosted
+from chat_actors.kernel import ActorSystem
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
 from chat_actors.storage import MemoryAccounts, MemoryJournal, MemoryStates
+from chat_actors.testing.memory_client import MemoryClient
 
-__all__ = ["MemoryClient", "MemoryServer", "on_virtual_time"]
+__all__ = ["MemoryServer", "on_virtual_time"]
 
 Params = ParamSpec("Params")
 Event = TypeVar("Event", bound=msgspec.Struct)
@@ -91,11 +86,6 @@ def on_virtual_time(test: Callable[Params, Awaitable[None]]) -> Callable[Params,
         anyio.run(functools.partial(test, *args, **kwargs), backend=backend, backend_options=options)
 
     return run
-
-
-@functools.cache
-def _key() -> RSAPrivateKey:
-    return generate_private_key(65537, 2048)  # shared by all users, because generating one takes 50 ms
 
 
 class _Accounts(MemoryAccounts):
@@ -195,7 +185,7 @@ class MemoryServer:
         Raises:
             AssertionError: The server refused the connection or the login.
         """
-        client = MemoryClient(self, self._limits.backlog_bytes)
+        client = MemoryClient(self.settle, self._limits.backlog_bytes)
         peer = Peer(address, client.outbox, client.resume)
         session = await self._chat.gate.ask(Admit(peer), timeout=5.0)
         if isinstance(session, Closing):
@@ -260,117 +250,3 @@ class MemoryServer:
         response = await serve_http(self._chat.services, service, request)
         await self.settle()
         return response
-
-
-class MemoryClient:
-    """A connection to a `MemoryServer`, as its `connect` returns it.
-
-    Received messages wait until `hear` or `expect` takes them. A message is a dict with the fields as on the wire.
-
-    Attributes:
-        user_id: The user that is logged in, or empty.
-        outbox: The server's queue of messages for this client.
-    """
-
-    def __init__(self, server: MemoryServer, backlog_bytes: int) -> None:
-        self.outbox = QueueOutbox(backlog_bytes)
-        self.user_id = ""
-        self._server = server
-        self._received: deque[dict[str, Any]] = deque()
-        self._unsent: deque[Frame] = deque()
-        self._session: Hosted[Any]
-
-    def begin(self, session: Hosted[Any]) -> None:
-        """Attach the session. Called by the server."""
-        self._session = session
-
-    def resume(self) -> None:
-        """Deliver the frames that the session did not accept before. Called by the server."""
-        ref = self._session.ref
-        while self._unsent and (ref.deliver_nowait(self._unsent[0]) or ref.is_stopped):
-            self._unsent.popleft()
-
-    async def send(self, type: str, **fields: Any) -> None:  # noqa: A002 - as it is called on the wire
-        """Send a command and wait until the server has handled it.
-
-        Args:
-            type: The `type` of the command.
-            fields: The other fields, named as on the wire (`roomId`).
-        """
-        self.send_nowait(type, **fields)
-        await self._server.settle()
-
-    def send_nowait(self, type: str, **fields: Any) -> None:  # noqa: A002 - as it is called on the wire
-        """Send a command without waiting. Arguments as of `send`."""
-        self._unsent.append(Frame(msgspec.json.encode({"type": type, **fields}).decode()))
-        self.resume()
-
-    async def log_in(self, user_id: str) -> None:
-        """Register the user, unless it exists, and log in. Discards all messages received so far.
-
-        Args:
-            user_id: 3 to 32 of `a-z A-Z 0-9 _ -`.
-
-        Raises:
-            AssertionError: The server refused the login.
-        """
-        await self.send("register", userId=user_id, publicKey=public_pem(_key()))
-        await self.send("get_challenge")
-        challenge = self.expect("challenge")["challenge"]
-        await self.send("authenticate", userId=user_id, signature=sign(_key(), challenge))
-        self.expect("authenticated")
-        self.user_id = user_id
-        self.hear()
-
-    async def join(self, room: str) -> None:
-        """Send `join` for a room. The answer waits to be taken: `joined`, or an `error`."""
-        await self.send("join", userId=self.user_id, roomId=room)
-
-    async def say(self, content: str) -> None:
-        """Post a message to the room that the client is in."""
-        await self.send("chat_message", content=content)
-
-    async def disconnect(self) -> None:
-        """Close the connection."""
-        self._session.ref.stop()
-        await self._server.settle()
-
-    @property
-    def closing(self) -> Closing | None:
-        """The close code and reason if the server has closed the connection, else None."""
-        return self.outbox.closing
-
-    def hear(self) -> list[dict[str, Any]]:
-        """Take all waiting messages.
-
-        Returns:
-            The messages, oldest first; an empty list if there are none.
-        """
-        self._take()
-        received = list(self._received)
-        self._received.clear()
-        return received
-
-    def expect(self, type: str) -> dict[str, Any]:  # noqa: A002 - as it is called on the wire
-        """Take the next waiting message of a type. Earlier messages of other types are discarded.
-
-        Args:
-            type: The `type` of the message.
-
-        Returns:
-            The message.
-
-        Raises:
-            AssertionError: No such message waits. All waiting messages are discarded, and the text lists them.
-        """
-        self._take()
-        skipped = []
-        while self._received:
-            message = self._received.popleft()
-            if message["type"] == type:
-                return message
-            skipped.append(message)
-        raise AssertionError(f"no {type!r} was received, only {skipped}")
-
-    def _take(self) -> None:
-        self._received.extend(msgspec.json.decode(text) for text in self.outbox.take_all())
