@@ -1,4 +1,4 @@
-"""A chat in memory, on virtual time: real actors, memory accounts, and clients without sockets."""
+"""A chat in memory, on virtual time: the real actors, memory accounts, and clients without sockets."""
 
 import contextlib
 import itertools
@@ -42,7 +42,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Boom(msgspec.Struct, frozen=True):
-    """Makes an actor crash."""
+    """Crashes an actor."""
 
 
 class FragileRoom(RoomActor):
@@ -58,7 +58,7 @@ class FragileSession(SessionActor):
 
 
 class SlowJournal(MemoryJournal):
-    """Takes `seconds` for each commit, and fails with `fail_with` if there is one. `commits` holds what was stored."""
+    """Takes `seconds` for each commit; raises `fail_with` if it is set. `commits` holds the stored batches."""
 
     def __init__(self, seconds=0.01, **bounds):
         super().__init__(**bounds)
@@ -80,21 +80,21 @@ class SlowJournal(MemoryJournal):
 
 
 class MemoryClient:
-    """A client of a chat in memory. What it has been sent is in `heard`, oldest first."""
+    """A client of a chat in memory. `heard` holds the received messages, oldest first."""
 
     def __init__(self, outbox):
         self.session = None
         self.outbox = outbox
         self.heard = []
-        self.unread = deque()  # what it has sent and the session has not taken, as in a socket that is not read
-        self.has_gone = False
+        self.unread = deque()  # frames that the session has not accepted yet, as in a socket that is not read
+        self.is_disconnected = False
 
     async def send(self, **command):
-        """By the session's mailbox, as on a server that has not our transport."""
+        """Send through the session's mailbox, as a plain ASGI server does."""
         await self.session.send(Frame(msgspec.json.encode(command).decode()))
 
     def deliver(self, **command):
-        """In the turn in which it comes, as our own transport does it; refused, it is offered again at `resume`."""
+        """Deliver in the caller's turn, as the transport does. A refused frame is delivered again at `resume`."""
         self.unread.append(Frame(msgspec.json.encode(command).decode()))
         if len(self.unread) == 1:
             self.resume()
@@ -102,26 +102,26 @@ class MemoryClient:
     def resume(self):
         while self.unread and (self.session.deliver_nowait(self.unread[0]) or self.session.is_stopped):
             self.unread.popleft()
-        if self.has_gone and not self.unread:
+        if self.is_disconnected and not self.unread:
             self.session.stop()
 
-    def vanish(self):
-        """End the connection: heard of once all that was sent before has been read."""
-        self.has_gone = True
+    def disconnect(self):
+        """End the connection. The session stops once it has read all earlier frames."""
+        self.is_disconnected = True
         self.resume()
 
     def hear(self):
-        """Move what waits in the outbox to `heard`, and return just that."""
+        """Move the messages in the outbox to `heard`, and return them."""
         new = []
         for text in self.outbox.take_all():
-            with contextlib.suppress(UnknownMessage):  # an extension's, which clients skip
+            with contextlib.suppress(UnknownMessage):  # a message of an extension, which clients skip
                 new.append(decode_message(text))
         self.heard += new
         return new
 
 
 class MemoryChat:
-    """The whole chat on a running actor system."""
+    """All actors of a chat on a running actor system."""
 
     def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None, retention=KEEP_ALL, extensions=None):
         self.system = system
@@ -163,19 +163,19 @@ class MemoryChat:
         return client
 
 
-async def people_in(chat, room, *names):
-    people = [await chat.log_in(name, room) for name in names]
-    for person in people:
-        person.hear()
-    return people
+async def clients_in(chat, room, *names):
+    clients = [await chat.log_in(name, room) for name in names]
+    for client in clients:
+        client.hear()
+    return clients
 
 
-def said(heard):
+def contents(heard):
     return [message.content for message in heard if isinstance(message, messages.ChatMessage)]
 
 
-def kinds(heard):
-    """The contents of chat messages, the kinds of others."""
+def summaries(heard):
+    """The contents of chat messages, and the class names of other messages."""
     return [getattr(message, "content", type(message).__name__) for message in heard]
 
 

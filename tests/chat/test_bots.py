@@ -1,4 +1,4 @@
-"""Bots: members without a socket."""
+"""Bots: members of rooms without a connection."""
 
 import logging
 from typing import ClassVar
@@ -65,22 +65,23 @@ class Guarded(RoomKind):
 PARROT = Extension(name="parrot", services=[Parrot], room_kinds=[Guarded])
 
 
-def said(client):
+def contents(client):
     return [(message["userId"], message["content"]) for message in client.hear() if message["type"] == "chat_message"]
 
 
 @on_virtual_time
-async def test_a_bot_is_in_its_rooms_from_the_start_and_answers_under_a_name_of_its_own():
+async def test_bot_joins_its_rooms_at_the_start():
+    """It answers under its own member name."""
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         await ann.send("members")
         assert ann.expect("members")["members"] == ["bot:parrot", "ann"]
         await ann.say("hello")
-        assert said(ann) == [("ann", "hello"), ("bot:parrot", "ann says hello")]
+        assert contents(ann) == [("ann", "hello"), ("bot:parrot", "ann says hello")]
 
 
 @on_virtual_time
-async def test_no_user_can_have_the_name_of_a_bot():
+async def test_user_cannot_register_a_bot_name():
     async with MemoryServer(PARROT) as server:
         client = await server.connect()
         await client.send("register", userId="bot:parrot", publicKey="any")
@@ -88,7 +89,9 @@ async def test_no_user_can_have_the_name_of_a_bot():
 
 
 @on_virtual_time
-async def test_a_bot_hears_who_comes_and_goes_but_neither_itself_nor_other_bots():
+async def test_bot_is_notified_of_joins_and_leaves_of_users():
+    """It receives neither its own joins nor those of other bots."""
+
     class Other(Bot):
         name = "other"
         rooms = ("cage",)
@@ -102,21 +105,22 @@ async def test_a_bot_hears_who_comes_and_goes_but_neither_itself_nor_other_bots(
         ben = await server.connect("ben")
         await ben.join("cage")
         assert Parrot.heard == [("joined", "cage", "ann"), ("left", "cage", "ann"), ("joined", "cage", "ben")]
-        assert said(ben) == [("bot:other", "welcome ben")]
+        assert contents(ben) == [("bot:other", "welcome ben")]
 
 
 @on_virtual_time
-async def test_a_bot_that_crashes_is_in_its_rooms_afterwards():
+async def test_bot_stays_in_its_rooms_after_a_crash():
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         await ann.say("crash")
         await server.advance(1)
         await ann.say("still there?")
-        assert said(ann)[-1] == ("bot:parrot", "ann says still there?")
+        assert contents(ann)[-1] == ("bot:parrot", "ann says still there?")
 
 
 @on_virtual_time
-async def test_a_room_held_open_by_nobody_but_bots_closes_and_the_bot_has_left():
+async def test_room_with_only_bots_closes():
+    """A room that a bot does not hold open closes when its last user leaves; a held one stays open."""
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         await ann.say("come cafe")
@@ -132,7 +136,7 @@ async def test_a_room_held_open_by_nobody_but_bots_closes_and_the_bot_has_left()
 
 
 @on_virtual_time
-async def test_a_bot_leaves_a_room_when_it_wants_to():
+async def test_bot_leaves_a_room():
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         await ann.say("go")
@@ -140,23 +144,25 @@ async def test_a_bot_leaves_a_room_when_it_wants_to():
 
 
 @on_virtual_time
-async def test_a_bot_that_does_not_keep_up_is_told_how_much_it_missed_and_holds_up_nobody():
+async def test_slow_bot_is_told_how_much_it_missed():
+    """The other members still receive every message."""
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         ann.send_nowait("chat_message", content="wait 10")
         for n in range(2000):
             ann.send_nowait("chat_message", content=str(n))
             await anyio.sleep(0.001)
-        assert len(said(ann)) == 2001
+        assert len(contents(ann)) == 2001
         await server.advance(20)
         missed = [count for what, _, count in Parrot.heard if what == "missed"]
-        echoed = len([1 for user_id, _ in said(ann) if user_id == "bot:parrot"])
+        echoed = len([1 for user_id, _ in contents(ann) if user_id == "bot:parrot"])
         assert sum(missed) + echoed == 2000
         assert echoed >= 1000
 
 
 @on_virtual_time
-async def test_what_a_kind_of_room_refuses_a_bot_the_bot_is_told():
+async def test_bot_is_notified_of_refusals():
+    """A room kind refuses the bot's join in one room and its post in another."""
     async with MemoryServer(PARROT) as server:
         ann = await server.connect("ann", room="cage")
         await ann.say("come guarded-door")
@@ -171,7 +177,7 @@ async def test_what_a_kind_of_room_refuses_a_bot_the_bot_is_told():
 
 
 @on_virtual_time
-async def test_a_bot_goes_back_into_a_room_that_failed_for_good():
+async def test_bot_rejoins_a_room_that_failed():
     class Broken(RoomKind):
         rooms = "cage"
 
@@ -189,11 +195,11 @@ async def test_a_bot_goes_back_into_a_room_that_failed_for_good():
         await server.advance(5)
         ben = await server.connect("ben", room="cage")
         await ben.say("hello")
-        assert said(ben)[-1] == ("bot:parrot", "ben says hello")
+        assert contents(ben)[-1] == ("bot:parrot", "ben says hello")
 
 
 @pytest.mark.parametrize("name", ["", "no", "has space", "bot:x", "é" * 5])
-def test_a_bot_needs_a_name_that_a_user_could_have(name):
+def test_bot_name_is_validated(name):
     class Nameless(Bot):
         pass
 
@@ -203,7 +209,7 @@ def test_a_bot_needs_a_name_that_a_user_could_have(name):
 
 
 @on_virtual_time
-async def test_nothing_to_say_is_told_at_once():
+async def test_bot_post_validates_the_content():
     class Sayer(Bot):
         name = "sayer"
 

@@ -15,7 +15,7 @@ def room_of(client):
     return client.session._cell.actor._membership.room
 
 
-async def test_a_crash_in_a_room_restarts_it_and_its_members_still_chat():
+async def test_crashed_room_restarts_with_its_members():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
@@ -32,7 +32,7 @@ async def test_a_crash_in_a_room_restarts_it_and_its_members_still_chat():
         assert system.statistics().restarts == 1
 
 
-async def test_a_crash_in_a_session_ends_that_session_alone():
+async def test_crashed_session_ends_alone():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
@@ -47,7 +47,8 @@ async def test_a_crash_in_a_session_ends_that_session_alone():
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 1
 
 
-async def test_a_room_that_fails_for_good_tells_its_members_and_can_be_joined_anew():
+async def test_failed_room_notifies_members_and_reopens():
+    """A room that exceeds its restarts sends its members an error, and they can join it again."""
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice = await chat.log_in("alice", "general")
@@ -63,7 +64,7 @@ async def test_a_room_that_fails_for_good_tells_its_members_and_can_be_joined_an
         assert [type(message) for message in alice.hear()] == [messages.Joined, messages.ChatMessage]
 
 
-async def test_an_empty_room_goes_away():
+async def test_empty_room_closes():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice = await chat.log_in("alice", "general")
@@ -76,7 +77,8 @@ async def test_an_empty_room_goes_away():
         assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 0
 
 
-async def test_a_client_that_does_not_read_is_evicted_and_the_others_lose_nothing():
+async def test_client_that_does_not_read_is_evicted():
+    """The other members receive every message."""
     evicted = []
     async with RunningSystem() as system:
         system.events.listen(events.ClientEvicted, evicted.append)
@@ -95,7 +97,7 @@ async def test_a_client_that_does_not_read_is_evicted_and_the_others_lose_nothin
         assert [event.user_id for event in evicted] == ["slow"]
 
 
-async def test_who_does_not_authenticate_in_time_is_closed_with_4001():
+async def test_unauthenticated_connection_is_closed():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
         silent, alice = await chat.connect(), await chat.log_in("alice")
@@ -106,7 +108,8 @@ async def test_who_does_not_authenticate_in_time_is_closed_with_4001():
         assert alice.outbox.closing is None
 
 
-async def test_connections_over_the_limits_are_turned_away_and_let_in_again_when_others_have_gone():
+async def test_connections_over_the_limits_are_refused():
+    """After another connection ends, a new one is admitted."""
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(connections_per_ip=2, connections=3))
         first, _ = await chat.connect(), await chat.connect()
@@ -118,14 +121,14 @@ async def test_connections_over_the_limits_are_turned_away_and_let_in_again_when
         assert not hasattr(await chat.connect(), "code")
 
 
-async def test_a_draining_gate_lets_nobody_in():
+async def test_draining_gate_refuses_connections():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         await chat.chat.gate.ask(Drain(reconnect_within=1), timeout=1)
         assert (await chat.connect()).code is CloseCode.SERVICE_RESTART
 
 
-async def test_a_challenge_expires_after_five_minutes():
+async def test_challenge_expires_after_five_minutes():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice = await chat.log_in("alice")
@@ -136,7 +139,7 @@ async def test_a_challenge_expires_after_five_minutes():
         assert alice.hear()[-1].message == "Challenge expired. Request a new challenge."
 
 
-async def test_registrations_are_allowed_again_after_fifteen_minutes():
+async def test_registration_limit_resets_after_its_window():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(registrations=1, unauthenticated_seconds=0))
         await chat.log_in("alice")
@@ -150,7 +153,7 @@ async def test_registrations_are_allowed_again_after_fifteen_minutes():
         assert other.hear()[0].message == "User ID must be 3-32 alphanumeric characters"
 
 
-async def test_authenticating_as_somebody_else_leaves_the_room_first():
+async def test_authenticating_as_another_user_leaves_room():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         await chat.log_in("carol")
@@ -169,7 +172,7 @@ async def test_authenticating_as_somebody_else_leaves_the_room_first():
         assert alice.hear()[-1].message == "Not connected to any room"
 
 
-async def test_every_event_of_a_visit_is_published_in_order():
+async def test_events_of_a_visit_are_published_in_order():
     seen = []
     async with RunningSystem() as system:
         for event_type in (
@@ -201,7 +204,7 @@ async def test_every_event_of_a_visit_is_published_in_order():
     assert sorted(seen[6:]) == ["RoomClosed", "SessionClosed", "UserLeft"]
 
 
-async def test_stopping_the_system_tells_every_client_and_closes_the_accounts():
+async def test_system_stop_closes_clients_and_accounts():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice = await chat.log_in("alice", "general")
@@ -211,7 +214,8 @@ async def test_stopping_the_system_tells_every_client_and_closes_the_accounts():
             await chat.accounts.key_of("alice")
 
 
-async def test_a_join_that_waited_while_its_room_failed_for_good_is_in_the_new_room_alone():
+async def test_join_queued_while_its_room_fails():
+    """The session is a member of the new room only."""
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob")
@@ -234,7 +238,7 @@ async def test_a_join_that_waited_while_its_room_failed_for_good_is_in_the_new_r
         assert not any(isinstance(message, messages.ChatMessage) for message in alice.heard)
 
 
-async def test_a_room_that_crashes_on_a_members_end_still_says_that_they_left():
+async def test_room_crash_on_session_end_announces_the_leave():
     has_crashed = []
 
     class CrashesOnce(FragileRoom):

@@ -1,4 +1,4 @@
-"""Who hears what of a turn, by itself: without actors."""
+"""Which member receives which messages of a turn, tested without actors."""
 
 import pytest
 from hypothesis import given
@@ -11,14 +11,14 @@ from chat_actors.protocol import decode_message, messages
 
 
 class Session:
-    """In the place of a session's ref, which a fan-out only compares."""
+    """Stands for a session ref, which the fan-out only compares."""
 
 
 def member(name):
     return Member(Session(), name, QueueOutbox(0))
 
 
-def said(content):
+def chat_message(content):
     return messages.ChatMessage("ann", "red", content, "2026-01-01T00:00:00.000Z", 1)
 
 
@@ -34,115 +34,118 @@ def plain(text):
             return f"-{user_id}"
 
 
-def blocks_for(one):
-    blocks = [[plain(text) for text in block.texts] for block in one.outbox._blocks]
-    one.outbox._blocks.clear()
+def blocks_for(recipient):
+    blocks = [[plain(text) for text in block.texts] for block in recipient.outbox._blocks]
+    recipient.outbox._blocks.clear()
     return blocks
 
 
-def heard_by(one):
-    return [text for block in blocks_for(one) for text in block]
+def received_by(recipient):
+    return [text for block in blocks_for(recipient) for text in block]
 
 
-def enter(fan_out, one):
-    return fan_out.join(one, messages.joined(one.user_id, "red"))
+def join(fan_out, newcomer):
+    return fan_out.join(newcomer, messages.joined(newcomer.user_id, "red"))
 
 
 def fan_out_with(*names):
     fan_out = FanOut("red")
-    people = [member(name) for name in names]
-    for one in people:
-        enter(fan_out, one)
+    clients = [member(name) for name in names]
+    for each in clients:
+        join(fan_out, each)
     fan_out.flush()
-    for one in people:
-        blocks_for(one)
-    return fan_out, people
+    for each in clients:
+        blocks_for(each)
+    return fan_out, clients
 
 
-def test_many_joins_in_one_turn_are_one_block_for_each_who_was_there():
+def test_joins_of_one_turn_are_one_block():
     fan_out, (ann,) = fan_out_with("ann")
     newcomers = [member(name) for name in "bcdef"]
-    for one in newcomers:
-        enter(fan_out, one)
+    for each in newcomers:
+        join(fan_out, each)
     fan_out.flush()
     assert blocks_for(ann) == [["+b", "+c", "+d", "+e", "+f"]]
     assert blocks_for(newcomers[0]) == [["joined"], ["+c", "+d", "+e", "+f"]]
     assert blocks_for(newcomers[-1]) == [["joined"]]
 
 
-def test_who_comes_and_goes_in_one_turn_hears_what_was_said_meanwhile():
+def test_join_and_leave_in_one_turn():
+    """The member receives the messages between its join and its leave."""
     fan_out, (ann,) = fan_out_with("ann")
     bob = member("bob")
-    fan_out.add(said("before"))
-    enter(fan_out, bob)
-    fan_out.add(said("meanwhile"))
+    fan_out.add(chat_message("before"))
+    join(fan_out, bob)
+    fan_out.add(chat_message("meanwhile"))
     assert fan_out.leave(bob.session) == "bob"
-    fan_out.add(said("after"))
+    fan_out.add(chat_message("after"))
     fan_out.flush()
-    assert heard_by(bob) == ["joined", "meanwhile"]
-    assert heard_by(ann) == ["before", "+bob", "meanwhile", "-bob", "after"]
+    assert received_by(bob) == ["joined", "meanwhile"]
+    assert received_by(ann) == ["before", "+bob", "meanwhile", "-bob", "after"]
 
 
-def test_who_joins_the_room_that_they_are_in_keeps_the_order():
+def test_repeated_join_keeps_the_order():
     fan_out, (ann, ben) = fan_out_with("ann", "ben")
-    fan_out.add(said("before"))
-    enter(fan_out, ann)
-    fan_out.add(said("after"))
+    fan_out.add(chat_message("before"))
+    join(fan_out, ann)
+    fan_out.add(chat_message("after"))
     fan_out.flush()
-    assert heard_by(ann) == ["before", "joined", "after"]
-    assert heard_by(ben) == ["before", "after"]
+    assert received_by(ann) == ["before", "joined", "after"]
+    assert received_by(ben) == ["before", "after"]
 
 
-def test_a_second_connection_of_a_user_is_no_news_and_hears_from_then_on():
+def test_second_connection_is_not_announced():
+    """It receives the messages from its join on."""
     fan_out, (ann,) = fan_out_with("ann")
     second = member("ann")
-    fan_out.add(said("before"))
-    assert not enter(fan_out, second)
-    fan_out.add(said("after"))
+    fan_out.add(chat_message("before"))
+    assert not join(fan_out, second)
+    fan_out.add(chat_message("after"))
     assert fan_out.leave(second.session) is None
     fan_out.flush()
-    assert heard_by(second) == ["joined", "after"]
-    assert heard_by(ann) == ["before", "after"]
+    assert received_by(second) == ["joined", "after"]
+    assert received_by(ann) == ["before", "after"]
 
 
-def test_who_joins_when_the_block_is_full_hears_neither_what_was_before_nor_of_themselves():
+def test_join_at_a_full_block():
+    """The new member receives neither earlier messages nor its own announcement."""
     fan_out, (ann,) = fan_out_with("ann")
     full = "x" * (BLOCK_BYTES - 150)
-    fan_out.add(said(full))
+    fan_out.add(chat_message(full))
     bob = member("b" * 32)
-    enter(fan_out, bob)
+    join(fan_out, bob)
     fan_out.flush()
-    assert heard_by(bob) == ["joined"]
-    assert heard_by(ann) == [full, "+" + "b" * 32]
+    assert received_by(bob) == ["joined"]
+    assert received_by(ann) == [full, "+" + "b" * 32]
 
 
 @pytest.mark.parametrize("turn", [1, 3, 1000])
-@given(steps=st.lists(st.tuples(st.sampled_from(["enter", "leave", "say"]), st.integers(0, 4)), max_size=40))
-def test_however_turns_are_cut_everybody_hears_the_same(turn, steps):
-    fan_out, people, expected = FanOut("red"), [member(str(n)) for n in range(5)], [[] for _ in range(5)]
-    here = []
+@given(steps=st.lists(st.tuples(st.sampled_from(["join", "leave", "say"]), st.integers(0, 4)), max_size=40))
+def test_delivery_does_not_depend_on_the_turns(turn, steps):
+    fan_out, clients, expected = FanOut("red"), [member(str(n)) for n in range(5)], [[] for _ in range(5)]
+    inside = []
 
-    def everybody(text, but=None):
-        for n in here:
+    def deliver(text, but=None):
+        for n in inside:
             if n != but:
                 expected[n].append(text)
 
-    for at, (step, who) in enumerate(steps):
+    for at, (step, index) in enumerate(steps):
         match step:
-            case "enter":
-                enter(fan_out, people[who])
-                if who not in here:
-                    here.append(who)
-                    everybody(f"+{who}", but=who)
-                expected[who].append("joined")
-            case "leave" if who in here:
-                fan_out.leave(people[who].session)
-                here.remove(who)
-                everybody(f"-{who}")
+            case "join":
+                join(fan_out, clients[index])
+                if index not in inside:
+                    inside.append(index)
+                    deliver(f"+{index}", but=index)
+                expected[index].append("joined")
+            case "leave" if index in inside:
+                fan_out.leave(clients[index].session)
+                inside.remove(index)
+                deliver(f"-{index}")
             case "say":
-                fan_out.add(said(str(at)))
-                everybody(str(at))
+                fan_out.add(chat_message(str(at)))
+                deliver(str(at))
         if at % turn == 0:
             fan_out.flush()
     fan_out.flush()
-    assert [heard_by(one) for one in people] == expected
+    assert [received_by(each) for each in clients] == expected

@@ -1,4 +1,4 @@
-"""What a kind of room can do: commands, timers, slow work, what it keeps, and several kinds in one room."""
+"""The tools of a room kind: commands, timers, slow work, the store, and several room kinds in one room."""
 
 import logging
 
@@ -50,7 +50,7 @@ class Added(msgspec.Struct, frozen=True):
 
 
 class Books(Service):
-    """One for each room."""
+    """A service for each room."""
 
     scope = Scope.ROOM
 
@@ -135,7 +135,7 @@ async def test_members_send_commands_to_their_room():
 
 
 @on_virtual_time
-async def test_outside_of_such_a_room_the_command_is_refused():
+async def test_command_is_refused_in_other_rooms():
     async with MemoryServer(Extension(name="plain", room_kinds=[type("Plain", (Counter,), {"chosen_as": ""})],
                                       services=[Books])) as server:  # fmt: skip
         ann = await server.connect("ann", room="cafe")
@@ -148,7 +148,7 @@ async def test_outside_of_such_a_room_the_command_is_refused():
 
 
 @on_virtual_time
-async def test_what_it_keeps_is_there_after_a_crash_and_after_a_restart():
+async def test_store_outlives_crash_and_restart():
     async with MemoryServer(COUNTER) as server:
         ann = await server.connect("ann", room="count-sheep")
         await ann.send("add", number=3)
@@ -169,7 +169,7 @@ async def test_what_it_keeps_is_there_after_a_crash_and_after_a_restart():
 
 
 @on_virtual_time
-async def test_timers_and_slow_work_come_back_in_a_turn_of_the_room():
+async def test_timers_and_piped_work_run_in_the_room():
     async with MemoryServer(COUNTER) as server:
         ann = await server.connect("ann", room="count-sheep")
         await ann.send("watch")
@@ -185,7 +185,7 @@ async def test_timers_and_slow_work_come_back_in_a_turn_of_the_room():
 
 
 @on_virtual_time
-async def test_a_crash_forgets_timers_and_slow_work_but_not_who_subscribed():
+async def test_crash_cancels_timers_and_keeps_subscribers():
     async with MemoryServer(COUNTER) as server:
         ann = await server.connect("ann", room="count-sheep")
         await ann.send("watch")
@@ -199,7 +199,8 @@ async def test_a_crash_forgets_timers_and_slow_work_but_not_who_subscribed():
 
 
 @on_virtual_time
-async def test_subscribers_hear_it_in_its_place_and_only_while_they_are_here():
+async def test_subscribers_receive_messages_in_order():
+    """They receive them only while they are in the room."""
     async with MemoryServer(COUNTER) as server:
         ann, ben = await server.connect("ann", room="count-sheep"), await server.connect("ben", room="count-sheep")
         await ben.send("watch")
@@ -219,7 +220,7 @@ async def test_subscribers_hear_it_in_its_place_and_only_while_they_are_here():
 
 
 @on_virtual_time
-async def test_a_creator_chooses_the_kind_of_a_new_room():
+async def test_user_chooses_the_kind_of_a_new_room():
     async with MemoryServer(COUNTER) as server:
         ann, ben = await server.connect("ann"), await server.connect("ben")
         await ann.send("create_room", roomId="sheep", kind="counter")
@@ -238,7 +239,7 @@ async def test_a_creator_chooses_the_kind_of_a_new_room():
         assert ben.expect("chat_message")["content"] == "hello"
 
 
-def test_two_kinds_to_be_chosen_by_one_word_stop_the_start():
+def test_duplicate_chosen_as_is_rejected():
     with pytest.raises(KindChosenTwice, match="'counter' is claimed by the extension 'counter' and by 'other'"):
         MemoryServer(
             COUNTER, Extension(name="other", room_kinds=[type("Other", (RoomKind,), {"chosen_as": "counter"})])
@@ -246,7 +247,7 @@ def test_two_kinds_to_be_chosen_by_one_word_stop_the_start():
 
 
 @on_virtual_time
-async def test_several_kinds_rule_a_room_in_the_order_of_their_extensions():
+async def test_kinds_apply_in_the_order_of_their_extensions():
     class Shouting(RoomKind):
         rooms = "*"
 
@@ -279,12 +280,12 @@ async def test_several_kinds_rule_a_room_in_the_order_of_their_extensions():
 
 
 @pytest.mark.parametrize("content", ["", None, 5, "half \ud83d"])
-def test_a_kind_that_makes_of_a_post_what_cannot_be_said_crashes_alone(content):
+def test_invalid_content_from_a_kind_crashes_its_room(content):
     class Broken(RoomKind):
         rooms = "broken"
 
-        async def on_post(self, user_id, said):
-            return content if said == "break" else said
+        async def on_post(self, user_id, posted):
+            return content if posted == "break" else posted
 
     @on_virtual_time
     async def run():
@@ -300,7 +301,7 @@ def test_a_kind_that_makes_of_a_post_what_cannot_be_said_crashes_alone(content):
     run()
 
 
-def test_a_command_of_a_kind_that_could_be_sent_out_of_rooms_is_refused_at_the_start():
+def test_kind_command_outside_rooms_is_rejected():
     from chat_actors import Where
 
     class Early(RoomKind):
@@ -313,7 +314,9 @@ def test_a_command_of_a_kind_that_could_be_sent_out_of_rooms_is_refused_at_the_s
 
 
 @on_virtual_time
-async def test_a_service_listens_to_the_bus_and_speaks_in_rooms_without_being_there():
+async def test_service_listens_to_events_and_posts():
+    """It posts in a room without being a member."""
+
     class Greeter(Service):
         async def on_start(self):
             self.context.listen(events.UserJoined)
@@ -326,8 +329,8 @@ async def test_a_service_listens_to_the_bus_and_speaks_in_rooms_without_being_th
     async with MemoryServer(Extension(name="greeter", services=[Greeter])) as server:
         ann = await server.connect("ann")
         await ann.join("cafe")
-        said = ann.expect("chat_message")
-        assert (said["userId"], said["content"]) == ("bot:greeter", "hello ann")
+        greeting = ann.expect("chat_message")
+        assert (greeting["userId"], greeting["content"]) == ("bot:greeter", "hello ann")
         await ann.send("members")
         assert ann.expect("members")["members"] == ["ann"]
         await ann.send("history")
@@ -335,7 +338,7 @@ async def test_a_service_listens_to_the_bus_and_speaks_in_rooms_without_being_th
 
 
 @on_virtual_time
-async def test_what_is_kept_and_has_changed_its_form_is_told_by_name():
+async def test_unreadable_state_is_named():
     from chat_actors.chat import Store
     from chat_actors.chat.store import StateUnreadable
     from chat_actors.storage import MemoryStates
@@ -347,7 +350,7 @@ async def test_what_is_kept_and_has_changed_its_form_is_told_by_name():
 
 
 @on_virtual_time
-async def test_a_kind_speaks_in_its_room_after_what_it_handles():
+async def test_kind_posts_after_the_current_message():
     class Echo(RoomKind):
         rooms = "echo"
 
@@ -359,18 +362,18 @@ async def test_a_kind_speaks_in_its_room_after_what_it_handles():
         ann = await server.connect("ann", room="echo")
         await ann.say("one")
         await ann.say("two")
-        said = [(message["userId"], message["content"]) for message in ann.hear()]
-        assert said == [("ann", "one"), ("bot:echo", "echo: one"), ("ann", "two"), ("bot:echo", "echo: two")]
+        posts = [(message["userId"], message["content"]) for message in ann.hear()]
+        assert posts == [("ann", "one"), ("bot:echo", "echo: one"), ("ann", "two"), ("bot:echo", "echo: two")]
 
 
-def test_two_classes_that_would_share_a_store_stop_the_start():
+def test_shared_store_name_is_rejected():
     same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
     with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
         MemoryServer(Extension(name="twice", room_kinds=same))
 
 
 @pytest.mark.parametrize("since", [{}, {"since": 0}], ids=["new", "again"])
-def test_a_state_that_is_no_json_lets_nobody_in_and_they_are_told(since):
+def test_state_that_is_not_json_refuses_the_join(since):
     class Stateful(RoomKind):
         rooms = "stateful"
 
@@ -391,7 +394,7 @@ def test_a_state_that_is_no_json_lets_nobody_in_and_they_are_told(since):
 
 
 @on_virtual_time
-async def test_an_answer_that_cannot_be_encoded_is_no_crash_of_the_session():
+async def test_unencodable_answer_does_not_crash_the_session():
     class Bad(Message, frozen=True, tag="bad"):
         thing: object
 

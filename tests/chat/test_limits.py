@@ -11,7 +11,7 @@ from chat_actors.client import public_pem
 from chat_actors.kernel import Actor
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import messages
-from tests.chat.rig import KEY, NO_LIMITS, MemoryChat, errors, kinds
+from tests.chat.rig import KEY, NO_LIMITS, MemoryChat, errors, summaries
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def test_joins_are_limited_to_their_rate():
             ann.deliver(type="join", userId="ann", roomId=f"room-{n}")
             await anyio.sleep(1)
         await settle(system)
-        assert 6 + 5 * 6 - 1 <= kinds(ann.hear()).count("Joined") <= 6 + 5 * 6
+        assert 6 + 5 * 6 - 1 <= summaries(ann.hear()).count("Joined") <= 6 + 5 * 6
 
 
 async def test_registrations_are_possible_after_the_window():

@@ -1,4 +1,4 @@
-"""Many sessions with random commands, disconnects and crashes, against a simple model of what each must hear."""
+"""Random commands, disconnects and crashes of many sessions, compared with a model of what each must receive."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ LANES = st.sampled_from(("mailbox", "delivery"))
 
 
 class ChatModel(RuleBasedStateMachine):
-    """The model: who is in which room by connection, and what each connection must have heard since the last step."""
+    """The model: the room of each connection, and the messages that it must receive in the current step."""
 
     def journal(self):
         return None
@@ -32,9 +32,9 @@ class ChatModel(RuleBasedStateMachine):
         self.clients = {}  # name of the connection -> client
         self.user = {}  # name -> user id
         self.room = {}  # name -> room id or None
-        self.expected = {}  # name -> what it must hear
+        self.expected = {}  # name -> the messages that it must receive
         self.connected = 0
-        self.said = 0
+        self.posted = 0
         self.last_seq = {}
 
         async def start():
@@ -78,7 +78,7 @@ class ChatModel(RuleBasedStateMachine):
             for other in self.members(room):
                 self.expected[other].append(messages.user_left(self.user[name], room))
 
-    def enter(self, name, room):
+    def join(self, name, room):
         is_new = self.user[name] not in self.users_in(room)
         self.room[name] = room
         self.expected[name].append(messages.joined(self.user[name], room))
@@ -101,50 +101,50 @@ class ChatModel(RuleBasedStateMachine):
         return sorted(self.clients)[number % len(self.clients)]
 
     async def submit(self, name, lane, **command):
-        """By the session's mailbox, or as our own transport does it."""
+        """Send through the session's mailbox, or deliver as the transport does."""
         if lane == "mailbox":
             await self.clients[name].send(**command)
         else:
             self.clients[name].deliver(**command)
 
-    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), lane=LANES)
+    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), lane=LANES)
     @precondition(lambda self: self.clients)
-    def move(self, who, room, switch, lane):
-        name = self.pick(who)
+    def move(self, number, room, switch, lane):
+        name = self.pick(number)
         self.run(self.submit(name, lane, **self.moving(name, room, switch)))
 
     def moving(self, name, room, switch):
-        """The command that moves a connection, which the model does at once."""
+        """Move a connection in the model, and return the command that moves it in the chat."""
         if self.room[name] == room:
             self.expected[name].append(messages.joined(self.user[name], room))
         else:
             self.leave(name)
-            self.enter(name, room)
+            self.join(name, room)
         command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
         return {**command, "roomId": room}
 
-    @rule(who=st.integers(0, 5), times=st.integers(1, 4), lane=LANES)
+    @rule(number=st.integers(0, 5), times=st.integers(1, 4), lane=LANES)
     @precondition(lambda self: self.clients)
-    def say(self, who, times, lane):
-        name = self.pick(who)
+    def post(self, number, times, lane):
+        name = self.pick(number)
         for _ in range(times):
-            self.run(self.submit(name, lane, **self.saying(name)))
+            self.run(self.submit(name, lane, **self.posting(name)))
 
-    def saying(self, name):
-        """The command with which a connection says the next thing, which the model hears at once."""
-        self.said += 1
+    def posting(self, name):
+        """Post the next message in the model, and return the command that posts it in the chat."""
+        self.posted += 1
         if self.room[name] is None:
             self.expected[name].append("Not connected to any room")
         else:
             for other in self.members(self.room[name]):
-                self.expected[other].append((self.user[name], self.room[name], str(self.said)))
-        return {"type": "chat_message", "content": str(self.said)}
+                self.expected[other].append((self.user[name], self.room[name], str(self.posted)))
+        return {"type": "chat_message", "content": str(self.posted)}
 
-    @rule(who=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), lane=LANES)
+    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), lane=LANES)
     @precondition(lambda self: self.clients)
-    def move_and_say_without_waiting(self, who, room, times, lane):
-        name = self.pick(who)
-        commands = [self.moving(name, room, True), *(self.saying(name) for _ in range(times))]
+    def move_and_post_without_waiting(self, number, room, times, lane):
+        name = self.pick(number)
+        commands = [self.moving(name, room, True), *(self.posting(name) for _ in range(times))]
 
         async def send_all():
             for command in commands:
@@ -152,11 +152,11 @@ class ChatModel(RuleBasedStateMachine):
 
         self.run(send_all())
 
-    @rule(speakers=st.lists(st.integers(0, 5), min_size=2, max_size=8), crash_after=st.none() | st.integers(0, 7))
+    @rule(senders=st.lists(st.integers(0, 5), min_size=2, max_size=8), crash_after=st.none() | st.integers(0, 7))
     @precondition(lambda self: self.clients)
-    def many_speak_in_one_turn(self, speakers, crash_after):
-        names = [self.pick(who) for who in speakers]
-        commands = [(name, self.saying(name)) for name in names]
+    def many_post_in_one_turn(self, senders, crash_after):
+        names = [self.pick(number) for number in senders]
+        commands = [(name, self.posting(name)) for name in names]
 
         async def send_all():
             for n, (name, command) in enumerate(commands):
@@ -168,17 +168,17 @@ class ChatModel(RuleBasedStateMachine):
 
         self.run(send_all())
 
-    @rule(who=st.integers(0, 5))
+    @rule(number=st.integers(0, 5))
     @precondition(lambda self: self.clients)
-    def send_nonsense(self, who):
-        name = self.pick(who)
+    def send_nonsense(self, number):
+        name = self.pick(number)
         self.run(self.clients[name].send(type="nonsense"))
         self.expected[name].append("Unknown message type: nonsense")
 
-    @rule(who=st.integers(0, 5), crash=st.booleans())
+    @rule(number=st.integers(0, 5), crash=st.booleans())
     @precondition(lambda self: self.clients)
-    def vanish(self, who, crash):
-        name = self.pick(who)
+    def disconnect(self, number, crash):
+        name = self.pick(number)
         client = self.clients[name]
         if crash:
             client.session.tell(Boom())
@@ -188,14 +188,14 @@ class ChatModel(RuleBasedStateMachine):
         for book in (self.clients, self.user, self.room, self.expected):
             del book[name]
 
-    @rule(who=st.integers(0, 5))
+    @rule(number=st.integers(0, 5))
     @precondition(lambda self: any(self.room.values()))
-    def crash_a_room(self, who):
+    def crash_a_room(self, number):
         inside = sorted(name for name in self.clients if self.room[name] is not None)
-        room = room_of(self.clients[inside[who % len(inside)]])
+        room = room_of(self.clients[inside[number % len(inside)]])
         room.tell(Boom())
 
-        # Beyond five crashes in a minute a room closes for good, which is a test of its own.
+        # More than five crashes in a minute close a room; another test covers that.
         async def wait_a_minute():
             await settle(self.system)
             await anyio.sleep(61)
@@ -203,7 +203,7 @@ class ChatModel(RuleBasedStateMachine):
         self.run(wait_a_minute())
 
     @invariant()
-    def everybody_has_heard_what_the_model_says(self):
+    def clients_received_what_the_model_predicts(self):
         if not hasattr(self, "system"):
             return
         self.run(settle(self.system))
@@ -229,7 +229,7 @@ class ChatModel(RuleBasedStateMachine):
 
 
 class JournaledChatModel(ChatModel):
-    """The same with a journal, which takes its time: nothing that a client hears may depend on it."""
+    """The same with a slow journal: the received messages must not depend on it."""
 
     def journal(self):
         return SlowJournal()

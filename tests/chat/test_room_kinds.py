@@ -1,4 +1,4 @@
-"""Rooms of a kind: what the kind decides, and what it cannot break."""
+"""Rooms with a room kind: what it decides, and the guarantees that it cannot break."""
 
 import itertools
 import logging
@@ -10,7 +10,7 @@ import pytest
 from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind, events
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionMessage
-from tests.chat.rig import MemoryChat, SlowJournal, errors, people_in, said, seqs
+from tests.chat.rig import MemoryChat, SlowJournal, clients_in, contents, errors, seqs
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -29,22 +29,22 @@ class Announcements(RoomKind):
     rooms = "announcements-*"
 
     def __init__(self):
-        self.came = []
-        self.went = []
+        self.joined = []
+        self.left = []
 
     async def on_open(self):
-        self.here_at_first = list(self.room.users)
+        self.users_at_open = list(self.room.users)
 
     async def may_join(self, user_id):
         if user_id in self.settings.banned:
             raise Refused("banned", "You are banned from here.")
 
     def on_join(self, user_id):
-        self.came.append(user_id)
+        self.joined.append(user_id)
         self.room.tell(user_id, Notice(f"welcome, {user_id}"))
 
     def on_leave(self, user_id):
-        self.went.append(user_id)
+        self.left.append(user_id)
         self.room.tell_all(Notice(f"bye, {user_id}"))
 
     def state_for(self, user_id):
@@ -55,8 +55,8 @@ class Announcements(RoomKind):
             raise Refused("read_only", "Only speakers may post here.")
         if content == "crash":
             raise ValueError("asked to crash")
-        if content == "put ben out":
-            self.room.remove("ben", "kicked", "You were put out.")
+        if content == "remove ben":
+            self.room.remove("ben", "kicked", "You were removed.")
         if content.startswith("wait "):
             await anyio.sleep(float(content[5:]))
         return content.upper()
@@ -81,28 +81,28 @@ def kind_of(client):
 
 
 def raw(client):
-    """What waits for a client, as plain objects."""
+    """The messages in a client's outbox, decoded from JSON."""
     found = [msgspec.json.decode(text) for block in client.outbox._blocks for text in block.texts]
     client.outbox._blocks.clear()
     return found
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
-async def test_a_kind_rewrites_and_refuses_what_is_said(journal):
+async def test_kind_rewrites_and_refuses_posts(journal):
     async with RunningSystem() as system:
         chat = chat_with(system, journal=SlowJournal() if journal else None)
-        ann, ben = await people_in(chat, ROOM, "ann", "ben")
+        ann, ben = await clients_in(chat, ROOM, "ann", "ben")
         ann.hear()
         ann.deliver(type="chat_message", content="hello")
         ben.deliver(type="chat_message", content="may I?", id="q")
         await settle(system)
-        assert said(ann.hear()) == ["HELLO"]
+        assert contents(ann.hear()) == ["HELLO"]
         heard = ben.hear()
-        assert said(heard) == ["HELLO"]
+        assert contents(heard) == ["HELLO"]
         assert errors(heard) == [("read_only", "q")]
 
 
-async def test_newcomers_are_told_the_state_of_the_room():
+async def test_new_members_receive_the_state():
     async with RunningSystem() as system:
         chat = chat_with(system)
         for name, may_speak in (("ann", True), ("ben", False)):
@@ -113,10 +113,10 @@ async def test_newcomers_are_told_the_state_of_the_room():
             assert joined["state"] == {"announcements": {"maySpeak": may_speak}}
 
 
-async def test_who_comes_back_is_told_the_state_as_well():
+async def test_rejoin_receives_the_state():
     async with RunningSystem() as system:
         chat = chat_with(system, journal=SlowJournal())
-        (ann,) = await people_in(chat, ROOM, "ann")
+        (ann,) = await clients_in(chat, ROOM, "ann")
         ann.deliver(type="chat_message", content="one")
         await settle(system)
         ben = await chat.log_in("ben")
@@ -127,49 +127,49 @@ async def test_who_comes_back_is_told_the_state_as_well():
         assert "ONE" in [message.get("content") for message in rest]
 
 
-@pytest.mark.parametrize("how", ["join", "switch", "come back"])
-async def test_who_may_not_enter_stays_where_they_are(how):
+@pytest.mark.parametrize("how", ["join", "switch", "rejoin"])
+async def test_refused_user_stays_in_the_current_room(how):
     async with RunningSystem() as system:
         chat = chat_with(system)
-        eve, ben = await people_in(chat, "cafe", "eve", "ben")
+        eve, ben = await clients_in(chat, "cafe", "eve", "ben")
         eve.hear()
         match how:
             case "join":
                 eve.deliver(type="join", userId="eve", roomId=ROOM, id="q")
             case "switch":
                 eve.deliver(type="switch_room", roomId=ROOM, id="q")
-            case "come back":
+            case "rejoin":
                 eve.deliver(type="join", userId="eve", roomId=ROOM, since=3, id="q")
         eve.deliver(type="chat_message", content="still here")
         await settle(system)
         heard = eve.hear()
         assert errors(heard) == [("banned", "q")]
-        assert said(heard) == said(ben.hear()) == ["still here"]
+        assert contents(heard) == contents(ben.hear()) == ["still here"]
 
 
-async def test_a_kind_hears_who_comes_and_goes_once_for_each_stay():
+async def test_kind_is_notified_once_for_each_stay():
     async with RunningSystem() as system:
         chat = chat_with(system)
-        ann, ben, ben_again = await people_in(chat, ROOM, "ann", "ben", "ben")
+        ann, ben, ben_again = await clients_in(chat, ROOM, "ann", "ben", "ben")
         kind = kind_of(ann)
-        assert kind.came == ["ann", "ben"]
-        ben.vanish()
+        assert kind.joined == ["ann", "ben"]
+        ben.disconnect()
         await settle(system)
-        assert kind.went == []
+        assert kind.left == []
         ann.hear()
         ben_again.deliver(type="switch_room", roomId="cafe")
         await settle(system)
-        assert kind.went == ["ben"]
+        assert kind.left == ["ben"]
         assert [message["type"] for message in raw(ann)] == ["user_left", "notice"]
 
 
-async def test_a_kind_puts_somebody_out_and_they_are_told_why():
+async def test_kind_removes_a_user_with_a_reason():
     async with RunningSystem() as system:
         chat = chat_with(system)
-        ann, ben, other_ben = await people_in(chat, ROOM, "ann", "ben", "ben")
+        ann, ben, other_ben = await clients_in(chat, ROOM, "ann", "ben", "ben")
         for client in (ann, ben, other_ben):
             client.hear()
-        ann.deliver(type="chat_message", content="put ben out")
+        ann.deliver(type="chat_message", content="remove ben")
         await settle(system)
         for client in (ben, other_ben):
             assert errors(client.hear()) == [("kicked", None)]
@@ -180,59 +180,60 @@ async def test_a_kind_puts_somebody_out_and_they_are_told_why():
         assert errors(ben.hear()) == [("not_in_room", "q")]
 
 
-async def test_rooms_of_other_names_are_ordinary():
+async def test_rooms_with_other_names_are_ordinary():
     async with RunningSystem() as system:
-        ann, eve = await people_in(chat_with(system), "announcements", "ann", "eve")
+        ann, eve = await clients_in(chat_with(system), "announcements", "ann", "eve")
         eve.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert said(ann.hear()) == ["hello"]
+        assert contents(ann.hear()) == ["hello"]
         assert type(room_of(ann)._cell.actor).__name__ == "FragileRoom"
 
 
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
-async def test_a_kind_that_raises_crashes_its_room_which_goes_on_with_its_members(journal):
+async def test_kind_that_raises_crashes_its_room(journal):
+    """The room restarts with its members."""
     async with RunningSystem() as system:
         chat = chat_with(system, journal=SlowJournal() if journal else None)
-        ann, ben = await people_in(chat, ROOM, "ann", "ben")
+        ann, ben = await clients_in(chat, ROOM, "ann", "ben")
         ben.hear()
         for content in ("one", "crash", "two"):
             ann.deliver(type="chat_message", content=content)
         await anyio.sleep(1)
         heard = ben.hear()
-        assert said(heard) == ["ONE", "TWO"]
+        assert contents(heard) == ["ONE", "TWO"]
         assert seqs(heard) == sorted(seqs(heard))
         assert ("room_failed", None) in errors(ann.hear())
-        assert kind_of(ann).here_at_first == ["ann", "ben"]
+        assert kind_of(ann).users_at_open == ["ann", "ben"]
 
 
-async def test_a_kind_that_takes_too_long_is_cut_short_as_a_crash():
+async def test_kind_that_takes_too_long_crashes_its_room():
     async with RunningSystem() as system:
-        ann, _ = await people_in(chat_with(system), ROOM, "ann", "ben")
+        ann, _ = await clients_in(chat_with(system), ROOM, "ann", "ben")
         ann.hear()
         ann.deliver(type="chat_message", content="wait 60")
         ann.deliver(type="chat_message", content="next")
         await anyio.sleep(10)
         heard = ann.hear()
         assert errors(heard) == [("room_failed", None)]
-        assert said(heard) == ["NEXT"]
+        assert contents(heard) == ["NEXT"]
 
 
-async def test_while_a_kind_waits_other_rooms_go_on():
+async def test_waiting_kind_does_not_block_other_rooms():
     async with RunningSystem() as system:
         chat = chat_with(system)
-        ann, _ = await people_in(chat, ROOM, "ann", "ben")
-        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        ann, _ = await clients_in(chat, ROOM, "ann", "ben")
+        cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
         ann.deliver(type="chat_message", content="wait 1")
         for n in range(50):
             cyd.deliver(type="chat_message", content=str(n))
         await anyio.sleep(0.1)
-        assert said(dan.hear()) == [str(n) for n in range(50)]
-        assert "WAIT 1" not in said(ann.hear())
+        assert contents(dan.hear()) == [str(n) for n in range(50)]
+        assert "WAIT 1" not in contents(ann.hear())
         await anyio.sleep(1)
-        assert said(ann.hear()) == ["WAIT 1"]
+        assert contents(ann.hear()) == ["WAIT 1"]
 
 
-async def test_a_kind_that_raises_on_every_hundredth_message_is_not_noticed_in_other_rooms():
+async def test_failing_kind_does_not_affect_other_rooms():
     class Unreliable(RoomKind):
         rooms = "unreliable"
         counted = itertools.count(1)
@@ -244,8 +245,8 @@ async def test_a_kind_that_raises_on_every_hundredth_message_is_not_noticed_in_o
 
     async with RunningSystem() as system:
         chat = chat_with(system, Unreliable)
-        (ann,) = await people_in(chat, "unreliable", "ann")
-        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        (ann,) = await clients_in(chat, "unreliable", "ann")
+        cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
         cyd.hear()
         for n in range(300):
             ann.deliver(type="chat_message", content=str(n))
@@ -253,12 +254,12 @@ async def test_a_kind_that_raises_on_every_hundredth_message_is_not_noticed_in_o
             await anyio.sleep(0.01)
         await anyio.sleep(5)
         heard = ann.hear()
-        assert len(said(heard)) == 297
+        assert len(contents(heard)) == 297
         assert errors(heard) == [("room_failed", None)] * 3
-        assert said(cyd.hear()) == said(dan.hear()) == [str(n) for n in range(300)]
+        assert contents(cyd.hear()) == contents(dan.hear()) == [str(n) for n in range(300)]
 
 
-async def test_a_kind_that_floods_the_bus_is_not_noticed_in_other_rooms():
+async def test_kind_that_floods_the_bus_is_isolated():
     class Flooding(RoomKind):
         rooms = "flooding"
 
@@ -276,17 +277,17 @@ async def test_a_kind_that_floods_the_bus_is_not_noticed_in_other_rooms():
             raise RuntimeError("a listener that fails")
 
         system.events.listen(events.UserJoined, listen)
-        (ann,) = await people_in(chat, "flooding", "ann")
-        cyd, dan = await people_in(chat, "cafe", "cyd", "dan")
+        (ann,) = await clients_in(chat, "flooding", "ann")
+        cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
         for n in range(20):
             ann.deliver(type="chat_message", content=str(n))
             cyd.deliver(type="chat_message", content=str(n))
         await settle(system)
-        assert said(ann.hear()) == said(dan.hear()) == [str(n) for n in range(20)]
+        assert contents(ann.hear()) == contents(dan.hear()) == [str(n) for n in range(20)]
         assert len(heard_events) >= 20_000
 
 
-def test_of_one_extension_the_first_kind_that_matches_counts():
+def test_first_matching_kind_of_an_extension_applies():
     class Anything(RoomKind):
         rooms = "*"
 

@@ -1,4 +1,4 @@
-"""Commands of extensions, from the client's frame to the service that carries them out and back."""
+"""Extension commands, from the client's frame to the service and back."""
 
 import logging
 
@@ -112,7 +112,7 @@ def chat_with(system, *extensions, **options):
 
 
 async def answers(system, client, **fields):
-    """What a client is sent after this, as plain objects."""
+    """Send a command, and return the messages that the client receives, decoded from JSON."""
     client.deliver(**fields)
     await settle(system)
     found = [msgspec.json.decode(text) for block in client.outbox._blocks for text in block.texts]
@@ -120,14 +120,14 @@ async def answers(system, client, **fields):
     return found
 
 
-async def test_a_command_goes_to_its_service_and_the_answer_comes_back_with_its_id():
+async def test_service_answers_with_the_commands_id():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann", "red")
         answer = await answers(system, ann, type="roll", id="q")
         assert answer == [{"type": "rolled", "who": "ann", "room": "red", "result": 4, "id": "q"}]
 
 
-async def test_a_service_refuses_with_a_code_and_a_text():
+async def test_service_refuses_with_code_and_text():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann", "red")
         (answer,) = await answers(system, ann, type="roll", sides=1, id="q")
@@ -139,29 +139,29 @@ async def test_a_service_refuses_with_a_code_and_a_text():
         }
 
 
-async def test_a_command_is_held_to_its_state_like_any_other():
+async def test_command_requires_its_session_state():
     async with RunningSystem() as system:
         chat = chat_with(system, DICE)
-        nobody = await chat.connect()
+        stranger = await chat.connect()
         for fields in ({"type": "roll"}, {"type": "wait", "seconds": 1}):
-            nobody.deliver(**fields)
+            stranger.deliver(**fields)
         await settle(system)
-        nobody.hear()
-        assert errors(nobody.heard) == [("not_authenticated", None)] * 2
-        assert await answers(system, nobody, type="hello") == [{"type": "counted", "key": "", "count": 0}]
+        stranger.hear()
+        assert errors(stranger.heard) == [("not_authenticated", None)] * 2
+        assert await answers(system, stranger, type="hello") == [{"type": "counted", "key": "", "count": 0}]
         ann = await chat.log_in("ann")
         ann.deliver(type="roll")
         await settle(system)
         assert errors(ann.hear()) == [("not_in_room", None)]
 
 
-async def test_none_is_no_answer():
+async def test_none_sends_no_answer():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann")
         assert await answers(system, ann, type="wait", seconds=0) == []
 
 
-async def test_what_a_client_sends_while_a_service_works_waits_its_turn():
+async def test_later_commands_wait_for_the_service():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann", "red")
         ann.deliver(type="wait", seconds=5)
@@ -171,7 +171,7 @@ async def test_what_a_client_sends_while_a_service_works_waits_its_turn():
         assert len(await answers(system, ann, type="ping")) == 2
 
 
-async def test_a_service_that_crashes_is_an_error_to_its_caller_and_then_there_again():
+async def test_service_crash_is_reported_and_restarts():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann", "red")
         ann.deliver(type="crash", id="q")
@@ -180,7 +180,7 @@ async def test_a_service_that_crashes_is_an_error_to_its_caller_and_then_there_a
         assert len(await answers(system, ann, type="roll")) == 1
 
 
-async def test_a_service_that_returns_no_message_is_at_fault_and_not_the_client():
+async def test_service_returning_no_message_crashes():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann")
         told, error = await answers(system, ann, type="later")
@@ -188,7 +188,7 @@ async def test_a_service_that_returns_no_message_is_at_fault_and_not_the_client(
         assert error["code"] == "internal_failure"
 
 
-async def test_a_service_that_takes_too_long_is_busy():
+async def test_service_that_takes_too_long_is_busy():
     async with RunningSystem() as system:
         ann = await chat_with(system, DICE).log_in("ann")
         ann.deliver(type="wait", seconds=60, id="q")
@@ -196,7 +196,7 @@ async def test_a_service_that_takes_too_long_is_busy():
         assert errors(ann.hear()) == [("busy", "q")]
 
 
-async def test_each_user_has_their_own_service_over_all_connections():
+async def test_user_service_is_shared_by_connections():
     async with RunningSystem() as system:
         chat = chat_with(system, COUNTER)
         ann, ben = await chat.log_in("ann"), await chat.log_in("ben")
@@ -215,7 +215,7 @@ async def test_each_room_has_its_own_service():
         assert (await answers(system, outside, type="count"))[0]["code"] == "not_in_room"
 
 
-async def test_a_service_that_nobody_calls_ends_and_comes_back_new():
+async def test_idle_service_stops_and_starts_anew():
     async with RunningSystem() as system:
         ann = await chat_with(system, COUNTER).log_in("ann")
         await answers(system, ann, type="count")
@@ -227,7 +227,7 @@ async def test_a_service_that_nobody_calls_ends_and_comes_back_new():
         assert (await answers(system, ann, type="count"))[0]["count"] == 1
 
 
-async def test_a_rate_of_its_own_is_held_for_each_connection():
+async def test_command_rate_applies_to_each_connection():
     async with RunningSystem() as system:
         chat = chat_with(system, COUNTER)
         ann, other = await chat.log_in("ann"), await chat.log_in("ben")
@@ -238,14 +238,14 @@ async def test_a_rate_of_its_own_is_held_for_each_connection():
         assert (await answers(system, ann, type="count"))[0]["type"] == "counted"
 
 
-async def test_without_extensions_nothing_of_them_runs():
+async def test_no_services_run_without_extensions():
     async with RunningSystem() as system:
         ann = await MemoryChat(system).log_in("ann", "red")
         assert [cell.path for cell in system.family.everyone() if "services" in cell.path] == []
         assert (await answers(system, ann, type="roll"))[0]["code"] == "unknown_type"
 
 
-def test_a_method_of_no_use_is_told_at_once():
+def test_invalid_command_methods_are_rejected():
     class NoCommand(Service):
         @command()
         def roll(self, caller, roll: int):

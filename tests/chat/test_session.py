@@ -1,4 +1,4 @@
-"""The session between a socket that is read in turns and rooms and accounts that make it wait."""
+"""The session between a socket and slow rooms and accounts."""
 
 import anyio
 import pytest
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TightRoom(FragileRoom):
-    """Has little room for what waits, and on "hold" takes its time."""
+    """Has a small mailbox, and takes 10 s for the message "hold"."""
 
     mailbox_capacity = 4
 
@@ -31,7 +31,8 @@ class TightRoom(FragileRoom):
         self.context.self_ref.send_nowait(message)
 
 
-async def test_a_full_room_makes_a_session_refuse_and_no_frame_is_lost_or_reordered():
+async def test_full_room_pauses_reading():
+    """No frame is lost or reordered."""
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=TightRoom)
         ann, ben, cyd = [await chat.log_in(name, "red") for name in ("ann", "ben", "cyd")]
@@ -42,18 +43,18 @@ async def test_a_full_room_makes_a_session_refuse_and_no_frame_is_lost_or_reorde
             ann.deliver(type="chat_message", content=f"ann {n}")
             ben.deliver(type="chat_message", content=f"ben {n}")
         await anyio.sleep(1)
-        assert room_of(ann).waiting <= 4 + 2, "four, and one for each session that waits"
+        assert room_of(ann).waiting <= 4 + 2, "four, and one for each waiting session"
         assert not ann.session.deliver_nowait(Frame("{}"))
         assert len(ann.unread) > 10
         await settle(system)
-        heard = [[message.content for message in person.hear()[-41:]] for person in (ann, ben, cyd)]
+        heard = [[message.content for message in client.hear()[-41:]] for client in (ann, ben, cyd)]
         assert heard == [heard[0]] * 3
         for name in ("ann", "ben"):
             assert [text for text in heard[0] if text.startswith(name)] == [f"{name} {n}" for n in range(20)]
         assert not ann.unread
 
 
-async def test_slow_commands_and_what_follows_them_at_once_are_handled_in_the_order_sent():
+async def test_pipelined_commands_are_handled_in_order():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         ann = await chat.connect()
@@ -61,7 +62,7 @@ async def test_slow_commands_and_what_follows_them_at_once_are_handled_in_the_or
         ann.deliver(type="register", userId="ann", publicKey=public_pem(KEY))
         ann.deliver(type="get_challenge")
         ann.deliver(type="nonsense")
-        assert len(ann.unread) == 2, "what follows a slow command is not read"
+        assert len(ann.unread) == 2, "frames after a slow command are not read"
         await settle(system)
         registered, challenge, error = ann.hear()
         assert type(registered) is messages.Registered
@@ -79,15 +80,15 @@ async def test_slow_commands_and_what_follows_them_at_once_are_handled_in_the_or
         ]
 
 
-async def test_what_came_just_before_a_disconnect_is_still_handled():
+async def test_frames_before_a_disconnect_are_handled():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         ann, ben = await chat.log_in("ann", "red"), await chat.log_in("ben", "blue")
         ben.hear()
         ann.deliver(type="switch_room", roomId="blue")
         ann.deliver(type="chat_message", content="bye")
-        ann.vanish()
-        assert ann.unread, "it has not been read yet"
+        ann.disconnect()
+        assert ann.unread, "the frames have not been read yet"
         await settle(system)
         assert [getattr(message, "content", type(message).__name__) for message in ben.hear()] == [
             "UserJoined",
@@ -96,7 +97,8 @@ async def test_what_came_just_before_a_disconnect_is_still_handled():
         ]
 
 
-async def test_a_session_that_is_stopped_before_it_runs_is_counted_out_and_runs_to_no_effect():
+async def test_session_stopped_before_it_runs():
+    """The gate no longer counts it, and running it has no effect."""
     async with RunningSystem() as system:
         opened = []
         system.events.listen(events.SessionOpened, opened.append)
@@ -109,7 +111,7 @@ async def test_a_session_that_is_stopped_before_it_runs_is_counted_out_and_runs_
         assert opened == []
 
 
-async def test_nobody_is_let_in_whose_connection_has_closed_while_it_waited():
+async def test_closed_connection_is_not_admitted():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         outbox = QueueOutbox(0)
@@ -118,7 +120,7 @@ async def test_nobody_is_let_in_whose_connection_has_closed_while_it_waited():
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 0
 
 
-async def test_a_login_cancels_the_timer_of_those_who_do_not_authenticate():
+async def test_authentication_cancels_its_timer():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
         before = system.statistics().timers
@@ -134,7 +136,7 @@ async def test_a_login_cancels_the_timer_of_those_who_do_not_authenticate():
         assert ben.outbox.closing is None
 
 
-async def test_a_login_just_before_the_deadline_is_in_time():
+async def test_authentication_started_in_time_succeeds():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
         ann = await chat.connect()

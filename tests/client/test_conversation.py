@@ -47,7 +47,7 @@ class Link:
 
     def cut(self):
         """Lose what is in flight, in both directions."""
-        self.client.vanish()
+        self.client.disconnect()
         self.texts.clear()
         self.client = None
         self.conversation.disconnected()
