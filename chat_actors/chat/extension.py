@@ -17,7 +17,7 @@ from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, methods_of
 from chat_actors.chat.store import Store
 from chat_actors.kernel import ActorType, BadHandler
-from chat_actors.protocol import BUILT_IN, Added, ExtensionCommand, Vocabulary, bot_id
+from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, Vocabulary, bot_id
 from chat_actors.storage import Accounts, States
 
 
@@ -92,12 +92,12 @@ class Extensions:
     """All enabled extensions: their services and room kinds, and the routes of their commands and endpoints."""
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
-        """Raises `NameClaimedTwice`, `KindChosenTwice`, or `BadHandler` for an invalid class."""
+        """Raises `DuplicateCommand`, `KindChosenTwice`, or `BadHandler` for an invalid class."""
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}
         """The service that answers, by HTTP method and path below `/extensions`."""
-        added: list[Added] = []
+        added: list[CommandSpec] = []
         room_kinds: list[RoomKindSpec] = []
         for one in enabled:
             name, owner = one.extension.name, f"the extension {one.extension.name!r}"
@@ -129,12 +129,14 @@ class Extensions:
         for method, path in spec.endpoints:
             self.endpoints[method, path] = spec.actor_type
 
-    def _route(self, owner: str, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope) -> Sequence[Added]:
+    def _route(
+        self, owner: str, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope
+    ) -> Sequence[CommandSpec]:
         for method in methods.values():
             self.routes[method.command] = Route(actor_type, scope, method.rate)
-        return [Added(owner, method.command, method.where.rules) for method in methods.values()]
+        return [CommandSpec(owner, method.command, method.where.rules) for method in methods.values()]
 
-    def _add_room_creation(self) -> Sequence[Added]:
+    def _add_room_creation(self) -> Sequence[CommandSpec]:
         actor_types = {RoomCreation: ActorType[Any]("create_room")}
         methods, words = methods_of(RoomCreation), list(self.room_kinds.choosable)
         self.services.append(ServiceSpec(BUILT_IN, RoomCreation, words, actor_types, methods, {}))

@@ -320,7 +320,7 @@ class SessionActor(Actor[SessionMessage]):
         if message.ref is self._membership.room:
             room_id = self._membership.room_id
             self._membership.forget()
-            self._tell(refusals.ROOM_CLOSED.as_error(out_of=room_id))
+            self._tell(refusals.ROOM_CLOSED.as_error(removed_from=room_id))
 
     @handles
     async def not_a_member(self, message: NotAMember) -> None:
@@ -334,7 +334,7 @@ class SessionActor(Actor[SessionMessage]):
         if room is self._membership.room:
             room_id = self._membership.room_id
             await self._membership.leave()  # not only `forget`: a later join may have succeeded meanwhile
-            self._tell(refusal.as_error(out_of=room_id))
+            self._tell(refusal.as_error(removed_from=room_id))
 
     # -- shutdown ----------------------------------------------------------------------------------------------------
 

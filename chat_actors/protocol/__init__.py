@@ -1,4 +1,4 @@
-"""The wire protocol: messages, codec, states, errors and close codes. Knows no event loop and no clock."""
+"""The wire protocol: messages, codec, session states, errors and close codes. Uses no event loop and no clock."""
 
 from chat_actors.protocol import messages, refusals
 from chat_actors.protocol.close_codes import NO_BINARY, CloseCode, parse_retry_after, retry_after, too_slow
@@ -27,7 +27,7 @@ from chat_actors.protocol.names import bot_id, checked_content, is_bot_id, is_ro
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, SessionState
 from chat_actors.protocol.timestamps import format_timestamp
-from chat_actors.protocol.vocabulary import BUILT_IN, Added, NameClaimedTwice, Vocabulary, decode_command
+from chat_actors.protocol.vocabulary import BUILT_IN, CommandSpec, DuplicateCommand, Vocabulary, decode_command
 
 __all__ = [
     "BUILT_IN",
@@ -36,19 +36,19 @@ __all__ = [
     "REQUEST_ID_CHARS",
     "RULES",
     "WHOLE_TEXT",
-    "Added",
     "AnyCommand",
     "AnyMessage",
     "Authenticate",
     "CloseCode",
     "Command",
+    "CommandSpec",
+    "DuplicateCommand",
     "ExtensionCommand",
     "ExtensionMessage",
     "GetChallenge",
     "Join",
     "Leave",
     "ListMembers",
-    "NameClaimedTwice",
     "Ping",
     "Post",
     "ProtocolError",

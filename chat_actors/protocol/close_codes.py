@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 def retry_after(milliseconds: int) -> str:
-    """The reason of a close with 1012: when to come back."""
+    """The reason of a close with 1012: the client should reconnect after this time."""
     return f"retry after {milliseconds}"
 
 
@@ -29,7 +29,7 @@ class CloseCode(IntEnum):
     """Why a connection was closed, for the client to act on."""
 
     NORMAL = 1000
-    """Asked for."""
+    """The client asked for it."""
     PROTOCOL_ERROR = 1002
     """A malformed frame."""
     UNSUPPORTED_DATA = 1003
@@ -43,7 +43,7 @@ class CloseCode(IntEnum):
     INTERNAL_ERROR = 1011
     """The server failed in this session; reconnect."""
     SERVICE_RESTART = 1012
-    """The server is stopping; the reason says when to come back."""
+    """The server is stopping; the reason says when to reconnect."""
     TRY_AGAIN_LATER = 1013
     """Over capacity."""
     NOT_AUTHENTICATED = 4001
@@ -51,4 +51,4 @@ class CloseCode(IntEnum):
     ORIGIN_REFUSED = 4003
     """Origin not allowed (as HTTP 403, before the upgrade)."""
     TOO_SLOW = 4008
-    """The client did not read and its backlog overflowed; reconnect and catch up."""
+    """The client did not read, and its backlog overflowed; reconnect and catch up."""

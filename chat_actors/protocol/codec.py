@@ -1,4 +1,4 @@
-"""Messages and commands to the text of a frame, and messages back. (Commands back: `Vocabulary`.)"""
+"""Encodes messages and commands, and decodes messages. `Vocabulary` decodes commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class UnknownMessage(Exception):
-    """The server sent a type of message that this version does not know; a client skips it."""
+    """The server sent a message type that this version does not know. Clients skip it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -22,17 +22,17 @@ class UnknownMessage(Exception):
 
 
 def encode(message: AnyMessage) -> bytes:
-    """The payload of the frame for a message of the server: JSON in UTF-8."""
+    """The frame payload of a message of the server: JSON in UTF-8."""
     return _encoder.encode(message)
 
 
 def encode_command(command: AnyCommand) -> str:
-    """The text of the frame for a client's command."""
+    """The frame text of a client's command."""
     return _encoder.encode(command).decode()
 
 
 def decode_message(data: str | bytes) -> ServerMessage:
-    """For clients: the message in a frame from the server. Raises `UnknownMessage`; unknown fields are ignored."""
+    """The message in a frame from the server, for clients. Ignores unknown fields. Raises `UnknownMessage`."""
     try:
         return _message_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

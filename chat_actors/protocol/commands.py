@@ -1,4 +1,4 @@
-"""What a client may send: one frozen record for each command, a tagged union on the wire."""
+"""The commands of clients: one frozen struct for each, a tagged union on the wire."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ CLIENT_MSG_ID_CHARS = 64
 
 
 class BaseCommand(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
-    """Base of every command. Fields are camelCase on the wire; what is not named here is ignored."""
+    """Base of every command. Fields are camelCase on the wire; unknown fields are ignored."""
 
     request_id: RequestId | None = msgspec.field(default=None, name="id")
-    """Comes back with the answer, or with the error."""
+    """The answer or the error carries the same `id`."""
 
 
 class GetChallenge(BaseCommand, frozen=True, tag="get_challenge"):
-    """Ask for something to sign."""
+    """Request a challenge to sign."""
 
 
 class Register(BaseCommand, frozen=True, tag="register"):
-    """Make an account: a name and the PEM text of an RSA public key."""
+    """Make an account with a name and an RSA public key in PEM."""
 
     user_id: OwnName
     public_key: PublicKey
 
 
 class Authenticate(BaseCommand, frozen=True, tag="authenticate"):
-    """Prove to be `user_id` by a base64 signature of the challenge."""
+    """Log in as `user_id` with a base64 signature of the challenge."""
 
     user_id: OwnName
     signature: Signature
 
 
 class Join(BaseCommand, frozen=True, tag="join"):
-    """Enter a room; without `room_id`, the one named after the user. With `since`, hear first what came after that."""
+    """Join a room; without `room_id`, the one named after the user. With `since`, later messages are replayed first."""
 
     user_id: OwnName
     room_id: RoomName | None = None
@@ -59,30 +59,30 @@ class Join(BaseCommand, frozen=True, tag="join"):
 
 
 class Post(BaseCommand, frozen=True, tag="chat_message"):
-    """Say something to the room, oneself included; with `client_msg_id` once, however often it is sent."""
+    """Send a message to the room, sender included. With `client_msg_id`, repeated sends are stored once."""
 
     content: Content
     client_msg_id: ClientMsgId | None = None
 
 
 class SwitchRoom(BaseCommand, frozen=True, tag="switch_room"):
-    """Leave the room and enter another."""
+    """Leave the room and join another."""
 
     room_id: RoomName
 
 
 class Leave(BaseCommand, frozen=True, tag="leave"):
-    """Leave the room, and enter no other."""
+    """Leave the room, and join no other."""
 
 
 class ListMembers(BaseCommand, frozen=True, tag="members"):
-    """Who is in a room; without `room_id`, in this connection's own."""
+    """List the users in a room; without `room_id`, in the connection's own room."""
 
     room_id: RoomName | None = None
 
 
 class ReadHistory(BaseCommand, frozen=True, tag="history"):
-    """Some messages of a room: the newest, or the newest before `before`, or the oldest after `after`."""
+    """Read messages of a room: the newest, or the newest before `before`, or the oldest after `after`."""
 
     room_id: RoomName | None = None
     before: Seq | None = None
@@ -91,15 +91,15 @@ class ReadHistory(BaseCommand, frozen=True, tag="history"):
 
 
 class Ping(BaseCommand, frozen=True, tag="ping"):
-    """A heartbeat, for clients that cannot send WebSocket pings."""
+    """Send a heartbeat, for clients that cannot send WebSocket pings."""
 
 
 UserId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z", description="A user.", examples=["bob"])]
-"""A field that is a user's id, for the commands of extensions."""
+"""Type of a field that holds a user id, for the commands of extensions."""
 
 
 class ExtensionCommand(BaseCommand, frozen=True, kw_only=True):
-    """Base of the commands that extensions add: a subclass names its `tag`, which is its `type` on the wire."""
+    """Base of the commands that extensions add. The `tag` of a subclass is its `type` on the wire."""
 
 
 Command: TypeAlias = (

@@ -1,6 +1,6 @@
-"""The protocol as an AsyncAPI 3.0 document, made from the structs, the table of states and the errors.
+"""The protocol as an AsyncAPI 3.0 document, generated from the structs, the table of states and the errors.
 
-So it can not say anything else than the server does. https://www.asyncapi.com/docs/reference/specification/v3.0.0
+Specification: https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
     commands.ReadHistory: (messages.History,),
     commands.Ping: (messages.Pong,),
 }
-"""What a command is answered with if all is well; `error` otherwise."""
+"""The answers to a command that succeeds. A command that fails is answered with `error`."""
 
 ANSWERED_IF = {commands.Post: "clientMsgId"}
-"""Where all is well, these are answered only if they have this field."""
+"""Commands whose success is answered only if they have this field."""
 
 UNASKED = (messages.UserJoined, messages.UserLeft, messages.ChatMessage)
-"""What comes to members of a room without their asking."""
+"""Messages that members of a room receive without a request."""
 
 _FIXED_TEXTS = {
     messages.Registered: messages.registered("alice").message,
@@ -49,25 +49,26 @@ _FIXED_TEXTS = {
 }
 
 _ABOUT = (
-    "The WebSocket is at `/ws`, or at `/`. One text frame carries one JSON object with a `type`. Fields that are not "
-    "named here are ignored. Any command may carry an `id`; its answer or its error carries the same. A client is told "
-    "nothing that it has not asked for, but what happens in its room.\n\n"
-    "To log in: `get_challenge`; sign the 32 bytes that the `challenge` is the base64 of; `authenticate`. To a user "
-    "whom the server does not know it answers with the code `user_not_registered`: then `register`, and begin again, "
-    "since a challenge is for one try. Who is `authenticated` may `join` a room, and say a `chat_message` there.\n\n"
-    "A connection that was closed with 1012 is to be made again; `retry after <ms>` in the reason says after how many "
-    "milliseconds. Who has heard up to a `seq` says so in `since` when they `join` again, and misses nothing."
+    "The WebSocket is at `/ws`, or at `/`. One text frame carries one JSON object with a `type`. Unknown fields are "
+    "ignored. Any command may carry an `id`; its answer or its error carries the same. Without a request, a client "
+    "receives only the messages of its room.\n\n"
+    "To log in: send `get_challenge`, sign the 32 bytes that the base64 text of the `challenge` encodes, and send "
+    "`authenticate`. If the server answers with the code `user_not_registered`, send `register` and begin again, since "
+    "a challenge is valid for one attempt. Once `authenticated`, a client may `join` a room and send a `chat_message` "
+    "there.\n\n"
+    "After a close with 1012, reconnect after the milliseconds in its reason: `retry after <ms>`. To miss nothing, "
+    "send the last `seq` received as `since` when you `join` again."
 )
 
 _CHAT = "#/channels/chat"
 
 
 def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
-    """What clients may say, extensions included, and what they hear, as what JSON can hold. `version` of the server."""
-    said = {_name_of(command): command for command in vocabulary.commands}
-    heard = {_name_of(message): message for message in get_args(ServerMessage)}
+    """The commands, those of extensions included, and the messages, as JSON values. `version` is the server's."""
+    sent = {_name_of(command): command for command in vocabulary.commands}
+    received = {_name_of(message): message for message in get_args(ServerMessage)}
     built_in = {_name_of(command) for command in get_args(Command)}
-    schemas = _schemas([*said.values(), *heard.values()])
+    schemas = _schemas([*sent.values(), *received.values()])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -82,15 +83,15 @@ def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
                 "address": "/ws",
                 "description": "A WebSocket; `/` is the same.",
                 "bindings": {"ws": {"method": "GET"}},
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*said, *heard)},
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*sent, *received)},
             }
         },
         "operations": {
-            **{name: _receive(command, vocabulary, name in built_in) for name, command in said.items()},
+            **{name: _receive(command, vocabulary, name in built_in) for name, command in sent.items()},
             **{_name_of(message): _send(message) for message in UNASKED},
         },
         "components": {
-            "messages": {name: _message(kind, schemas) for name, kind in (*said.items(), *heard.items())},
+            "messages": {name: _message(kind, schemas) for name, kind in (*sent.items(), *received.items())},
             "schemas": schemas,
         },
         "x-errors": [{"code": one.code, "message": one.text} for one in known_errors()],
@@ -99,13 +100,13 @@ def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
 
 
 def known_errors() -> Sequence[Refusal]:
-    """The errors of the protocol itself, in the order in which they stand in its table."""
+    """The fixed errors of the protocol, in the order of its table."""
     return [value for value in vars(refusals).values() if isinstance(value, Refusal)]
 
 
 def _name_of(kind: type[msgspec.Struct]) -> str:
-    # Not the `type` on the wire: some stand for one thing in one direction, and for another in the other. Classes of
-    # extensions may have any name, but they have a `type` that nobody else has.
+    # Not the `type`: `chat_message` is both a command and a message. The class name of an extension's command need not
+    # be unique, but its `type` is.
     return f"extension.{kind.__struct_config__.tag}" if issubclass(kind, ExtensionCommand) else kind.__name__
 
 
@@ -195,7 +196,7 @@ def _schemas(kinds: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
-    """An optional field is left out; that null means the same on the way in is nobody's business."""
+    """The schema without null. Clients leave optional fields out; that null means the same is not documented."""
     options = [one for one in field.get("anyOf", []) if one != {"type": "null"}]
     if field.get("default", ...) is None and len(options) == 1:
         return dict(options[0])
@@ -211,7 +212,7 @@ def _summary(kind: type[msgspec.Struct]) -> str:
 
 def _close_codes() -> Sequence[tuple[CloseCode, str]]:
     meanings = {
-        CloseCode.NORMAL: "asked for",
+        CloseCode.NORMAL: "the client asked for it",
         CloseCode.PROTOCOL_ERROR: "a malformed frame",
         CloseCode.UNSUPPORTED_DATA: "a binary frame: commands are JSON in text frames",
         CloseCode.INVALID_DATA: "a text frame that is not UTF-8",

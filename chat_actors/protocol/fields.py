@@ -1,4 +1,4 @@
-"""What the fields of messages mean, said once: their types, for the reader and for the protocol document."""
+"""The types of message fields, with the descriptions that the protocol document shows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OwnName: TypeAlias = Annotated[str, Meta(description="A user: 3 to 32 of `a-z A-
 UserName: TypeAlias = Annotated[
     str,
     Meta(
-        description="A user, or with `bot:` in front one of the server's own bots, who need not log in.",
+        description="A user, or with `bot:` in front one of the server's bots, which do not log in.",
         examples=["alice"],
     ),
 ]
@@ -25,14 +25,19 @@ Number: TypeAlias = Annotated[
 ]
 Seq: TypeAlias = Annotated[
     int,
-    Meta(ge=0, le=2**53 - 1, description="A number: up to what one in JavaScript holds exactly.", examples=[41]),
+    Meta(
+        ge=0,
+        le=2**53 - 1,
+        description="A message's number, at most 2^53 - 1, which JavaScript holds exactly.",
+        examples=[41],
+    ),
 ]
 PageSize: TypeAlias = Annotated[
     int,
     Meta(
         ge=0,
         le=2**53 - 1,
-        description="How many: 50 without it, or with 0; never more come than 200 and about 64 KiB.",
+        description="How many: 50 without it, or with 0; at most 200 and about 64 KiB.",
         examples=[100],
     ),
 ]
@@ -40,21 +45,21 @@ Count: TypeAlias = Annotated[int, Meta(description="How many.", examples=[1])]
 Content: TypeAlias = Annotated[
     str,
     Meta(
-        description="What is said: 1 to 4,000 characters, if the server is not set to another bound.",
+        description="The text: 1 to 4,000 characters, unless the server is configured with another limit.",
         examples=["Hello!"],
     ),
 ]
 ClientMsgId: TypeAlias = Annotated[
     str,
     Meta(
-        description="1 to 64 characters of the client's own, by which a message is stored once within a day.",
+        description="1 to 64 characters that the client chooses: repeats within a day are stored once.",
         examples=["m-17"],
     ),
 ]
 RequestId: TypeAlias = Annotated[
     str,
     Meta(
-        description="Up to 64 characters of the client's own: the answer or the error carries the same.",
+        description="Up to 64 characters that the client chooses: the answer or the error carries the same.",
         examples=["r-1"],
     ),
 ]
@@ -64,7 +69,7 @@ Timestamp: TypeAlias = Annotated[
 ChallengeText: TypeAlias = Annotated[
     str,
     Meta(
-        description="32 random bytes in standard base64, to be signed: for one try, right or wrong, in five minutes.",
+        description="32 random bytes in standard base64, to sign: valid for one attempt within five minutes.",
         examples=["q83v…"],
     ),
 ]
@@ -78,36 +83,38 @@ PublicKey: TypeAlias = Annotated[
 Signature: TypeAlias = Annotated[
     str,
     Meta(
-        description="Of the challenge's bytes, by RSASSA-PKCS1-v1_5 or PSS with SHA-256, in base64.", examples=["c2ln…"]
+        description="Signature of the challenge's bytes: RSASSA-PKCS1-v1_5 or PSS with SHA-256, in base64.",
+        examples=["c2ln…"],
     ),
 ]
 LastBefore: TypeAlias = Annotated[
     int,
-    Meta(description="The number of the last message before one joined: what is after it comes live.", examples=[42]),
+    Meta(description="The number of the last message before the join: later ones are delivered live.", examples=[42]),
 ]
-Recovered: TypeAlias = Annotated[bool, Meta(description="Whether all that was missed follows now.", examples=[True])]
+Recovered: TypeAlias = Annotated[bool, Meta(description="Whether all missed messages follow now.", examples=[True])]
 Missed: TypeAlias = Annotated[
-    int, Meta(description="How many messages there were since; those that are still kept follow now.", examples=[1])
+    int,
+    Meta(description="How many messages the client has missed; those that are still stored follow now.", examples=[1]),
 ]
 Lost: TypeAlias = Annotated[
     int,
     Meta(
-        description="How many of them are not kept any more: only if not recovered, and if that can be known.",
+        description="How many of them are no longer stored: only if not recovered, and if it is known.",
         examples=[0],
     ),
 ]
 KindStates: TypeAlias = Annotated[
-    Any, Meta(description="What the kinds of the room add, each under the name of its extension.", examples=[{}])
+    Any, Meta(description="State that the room's kinds add, each under the name of its extension.", examples=[{}])
 ]
 HasMore: TypeAlias = Annotated[
     bool, Meta(description="Whether there are more in the direction of reading.", examples=[False])
 ]
-ErrorCode: TypeAlias = Annotated[str, Meta(description="A stable word for programs.", examples=["not_in_room"])]
-PutOutOf: TypeAlias = Annotated[
+ErrorCode: TypeAlias = Annotated[str, Meta(description="A stable code for programs.", examples=["not_in_room"])]
+RemovedFrom: TypeAlias = Annotated[
     str,
     Meta(
-        description="If the connection has been put out of this room: there, nothing is heard any more.",
+        description="The room from which the connection has been removed, if it has: no more messages come from it.",
         examples=["lobby"],
     ),
 ]
-Text: TypeAlias = Annotated[str, Meta(description="For people; fixed.", examples=["…"])]
+Text: TypeAlias = Annotated[str, Meta(description="A fixed text for people.", examples=["…"])]

@@ -1,31 +1,31 @@
-"""The bytes of a WebSocket text frame as a server sends it."""
+"""WebSocket text frames as a server sends them."""
 
 from __future__ import annotations
 
 import zlib
 
 WHOLE_TEXT = 0x81
-"""First byte of a text frame that is a whole message: FIN, and opcode 1 (RFC 6455, section 5.2)."""
+"""First byte of a text frame that is a whole message: FIN and opcode 1 (RFC 6455, section 5.2)."""
 
 COMPRESSED = 0x40
-"""The bit of it that says that the message is compressed (RFC 7692, section 6)."""
+"""RSV1, the bit of the first byte that marks a compressed message (RFC 7692, section 6)."""
 
 WORTH_COMPRESSING = 128
-"""Bytes below which compression saves next to nothing."""
+"""Shortest payload that is compressed, in bytes. Shorter ones hardly shrink."""
 
 
 def text_frame(payload: bytes) -> bytes:
     """One whole, unmasked and uncompressed text frame around `payload`, which is UTF-8 (RFC 6455, section 5.2).
 
-    The same bytes for every receiver, so that a message to a room is framed once and not once for each member.
+    The bytes are the same for every recipient, so a message to a room is framed once, not once for each member.
     """
     return _frame(WHOLE_TEXT, payload)
 
 
 def compressed_text_frame(payload: bytes) -> bytes:
-    """As `text_frame`, compressed by itself if that makes it smaller (RFC 7692, section 7.2.1).
+    """As `text_frame`, but compressed if that makes it smaller (RFC 7692, section 7.2.1).
 
-    For every receiver that has agreed to permessage-deflate without context (`server_no_context_takeover`).
+    For recipients that negotiated permessage-deflate with `server_no_context_takeover`.
     """
     if len(payload) < WORTH_COMPRESSING:
         return text_frame(payload)

@@ -1,4 +1,4 @@
-"""What the server may send: one frozen record for each message, `type` first and the fields in their fixed order."""
+"""The messages of the server: one frozen struct for each, with `type` first and the fields in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from chat_actors.protocol.fields import (
     Lost,
     Missed,
     Number,
-    PutOutOf,
     Recovered,
+    RemovedFrom,
     RequestId,
     RoomName,
     Text,
@@ -33,19 +33,19 @@ class _Message(msgspec.Struct, frozen=True, rename="camel", tag_field="type", om
 
 
 class _Answer(_Message, frozen=True, kw_only=True):
-    """Base of what answers a request of one client."""
+    """Base of the answers to a request of one client."""
 
     request_id: RequestId | None = msgspec.field(default=None, name="id")
 
 
 class Challenge(_Answer, frozen=True, tag="challenge"):
-    """32 random bytes in standard base64, to be signed."""
+    """32 random bytes in standard base64, to sign."""
 
     challenge: ChallengeText
 
 
 class Registered(_Answer, frozen=True, tag="registered"):
-    """There is an account now."""
+    """The account has been made."""
 
     user_id: UserName
     message: Text
@@ -59,7 +59,7 @@ class Authenticated(_Answer, frozen=True, tag="authenticated"):
 
 
 class Joined(_Answer, frozen=True, tag="joined"):
-    """To the one who joined. `seq` if the request had an `id` or a `since`, what follows it if it had a `since`."""
+    """To the client that joined. `seq` if the request had an `id` or a `since`; the next three if it had a `since`."""
 
     room_id: RoomName
     user_id: UserName
@@ -98,7 +98,7 @@ class ChatMessage(_Message, frozen=True, tag="chat_message"):
 
 
 class Accepted(_Answer, frozen=True, tag="accepted"):
-    """To the sender alone: the message with this `clientMsgId` is stored, now or since an earlier try."""
+    """To the sender alone: the message with this `clientMsgId` is stored, now or by an earlier attempt."""
 
     client_msg_id: ClientMsgId
     seq: Number
@@ -106,13 +106,13 @@ class Accepted(_Answer, frozen=True, tag="accepted"):
 
 
 class Left(_Answer, frozen=True, tag="left"):
-    """To the one who left: nothing of that room comes any more."""
+    """To the client that left: no more messages come from that room."""
 
     room_id: RoomName
 
 
 class MemberList(_Answer, frozen=True, tag="members"):
-    """Who is in a room: the `count` of users, and their ids, of very many only some."""
+    """The users in a room: their `count` and their ids, at most 1,000 of them."""
 
     room_id: RoomName
     members: list[UserName]
@@ -133,21 +133,21 @@ class History(_Answer, frozen=True, tag="history"):
 
 
 class Pong(_Answer, frozen=True, tag="pong"):
-    """`time` is the server's, UTC in ISO 8601 with milliseconds."""
+    """The answer to a ping. `time` is the server's, UTC in ISO 8601 with milliseconds."""
 
     time: Timestamp
 
 
 class ExtensionMessage(_Answer, frozen=True, kw_only=True):
-    """Base of the messages that extensions add: a subclass names its `tag`, which is its `type` on the wire."""
+    """Base of the messages that extensions add. The `tag` of a subclass is its `type` on the wire."""
 
 
 class Error(_Answer, frozen=True, tag="error"):
-    """Something was wrong; the connection stays open. `code` is a stable word for programs."""
+    """The command was refused, or failed; the connection stays open. `code` is stable, for programs."""
 
     message: Text
     code: ErrorCode | None = None
-    room_id: PutOutOf | None = None
+    room_id: RemovedFrom | None = None
 
 
 ServerMessage: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Which names users and rooms may have, and what may be said."""
+"""Rules for user ids, room ids and the content of messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_room_id(text: str) -> bool:
 
 
 BOT_PREFIX = "bot:"
-"""What the ids of bots begin with. No user's can: it has a colon."""
+"""Prefix of the ids of bots. No user id has it, since it contains a colon."""
 
 
 def bot_id(name: str) -> str:
@@ -33,13 +33,15 @@ def bot_id(name: str) -> str:
 
 
 def is_bot_id(user_id: str) -> bool:
-    """Whether this is a bot's."""
+    """Whether this is the id of a bot."""
     return user_id.startswith(BOT_PREFIX)
 
 
 def checked_content(content: Any) -> str:
-    """Something that can be said. Raises `ValueError` for nothing, and for half of a surrogate pair: it would break
-    those who hear it, and not those who say it."""
+    """The content, if it can be sent. Raises `ValueError` if it is empty, no text, or has half of a surrogate pair.
+
+    Half a surrogate pair cannot be encoded, and would otherwise fail in the sessions of the recipients.
+    """
     if not isinstance(content, str) or not content:
         raise ValueError(f"what is said must be a text, and not empty: {content!r}")
     content.encode()

@@ -1,4 +1,4 @@
-"""The protocol document as a page for people, in Markdown."""
+"""Renders the protocol document as a Markdown page."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _STATES = {
 
 
 def protocol_page(document: Mapping[str, Any]) -> str:
-    """Every message with its fields, where it may be sent, what answers it, and an example."""
+    """Each message with its fields, the states in which it is allowed, its answers, and an example."""
     operations = document["operations"]
-    said = [name for name, operation in operations.items() if operation["action"] == "receive"]
-    heard = [name for name in document["components"]["messages"] if name not in said]
+    commands = [name for name, operation in operations.items() if operation["action"] == "receive"]
+    messages = [name for name in document["components"]["messages"] if name not in commands]
     names = {name: message["name"] for name, message in document["components"]["messages"].items()}
     lines = [
         "# Messages",
         "",
-        "Every message, made from the server's own definitions by `chat-actors protocol --markdown`. For programs",
+        "All messages, generated from the server's definitions by `chat-actors protocol --markdown`. For programs",
         "there is an [AsyncAPI](https://www.asyncapi.com) 3 document with JSON Schemas: `chat-actors protocol` prints",
-        "it, and a server answers with it at `/protocol.json`, the commands of its extensions included. What the",
-        "messages mean together is in [Protocol](protocol.md).",
+        "it, and each server has it at `/protocol.json`, with the commands of its extensions.",
+        "[Protocol](protocol.md) explains how the messages work together.",
         "",
         document["info"]["description"],
         "",
-        "## What a client says",
+        "## Commands of the client",
         "",
     ]
-    for name in said:
+    for name in commands:
         lines += _entry(document, name)
-        lines += _where(operations[name], names)
-    lines += ["## What a client hears", ""]
-    for name in heard:
+        lines += _rules(operations[name], names)
+    lines += ["## Messages of the server", ""]
+    for name in messages:
         lines += _entry(document, name)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -64,7 +64,7 @@ def _entry(document: Mapping[str, Any], name: str) -> Iterator[str]:
     yield ""
 
 
-def _where(operation: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+def _rules(operation: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
     refused = [
         f"`{allowed['code']}` {_STATES[state]}"
         for state, allowed in operation["x-states"].items()
@@ -73,14 +73,14 @@ def _where(operation: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[s
     answers = [
         names[reference["$ref"].rpartition("/")[2]] for reference in operation.get("reply", {}).get("messages", ())
     ]
-    told = []
+    sentences = []
     if answers:
         condition = f" if it has a `{field}`," if (field := operation.get("x-answered-if")) else ""
-        told.append(f"Answered with {f'{condition} or '.join(f'`{answer}`' for answer in answers)}.")
+        sentences.append(f"Answered with {f'{condition} or '.join(f'`{answer}`' for answer in answers)}.")
     if refused:
-        told.append(f"Refused with {', '.join(refused)}.")
-    if told:
-        yield " ".join(told)
+        sentences.append(f"Refused with {', '.join(refused)}.")
+    if sentences:
+        yield " ".join(sentences)
         yield ""
 
 

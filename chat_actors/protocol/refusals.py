@@ -1,4 +1,4 @@
-"""Everything that the server refuses, with the fixed text for people and a stable word for programs."""
+"""All refusals of the server, each with a fixed text for people and a stable code for programs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from chat_actors.protocol.messages import Error
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why something was not done."""
+    """The reason for which the server refuses a command."""
 
     code: str
     text: str
 
-    def as_error(self, request_id: str | None = None, *, out_of: str | None = None) -> Error:
-        """The message that tells the client, in answer to its request of that `id`; `out_of` the room it is out of."""
-        return Error(self.text, self.code, out_of, request_id=request_id)
+    def as_error(self, request_id: str | None = None, *, removed_from: str | None = None) -> Error:
+        """The `error` for the request with this `id`. `removed_from`: the room from which the client was removed."""
+        return Error(self.text, self.code, removed_from, request_id=request_id)
 
 
 class ProtocolError(Exception):
-    """The peer sent what is no command. `request_id` is its `id`, if that could be read."""
+    """The peer sent a frame that is no command. `request_id` is its `id`, if that could be read."""
 
     def __init__(self, refusal: Refusal, request_id: str | None = None) -> None:
         self.refusal = refusal
@@ -73,7 +73,7 @@ UNAUTHENTICATED = Refusal("not_authenticated", "Authentication required")
 USER_ID_MISMATCH = Refusal("user_id_mismatch", "User ID mismatch")
 NOT_IN_ROOM = Refusal("not_in_room", "Not connected to any room")
 
-# Beyond the fixed texts: what this server limits, and its own failures.
+# Limits of this server, and its failures.
 INVALID_ROOM_ID = Refusal("invalid_room_id", "Room ID must be 1-128 characters without control characters")
 TOO_MANY_FRAMES = Refusal("too_many_messages", "Too many messages. Wait a moment and send again.")
 TOO_MANY_ROOMS = Refusal("too_many_rooms", "Too many room changes. Wait a minute and try again.")
@@ -87,7 +87,7 @@ BUSY = Refusal("busy", "The server has too much of this to do. Try again later."
 INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
 
 
-# Rooms of kinds.
+# Room kinds.
 ROOM_EXISTS = Refusal("room_exists", "There is such a room already. Choose another name, or join it.")
 
 

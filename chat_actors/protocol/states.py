@@ -1,4 +1,4 @@
-"""What a session may do in which state, as a table."""
+"""The table of commands that a session accepts in each of its states."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from chat_actors.protocol.refusals import Refusal
 
 
 class SessionState(Enum):
-    """How far a session has come."""
+    """State of a session."""
 
     CONNECTED = auto()
     AUTHENTICATED = auto()
@@ -66,4 +66,4 @@ RULES: Mapping[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
     },
     Ping: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
 }
-"""Command × state → why not, or None: allowed. Total over both."""
+"""Command → state → the refusal, or None if the command is allowed. Covers every command and every state."""

@@ -1,4 +1,4 @@
-"""Times on the wire."""
+"""Timestamps on the wire."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def format_timestamp(at: datetime) -> str:
 
 @lru_cache(maxsize=2)
 def _second(since_1970: int) -> str:
-    # Kept from one message to the next: it takes 2 µs, and a busy room has a thousand messages in a second.
+    # Cached, since it takes 2 µs, and a busy room has a thousand messages within the same second.
     return datetime.fromtimestamp(since_1970, UTC).strftime("%Y-%m-%dT%H:%M:%S")

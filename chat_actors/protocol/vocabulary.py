@@ -1,4 +1,11 @@
-"""What clients may say: the built-in commands, and those that extensions add."""
+"""The commands that a server accepts: the built-in ones and those of its extensions.
+
+Theory of operation. A frame is decoded by one `msgspec` decoder over the union of all commands. That fast path accepts
+exactly the valid frames. A frame that it refuses is decoded a second time without types, to find the first rule that it
+breaks (a JSON object, a known `type`, the required fields) and its `id`, or to drop optional fields of a wrong type,
+which count as missing. The second path therefore costs only clients that send such frames. Whatever the bytes are,
+`decode` returns a command or raises `ProtocolError`. A vocabulary never changes after it has been made.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +45,16 @@ _any_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
-class Added(msgspec.Struct, frozen=True):
-    """A command that an extension adds, and in which states a session may send it (None: yes)."""
+class CommandSpec(msgspec.Struct, frozen=True):
+    """A command that an extension adds, and its refusal in each session state (None: allowed)."""
 
     owner: str
     command: type[ExtensionCommand]
     rules: Mapping[SessionState, Refusal | None]
 
 
-class NameClaimedTwice(Exception):
-    """Two add a command of the same name."""
+class DuplicateCommand(Exception):
+    """Two extensions, or one and the server, have a command of the same name."""
 
     def __init__(self, name: str, first: str, second: str) -> None:
         self.name = name
@@ -59,23 +66,23 @@ class NameClaimedTwice(Exception):
 
 
 class Vocabulary:
-    """Decodes commands, and knows which are allowed in which state."""
+    """Decodes commands, and looks up in which states they are allowed."""
 
-    def __init__(self, added: Sequence[Added] = ()) -> None:
-        """Raises `NameClaimedTwice`."""
+    def __init__(self, added: Sequence[CommandSpec] = ()) -> None:
+        """Raises `DuplicateCommand`."""
         self._by_name: dict[str, type[BaseCommand]] = {}
         self.owners: dict[str, str] = {}
-        """Who adds the command of a `type`."""
+        """`type` of a command → the extension that adds it, or `BUILT_IN`."""
         for owner, command in [*((BUILT_IN, c) for c in get_args(Command)), *((a.owner, a.command) for a in added)]:
             name = str(command.__struct_config__.tag)
             if name in self.owners:
-                raise NameClaimedTwice(name, self.owners[name], owner)
+                raise DuplicateCommand(name, self.owners[name], owner)
             self.owners[name], self._by_name[name] = owner, command
         rules: dict[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
             one.command: one.rules for one in added
         }
         self._rules = {**RULES, **rules}
-        everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values, not written down
+        everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values
         self._decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(everything)
 
     @property
@@ -85,20 +92,18 @@ class Vocabulary:
 
     @property
     def commands(self) -> Sequence[type[BaseCommand]]:
-        """What clients may say."""
+        """The class of every command."""
         return list(self._by_name.values())
 
     def refusal(self, state: SessionState, command: type[BaseCommand]) -> Refusal | None:
-        """Why this command is not allowed in this state, or None."""
+        """The refusal of this command in this state, or None if it is allowed."""
         return self._rules[command][state]
 
     def decode(self, data: str | bytes) -> AnyCommand:
-        """The command in a text frame. Raises `ProtocolError`, and nothing else, for whatever is none.
+        """The command in a text frame. Raises `ProtocolError`, and no other exception.
 
-        One pass for what is right; only what is wrong is looked at a second time, to find out which error it is.
         Checked in order: a JSON object, a known type, the required fields. A field of the wrong JSON type counts as
-        missing. JSON that names a field twice is taken as JavaScript takes it: the last one counts, of `type` as of all
-        others; nobody else reads these frames, so no two readers can disagree.
+        missing. If an object names a field twice, the last one counts, as in JavaScript; also for `type`.
         """
         try:
             command = self._decoder.decode(data)
@@ -125,10 +130,10 @@ class Vocabulary:
         request_id = found.get("id")
         if not isinstance(request_id, str) or len(request_id) > REQUEST_ID_CHARS:
             request_id = None
-        kind = found.get("type", msgspec.UNSET)
-        command: Any = self._by_name.get(kind) if isinstance(kind, str) else None
+        name = found.get("type", msgspec.UNSET)
+        command: Any = self._by_name.get(name) if isinstance(name, str) else None
         if command is None:
-            raise ProtocolError(refusals.unknown_type(_shown(kind)), request_id)
+            raise ProtocolError(refusals.unknown_type(_shown(name)), request_id)
         for field in msgspec.structs.fields(command):
             if not field.required and not _is_of_type(found.get(field.encode_name), field.type):
                 found.pop(field.encode_name, None)
@@ -152,11 +157,11 @@ def _is_of_type(value: Any, type_: Any) -> bool:
     return True
 
 
-def _shown(kind: Any) -> str:
-    """A type that is none, as a JavaScript client would expect to read it."""
-    if kind is msgspec.UNSET:
+def _shown(name: Any) -> str:
+    """An unknown `type` as JavaScript would print it."""
+    if name is msgspec.UNSET:
         return "undefined"
-    return kind if isinstance(kind, str) else _encoder.encode(kind).decode()
+    return name if isinstance(name, str) else _encoder.encode(name).decode()
 
 
 decode_command = Vocabulary().decode

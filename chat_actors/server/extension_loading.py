@@ -11,7 +11,7 @@ import msgspec
 
 from chat_actors.chat import Enabled, Extension, Extensions, KindChosenTwice
 from chat_actors.kernel import BadHandler
-from chat_actors.protocol import NameClaimedTwice
+from chat_actors.protocol import DuplicateCommand
 
 GROUP = "chat_actors.extensions"
 """The group of entry points in which installed packages name their extensions."""
@@ -63,7 +63,7 @@ def combine(loaded: Sequence[Loaded]) -> Extensions:
     """All of them together. Raises `ExtensionError`."""
     try:
         return Extensions([one.enabled for one in loaded])
-    except (NameClaimedTwice, KindChosenTwice) as error:
+    except (DuplicateCommand, KindChosenTwice) as error:
         raise ExtensionError(error.second, f"cannot be used: {error}") from None
     except BadHandler as error:
         raise ExtensionError(

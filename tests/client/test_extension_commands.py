@@ -72,7 +72,7 @@ def test_command_in_flight_is_lost_at_frame_limit(conversation):
 def test_command_in_flight_is_lost_with_its_room(conversation):
     request_id = conversation.ask(Roll(), Rolled)
     sent_by(conversation)
-    events = feed(conversation, refusals.ROOM_CLOSED.as_error(out_of="red"))
+    events = feed(conversation, refusals.ROOM_CLOSED.as_error(removed_from="red"))
     assert events == [RequestLost(request_id, "Roll", refusals.ROOM_CLOSED.text)]
     conversation.retry()
     assert types_sent_by(conversation) == ["join"]

@@ -6,9 +6,9 @@ import pytest
 
 from chat_actors.protocol import (
     RULES,
-    Added,
+    CommandSpec,
+    DuplicateCommand,
     ExtensionCommand,
-    NameClaimedTwice,
     Ping,
     ProtocolError,
     Refusal,
@@ -35,7 +35,7 @@ class Weigh(ExtensionCommand, tag="weigh"):
     other: int
 
 
-VOCABULARY = Vocabulary([Added("dice", Roll, RULES_OF_ROLL), Added("scales", Weigh, RULES_OF_ROLL)])
+VOCABULARY = Vocabulary([CommandSpec("dice", Roll, RULES_OF_ROLL), CommandSpec("scales", Weigh, RULES_OF_ROLL)])
 
 
 def decode(**fields):
@@ -87,13 +87,13 @@ def test_two_that_claim_one_name_are_both_named():
     class Other(ExtensionCommand, tag="roll"):
         pass
 
-    with pytest.raises(NameClaimedTwice, match="'roll' is claimed by dice and by casino; switch one of them off"):
-        Vocabulary([Added("dice", Roll, RULES_OF_ROLL), Added("casino", Other, RULES_OF_ROLL)])
+    with pytest.raises(DuplicateCommand, match="'roll' is claimed by dice and by casino; switch one of them off"):
+        Vocabulary([CommandSpec("dice", Roll, RULES_OF_ROLL), CommandSpec("casino", Other, RULES_OF_ROLL)])
 
 
 def test_a_built_in_name_cannot_be_claimed():
     class Mine(ExtensionCommand, tag="ping"):
         pass
 
-    with pytest.raises(NameClaimedTwice, match="'ping' is claimed by the server and by mine"):
-        Vocabulary([Added("mine", Mine, RULES_OF_ROLL)])
+    with pytest.raises(DuplicateCommand, match="'ping' is claimed by the server and by mine"):
+        Vocabulary([CommandSpec("mine", Mine, RULES_OF_ROLL)])
