@@ -1,4 +1,4 @@
-"""`python -m tests.load.faulty_server FAULT ARGUMENT...`: the real server with a fault planted, or none."""
+"""`python -m tests.load.faulty_server FAULT ARGUMENT...`: the real server with an injected fault, or none."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ def delay_one_percent():
 
     def offer(self, block):
         if self in held:
-            held[self].append(block)  # behind the one that is late: the order stays
+            held[self].append(block)  # queued behind the delayed block, which keeps the order
             return True
         if is_chat(block) and next(offered) % DELAY_EVERY == 0:
             held[self] = [block]

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, and load on it in another one, as whoever uses them starts them."""
+"""Runs a real server and load tests against it, each in a process of its own, as users start them."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ NO_LATENCY_LIMITS = Path(__file__).parent / "no_latency_limits.toml"
 
 
 class Server:
-    """`with Server(folder) as server:` has it on `server.url`; `fault` is one of those that can be planted."""
+    """A context manager: inside, the server listens at `url`. `fault` is one of `faulty_server.FAULTS`."""
 
     def __init__(self, folder, fault="none", *arguments):
         self.folder = folder
@@ -76,7 +76,7 @@ class Server:
 
 
 class Load:
-    """`python -m load` in a process of its own, begun at once; `verdict()` waits for it."""
+    """`python -m load` in a process of its own, started at once. `verdict()` waits for its end."""
 
     def __init__(self, url, folder, scenario, *arguments, users=20, seconds=6, objectives=None):
         self.folder = folder
@@ -94,7 +94,7 @@ class Load:
         )
 
     def wait_for(self, text, timeout=40.0):
-        """Until this stands in the output."""
+        """Wait until the output contains the text."""
         deadline = time.monotonic() + timeout
         while text not in (written := (self.folder / "output").read_text()):
             assert time.monotonic() < deadline, written
@@ -102,13 +102,13 @@ class Load:
             time.sleep(0.1)
 
     def kill(self):
-        """End it if it still runs, for example as the test failed before its verdict."""
+        """Kill the process if it still runs, for example because the test failed before the verdict."""
         self.process.kill()
         self.process.wait()
         self.output.close()
 
     def verdict(self, timeout=50.0):
-        """The exit code, and what the report says."""
+        """The exit code, and the report's `verdict.json`."""
         try:
             code = self.process.wait(timeout)
         finally:
@@ -121,7 +121,7 @@ class Load:
 
 
 def counts(verdict):
-    """How many of each exchange went well."""
+    """Successes of each operation."""
     return {name: summary["count"] for name, summary in verdict["summaries"].items()}
 
 

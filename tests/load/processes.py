@@ -1,4 +1,4 @@
-"""Whether processes have ended."""
+"""Helpers that check whether processes have ended."""
 
 import time
 from pathlib import Path

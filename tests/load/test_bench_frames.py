@@ -1,4 +1,4 @@
-"""Counting and parsing the server's bytes, however the reads cut them."""
+"""Counting and parsing the server's byte stream, split at any position."""
 
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ STREAM = b"".join(server_frame(chat(number % 3, "x" * (number * 37))) for number
 
 
 @given(st.lists(st.integers(min_value=0)))
-def test_each_message_is_counted_once_wherever_the_reads_cut(cuts):
+def test_read_buffer_counts_messages_at_any_split(cuts):
     buffer, tally = ReadBuffer(capacity=1 << 16), Tally()
     tally.own_marker = sender_marker(1)
     for piece in pieces(STREAM, cuts):
@@ -42,14 +42,14 @@ def test_each_message_is_counted_once_wherever_the_reads_cut(cuts):
 
 
 @pytest.mark.parametrize("size", [1, 2, TAIL_BYTES, TAIL_BYTES + 1])
-def test_reads_shorter_than_a_marker_lose_none(size):
+def test_read_buffer_counts_with_tiny_reads(size):
     buffer, tally = ReadBuffer(capacity=64), Tally()
     for at in range(0, len(STREAM), size):
         buffer.feed(STREAM[at : at + size], tally)
     assert tally.chats == 12
 
 
-def test_two_connections_on_one_buffer_do_not_mix():
+def test_read_buffer_separates_connections():
     buffer, one, other = ReadBuffer(capacity=64), Tally(), Tally()
     half = len(CHAT_MARKER) // 2
     buffer.feed(CHAT_MARKER[:half], one)
@@ -59,12 +59,13 @@ def test_two_connections_on_one_buffer_do_not_mix():
     assert (one.chats, other.chats) == (1, 0)
 
 
-def test_both_markers_are_equally_long_so_that_one_tail_serves_both():
+def test_markers_have_equal_length():
+    """One saved tail serves both markers."""
     assert len(sender_marker(0)) == len(sender_marker(99)) == len(CHAT_MARKER)
 
 
 @given(st.lists(st.integers(min_value=0)))
-def test_frames_are_read_wherever_the_reads_cut(cuts):
+def test_frame_reader_decodes_at_any_split(cuts):
     payloads = [b"", b"a" * 125, b"b" * 126, b"c" * 65535, b"d" * 65536]
     reader = FrameReader()
     data = b"".join(server_frame(payload) for payload in payloads)
@@ -73,7 +74,7 @@ def test_frames_are_read_wherever_the_reads_cut(cuts):
     assert reader.take_rest() == b""
 
 
-def test_what_is_not_whole_yet_can_be_taken_over():
+def test_frame_reader_returns_incomplete_frame():
     reader = FrameReader()
     whole, rest = server_frame(b"whole"), server_frame(b"not whole")[:-3]
     assert reader.feed(whole + rest) == [(TEXT, b"whole")]
@@ -82,7 +83,7 @@ def test_what_is_not_whole_yet_can_be_taken_over():
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536])
-def test_a_clients_frame_is_masked_and_says_its_length(size):
+def test_client_frame_is_masked(size):
     payload = bytes(at % 251 for at in range(size))
     frame = client_frame(payload)
     assert frame[1] & 0x80
@@ -91,14 +92,14 @@ def test_a_clients_frame_is_masked_and_says_its_length(size):
     assert bytes(byte ^ mask[at % 4] for at, byte in enumerate(masked)) == payload
 
 
-def test_a_ping_among_counted_messages_is_found():
+def test_find_pings_between_messages():
     assert find_pings(server_frame(chat(1)) + server_frame(b"\x89ab\x89", PING) + server_frame(chat(2))) == [
         b"\x89ab\x89"
     ]
 
 
 @pytest.mark.parametrize("size", [0x89, 0x8900, 0x8989])
-def test_a_length_that_looks_like_a_ping_is_none(size):
+def test_find_pings_ignores_lengths(size):
     payload = b'{"a":"' + b"x" * (size - 8) + b'"}'
     assert len(payload) == size
     assert find_pings(server_frame(payload)) == []

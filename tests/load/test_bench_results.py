@@ -1,4 +1,4 @@
-"""The spread, the ratios, the warnings and the table."""
+"""Spread, ratios, warnings and the table of results."""
 
 import json
 
@@ -28,13 +28,13 @@ def results(*rounds):
     return found
 
 
-def test_a_spread_is_the_median_the_least_and_the_greatest():
+def test_spread_has_median_and_bounds():
     assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
     assert Spread.of([3.0, 1.0, 2.0]).formatted(1) == "2.0 (1.0..3.0)"
     assert Spread.of([1234.5]).formatted(0) == "1,234"
 
 
-def test_ratios_are_taken_round_by_round_and_not_between_medians():
+def test_ratio_is_computed_per_round():
     found = results(
         *(Round(at, "demo", "chat_actors", {"rate": rate}) for at, rate in enumerate([100, 50, 10])),
         *(Round(at, "demo", "ws", {"rate": rate}) for at, rate in enumerate([50, 50, 40])),
@@ -42,7 +42,7 @@ def test_ratios_are_taken_round_by_round_and_not_between_medians():
     assert found.ratio(SCENARIO, "ws", "rate") == Spread(1.0, 0.25, 2.0)
 
 
-def test_a_round_that_failed_on_either_side_has_no_ratio():
+def test_ratio_skips_failed_rounds():
     found = results(
         Round(1, "demo", "chat_actors", {"rate": 100}),
         Round(2, "demo", "chat_actors", {}, "it fell over"),
@@ -61,20 +61,20 @@ def test_a_round_that_failed_on_either_side_has_no_ratio():
         ({**shares(), PACE: 0.5}, "it delivered only 50%"),
     ],
 )
-def test_numbers_to_be_taken_with_care_are_marked(numbers, warning):
+def test_unreliable_numbers_are_marked(numbers, warning):
     found = results(Round(1, "demo", "chat_actors", {"rate": 1.0, **numbers}))
     (line,) = found.warnings(SCENARIO, "chat_actors")
     assert line.startswith(warning)
     assert "⚠" in markdown(found, [SCENARIO])
 
 
-def test_numbers_without_a_blemish_are_not_marked():
+def test_reliable_numbers_are_not_marked():
     found = results(Round(1, "demo", "chat_actors", {"rate": 1.0, **shares(), PACE: 1.0}))
     assert found.warnings(SCENARIO, "chat_actors") == []
     assert "⚠" not in markdown(found, [SCENARIO])
 
 
-def test_the_table_has_a_row_for_each_server_and_says_what_is_missing():
+def test_table_has_a_row_per_server():
     text = markdown(
         results(
             Round(1, "demo", "chat_actors", {"rate": 300.0, "cpu": 2.0, **shares()}),
@@ -92,12 +92,12 @@ def test_the_table_has_a_row_for_each_server_and_says_what_is_missing():
     assert text.count("\n## ") == 1
 
 
-def test_a_scenario_for_chat_actors_alone_has_no_column_of_ratios():
+def test_table_of_one_server_has_no_ratios():
     text = markdown(results(Round(1, "demo", "chat_actors", {"rate": 300.0, "cpu": 2.0, **shares()})), [SCENARIO])
     assert "÷ this server" not in text
 
 
-def test_the_results_are_json_with_every_round():
+def test_results_json_has_every_round():
     found = results(Round(1, "demo", "chat_actors", {"rate": 1.5}), Round(2, "demo", "chat_actors", {}, "no"))
     written = json.loads(json.dumps(found.as_json()))
     assert [(one["number"], one["numbers"], one["problem"]) for one in written["rounds"]] == [
@@ -106,7 +106,7 @@ def test_the_results_are_json_with_every_round():
     ]
 
 
-def test_a_percentile_needs_something_to_be_taken_of():
+def test_percentile_needs_two_values():
     assert percentile([float(value) for value in range(101)], 99) == 99.0
     with pytest.raises(NothingDelivered):
         percentile([1.0], 99)

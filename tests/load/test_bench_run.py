@@ -1,4 +1,4 @@
-"""The whole benchmark against real servers, few and for a short time: what is delivered, never how fast."""
+"""The benchmark against real servers, briefly and with few members. Checks what is delivered, never how fast."""
 
 import itertools
 import json
@@ -43,7 +43,7 @@ def generator(request, keys, tmp_path):
         generator.close()
 
 
-def test_every_message_of_a_closed_loop_reaches_every_member(generator):
+def test_closed_loop_reaches_every_member(generator):
     members = generator.join([Member(number, "room") for number in range(6)], TIMEOUT)
     generator.settle(0.1, TIMEOUT)
     loops = [ClosedLoop(members[number], generator.dialect, number, window=3) for number in range(2)]
@@ -60,7 +60,7 @@ def test_every_message_of_a_closed_loop_reaches_every_member(generator):
     generator.check_no_member_lost()
 
 
-def test_a_paced_message_stays_in_its_room_and_tells_its_latency(generator):
+def test_open_loop_stays_in_its_room(generator):
     members = generator.join([Member(number, f"room{number % 2}") for number in range(4)], TIMEOUT)
     generator.settle(0.1, TIMEOUT)
     latencies = LatencyRecorder()
@@ -75,12 +75,12 @@ def test_a_paced_message_stays_in_its_room_and_tells_its_latency(generator):
 
 
 def benchmark(out, *argv):
-    """The command, on its way."""
+    """Start the benchmark's command."""
     command = [sys.executable, "-m", "load.bench", "--quick", "--seconds", "0.3", "--out", str(out), *argv]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_a_quick_run_writes_its_results(tmp_path):
+def test_quick_run_writes_results(tmp_path):
     scenarios, servers = ("fan_out", "paced"), ("chat_actors", "websockets")
     process = benchmark(tmp_path, "--scenario", *scenarios, "--server", *servers)
     output, _ = process.communicate(timeout=50)
@@ -94,7 +94,7 @@ def test_a_quick_run_writes_its_results(tmp_path):
         assert one["numbers"]["cpu"] > 0
 
 
-def test_ctrl_c_ends_the_server_and_keeps_the_results_so_far(tmp_path):
+def test_ctrl_c_stops_server_and_keeps_results(tmp_path):
     process = benchmark(tmp_path, "--rounds", "1000", "--scenario", "fan_out", "--server", "websockets")
     lines = iter(process.stdout.readline, "")
     assert next(line for line in lines if line.startswith("[1/1000]"))
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_the_server_and_keeps_the_results_so_far(tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())["rounds"]
 
 
-def test_a_member_that_is_gone_is_noticed():
+def test_generator_detects_lost_member():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         generator = LoadGenerator(listener.getsockname()[1], PlainJson())
         try:

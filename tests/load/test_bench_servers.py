@@ -1,4 +1,4 @@
-"""Which servers are compared, how they are started, in which order, and that none stays behind."""
+"""The compared servers: their commands, order and dialects, and that no process is left over."""
 
 import base64
 import sys
@@ -31,24 +31,24 @@ def server(tmp_path, source):
     return ServerProcess("demo", [sys.executable, "-c", source, str(port)], {}, port, None, tmp_path / "log")
 
 
-def test_the_servers_take_turns_and_each_round_has_all_of_them(tmp_path):
+def test_schedule_interleaves_servers(tmp_path):
     scenario = next(one for one in SCENARIOS if one.name == "fan_out")
     order = [(number, spec.name) for number, _, spec in schedule(plan(tmp_path, [scenario]))]
     names = [spec.name for spec in SERVER_SPECS]
     assert order == [(1, name) for name in names] + [(2, name) for name in names]
 
 
-def test_what_only_chat_actors_can_be_asked_it_alone_is_asked(tmp_path):
-    asked = {(scenario.name, spec.name) for _, scenario, spec in schedule(plan(tmp_path))}
-    assert {name for scenario, name in asked if scenario == "logins"} == {"chat_actors"}
+def test_schedule_omits_peers_without_login(tmp_path):
+    scheduled = {(scenario.name, spec.name) for _, scenario, spec in schedule(plan(tmp_path))}
+    assert {name for scenario, name in scheduled if scenario == "logins"} == {"chat_actors"}
 
 
-def test_names_are_unique():
+def test_server_and_scenario_names_are_unique():
     for names in ([spec.name for spec in SERVER_SPECS], [scenario.name for scenario in SCENARIOS]):
         assert len(set(names)) == len(names)
 
 
-def test_a_command_has_its_placeholders_replaced(tmp_path):
+def test_command_placeholders_are_replaced(tmp_path):
     ours = SERVER_SPECS[0]
     command, environ = command_of(ours, 4711, tmp_path / "data", tmp_path / "node")
     assert command[0] == sys.executable
@@ -56,13 +56,13 @@ def test_a_command_has_its_placeholders_replaced(tmp_path):
     assert environ["CHAT_ACTORS_DATA__DIR"] == str(tmp_path / "data")
 
 
-def test_a_peer_without_its_package_is_missing_with_a_remedy(tmp_path):
-    spec = ServerSpec("nobody", "Nobody", "plain", (), ("a-package-that-nobody-has",))
-    with pytest.raises(MissingDependency, match=r"nobody is skipped: .* is not installed; pip install '\.\[bench\]'"):
+def test_missing_package_is_reported_with_remedy(tmp_path):
+    spec = ServerSpec("absent", "Absent", "plain", (), ("a-package-that-does-not-exist",))
+    with pytest.raises(MissingDependency, match=r"absent is skipped: .* is not installed; pip install '\.\[bench\]'"):
         versions_of(spec, tmp_path)
 
 
-def test_a_server_is_measured_and_ended_with_its_children(tmp_path):
+def test_server_process_includes_its_children(tmp_path):
     with server(tmp_path, LISTENING) as running:
         pids = list(running._pids())
         assert len(pids) == 2
@@ -72,7 +72,7 @@ def test_a_server_is_measured_and_ended_with_its_children(tmp_path):
     wait_until_ended(pids)
 
 
-def test_a_server_is_ended_when_the_benchmark_is_interrupted(tmp_path):
+def test_server_process_stops_on_interrupt(tmp_path):
     pids = []
 
     def measure():
@@ -86,12 +86,12 @@ def test_a_server_is_ended_when_the_benchmark_is_interrupted(tmp_path):
     wait_until_ended(pids)
 
 
-def test_a_server_that_does_not_start_says_why(tmp_path):
+def test_server_start_failure_names_the_reason(tmp_path):
     with pytest.raises(ServerFailed, match="demo ended with exit code 3: no such luck"):
         server(tmp_path, "import sys; print('no such luck'); sys.exit(3)").__enter__()
 
 
-def test_a_login_goes_through_all_its_steps(tmp_path):
+def test_chat_actors_script_logs_in_and_joins(tmp_path):
     key = cached_keys(tmp_path)[7]
     script = ChatActors(cached_keys(tmp_path)).join_script(Member(7, "room"))
     assert b'"register"' in next(script)
@@ -105,14 +105,14 @@ def test_a_login_goes_through_all_its_steps(tmp_path):
         script.send(b'{"type":"joined"}')
 
 
-def test_a_refusal_ends_a_script():
+def test_script_raises_on_refusal():
     script = PlainJson().join_script(Member(1, "room"))
     next(script)
     with pytest.raises(RefusedByServer, match="no room"):
         script.send(b'{"type":"error","message":"no room"}')
 
 
-def test_socket_io_opens_connects_and_joins():
+def test_socket_io_script_connects_and_joins():
     script = SocketIO().join_script(Member(1, "room"))
     assert next(script) is None
     assert script.send(b'0{"sid":"x"}') == b"40"
@@ -121,7 +121,7 @@ def test_socket_io_opens_connects_and_joins():
         script.send(b'42["joined",{}]')
 
 
-def test_a_message_tells_when_it_was_sent():
+def test_message_contains_its_send_time():
     assert sent_at(PlainJson().message_text(content(3, 1234567890))) == 1234567890
     assert sent_at(b'{"type":"user_joined"}') is None
     assert len(content(3, 1, 2500)) == 2500

@@ -1,4 +1,4 @@
-"""One user's line over real sockets: HTTP/1.1 and HTTP/2, in the clear and with TLS, in a thread of the test."""
+"""A virtual user's connection over real sockets: HTTP/1.1 and HTTP/2, with and without TLS."""
 
 import random
 import socket
@@ -41,7 +41,7 @@ def servers(tmp_path_factory, certificate):
 
 @pytest.fixture(params=["http1", "http2", "http1-tls", "http2-tls"])
 def open_websocket(request, servers):
-    """How to open a WebSocket, as often as one likes."""
+    """A function that opens a WebSocket to the server."""
     address = servers[request.param.endswith("tls")]
     with ExitStack() as opened:
         if request.param.startswith("http2"):
@@ -53,7 +53,7 @@ def open_websocket(request, servers):
 
 
 class RecordingReporter:
-    """Keeps what was reported."""
+    """Keeps the reported outcomes."""
 
     def __init__(self):
         self.successes = []
@@ -68,7 +68,7 @@ class RecordingReporter:
 
 
 class ChatUser:
-    """A user over any number of lines."""
+    """A virtual user with any number of connections."""
 
     def __init__(self, name, key):
         self.user_id = f"{name}-{random.randrange(10**9)}"
@@ -103,7 +103,7 @@ def random_room():
     return f"room-{random.randrange(10**9)}"
 
 
-def test_every_exchange_goes_well_and_is_reported(open_websocket, ann, ben):
+def test_every_operation_reports_success(open_websocket, ann, ben):
     room = random_room()
     with closing(ann.connect(open_websocket)) as ann_connection, closing(ben.connect(open_websocket)) as ben_connection:
         assert ann.reporter.successes == ["challenge", "register", "challenge", "authenticate"]
@@ -120,7 +120,7 @@ def test_every_exchange_goes_well_and_is_reported(open_websocket, ann, ben):
     assert ann.reporter.failures == ben.reporter.failures == []
 
 
-def test_who_comes_back_recovers_what_was_missed(open_websocket, ann, ben):
+def test_recover_receives_missed_messages(open_websocket, ann, ben):
     room = random_room()
     ann_connection = ann.connect(open_websocket)
     with closing(ben.connect(open_websocket)) as ben_connection:
@@ -139,7 +139,7 @@ def test_who_comes_back_recovers_what_was_missed(open_websocket, ann, ben):
     assert ann.reporter.failures == []
 
 
-def test_an_error_is_reported_under_the_exchange_that_met_it(open_websocket, ann):
+def test_error_is_reported_under_its_operation(open_websocket, ann):
     with closing(ann.connect(open_websocket)) as connection:
         with pytest.raises(CommandRefused, match="not_in_room"):
             connection.send_message()
@@ -148,7 +148,7 @@ def test_an_error_is_reported_under_the_exchange_that_met_it(open_websocket, ann
     assert ann.reporter.failures == [("echo", "error not_in_room"), ("join", "error invalid_room_id")]
 
 
-def test_a_close_is_told_with_its_code(open_websocket, ann):
+def test_server_close_raises_closed_with_code(open_websocket, ann):
     with closing(ann.connect(open_websocket)) as connection:
         connection.send_text("x" * 100_000)
         with pytest.raises(Closed) as closed:
@@ -159,7 +159,7 @@ def test_a_close_is_told_with_its_code(open_websocket, ann):
     assert ann.reporter.failures[-1][0] == "echo"
 
 
-def test_who_sends_too_fast_hears_so(open_websocket, ann):
+def test_listen_for_error_returns_rate_limit(open_websocket, ann):
     with closing(ann.connect(open_websocket)) as connection:
         connection.join(random_room())
         for _ in range(200):
@@ -167,7 +167,7 @@ def test_who_sends_too_fast_hears_so(open_websocket, ann):
         assert connection.listen_for_error(TIMEOUT) == "too_many_messages"
 
 
-def test_somebody_elses_key_is_refused(open_websocket, ann, keys):
+def test_login_with_wrong_key_is_refused(open_websocket, ann, keys):
     ann.connect(open_websocket).close()
     ann.key = keys[1]
     with pytest.raises(Refused):
@@ -175,7 +175,7 @@ def test_somebody_elses_key_is_refused(open_websocket, ann, keys):
     assert ann.reporter.failures[-1][0] == "authenticate"
 
 
-def test_nobody_listens_there(servers):
+def test_connect_to_unused_port_is_unreachable(servers):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         unused = Address.of(f"http://127.0.0.1:{free.getsockname()[1]}")
@@ -183,13 +183,13 @@ def test_nobody_listens_there(servers):
             WebSocket.open(unused, TIMEOUT)
 
 
-def test_a_certificate_that_is_not_trusted_is_refused(servers):
+def test_untrusted_certificate_is_unreachable(servers):
     untrusted = Address.of(f"https://localhost:{servers[True].port}")
     with pytest.raises(Unreachable, match="certificate"):
         WebSocket.open(untrusted, TIMEOUT)
 
 
-def test_who_does_not_speak_websocket_is_told_apart():
+def test_http_error_raises_upgrade_refused():
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer():
@@ -208,19 +208,19 @@ def test_who_does_not_speak_websocket_is_told_apart():
             thread.join(TIMEOUT)
 
 
-def test_who_says_nothing_is_waited_for_no_longer_than_was_asked():
+def test_open_times_out_on_silent_server():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = Address.of(f"http://127.0.0.1:{listening.getsockname()[1]}")
         with pytest.raises(TimeoutError):
             WebSocket.open(address, 0.1)
 
 
-def test_no_answer_is_told_after_its_time(open_websocket, ann):
+def test_receive_raises_response_timeout(open_websocket, ann):
     with closing(ann.connect(open_websocket)) as connection, pytest.raises(ResponseTimeout):
         connection._receive(0.05)
 
 
-def test_an_exchange_that_is_still_under_way_at_the_end_has_failed(open_websocket, ann, monkeypatch):
+def test_overdue_operation_fails_at_test_end(open_websocket, ann, monkeypatch):
     monkeypatch.setattr("load.chat_connection.OVERDUE_AFTER", 0.0)
     with closing(ann.connect(open_websocket)) as connection:
         connection.fail_overdue()
@@ -230,7 +230,7 @@ def test_an_exchange_that_is_still_under_way_at_the_end_has_failed(open_websocke
     assert ann.reporter.failures == [("history", "no response in time")]
 
 
-def test_a_connection_takes_no_more_streams_than_the_server_allows(servers):
+def test_http2_stream_limit_is_reported(servers):
     connection = Http2Connection.open(servers[False], TIMEOUT)
     with closing(connection):
         connection.open_websocket(TIMEOUT)

@@ -21,7 +21,7 @@ def run(*argv):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_what_is_wanted_becomes_locusts_own_command_line():
+def test_arguments_become_locust_arguments():
     argv = words_for("churn", "--host", "https://chat.example", "--users", "30", "--minutes", "2.5")
     assert argv[:3] == ["locust", "--locustfile", str(FOLDER / "scenarios" / "churn.py")]
     given = dict(itertools.pairwise(argv))
@@ -33,14 +33,14 @@ def test_what_is_wanted_becomes_locusts_own_command_line():
     assert "--processes" not in argv
 
 
-def test_a_shape_is_one_more_locustfile_and_the_rest_goes_through():
+def test_shape_adds_a_locustfile():
     argv = words_for("steady", "--shape", "steps", "--processes", "2", "--step-users", "5")
     assert argv[2].split(",")[1] == str(FOLDER / "shapes" / "steps.py")
     assert argv[-2:] == ["--step-users", "5"]
     assert argv[argv.index("--processes") + 1] == "2"
 
 
-def test_help_lists_every_scenario_with_its_question():
+def test_help_lists_scenarios_with_questions():
     code, text = run("load", "--help")
     assert code == 0
     for name in scenarios():
@@ -48,7 +48,7 @@ def test_help_lists_every_scenario_with_its_question():
         assert line.endswith("?")
 
 
-def test_more_options_are_shown_with_those_of_the_scenario():
+def test_more_shows_scenario_options():
     code, text = run("load", "reconnect_storm", "--more")
     assert code == 0
     assert "--drop-every" in text
@@ -67,7 +67,7 @@ def test_more_options_are_shown_with_those_of_the_scenario():
         (("--shape", "steps", "--step-seconds", "1"), "must be 3.0 or more, not 1"),
     ],
 )
-def test_bad_options_end_it_with_one_line(tmp_path, argv, expected):
+def test_bad_options_exit_without_traceback(tmp_path, argv, expected):
     host = () if "--host" in argv else ("--host", "https://127.0.0.1:1")
     code, text = run("load", "steady", "--report", str(tmp_path), *host, *argv)
     assert code == 2
@@ -75,7 +75,7 @@ def test_bad_options_end_it_with_one_line(tmp_path, argv, expected):
     assert "Traceback" not in text
 
 
-def test_a_server_that_is_not_there_is_a_failed_test_and_no_crash(tmp_path):
+def test_unreachable_server_fails_the_test(tmp_path):
     argv = ("--host", "http://127.0.0.1:1", "--users", "1", "--minutes", "0.03", "--keys", "1")
     code, text = run("load", "steady", "--report", str(tmp_path), *argv)
     assert code == 1
@@ -92,22 +92,22 @@ def test_a_server_that_is_not_there_is_a_failed_test_and_no_crash(tmp_path):
         ("wss://[::1]:9443/ws", "::1", 9443, True),
     ],
 )
-def test_an_address_may_be_written_in_many_ways(text, host, port, is_tls):
+def test_address_parses_url(text, host, port, is_tls):
     address = Address.of(text)
     assert (address.host, address.port, address.tls is not None) == (host, port, is_tls)
 
 
 @pytest.mark.parametrize("text", ["", "chat.example", "ftp://chat.example", "http://", "http://x:y", "http://x:99999"])
-def test_what_is_no_address_is_refused(text):
+def test_address_rejects_invalid_url(text):
     with pytest.raises(BadAddress):
         Address.of(text)
 
 
-def test_an_address_of_ipv6_is_written_in_brackets():
+def test_ipv6_authority_has_brackets():
     assert Address.of("http://[::1]:80").authority == "[::1]:80"
 
 
-def test_keys_are_kept_outside_the_repository(monkeypatch, tmp_path):
+def test_keys_are_cached_in_xdg_cache_home(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert keys_folder() == tmp_path / "chat-actors" / "load-keys"
     first = cached_keys(keys_folder(), 2)
@@ -115,6 +115,6 @@ def test_keys_are_kept_outside_the_repository(monkeypatch, tmp_path):
     assert len(list(keys_folder().iterdir())) == 2
 
 
-def test_how_many_keys_must_be_a_number():
+def test_key_count_must_be_a_number():
     code, text = run("load.keys", "many")
     assert (code, text) == (2, "usage: python -m load.keys COUNT\n")

@@ -1,4 +1,4 @@
-"""Servers with a fault planted: each is caught by the scenario that is meant for it, and told for what it is."""
+"""Servers with injected faults: the matching scenario detects and identifies each fault."""
 
 from contextlib import ExitStack
 
@@ -16,7 +16,7 @@ SCENARIOS = {
 
 
 def run(faults, tmp_path_factory):
-    """The exit code and the verdict for each fault; their servers and loads run at once."""
+    """The exit code and the verdict of each fault. All servers and load tests run at once."""
     with ExitStack() as running:
         loads = {}
         for fault in faults:
@@ -30,36 +30,36 @@ def run(faults, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    # The leak by itself: it is judged by what some thousands of connections leave behind, and they need a core.
+    # The leak runs alone: its verdict needs some thousands of connections, and they need a core.
     return run(("drop", "delay", "reorder"), tmp_path_factory) | run(("leak",), tmp_path_factory)
 
 
 @pytest.mark.parametrize("fault", SCENARIOS)
-def test_a_faulty_server_fails(judged, fault):
+def test_faulty_server_fails_the_load_test(judged, fault):
     code, verdict = judged[fault]
     assert code == 1
     assert breached(verdict)
 
 
-def test_one_message_dropped_in_ten_thousand_is_missed(judged):
+def test_dropped_message_is_detected(judged):
     _, verdict = judged["drop"]
     assert verdict["reasons"]["delivery: messages are missing"] >= 1
     assert "failed operations" in breached(verdict)
 
 
-def test_one_percent_that_comes_late_shows_in_the_percentiles(judged):
+def test_delayed_messages_breach_p99(judged):
     _, verdict = judged["delay"]
     assert "delivery, p99" in breached(verdict)
     assert verdict["reasons"] == {}
 
 
-def test_a_session_leaked_at_each_disconnect_shows_in_the_memory_that_stays(judged):
+def test_leaked_sessions_breach_memory_limit(judged):
     _, verdict = judged["leak"]
     assert "memory kept per closed connection" in breached(verdict)
     assert verdict["reasons"] == {}
 
 
-def test_two_messages_in_the_wrong_order_are_noticed(judged):
+def test_reordered_messages_are_detected(judged):
     _, verdict = judged["reorder"]
     assert verdict["reasons"]["delivery: out of order"] >= 1
     assert "failed operations" in breached(verdict)

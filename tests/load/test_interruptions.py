@@ -1,4 +1,4 @@
-"""Load tests that do not go as they should: none may pass."""
+"""Load tests that are disturbed while they run: none of them may pass."""
 
 import re
 import signal
@@ -11,12 +11,12 @@ import pytest
 from tests.load.harness import NO_LATENCY_LIMITS, Load, Server, counts
 
 pytestmark = pytest.mark.timeout(150)
-BOTH_HAVE_REPORTED = "10 of"  # the progress says so after ten seconds; workers report every three
+BOTH_HAVE_REPORTED = "10 of"  # printed after ten seconds; workers report every three
 
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory):
-    """All at once, each on a server of its own, and once messages flow something happens to each."""
+    """Load tests, each on its own server. All run at once, and each is disturbed once messages flow."""
     with ExitStack() as running:
 
         def start(name, *arguments, scenario="steady", seconds=15, users=10):
@@ -60,43 +60,43 @@ def started(tmp_path_factory):
                 server.process.send_signal(signal.SIGCONT)
 
 
-def test_a_server_that_hangs_does_not_pass(started):
+def test_hung_server_fails_the_test(started):
     _, load, code, verdict = started["hung"]
     assert code == 1, load.text
     assert verdict["reasons"]["echo: no response in time"] >= 1
 
 
-def test_steps_do_not_go_on_over_a_server_that_hangs(started):
+def test_hung_server_ends_the_steps(started):
     _, load, code, verdict = started["hung steps"]
     assert code == 1, load.text
     (note,) = [note for note in verdict["notes"] if note.startswith("Steps")]
     assert re.match(r"Steps: [05] users met the objectives, (5|10) did not: ", note), note
 
 
-def test_a_worker_that_is_lost_is_a_failed_test(started):
+def test_lost_worker_fails_the_test(started):
     _, load, code, verdict = started["worker"]
     assert code == 1, load.text
     assert verdict["problems"] == ["1 of 2 load generator workers were lost"]
 
 
-def test_a_test_that_is_interrupted_is_judged_and_has_not_passed(started):
+def test_interrupted_test_is_judged_and_fails(started):
     _, load, code, verdict = started["interrupted"]
     assert code == 1, load.text
     assert re.fullmatch(r"stopped after \d+ of 60 s", verdict["problems"][0])
     assert counts(verdict)["echo"] > 10
 
 
-def test_a_killed_server_is_no_eviction(started):
+def test_killed_server_is_not_an_eviction(started):
     _, load, code, verdict = started["slow"]
     assert code == 1, load.text
     assert "eviction" not in counts(verdict) or counts(verdict)["eviction"] == 0
     assert verdict["reasons"]["eviction: closed 1006, without a close frame"] >= 1
 
 
-def test_what_workers_have_seen_last_is_counted(started):
+def test_last_worker_reports_are_counted(started):
     server, load, code, verdict = started["complete"]
     assert code == 0, load.text
     with sqlite3.connect(server.folder / "data" / "chat.db") as data:
         (stored,) = data.execute("SELECT count(*) FROM messages").fetchone()
-    # Each user may have been waiting for the echo of one more when it was stopped.
+    # Each user may have waited for one more echo when it was stopped.
     assert stored - 10 <= counts(verdict)["echo"] <= stored

@@ -1,4 +1,4 @@
-"""What Locust itself brings, with these scenarios: many processes, load shapes, its page."""
+"""Locust's own features with these scenarios: several processes, load shapes, the web page."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def runs(server, tmp_path_factory):
-    """Of each its load, its exit code, and its verdict; all run at once."""
+    """Load, exit code and verdict of each run. All run at once."""
     strict = tmp_path_factory.mktemp("strict") / "strict.toml"
     strict.write_text("[operations.echo]\np50 = 0.0001\n")
     folder = tmp_path_factory.mktemp("runs")
@@ -47,16 +47,16 @@ def runs(server, tmp_path_factory):
     return {name: (load, *load.verdict(90)) for name, load in loads.items()}
 
 
-def test_many_processes_make_one_load_and_one_verdict(runs):
+def test_processes_share_one_verdict(runs):
     load, code, verdict = runs["processes"]
     assert code == 0, load.text
-    seen = counts(verdict)
-    assert verdict["users"] == seen["register"] == 10
-    assert seen["delivery"] > seen["echo"] > 10
-    assert seen["generator lag"] > 20
+    successes = counts(verdict)
+    assert verdict["users"] == successes["register"] == 10
+    assert successes["delivery"] > successes["echo"] > 10
+    assert successes["generator lag"] > 20
 
 
-def test_steps_go_up_and_tell_the_highest_that_held(runs):
+def test_steps_report_the_highest_step(runs):
     load, code, verdict = runs["steps"]
     assert code == 0, load.text
     assert verdict["users"] == 8
@@ -67,7 +67,7 @@ def test_steps_go_up_and_tell_the_highest_that_held(runs):
     assert verdict["seconds"] < 20
 
 
-def test_steps_stop_at_the_first_that_breaks(runs):
+def test_steps_stop_at_the_first_breach(runs):
     _, code, verdict = runs["broken steps"]
     assert code == 1
     (note,) = [note for note in verdict["notes"] if note.startswith("Steps")]
@@ -76,7 +76,7 @@ def test_steps_stop_at_the_first_that_breaks(runs):
 
 
 @pytest.mark.parametrize("shape", ["ramp", "spike"])
-def test_a_shape_brings_and_takes_users(runs, shape):
+def test_shape_changes_the_number_of_users(runs, shape):
     load, code, verdict = runs[shape]
     assert code == 0, load.text
     assert 8 <= verdict["users"] <= 10
@@ -87,23 +87,23 @@ def test_a_shape_brings_and_takes_users(runs, shape):
 
 def fetch(url, form=None):
     data = urllib.parse.urlencode(form).encode() if form else None
-    with urllib.request.urlopen(url, data, timeout=5) as answer:
-        return answer.read().decode()
+    with urllib.request.urlopen(url, data, timeout=5) as response:
+        return response.read().decode()
 
 
-def wait_for(what, condition):
+def wait_for(name, condition):
     deadline = time.monotonic() + TIMEOUT
     while True:
         with contextlib.suppress(OSError):
             if (found := condition()) is not None:
                 return found
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, name
         time.sleep(0.1)
 
 
-def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(server, tmp_path):
+def test_locust_web_page_runs_a_scenario(server, tmp_path):
     port = free_port()
-    words = (
+    arguments = (
         "--host",
         server.url,
         "--web-host",
@@ -115,26 +115,26 @@ def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(serv
         "--say-every",
         "0.3",
     )
-    words = ("-f", "load/scenarios/steady.py", *words, "--report", str(tmp_path / "report"))
+    arguments = ("-f", "load/scenarios/steady.py", *arguments, "--report", str(tmp_path / "report"))
     log = tmp_path / "log"
     with log.open("wb") as output:
         locust = subprocess.Popen(
-            [sys.executable, "-m", "locust", *words],
+            [sys.executable, "-m", "locust", *arguments],
             cwd=ROOT,
             stdout=output,
             stderr=output,
         )
     try:
         page = f"http://127.0.0.1:{port}"
-        wait_for("its page", lambda: fetch(page) or None)
+        wait_for("the web page", lambda: fetch(page) or None)
         fetch(f"{page}/swarm", {"user_count": 5, "spawn_rate": 5, "host": server.url})
 
         def echoes():
             stats = json.loads(fetch(f"{page}/stats/requests"))["stats"]
             return next((s for s in stats if s["name"] == "echo" and s["num_requests"] > 5), None)
 
-        seen = wait_for("messages", echoes)
-        assert seen["num_failures"] == 0
+        echo_stats = wait_for("messages", echoes)
+        assert echo_stats["num_failures"] == 0
         fetch(f"{page}/stop", {"now": "please"})
         wait_for("the report", lambda: next(iter(tmp_path.glob("report/*/report.html")), None))
     finally:
@@ -144,14 +144,14 @@ def test_locusts_own_page_runs_a_scenario_and_the_report_is_written_as_well(serv
 
 
 def blocks(language):
-    """The code blocks of the page about load tests."""
+    """The code blocks in the documentation of load tests."""
     page = (ROOT / "docs" / "how-to" / "load-test.md").read_text()
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def locust(*words):
+def locust(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "locust", *map(str, words), "--keys", "2", "--say-every", "0.3"],
+        [sys.executable, "-m", "locust", *map(str, arguments), "--keys", "2", "--say-every", "0.3"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -159,33 +159,33 @@ def locust(*words):
     )
 
 
-def test_the_documented_scenario_of_ones_own_runs_and_is_judged(server, tmp_path):
+def test_documented_custom_scenario_is_judged(server, tmp_path):
     (source,) = blocks("python")
     (objectives,) = blocks("toml")
     (tmp_path / "shouter.py").write_text(source)
     (tmp_path / "shouter.toml").write_text(objectives)
-    words = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
-    process = locust("-f", tmp_path / "shouter.py", *words)
+    arguments = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
+    process = locust("-f", tmp_path / "shouter.py", *arguments)
     text, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert re.search(r"delivery, count +≥ 1,000 +\d+ +BREACHED", text)
     assert re.search(r"failed operations +≤ 0 % +0 % +met", text)
 
 
-def test_a_scenario_without_objectives_is_held_to_no_failures(server, tmp_path):
+def test_scenario_without_objectives_allows_no_failure(server, tmp_path):
     (tmp_path / "broken.py").write_text(
         "from load.chat_user import ChatUser\nfrom load.plugin import install\ninstall(__file__)\n"
         "class Broken(ChatUser):\n    def act(self):\n        raise ValueError('a bug of the scenario')\n"
     )
-    words = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
-    process = locust("-f", tmp_path / "broken.py", *words)
+    arguments = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
+    process = locust("-f", tmp_path / "broken.py", *arguments)
     text, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == 1
     assert re.search(r"crash: a bug of the scenario +[2-8]$", text, re.MULTILINE), text
     assert re.search(r"failed operations +≤ 0 % .*BREACHED", text)
 
 
-def test_a_master_leads_a_worker_that_was_started_by_itself(server, tmp_path):
+def test_master_accepts_a_separate_worker(server, tmp_path):
     port = free_port()
     lead = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", 1)
     load = ("--headless", "--users", 6, "--spawn-rate", 6, "--run-time", "6s", "--host", server.url)
@@ -200,6 +200,6 @@ def test_a_master_leads_a_worker_that_was_started_by_itself(server, tmp_path):
             process.communicate(timeout=TIMEOUT)
     assert master.returncode == 0, text
     (found,) = tmp_path.glob("*/verdict.json")
-    seen = counts(json.loads(found.read_text()))
-    assert seen["register"] == 6
-    assert seen["delivery"] > 0
+    successes = counts(json.loads(found.read_text()))
+    assert successes["register"] == 6
+    assert successes["delivery"] > 0

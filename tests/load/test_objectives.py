@@ -26,7 +26,7 @@ def outcomes(objectives, records=None, samples=()):
 
 
 def samples_of(*memory, users=10, connects=1000, seconds=100.0):
-    """A server with so many KiB at each moment, after one without users."""
+    """Samples of a server's memory in KiB; the first sample is without users."""
     empty = Sample(0.0, 0, 0, math.nan, memory[0] * KIB)
     return [
         empty,
@@ -41,18 +41,18 @@ def test_each_scenario_has_objectives(scenario):
     assert all(times.at_least for times in objectives.operations.values())
 
 
-def test_a_limit_that_holds_is_met_and_one_that_does_not_is_breached():
+def test_limits_are_met_or_breached():
     limits = Objectives(operations={"echo": OperationLimits(p50=20, p95=5)})
     assert outcomes(limits)["echo, p50"] == "met"
     assert outcomes(limits)["echo, p95"] == "BREACHED"
 
 
-def test_what_was_breached_comes_first():
+def test_breached_findings_come_first():
     findings = judge(Objectives(operations={"echo": OperationLimits(p50=20, p95=5)}), records_of(10), ())
     assert [finding.is_met for finding in findings] == sorted(finding.is_met for finding in findings)
 
 
-def test_a_test_in_which_nothing_happened_has_not_passed():
+def test_missing_operation_is_breached():
     assert outcomes(Objectives(operations={"recover": OperationLimits(p95=5)}))["recover, count"] == "BREACHED"
 
 
@@ -64,7 +64,7 @@ def test_failures_and_evictions_are_judged():
     assert outcomes(Objectives(failure_ratio=1), records)["evictions of clients that read"] == "BREACHED"
 
 
-def test_the_loads_own_lag_is_no_exchange():
+def test_generator_lag_is_not_an_operation():
     records = Records()
     for n in range(100):
         records.record_success(operations.LAG, 1, at=n)
@@ -73,41 +73,41 @@ def test_the_loads_own_lag_is_no_exchange():
     assert finding.measured == 100
 
 
-def test_memory_that_cannot_be_seen_is_not_judged():
+def test_unknown_memory_is_not_judged():
     assert outcomes(Objectives(kib_per_connection=1))["memory per open connection"] == "not measured"
 
 
-def test_memory_for_each_connection():
+def test_memory_per_open_connection():
     assert kib_per_connection(samples_of(1000, 1200, 1500)) == pytest.approx(50)
     assert outcomes(Objectives(kib_per_connection=49), None, samples_of(1000, 1500))["memory per open connection"] == (
         "BREACHED"
     )
 
 
-def test_memory_that_stays_of_each_connection():
+def test_memory_kept_per_closed_connection():
     growing = samples_of(1000, *(2000 + 3000 * n for n in range(12)))
     assert kib_kept_per_connection(growing) == pytest.approx(3)
     level = samples_of(1000, *(2000 + n % 2 for n in range(12)))
     assert abs(kib_kept_per_connection(level)) < 0.01
 
 
-def test_growth_by_the_hour():
+def test_memory_growth_per_hour():
     assert mib_per_hour(samples_of(1000, *(2000 + 2 * n for n in range(12)))) == pytest.approx(2 * 36 / 1024)
 
 
-def test_what_is_too_short_to_tell_is_not_told():
+def test_short_tests_have_no_memory_growth():
     growing = [2000 + 3000 * n for n in range(12)]
     assert math.isnan(kib_kept_per_connection(samples_of(1000, *growing, connects=100)))
     assert math.isnan(mib_per_hour(samples_of(1000, *growing, seconds=10)))
 
 
-def test_of_nothing_no_memory_is_known():
+def test_memory_without_samples_is_unknown():
     for measure in (kib_per_connection, kib_kept_per_connection, mib_per_hour):
         assert math.isnan(measure([]))
         assert math.isnan(measure([Sample(0, 5, 5, math.nan, math.nan)] * 9))
 
 
-def test_a_window_is_judged_by_what_happened_in_it():
+def test_window_is_judged_by_its_operations():
     records = records_of(10)
     for n in range(50, 60):
         for _ in range(100):
@@ -125,7 +125,7 @@ def test_a_window_is_judged_by_what_happened_in_it():
     ]
 
 
-def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
+def test_idle_or_incomplete_window_is_breached():
     records = records_of(10)
     for _ in range(3):
         records.record_success(operations.AUTHENTICATE, 5, at=1)
@@ -135,20 +135,20 @@ def test_a_window_in_which_nothing_happened_or_not_all_came_is_breached():
 
 
 @pytest.mark.parametrize("text", ["p50 = 1", "[operations.echo]\np42 = 1", "failure_ratio = 'none'", "="])
-def test_a_file_that_holds_none_says_where_and_why(tmp_path, text):
+def test_invalid_file_is_reported_with_path(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(BadObjectives, match=r"mine\.toml: "):
         load_objectives(path)
 
 
-def test_a_file_that_is_not_utf_8_says_so(tmp_path):
+def test_file_not_in_utf_8_is_reported(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes(b"# \xe4")
     with pytest.raises(BadObjectives, match=r"latin\.toml: "):
         load_objectives(path)
 
 
-def test_a_file_that_is_missing_says_so(tmp_path):
+def test_missing_file_is_reported(tmp_path):
     with pytest.raises(BadObjectives, match="No such file"):
         load_objectives(tmp_path / "none.toml")

@@ -14,7 +14,7 @@ def filled(interval=1.0):
     return records
 
 
-def test_a_summary_is_of_all_that_went_well():
+def test_summary_of_all_operations():
     summary = filled().summary("echo")
     assert (summary.count, summary.failures, summary.longest) == (100, 1, 100)
     assert summary.per_second == 10
@@ -22,20 +22,20 @@ def test_a_summary_is_of_all_that_went_well():
     assert summary.p99 == pytest.approx(99, rel=0.021)
 
 
-def test_a_summary_of_a_window_is_of_whole_intervals_within():
+def test_summary_of_window_uses_whole_intervals():
     summary = filled().summary("echo", 1002, 1004)
     assert (summary.count, summary.failures, summary.longest) == (20, 0, 40)
     assert summary.p50 == pytest.approx(30, rel=0.021)
 
 
-def test_of_what_never_was_there_is_nothing():
+def test_summary_of_unknown_operation_is_empty():
     summary = filled().summary("history")
     assert summary.count == 0
     assert math.isnan(summary.p50)
     assert math.isnan(summary.longest)
 
 
-def test_many_processes_add_up_as_one():
+def test_deltas_of_processes_add_up():
     whole, total = filled(), Records()
     for _ in range(2):
         part = filled()
@@ -47,7 +47,7 @@ def test_many_processes_add_up_as_one():
     assert total.reasons == {"echo: no answer": 2}
 
 
-def test_who_has_longer_intervals_takes_shorter_ones():
+def test_merge_accepts_shorter_intervals():
     total = Records(5)
     total.merge(filled(1).take_delta())
     times, rates = total.rates("echo")
@@ -55,7 +55,7 @@ def test_who_has_longer_intervals_takes_shorter_ones():
     assert rates == [10, 10]
 
 
-def test_kinds_of_failure_are_bounded():
+def test_failure_reasons_are_bounded():
     records = Records()
     for n in range(MAX_REASONS + 50):
         records.record_failure("echo", str(n), at=0)

@@ -1,4 +1,4 @@
-"""Every scenario for a few seconds against one real server: what it did, never how fast."""
+"""Every scenario for a few seconds against one real server. Checks what happens, never how fast."""
 
 import html.parser
 
@@ -25,7 +25,7 @@ SECONDS = {"slow_readers": 16, "reconnect_storm": 9}
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
-    """All of them at once, each with an exit code, a verdict and a page."""
+    """Exit code, verdict and load of each scenario. All run at once."""
     folder = tmp_path_factory.mktemp("scenarios")
     limits = ("--set", "limits.backlog_bytes=131072")
     with Server(folder, "none", *limits) as server:
@@ -44,12 +44,12 @@ def done(tmp_path_factory):
         return {name: (*load.verdict(120), load) for name, load in loads.items()}
 
 
-def test_there_are_the_scenarios_that_are_documented():
+def test_every_scenario_is_tested():
     assert list(scenarios()) == sorted(ARGUMENTS)
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_nothing_fails_in_any_scenario(done, name):
+def test_scenario_has_no_failures(done, name):
     code, verdict, load = done[name]
     assert verdict["reasons"] == {}, load.text
     assert code == 0, load.text
@@ -57,49 +57,49 @@ def test_nothing_fails_in_any_scenario(done, name):
 
 
 @pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"login_storm"}))
-def test_everybody_registers_logs_in_and_enters_a_room(done, name):
-    seen = counts(done[name][1])
-    assert seen["register"] == USERS
-    assert seen["authenticate"] >= USERS
-    assert seen["join"] >= USERS
+def test_every_user_logs_in_and_joins(done, name):
+    successes = counts(done[name][1])
+    assert successes["register"] == USERS
+    assert successes["authenticate"] >= USERS
+    assert successes["join"] >= USERS
 
 
 @pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"login_storm"}))
-def test_people_talk_and_hear_each_other(done, name):
-    seen = counts(done[name][1])
-    assert seen["echo"] >= 10
-    assert seen["delivery"] > seen["echo"]
+def test_users_receive_each_others_messages(done, name):
+    successes = counts(done[name][1])
+    assert successes["echo"] >= 10
+    assert successes["delivery"] > successes["echo"]
 
 
-def test_a_login_storm_is_many_logins(done):
-    seen = counts(done["login_storm"][1])
-    assert seen["register"] == USERS
-    assert seen["connect"] > 5 * USERS
-    assert seen["connect"] - USERS <= seen["authenticate"] <= seen["connect"]
+def test_login_storm_has_many_logins(done):
+    successes = counts(done["login_storm"][1])
+    assert successes["register"] == USERS
+    assert successes["connect"] > 5 * USERS
+    assert successes["connect"] - USERS <= successes["authenticate"] <= successes["connect"]
 
 
-def test_all_who_lose_the_line_at_once_recover(done):
-    seen = counts(done["reconnect_storm"][1])
-    assert seen["recover"] >= 9
-    assert seen["connect"] >= USERS + seen["recover"]
+def test_reconnect_storm_recovers_all_users(done):
+    successes = counts(done["reconnect_storm"][1])
+    assert successes["recover"] >= 9
+    assert successes["connect"] >= USERS + successes["recover"]
 
 
-def test_a_soak_recovers_too(done):
+def test_soak_recovers_after_disconnects(done):
     assert counts(done["soak"][1])["recover"] >= 1
 
 
 def test_churn_switches_leaves_and_joins(done):
-    seen = counts(done["churn"][1])
-    assert seen["switch"] >= 10
-    assert seen["leave"] >= 1
-    assert seen["join"] > USERS
+    successes = counts(done["churn"][1])
+    assert successes["switch"] >= 10
+    assert successes["leave"] >= 1
+    assert successes["join"] > USERS
 
 
-def test_who_reads_nothing_is_evicted_and_nobody_else(done):
+def test_slow_readers_are_evicted(done):
     assert counts(done["slow_readers"][1])["eviction"] >= 1
 
 
-def test_who_ignores_every_limit_is_refused(done):
+def test_flood_is_refused(done):
     assert counts(done["flood"][1])["refusal"] >= 2
 
 
@@ -107,7 +107,7 @@ def test_steady_reads_history(done):
     assert counts(done["steady"][1])["history"] >= 1
 
 
-def test_the_server_is_watched(done):
+def test_server_process_is_sampled(done):
     _, verdict, load = done["steady"]
     assert "process" in verdict["server"]
     samples = load.page.with_name("server.csv").read_text().splitlines()
@@ -118,20 +118,20 @@ def test_the_server_is_watched(done):
 class Elements(html.parser.HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.seen = []
+        self.tags = []
         self.links = []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        self.seen.append(tag)
+        self.tags.append(tag)
         self.links += [value for name, value in attributes if name in ("src", "href") and not value.startswith("#")]
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
-def test_the_page_stands_on_its_own_and_has_plots(done, name):
+def test_report_page_is_self_contained(done, name):
     text = done[name][2].page.read_text()
     elements = Elements(text)
-    assert elements.seen.count("svg") >= 4
-    assert "script" not in elements.seen
+    assert elements.tags.count("svg") >= 4
+    assert "script" not in elements.tags
     assert elements.links == []
     assert name in text

@@ -1,4 +1,4 @@
-"""How an outcome reads. (What Locust itself brings is tested in processes of their own: it patches all of Python.)"""
+"""The text and the page of a verdict."""
 
 import math
 import xml.etree.ElementTree as ET
@@ -20,7 +20,7 @@ def verdict(*findings, reasons=(), notes=(), problems=()):
     return Verdict("steady", "host:1", "now", 60.0, 50, findings, {"echo": SUMMARY}, dict(reasons), notes, problems)
 
 
-def test_numbers_have_as_many_digits_as_mean_something():
+def test_numbers_have_significant_digits():
     assert [format_number(x) for x in (0, 1.2345, 12.345, 250.5, 12345.6, math.nan, math.inf)] == [
         "0",
         "1.23",
@@ -32,19 +32,19 @@ def test_numbers_have_as_many_digits_as_mean_something():
     ]
 
 
-def test_it_passes_if_nothing_is_breached_and_says_what_is_unknown():
+def test_verdict_passes_and_counts_unmeasured():
     outcome = verdict(MET, UNKNOWN)
     assert outcome.is_met
     assert outcome.outcome == "PASSED: no objective was breached; 1 not measured"
 
 
-def test_it_fails_on_one_breach():
+def test_verdict_fails_on_a_breach():
     outcome = verdict(MET, BREACHED, TOO_FEW)
     assert not outcome.is_met
     assert outcome.outcome == "FAILED: 2 objectives breached"
 
 
-def test_it_fails_if_something_came_between_whatever_was_measured():
+def test_verdict_fails_on_a_problem():
     outcome = verdict(MET, problems=["stopped after 11 of 60 s"])
     assert not outcome.is_met
     assert outcome.outcome == "FAILED: stopped after 11 of 60 s"
@@ -62,7 +62,7 @@ def test_rare_failures_are_counted_together():
     assert sum(shown.values()) == records.failures()
 
 
-def test_on_a_terminal_it_stands_in_columns():
+def test_text_is_aligned_in_columns():
     lines = verdict(BREACHED, TOO_FEW, reasons={"echo: no answer": 3}, notes=["A note."]).as_text().splitlines()
     assert "steady on host:1: 50 users, 60 s" in lines
     assert "echo       1,200       3          40    1.23   10  100  250.5   12,346" in lines
@@ -73,7 +73,7 @@ def test_on_a_terminal_it_stands_in_columns():
     assert "A note." in lines
 
 
-def test_on_the_page_all_of_it_is_text():
+def test_page_escapes_text():
     hostile = "<script>alert(1)</script> & 'more'"
     text = page(verdict(BREACHED, reasons={hostile: 1}, notes=[hostile]), [("Users", "<svg></svg>")])
     assert "<script>" not in text
