@@ -1,6 +1,6 @@
-"""Actors, and nothing else: mailbox, ref, actor, supervision, registry, timers, system, test kit. Knows no chat.
+"""The actor library: mailboxes, refs, actors, supervision, registry, timers, event bus and test kit. Knows no chat.
 
-Pure anyio: runs unchanged on asyncio and trio, in real and in virtual time.
+Uses anyio alone, so it runs on asyncio and trio, in real and in virtual time.
 """
 
 from chat_actors.kernel.actor import Actor, handles

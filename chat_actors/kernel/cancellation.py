@@ -1,4 +1,4 @@
-"""Telling the kernel's cancellations from those of others."""
+"""Distinguishes the kernel's cancellations from others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import anyio
 def is_cancelled() -> bool:
     """Whether an anyio scope around the caller is cancelled.
 
-    If not, a cancellation that arrives comes from elsewhere: on asyncio, `Task.cancel()`, or a cancelled future that
-    was awaited. It means the one task that it hits; a task group would take it for a reason to cancel all.
+    If not, a cancellation came from elsewhere: on asyncio, from `Task.cancel()` or an awaited future that was
+    cancelled. It concerns this task alone, but a task group that receives it cancels all its tasks.
     """
     return anyio.current_effective_deadline() == -math.inf

@@ -1,4 +1,17 @@
-"""One actor as the kernel sees it: its lives and its end."""
+"""One actor as the kernel runs it: its incarnations, and its end.
+
+Theory of operation. An actor is starting (`on_start`), running (idle or in a handler), pausing before a restart, ending
+(its mailbox is closed, its children and `on_stop` run) or ended. An incarnation is one actor object. A crash ends it:
+what it collected and its timers are lost; the cell, ref, mailbox, children, watches and other resources stay.
+
+| call            | effect                                                                                   |
+| --------------- | ---------------------------------------------------------------------------------------- |
+| `stop`          | Orders the end, behind the waiting messages; then the children end, and `on_stop` runs.  |
+| `cancel`        | Ends an actor that missed a deadline: cancels what it does, and `on_stop` does not run.  |
+| `close_mailbox` | Begins every end: refuses senders, frees the name, makes dead letters of what waits.     |
+| `_finish`       | Concludes every end, without awaiting: cancels remaining children, notifies watchers.    |
+| `context.close` | Part of `_finish`: releases timers, piped work, watches, subscriptions and owed answers. |
+"""
 
 from __future__ import annotations
 
@@ -12,19 +25,11 @@ from chat_actors.kernel.actor import Actor
 from chat_actors.kernel.cancellation import is_cancelled
 from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, ChildFailed, NameTaken
-from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, Undelivered
+from chat_actors.kernel.events import ActorEnded, ActorRestarted, DeadLetter, Undelivered
 from chat_actors.kernel.family import Family
 from chat_actors.kernel.loop import Crash, MessageLoop
 from chat_actors.kernel.mailbox import Mailbox
-from chat_actors.kernel.messages import (
-    Asked,
-    Cause,
-    Failure,
-    Notice,
-    StopOrder,
-    StopReason,
-    SystemMessage,
-)
+from chat_actors.kernel.messages import Asked, Cause, Failure, Notice, StopOrder, StopReason, SystemMessage
 from chat_actors.kernel.ports import Factory, SystemPort
 from chat_actors.kernel.ref import AnyRef, Ref, RefTarget, Terminated
 from chat_actors.kernel.supervision import CrashRecord, Escalate, Pause, Resume, Stop
@@ -33,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class Cell:
-    """The actor object inside is replaced at a restart; the cell, its mailbox and its ref stay."""
+    """One actor. A restart replaces the actor object; the cell stays."""
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Cell:
         self.watchers: set[RefTarget] = set()
         self.restarts = 0
         self.is_idle = False
+        """Whether no code of the actor runs: its loop waits for a message, or it has ended."""
         self._siblings = siblings
         self._parent = parent
         self._factory = factory
@@ -66,59 +72,58 @@ class Cell:
         self._scope = anyio.CancelScope()
         self._reason: StopReason | None = None
         self._is_stop_ordered = False
-        # Events weigh 900 bytes each, and most actors are never waited for: they are made when somebody waits.
+        # An event takes 900 bytes, and most actors need neither, so each is made for its first waiter.
         self._stop_ordered: anyio.Event | None = None
         self._ended: anyio.Event | None = None
 
-    # -- its lives ---------------------------------------------------------------------------------------------------
+    # -- incarnations ------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """In a task of the kernel's: live, then end."""
+        """Run the actor to its end, in a task of the system."""
         try:
-            await self._live_and_end()
+            await self._run_and_end()
         except anyio.get_cancelled_exc_class():
             if is_cancelled():
                 raise
-            # Let through, it would cancel all other actors.
+            # If it propagated, the system's task group would cancel all actors.
             logger.error("%s ends: it was cancelled, and not by the kernel", self.path)
 
     async def run_hosted(self) -> None:
-        """In somebody else's task: live, then end. A cancellation of that task is its own affair."""
+        """Run the actor to its end, in the caller's task. A cancellation of that task propagates."""
         self._has_host = True
         if self._reason is None:
-            await self._live_and_end()
+            await self._run_and_end()
 
-    async def _live_and_end(self) -> None:
-        """Live until stopped or failed for good, then end: children, `on_stop`, the mailbox, watchers."""
+    async def _run_and_end(self) -> None:
         reason = StopReason(Cause.CANCELLED)
         try:
             with self._scope:
-                reason = await self._live()
+                reason = await self._run_incarnations()
                 self.close_mailbox()
                 await self._stop_children()
-                await self._say_goodbye(reason)
+                await self._call_on_stop(reason)
         finally:
             self._finish(reason)
 
-    async def _live(self) -> StopReason:
-        starting = self._start
+    async def _run_incarnations(self) -> StopReason:
+        begin = self._start
         while True:
             try:
-                await starting()
+                await begin()
                 return await self._loop.run()
             except Crash as crash:
                 error = crash.error
-                self.book(crash)
-                if self.mailbox.is_closed:  # it had ended itself by stop_if_idle() before it crashed
+                self._loop.report(crash)
+                if self.mailbox.is_closed:  # it crashed after stop_if_idle()
                     return StopReason(Cause.FAILED, error)
                 verdict = self._crashes.judge(self.actor.supervision, anyio.current_time())
                 match verdict:
                     case Resume() if not crash.while_starting:
-                        starting = self._go_on
+                        begin = self._resume
                     case Pause(seconds=seconds):
                         if await self._stop_ordered_within(seconds):
                             return StopReason(Cause.FAILED, error)
-                        starting = self._restart
+                        begin = self._restart
                     case Stop() | Resume():
                         return StopReason(Cause.FAILED, error)
                     case Escalate():
@@ -134,8 +139,8 @@ class Cell:
         except Exception as error:
             raise Crash([], error, while_starting=True) from error
 
-    async def _go_on(self) -> None:
-        """The same object after a crash that its supervision resumes from."""
+    async def _resume(self) -> None:
+        """Nothing to begin: the same object handles the next message."""
 
     async def _restart(self) -> None:
         self.context.forget_timers()
@@ -155,20 +160,6 @@ class Cell:
                 await self._stop_ordered.wait()
         return self._is_stop_ordered
 
-    def book(self, crash: Crash) -> None:
-        """The log, the actor's last word on each message, dead letters, the event."""
-        on = type(crash.messages[0]).__name__ if crash.messages else "no message"
-        logger.error("%s crashed on %s: %r", self.path, on, crash.error, exc_info=crash.error)
-        self.system.count_failure()
-        for message in crash.messages or [None]:
-            try:
-                self.actor.on_failure(message, crash.error)
-            except Exception:
-                logger.exception("%s raised in on_failure, which must not raise", self.path)
-            if message is not None:
-                self.dead_letter(message, Undelivered.CRASHED)
-        self.system.events.publish(ActorFailed(self.path, crash.error))
-
     def _escalate(self, error: Exception) -> None:
         if self._parent is None:
             self.system.fail(self.path, error)
@@ -176,8 +167,6 @@ class Cell:
             failure = ChildFailed(self.path)
             failure.__cause__ = error
             self._parent.mailbox.put_system(Failure(failure))
-
-    # -- the end -----------------------------------------------------------------------------------------------------
 
     def deliver_nowait(self, message: Any) -> bool:
         """See `Ref.deliver_nowait`."""
@@ -189,8 +178,14 @@ class Cell:
             self.mailbox.put_system(Failure(error, (message,)))
         return True
 
+    def dead_letter(self, message: Any, why: Undelivered) -> None:
+        """Count and publish a message that was not handled."""
+        self.system.count_dead_letter(DeadLetter(self.path, message, why))
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
     def stop(self, reason: StopReason | None = None) -> None:
-        """Queue a stop order behind what waits already; a second one changes nothing."""
+        """Queue a stop order behind the waiting messages. A second call does nothing."""
         if self._is_stop_ordered:
             return
         self._is_stop_ordered = True
@@ -199,18 +194,18 @@ class Cell:
         reason = reason or StopReason(Cause.STOPPED)
         if self._has_host:
             self.mailbox.put_system(StopOrder(reason))
-        else:  # nobody would ever take it out
+        else:  # no task would take the order out of the mailbox
             self._finish(reason)
 
     def close_mailbox(self) -> None:
-        """From here on senders get `ActorStopped`, and the name is free. What still waited becomes dead letters."""
+        """Refuse senders with `ActorStopped`, free the name, and make dead letters of the waiting messages."""
         if self.mailbox.is_closed:
             return
-        left = self.mailbox.close()
+        remaining = self.mailbox.close()
         self._siblings.move_to_ending(self)
         if self._on_closed is not None:
             self._on_closed()
-        for item in left:
+        for item in remaining:
             match item:
                 case Asked(request=request, reply=reply):
                     reply.fail(ActorStopped(self.path))
@@ -236,27 +231,27 @@ class Cell:
             await child.wait_ended()
 
     def cancel(self) -> None:
-        """Cancel whatever the actor is doing. It ends without `on_stop`."""
+        """Cancel the actor, whatever it is doing. `on_stop` does not run."""
         if self._has_host:
             self._scope.cancel()
         else:
             self._finish(StopReason(Cause.CANCELLED))
 
-    async def _say_goodbye(self, reason: StopReason) -> None:
+    async def _call_on_stop(self, reason: StopReason) -> None:
         with anyio.move_on_after(self.actor.stop_within, shield=True) as deadline:
             try:
                 await self.actor.on_stop(reason)
             except Exception as error:
-                self.book(Crash([], error))
+                self._loop.report(Crash([], error))
         if deadline.cancelled_caught:
             logger.warning("the on_stop of %s took over %g s and was cut short", self.path, self.actor.stop_within)
 
     def _finish(self, reason: StopReason) -> None:
-        """The last step; does not await, so that a cancelled actor gets through it as well."""
+        """Conclude the end. Does not await, so that a cancelled actor finishes too."""
         if self._reason is not None:
             return
         self.close_mailbox()
-        for child in self.family.everyone():  # only if this actor was killed
+        for child in self.family.everyone():  # there are some only if this actor was cancelled
             child.cancel()
         self._reason = reason
         self.is_idle = True
@@ -270,14 +265,13 @@ class Cell:
             self._ended.set()
 
     async def wait_ended(self) -> None:
-        """Wait until the actor's clean-up is done."""
         if self._reason is None:
             if self._ended is None:
                 self._ended = anyio.Event()
             await self._ended.wait()
 
     def add_watcher(self, watcher: RefTarget) -> None:
-        """Tell `watcher` when this actor ends; at once if it has."""
+        """Notify `watcher` when this actor ends; at once if it has ended."""
         if self._reason is not None:
             watcher.mailbox.put_system(Notice(Terminated(self.ref, self._reason)))
         else:
@@ -286,15 +280,17 @@ class Cell:
     def remove_watcher(self, watcher: RefTarget) -> None:
         self.watchers.discard(watcher)
 
+    # -- children ----------------------------------------------------------------------------------------------------
+
     def children(self) -> list[AnyRef]:
         return [child.ref for child in self.family]
 
     def spawn_child(self, name: str, factory: Factory, *, on_closed: Callable[[], None] | None = None) -> AnyRef:
-        """Start a child. Raises `NameTaken`, `ActorStopped` (this actor is ending), or what the factory raises."""
+        """Start a child. `on_closed` is called once, when the child begins to end. Raises as `Context.spawn_named`."""
         return self._make_child(name, factory, on_closed, is_hosted=False).ref
 
     def spawn_hosted_child(self, name: str, factory: Factory) -> Cell:
-        """Make a child whose life is in the hands of whoever calls its `run_hosted`. Raises as `spawn_child`."""
+        """Make a child that the caller runs by `run_hosted`. Raises as `Context.spawn_named`."""
         return self._make_child(name, factory, None, is_hosted=True)
 
     def _make_child(
@@ -304,10 +300,6 @@ class Cell:
             raise ActorStopped(self.path)
         path = f"{self.path}/{name}"
         return start(self.system, self.family, self, path, factory, on_closed, is_hosted=is_hosted)
-
-    def dead_letter(self, message: Any, why: Undelivered) -> None:
-        """Count and publish a message that reached nobody."""
-        self.system.count_dead_letter(DeadLetter(self.path, message, why))
 
 
 def start(
@@ -320,7 +312,7 @@ def start(
     *,
     is_hosted: bool = False,
 ) -> Cell:
-    """Start an actor under `path`, or make one that is hosted. Raises `NameTaken`, or `ActorStopped` (no system)."""
+    """Start an actor, or make one that is hosted. Raises `NameTaken`, or `ActorStopped` if the system does not run."""
     if path in siblings:
         raise NameTaken(path)
     if not system.is_running:

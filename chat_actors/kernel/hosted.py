@@ -12,7 +12,7 @@ Message = TypeVar("Message")
 
 
 class Hosted(Generic[Message]):
-    """An actor that has been made, and lives in the task that awaits `run()`. See `Context.spawn_hosted`."""
+    """An actor that runs in the task that awaits `run()`. Made by `Context.spawn_hosted`."""
 
     __slots__ = ("_cell",)
 
@@ -21,12 +21,13 @@ class Hosted(Generic[Message]):
 
     @property
     def ref(self) -> Ref[Message]:
-        """Its address: stop it, tell it, watch it like any other actor."""
+        """Its ref, which serves as that of any other actor."""
         return self._cell.ref
 
     def run(self) -> Coroutine[Any, Any, None]:
-        """Be the actor until it ends; return then, whatever the reason. To be awaited once.
+        """Run the actor until it ends, for whatever reason. Await this once.
 
-        If the task is cancelled meanwhile, the actor ends as if killed (no `on_stop`), and the cancellation goes on.
+        If the task is cancelled, the actor ends with `Cause.CANCELLED`, without `on_stop`, and the cancellation
+        continues.
         """
         return self._cell.run_hosted()

@@ -1,7 +1,8 @@
-"""The message loop: takes messages out of the mailbox and gives each to its handler."""
+"""The message loop: takes messages out of the mailbox and calls the handler of each."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from chat_actors.kernel.actor import Actor, handlers_of
 from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, AskFailed
-from chat_actors.kernel.events import Undelivered
+from chat_actors.kernel.events import ActorFailed, Undelivered
 from chat_actors.kernel.messages import (
     Asked,
     Cause,
@@ -21,12 +22,14 @@ from chat_actors.kernel.messages import (
 )
 from chat_actors.kernel.ports import CellPort
 
+logger = logging.getLogger(__name__)
+
 TURN = 64
-"""Messages that a busy actor handles before it gives way to the others."""
+"""Number of messages in a row that a busy actor handles before it yields to the event loop."""
 
 
 class Crash(Exception):
-    """Carries what an actor raised, and the messages it had in hand, from the loop to the supervision."""
+    """Carries an actor's exception, and the messages it was handling, from the loop to supervision."""
 
     def __init__(self, messages: Sequence[Any], error: Exception, *, while_starting: bool = False) -> None:
         self.messages = messages
@@ -43,11 +46,10 @@ class LoopCell(CellPort, Protocol):
     def actor(self) -> Actor[Any]: ...
     @property
     def context(self) -> Context: ...
-    def book(self, crash: Crash) -> None: ...
 
 
 class MessageLoop:
-    """The loop of one actor. It is entered again after each crash that the actor survives."""
+    """The loop of one actor. It runs again after each crash from which the actor resumes or restarts."""
 
     __slots__ = ("_cell", "_ends_turns", "_handlers")
 
@@ -57,18 +59,18 @@ class MessageLoop:
         self._handlers, self._ends_turns = handlers_of(actor_class)
 
     async def run(self) -> StopReason:
-        """Handle messages until a stop order comes, or the actor stops itself. Raises `Crash`."""
+        """Handle messages until a stop order, or until the actor stops itself. Raises `Crash`."""
         cell = self._cell
         mailbox = cell.mailbox
         handled = 0
         item: Any = None
-        while not mailbox.is_closed:  # it is once the actor has ended itself by stop_if_idle()
+        while not mailbox.is_closed:  # as it is after stop_if_idle()
             if handled == TURN:
                 handled = 0
                 self._end_turn()
                 await checkpoint()
             if not mailbox.has_message:
-                item = None  # while it waits it must not keep the last message alive, and what that refers to
+                item = None  # an idle actor must not keep its last message in memory
                 cell.is_idle = True
                 try:
                     self._end_turn()
@@ -95,7 +97,22 @@ class MessageLoop:
         try:
             self._end_turn()
         except Crash as crash:
-            self._cell.book(crash)  # it ends anyhow: there is nothing to decide
+            self.report(crash)  # the actor is ending, so supervision has nothing to decide
+
+    def report(self, crash: Crash) -> None:
+        """Log a crash, call `on_failure` and publish the dead letters and `ActorFailed`."""
+        cell = self._cell
+        on = type(crash.messages[0]).__name__ if crash.messages else "no message"
+        logger.error("%s crashed on %s: %r", cell.path, on, crash.error, exc_info=crash.error)
+        cell.system.count_failure()
+        for message in crash.messages or [None]:
+            try:
+                cell.actor.on_failure(message, crash.error)
+            except Exception:
+                logger.exception("%s raised in on_failure, which must not raise", cell.path)
+            if message is not None:
+                cell.dead_letter(message, Undelivered.CRASHED)
+        cell.system.events.publish(ActorFailed(cell.path, crash.error))
 
     async def _handle_item(self, item: Any) -> StopReason | None:
         match item:
@@ -143,7 +160,7 @@ class MessageLoop:
             asked.reply.fail(_ask_failed(path, request, crash.error))
             raise
         except BaseException:
-            asked.reply.fail(ActorStopped(path))  # cancelled in the middle of it
+            asked.reply.fail(ActorStopped(path))  # cancelled while handling the request
             raise
         finally:
             context.answering = None

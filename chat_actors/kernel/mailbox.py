@@ -1,4 +1,16 @@
-"""A bounded mailbox on one anyio memory object stream, with a system lane that never overflows."""
+"""A bounded mailbox on one anyio memory object stream, with a system lane that is never full.
+
+Theory of operation. Two lanes share one queue, so messages stay in order across them:
+
+* The user lane holds at most `capacity` messages (a count, not bytes). A slot is free again once the actor takes the
+  message out, so one message being handled comes on top. If no slot is free, `put_nowait` raises and `put` waits; each
+  waiting sender holds one message outside the bound, and senders get free slots in the order in which they came.
+* The system lane has no bound of its own. Only the kernel puts messages there: one stop order, and one message for each
+  watched actor, timer, piped result, answer to `ask_into` and escalating child.
+
+An actor may reserve slots for messages that it took out and has not finished; they then count towards `capacity`.
+The mailbox outlives a crash with all messages in it. Once closed, it stays closed.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +25,20 @@ from chat_actors.kernel.messages import SystemMessage
 
 
 class _Waiter:
-    """A sender that waits for room: its message moves in as soon as a place is free, first come first served."""
+    """A sender that waits for a free slot, and its message."""
 
-    __slots__ = ("item", "taken", "woken")
+    __slots__ = ("is_queued", "item", "woken")
 
     def __init__(self, item: Any) -> None:
         self.item = item
-        self.taken = False
+        self.is_queued = False
         self.woken = anyio.Event()
 
 
 class Mailbox:
-    """Messages that wait for one actor, in the order in which they came.
+    """The messages that wait for one actor, in order.
 
-    Two lanes share one queue, so that order holds across them:
-
-    * the **user lane** holds at most `capacity` messages (a count, not bytes). Beyond that `put_nowait` raises
-      `MailboxFull` and `put` waits. A place is free again when the actor takes the message out, so besides the waiting
-      `capacity` there is the one message that the actor has in hand.
-    * the **system lane** is never refused. What bounds it is who may use it: the kernel, for one stop order, and one
-      message for each watched actor's end, each timer, each piped result and each child that escalates.
-
-    A sender that waits in `put` holds one message outside that bound; the number of tasks that send bounds those.
-
-    An actor that has taken messages out and is not done with them may `reserve` their places, so that what it has piled
-    up and what still waits are bounded together (again with the one in hand on top), and senders wait for both.
-
-    The bound is kept here and not by the stream (which has none), since an anyio stream cannot let one kind of item
-    past its bound.
+    The bound is kept here, since an anyio stream cannot except some messages from its own.
     """
 
     __slots__ = (
@@ -58,25 +56,25 @@ class Mailbox:
 
     def __init__(self, path: str, capacity: int) -> None:
         if capacity < 1:
-            raise ValueError(f"a mailbox needs room for at least 1 message, not {capacity}")
+            raise ValueError(f"the capacity of a mailbox must be at least 1, not {capacity}")
         self._path = path
         self._capacity = capacity
-        self._limit = capacity  # less the places that are held
+        self._limit = capacity  # minus the reserved slots
         self._used = 0
         self._system = 0
         self._closed = False
         self._arrival: anyio.Event | None = None
-        self._waiters: deque[_Waiter] | None = None  # made when a sender first has to wait: it weighs 700 bytes
+        self._waiters: deque[_Waiter] | None = None  # made for the first sender that waits, since it takes 700 bytes
         self._send, self._receive = anyio.create_memory_object_stream[Any](math.inf)
 
     @property
     def capacity(self) -> int:
-        """How many messages of the user lane may wait."""
+        """Maximum number of waiting messages of the user lane."""
         return self._capacity
 
     @property
     def has_room(self) -> bool:
-        """Whether `put_nowait` would take a user's message, as far as room goes."""
+        """Whether the user lane has a free slot."""
         return self._used < self._limit
 
     @property
@@ -85,15 +83,15 @@ class Mailbox:
 
     @property
     def has_message(self) -> bool:
-        """Whether there is something to take out. Not so if all that waits are senders, for places that are held."""
+        """Whether a message can be taken out. False if only senders wait, as when all slots are reserved."""
         return bool(self._used or self._system)
 
     def __len__(self) -> int:
-        """How many messages wait, both lanes and waiting senders together."""
+        """Number of waiting messages, of both lanes and of waiting senders."""
         return self._used + self._system + (len(self._waiters) if self._waiters else 0)
 
     def put_nowait(self, item: Any) -> None:
-        """Queue a user's message. Raises `MailboxFull` or `ActorStopped`; then nothing is queued."""
+        """Queue a message in the user lane. Raises `MailboxFull` or `ActorStopped`; nothing is queued then."""
         if self._closed:
             raise ActorStopped(self._path)
         if self._used >= self._limit:
@@ -103,11 +101,10 @@ class Mailbox:
         self._announce()
 
     async def put(self, item: Any) -> None:
-        """Queue a user's message, waiting for room if there is none.
+        """Queue a message in the user lane, and wait for a free slot if necessary.
 
-        No checkpoint when there is room: a sender's hot path costs no turn of the event loop. Raises `ActorStopped`,
-        also when the actor ends while the sender waits. If the wait is cancelled, the message is either queued or not;
-        the canceller cannot tell.
+        Does not yield to the event loop if a slot is free, since this is a hot path. Raises `ActorStopped`, also if the
+        actor ends while the sender waits. If the wait is cancelled, the message may or may not have been queued.
         """
         if self._closed or self._used < self._limit:
             self.put_nowait(item)
@@ -122,11 +119,11 @@ class Mailbox:
             if not waiter.woken.is_set():
                 self._waiters.remove(waiter)
             raise
-        if not waiter.taken:
+        if not waiter.is_queued:
             raise ActorStopped(self._path)
 
     def put_system(self, item: SystemMessage) -> bool:
-        """Queue a message of the system lane. False if the mailbox is closed; it is never full."""
+        """Queue a message in the system lane. Returns False if the mailbox is closed."""
         if self._closed:
             return False
         self._system += 1
@@ -140,16 +137,14 @@ class Mailbox:
             self._arrival = None
 
     def take_nowait(self) -> Any:
-        """The next message. Raises `anyio.WouldBlock` if none waits."""
-        return self._taken(self._receive.receive_nowait())
+        """Return the next message. Raises `anyio.WouldBlock` if none waits."""
+        return self._count_taken(self._receive.receive_nowait())
 
     async def wait(self) -> bool:
-        """Wait until a message is there to be taken, or the mailbox is closed. For the one actor whose it is.
+        """Wait until a message can be taken out, or the mailbox is closed. Only its actor may call this.
 
-        False if there was no need to wait, and nobody else got a turn.
-
-        Not by the stream's `receive()`: that gives way to the others once more before it waits, which costs 8 µs, and
-        a message handed to a waiting receiver is lost if the receiver is cancelled in the same turn.
+        Returns whether it waited, and other tasks could run. It does not use the stream's `receive()`: that yields once
+        more before it waits, which costs 8 µs, and it loses the message if the receiver is cancelled in the same turn.
         """
         if self._closed or self.has_message:
             return False
@@ -157,47 +152,47 @@ class Mailbox:
         await self._arrival.wait()
         return True
 
-    def _taken(self, item: Any) -> Any:
+    def _count_taken(self, item: Any) -> Any:
         if isinstance(item, SystemMessage):
             self._system -= 1
             return item
         self._used -= 1
         if self._waiters:
-            self._let_waiters_in()
+            self._queue_waiting()
         return item
 
-    def _let_waiters_in(self) -> None:
+    def _queue_waiting(self) -> None:
         while self._waiters and self._used < self._limit:
             waiter = self._waiters.popleft()
-            waiter.taken = True
+            waiter.is_queued = True
             self.put_nowait(waiter.item)
             waiter.woken.set()
 
     def reserve(self, slots: int) -> None:
-        """Count so many places of the user lane as taken; more than there are is fine. To be freed by `release`."""
+        """Count slots of the user lane as occupied until `release`. May exceed the capacity."""
         self._limit -= slots
 
     def release(self, slots: int) -> None:
-        """Give so many held places back; senders that wait move in."""
+        """Release reserved slots; waiting senders use them."""
         self._limit += slots
         if not self._closed:
-            self._let_waiters_in()
+            self._queue_waiting()
 
     def close(self) -> list[Any]:
-        """Refuse everything from now on; the messages that still waited are returned, oldest first."""
+        """Refuse all messages from now on. Returns those that were waiting, oldest first; waiting senders fail."""
         if self._closed:
             return []
         self._closed = True
         self._used = self._system = 0
         self._announce()
-        left: list[Any] = []
+        remaining: list[Any] = []
         while True:
             try:
-                left.append(self._receive.receive_nowait())
+                remaining.append(self._receive.receive_nowait())
             except anyio.WouldBlock:
                 break
         self._send.close()
         self._receive.close()
         while self._waiters:
             self._waiters.popleft().woken.set()
-        return left
+        return remaining

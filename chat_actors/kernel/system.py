@@ -1,4 +1,4 @@
-"""The actor system: the root of the tree, its tasks, its books, and its orderly end."""
+"""The actor system: the root of the actor tree, its tasks, its statistics, and its orderly end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,15 @@ logger = logging.getLogger(__name__)
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One actor in `tree()`."""
+    """One actor in `ActorSystem.tree()`.
+
+    Attributes:
+        path: Its path.
+        actor: The name of its class.
+        waiting: Number of waiting messages.
+        restarts: Number of restarts.
+        children: Its children.
+    """
 
     path: str
     actor: str
@@ -37,7 +45,7 @@ class Node(msgspec.Struct, frozen=True):
     children: Sequence[Node]
 
     def lines(self, indent: str = "") -> list[str]:
-        """The branch as text, one line for each actor."""
+        """Return the branch as text, one line for each actor."""
         name = self.path.rpartition("/")[2]
         extra = f" waiting={self.waiting}" if self.waiting else ""
         extra += f" restarts={self.restarts}" if self.restarts else ""
@@ -47,7 +55,18 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """The books of a system. All but `actors`, `waiting`, `busy` and `timers` only ever grow."""
+    """Figures about an actor system. All but the first four only grow.
+
+    Attributes:
+        actors: Number of actors that have not ended.
+        waiting: Number of waiting messages.
+        busy: Number of actors that are not idle.
+        timers: Number of pending timers.
+        failures: Number of crashes.
+        restarts: Number of restarts.
+        dead_letters: Number of dead letters for each reason.
+        listener_failures: Number of exceptions that event listeners have raised.
+    """
 
     actors: int
     waiting: int
@@ -60,14 +79,15 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class ActorSystem:
-    """Runs actors. It lives in a task of its own: `task_group.start_soon(system.run)`.
+    """Runs a tree of actors, in a task of its own: `await task_group.start(system.run)`.
 
-    An actor that escalates at the top of the tree stops the whole system, and `run` raises `SystemFailed`: a server
-    whose core is gone ends instead of serving nothing.
+    If a top actor escalates, the whole system stops, and `run` raises `SystemFailed`: a server without its core ends.
+
+    Args:
+        stop_within: Seconds that the orderly end may take after such a failure.
     """
 
     def __init__(self, *, stop_within: float = 10.0) -> None:
-        """`stop_within`: seconds that the orderly end may take when the system fails by itself."""
         self.events = EventBus()
         self.registry = Registry()
         self.timers = TimerQueue()
@@ -83,10 +103,13 @@ class ActorSystem:
         self._dead_letters: Counter[Undelivered] = Counter()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Run until `stop` is called or a failure reaches the top (then: `SystemFailed`).
+        """Run until `stop` is called or a top actor escalates.
 
-        At the end the top actors stop one after the other, the youngest first, each after what its mailbox held and
-        after its own children. What has not ended within the deadline is cancelled.
+        At the end, the top actors stop one after the other, the youngest first: each handles its waiting messages, and
+        its children end before it. Actors that have not ended within the deadline are cancelled.
+
+        Raises:
+            SystemFailed: A top actor escalated.
         """
         try:
             async with anyio.create_task_group() as tasks:
@@ -113,11 +136,16 @@ class ActorSystem:
             await youngest.wait_ended()
 
     async def stop(self, *, within: float) -> Sequence[str]:
-        """End all actors in order, in at most `within` seconds, and wait for it.
+        """End all actors in order, and wait until they have ended.
 
-        An `on_stop` that has begun by then may still use up its actor's own `stop_within`. Returns the paths of those
-        that had to be cancelled, at this deadline or at their parent's (empty: an orderly end). A second call waits for
-        the first. A system that does not run yet will end as soon as it does, and there is nothing to wait for.
+        A second call waits for the first. A system that does not run yet ends as soon as it runs; this returns at once.
+
+        Args:
+            within: Seconds until the remaining actors are cancelled. An `on_stop` that has begun by then may still take
+                its actor's own `stop_within`.
+
+        Returns:
+            The paths of the actors that were cancelled, at this deadline or their parent's; empty after an orderly end.
         """
         self._stop_within = within
         self._stop_requested.set()
@@ -130,7 +158,7 @@ class ActorSystem:
         await self._ended.wait()
 
     def fail(self, path: str, error: Exception) -> None:
-        """A failure has reached the top of the tree: begin the end."""
+        """Stop the system, since a top actor has escalated."""
         if self._failure is None:
             self._failure = SystemFailed(path)
             self._failure.__cause__ = error
@@ -141,7 +169,7 @@ class ActorSystem:
     def spawn_named(
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
-        """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, `ActorStopped` (not running)."""
+        """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, or `ActorStopped` (not running)."""
         return start(self, self.family, None, f"/{name}", lambda: factory(*args, **kwargs)).ref
 
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
@@ -162,11 +190,11 @@ class ActorSystem:
         return self._tasks is not None
 
     def start_task(self, work: Callable[[], Coroutine[Any, Any, None]], name: str | None = None) -> None:
-        """For the kernel: run something beside the actors, until the system ends. Actors use `context.pipe`."""
+        """Run a task until the system ends; nothing if it does not run. Internal; actors use `Context.pipe`."""
         if self._tasks is not None:
             self._tasks.start_soon(work, name=name)
 
-    # -- the books ---------------------------------------------------------------------------------------------------
+    # -- statistics --------------------------------------------------------------------------------------------------
 
     def count_failure(self) -> None:
         self._failures += 1
@@ -179,12 +207,12 @@ class ActorSystem:
         self.events.publish(letter)
 
     def count_cancelled(self, paths: Iterable[str]) -> None:
-        """For the kernel: these did not stop in time. Kept for the report of `stop`, while that is under way."""
+        """Record actors that did not stop in time, which `stop` returns. Ignored before the system stops."""
         if self._stop_requested.is_set():
             self._unfinished |= dict.fromkeys(paths)
 
     def statistics(self) -> Statistics:
-        """The books as they are now. Walks all actors: for people and tests, not for a hot path."""
+        """Return the current figures. Walks all actors, so not for a hot path."""
         cells = list(self.family.walk())
         return Statistics(
             actors=len(cells),
@@ -198,14 +226,14 @@ class ActorSystem:
         )
 
     def is_quiet(self) -> bool:
-        """Whether no message waits, no actor is at work and no piped work is under way."""
+        """Whether no message waits, all actors are idle and no piped work is under way."""
         return all(
             cell.is_idle and not cell.mailbox.has_message and not cell.context.pipes_under_way
             for cell in self.family.walk()
         )
 
     def tree(self) -> Sequence[Node]:
-        """All actors that run now, as they depend on each other."""
+        """Return all actors that have not ended, as a forest of parents and children."""
         return [_node(cell) for cell in self.family.everyone()]
 
 

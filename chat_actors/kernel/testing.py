@@ -1,4 +1,4 @@
-"""A test kit: virtual clocks, a system for the length of a test, a probe actor, and waiting for quiet."""
+"""A test kit: virtual clocks, a system for the length of a test, a probe actor, and waiting until all is idle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Expected = TypeVar("Expected")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of waiting for a timeout, moves the clock on by it."""
+    """Advances the clock by a timeout instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualEventLoop(asyncio.SelectorEventLoop):
-    """An asyncio event loop on which time passes only when nothing else is left to do, and then at once.
+    """An asyncio event loop on virtual time: when all tasks wait, the clock jumps to the next timeout.
 
-    It is for what runs in one thread without sockets: it would jump over the time that a worker thread needs.
+    Only for code in one thread without sockets: the clock does not wait for worker threads.
     """
 
     def __init__(self) -> None:
@@ -47,19 +47,23 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
 
 def virtual_asyncio() -> tuple[str, dict[str, Any]]:
-    """Backend and options for `anyio.run` (and anyio's pytest plugin): asyncio on virtual time."""
+    """Return backend and options for `anyio.run` and anyio's pytest plugin: asyncio on virtual time."""
     return "asyncio", {"loop_factory": VirtualEventLoop}
 
 
 def virtual_trio() -> tuple[str, dict[str, Any]]:
-    """Backend and options for `anyio.run`: trio on virtual time. A fresh clock for each call; needs trio installed."""
-    from trio.testing import MockClock  # for tests alone, so not among the requirements
+    """Return backend and options for `anyio.run`: trio on virtual time, with a new clock. Needs trio installed."""
+    from trio.testing import MockClock  # only tests need it, so it is no requirement
 
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 class RunningSystem:
-    """`async with RunningSystem() as system:` runs an actor system for the length of the block and stops it then."""
+    """Runs an actor system for the length of a block: `async with RunningSystem() as system:`.
+
+    Args:
+        stop_within: Seconds that the actors may take to end after the block.
+    """
 
     def __init__(self, *, stop_within: float = 10.0) -> None:
         self._stop_within = stop_within
@@ -84,22 +88,25 @@ class RunningSystem:
 
 
 async def settle(system: ActorSystem) -> None:
-    """Wait until no message waits anywhere and no actor is at work. Timers that are not due yet do not count."""
+    """Wait until no message waits, all actors are idle and no piped work is under way. Ignores pending timers."""
     quiet = 0
-    while quiet < 3:  # an actor that has just been woken looks idle for one turn
+    while quiet < 3:  # an actor that was just woken looks idle for one turn of the event loop
         if system.is_quiet():
             quiet += 1
             await checkpoint()
         else:
             quiet = 0
-            # A sleep and not a checkpoint: a virtual clock moves on only when everybody waits.
+            # A sleep, not a checkpoint: a virtual clock advances only when all tasks wait.
             await anyio.sleep(0.001)
 
 
 class Probe(Actor[Any]):
-    """Receives whatever it is sent and keeps it for the test, in order.
+    """An actor that keeps all messages for the test, in order.
 
-    `probe = Probe()`, then `ref = system.spawn_named("probe", lambda: probe)`.
+    Start it with `probe = Probe()` and `system.spawn_named("probe", lambda: probe)`.
+
+    Attributes:
+        received: The messages that `expect` has not returned yet.
     """
 
     def __init__(self) -> None:
@@ -113,7 +120,15 @@ class Probe(Actor[Any]):
         return True
 
     async def expect(self, message_type: type[Expected], *, within: float = 5.0) -> Expected:
-        """Return the next message. Raises `AssertionError` if it is no `message_type`, or none comes in time."""
+        """Return the next message, and wait for it if necessary.
+
+        Args:
+            message_type: The expected class.
+            within: Seconds to wait.
+
+        Raises:
+            AssertionError: The message has another type, or none arrived.
+        """
         with anyio.move_on_after(within):
             while not self.received:
                 await self._arrival.wait()

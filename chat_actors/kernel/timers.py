@@ -1,4 +1,4 @@
-"""All timers of a system: one heap and one task, however many timers there are."""
+"""All timers of a system, in one heap and one task."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import anyio
 
 SHORTEST_INTERVAL = 0.001
-"""Seconds between two firings of a repeating timer, at least: an interval of 0 would fire for ever within one turn."""
+"""Shortest interval of a repeating timer, in seconds. One of 0 would fire forever in one turn of the event loop."""
 
 
 class Timer:
-    """A message that is due later. `cancel()` it if it is no longer wanted; a second `cancel()` does nothing."""
+    """A message that an actor receives later, once or repeatedly. Made by `Context.after` and `Context.every`."""
 
     __slots__ = ("_on_cancel", "_queue", "cancelled", "due", "fire", "interval", "pending", "waiting")
 
@@ -30,11 +30,11 @@ class Timer:
         self.interval = interval
         self.fire = fire
         self.cancelled = False
-        self.pending = False  # whether the queue holds it
-        self.waiting = False  # whether the last notice still lies in the mailbox
+        self.pending = False  # whether it is in the queue
+        self.waiting = False  # whether its last notice waits in the mailbox
 
     def cancel(self) -> None:
-        """Its message does not come any more, not even one that waits in the mailbox already."""
+        """Cancel the timer. Its message is dropped even if it waits in the mailbox. A second call does nothing."""
         if not self.cancelled:
             self.cancelled = True
             self._on_cancel(self)
@@ -45,9 +45,9 @@ class Timer:
 class TimerQueue:
     """Fires timers in the order in which they are due; those due at the same time, in the order of their start.
 
-    A task for each timer would cost some 2 kB for each idle connection that has one pending. A cancelled timer is left
-    in the heap until it is due or until more than half of the heap is cancelled, so the heap holds at most twice the
-    live timers. How many live ones there are is up to whoever starts them; there is no limit here.
+    A task for each timer would take about 2 kB for each idle connection with a pending timer. A cancelled timer stays
+    in the heap until it is due, or until more than half of the heap is cancelled. So the heap holds at most twice the
+    pending timers, of which there is no maximum here.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class TimerQueue:
         self._earlier = anyio.Event()
 
     def __len__(self) -> int:
-        """How many timers are pending."""
+        """Number of pending timers."""
         return len(self._heap) - self._cancelled
 
     def start(
@@ -68,10 +68,10 @@ class TimerQueue:
         interval: float | None = None,
         on_cancel: Callable[[Timer], None] = lambda timer: None,
     ) -> Timer:
-        """Call `fire(timer)` in `delay` seconds, then every `interval` seconds (if given) until it is cancelled.
+        """Call `fire(timer)` in `delay` seconds, then every `interval` seconds (if given), until it is cancelled.
 
-        Raises `ValueError` for an interval under `SHORTEST_INTERVAL`. `on_cancel(timer)` is called once if it is
-        cancelled.
+        `on_cancel(timer)` is called once if it is cancelled. Raises `ValueError` if the interval is under
+        `SHORTEST_INTERVAL`.
         """
         if interval is not None and not interval >= SHORTEST_INTERVAL:
             raise ValueError(f"a timer cannot repeat every {interval:g} s; the shortest is {SHORTEST_INTERVAL:g} s")
@@ -87,7 +87,7 @@ class TimerQueue:
             self._earlier.set()
 
     def forget_one(self) -> None:
-        """A pending timer was cancelled."""
+        """Count a pending timer as cancelled."""
         self._cancelled += 1
         self._compact()
 
@@ -98,7 +98,7 @@ class TimerQueue:
             self._cancelled = 0
 
     async def run(self) -> None:
-        """Fire what is due, for ever. `fire` must neither block nor raise."""
+        """Fire the timers that are due, forever. `fire` must neither block nor raise."""
         while True:
             self._earlier = anyio.Event()
             if not self._heap:
@@ -116,7 +116,7 @@ class TimerQueue:
                 self._cancelled -= 1
                 continue
             if timer.interval is not None:
-                # From now on and not from when it was due: after a stall it does not fire in a burst.
+                # Counted from now, not from when it was due, so that it does not fire in a burst after a stall.
                 timer.due = now + timer.interval
                 self._push(timer)
             timer.fire(timer)
