@@ -1,7 +1,7 @@
-"""Draws the dialogue of two clients and a server as a sequence.
+"""Draws the dialogue of two clients and a server as a sequence diagram.
 
-`python docs/draw_dialogue.py > docs/images/dialogue.svg`. A test plays it against a real server, and holds the picture
-to what this draws.
+Run `python docs/draw_dialogue.py > docs/images/dialogue.svg`. A test runs the dialogue against a real server, and
+checks that the picture is current.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 
 class Step(NamedTuple):
-    """A message between a client and the server; the type alone, or what else there is to know of it."""
+    """A message between a client and the server: its type, and its other fields."""
 
     client: str
-    direction: str  # "says" or "hears"
+    direction: str  # "sends" or "receives", as seen from the client
     type: str
     fields: str = ""
 
@@ -21,23 +21,23 @@ class Step(NamedTuple):
 ALICE, BOB = "alice", "bobby"
 
 DIALOGUE: Sequence[Step] = (
-    Step(ALICE, "says", "get_challenge"),
-    Step(ALICE, "hears", "challenge", "challenge"),
-    Step(ALICE, "says", "register", "userId, publicKey"),
-    Step(ALICE, "hears", "registered", "userId, message"),
-    Step(ALICE, "says", "authenticate", "userId, signature"),
-    Step(ALICE, "hears", "authenticated", "userId, message"),
-    Step(ALICE, "says", "join", "userId, roomId"),
-    Step(ALICE, "hears", "joined", "roomId, userId, message"),
-    Step(BOB, "says", "join", "userId, roomId"),
-    Step(BOB, "hears", "joined", "roomId, userId, message"),
-    Step(ALICE, "hears", "user_joined", "userId, roomId, message"),
-    Step(ALICE, "says", "chat_message", "content"),
-    Step(ALICE, "hears", "chat_message", "userId, roomId, content, timestamp, seq"),
-    Step(BOB, "hears", "chat_message", "userId, roomId, content, timestamp, seq"),
-    Step(BOB, "says", "switch_room", "roomId"),
-    Step(BOB, "hears", "joined", "roomId, userId, message"),
-    Step(ALICE, "hears", "user_left", "userId, roomId, message"),
+    Step(ALICE, "sends", "get_challenge"),
+    Step(ALICE, "receives", "challenge", "challenge"),
+    Step(ALICE, "sends", "register", "userId, publicKey"),
+    Step(ALICE, "receives", "registered", "userId, message"),
+    Step(ALICE, "sends", "authenticate", "userId, signature"),
+    Step(ALICE, "receives", "authenticated", "userId, message"),
+    Step(ALICE, "sends", "join", "userId, roomId"),
+    Step(ALICE, "receives", "joined", "roomId, userId, message"),
+    Step(BOB, "sends", "join", "userId, roomId"),
+    Step(BOB, "receives", "joined", "roomId, userId, message"),
+    Step(ALICE, "receives", "user_joined", "userId, roomId, message"),
+    Step(ALICE, "sends", "chat_message", "content"),
+    Step(ALICE, "receives", "chat_message", "userId, roomId, content, timestamp, seq"),
+    Step(BOB, "receives", "chat_message", "userId, roomId, content, timestamp, seq"),
+    Step(BOB, "sends", "switch_room", "roomId"),
+    Step(BOB, "receives", "joined", "roomId, userId, message"),
+    Step(ALICE, "receives", "user_left", "userId, roomId, message"),
 )
 
 WIDTH, LEFT, MIDDLE, RIGHT = 860, 70, 430, 790
@@ -49,23 +49,23 @@ STYLE = """
   .name { font-weight: 600; font-size: 15px }
   .fields { fill: light-dark(#57606d, #a3adba); font-size: 11px }
   line, path { stroke: light-dark(#57606d, #a3adba); fill: none }
-  .life { stroke-dasharray: 3 4 }
+  .lifeline { stroke-dasharray: 3 4 }
   .head { fill: light-dark(#57606d, #a3adba) }
 """
 
 
 def drawing() -> str:
-    """The whole picture, as SVG."""
+    """The diagram as SVG."""
     height = TOP + ROW * len(DIALOGUE) + 30
-    lives = ((LEFT, "alice"), (MIDDLE, "the server"), (RIGHT, "bobby, logged in"))
+    lifelines = ((LEFT, "alice"), (MIDDLE, "the server"), (RIGHT, "bobby, logged in"))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         "<title>Two clients and a server, message by message</title>",
         f"<style>{STYLE}</style>",
     ]
-    for x, name in lives:
+    for x, name in lifelines:
         lines.append(f'<text class="name" x="{x}" y="30">{name}</text>')
-        lines.append(f'<line class="life" x1="{x}" y1="42" x2="{x}" y2="{height - 12}"/>')
+        lines.append(f'<line class="lifeline" x1="{x}" y1="42" x2="{x}" y2="{height - 12}"/>')
     for number, step in enumerate(DIALOGUE):
         lines += _arrow(step, TOP + ROW * number)
     return "\n".join([*lines, "</svg>", ""])
@@ -73,7 +73,7 @@ def drawing() -> str:
 
 def _arrow(step: Step, y: int) -> Iterator[str]:
     client = LEFT if step.client == ALICE else RIGHT
-    start, end = (client, MIDDLE) if step.direction == "says" else (MIDDLE, client)
+    start, end = (client, MIDDLE) if step.direction == "sends" else (MIDDLE, client)
     back = 8 if start < end else -8
     middle = (start + end) // 2
     yield f'<line x1="{start}" y1="{y}" x2="{end}" y2="{y}"/>'

@@ -32,19 +32,19 @@ def pem_of(public, form=PublicFormat.SubjectPublicKeyInfo):
     return public.public_bytes(Encoding.PEM, form).decode()
 
 
-def test_a_challenge_is_32_bytes_from_the_source_given():
+def test_challenge_is_32_random_bytes():
     challenge = issue(os.urandom, 5.0)
     assert len(base64.b64decode(challenge.text)) == 32
     assert challenge != issue(os.urandom, 5.0)
 
 
-def test_a_challenge_expires_after_its_lifetime_and_never_if_that_is_zero():
+def test_challenge_expires_after_its_lifetime():
     assert not CHALLENGE.is_expired(400.0, 300.0)
     assert CHALLENGE.is_expired(400.1, 300.0)
     assert not CHALLENGE.is_expired(1e9, 0)
 
 
-def test_both_pem_forms_give_the_same_canonical_key(private):
+def test_both_pem_forms_give_the_same_key(private):
     forms = [pem_of(private.public_key(), form) for form in (PublicFormat.SubjectPublicKeyInfo, PublicFormat.PKCS1)]
     spki = {parse_public_key(pem).spki for pem in forms} | {parse_public_key(f"\n {forms[0]}\r\n").spki}
     assert len(spki) == 1
@@ -57,14 +57,14 @@ def refused(pem):
     return caught.value.refusal
 
 
-def test_what_is_not_exactly_one_public_key_is_refused(private):
+def test_text_that_is_not_one_public_key_is_refused(private):
     pem = pem_of(private.public_key())
     secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     for text in ("", "junk", pem + pem, "junk\n" + pem, pem + "junk", secret, pem[:-40], pem + "\n" * 9000):
         assert refused(text) == refusals.INVALID_PUBLIC_KEY
 
 
-def test_keys_that_are_not_rsa_are_refused():
+def test_keys_other_than_rsa_are_refused():
     assert refused(pem_of(Ed25519PrivateKey.generate().public_key())) == refusals.INVALID_PUBLIC_KEY
 
 
@@ -73,22 +73,22 @@ def test_short_keys_are_refused_as_short():
 
 
 @pytest.mark.parametrize(("bits", "exponent"), [(8200, 65537), (2048, 3), (2048, 2**32 + 1)])
-def test_keys_that_would_be_slow_or_weak_are_refused(bits, exponent):
+def test_slow_or_weak_keys_are_refused(bits, exponent):
     public = RSAPublicNumbers(exponent, (1 << bits) - 159).public_key()
     assert refused(pem_of(public)) == refusals.INVALID_PUBLIC_KEY
 
 
-def test_a_key_of_8192_bits_is_taken():
+def test_key_of_8192_bits_is_accepted():
     public = RSAPublicNumbers(65537, (1 << 8192) - 159).public_key()
     assert parse_public_key(pem_of(public)).bits == 8192
 
 
-def test_a_clients_own_signature_is_accepted(private):
+def test_signature_of_the_client_is_accepted(private):
     key = parse_public_key(pem_of(private.public_key()))
     assert verify(key, CHALLENGE, sign(private, CHALLENGE.text))
 
 
-def test_a_signature_of_another_challenge_or_digest_or_key_is_wrong(private):
+def test_signature_of_other_data_is_wrong(private):
     key = parse_public_key(pem_of(private.public_key()))
     other = Challenge(bytes(32), 0.0)
     assert not verify(key, other, sign(private, CHALLENGE.text))
@@ -98,7 +98,7 @@ def test_a_signature_of_another_challenge_or_digest_or_key_is_wrong(private):
     assert not verify(key, CHALLENGE, base64.b64encode(b"x" * 10).decode())
 
 
-def test_base64_in_either_alphabet_padded_or_not(private):
+def test_base64_alphabets_with_and_without_padding(private):
     key = parse_public_key(pem_of(private.public_key()))
     raw = private.sign(CHALLENGE.value, padding.PKCS1v15(), SHA256())
     for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
@@ -108,6 +108,6 @@ def test_base64_in_either_alphabet_padded_or_not(private):
 
 
 @pytest.mark.parametrize("text", ["", "=", "a", "!!!!", "AAAA\n", "AA=A", "AAAA====", "é" * 8, "A" * 5000])
-def test_what_is_no_base64_cannot_be_decoded(private, text):
+def test_text_that_is_no_base64_is_an_error(private, text):
     with pytest.raises(SignatureUndecodable):
         verify(parse_public_key(pem_of(private.public_key())), CHALLENGE, text)

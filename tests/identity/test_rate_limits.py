@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from chat_actors.identity import AttemptLimit, TokenBucket, network_of
 
 
-def test_attempts_within_the_window_are_limited_for_each_key():
+def test_attempts_are_limited_for_each_key():
     limit = AttemptLimit(2, 10)
     assert [limit.allow("a", now) for now in (0, 1, 2, 9.9, 10, 10.5, 11)] == [
         True,
@@ -19,20 +19,20 @@ def test_attempts_within_the_window_are_limited_for_each_key():
     assert limit.allow("b", 2)
 
 
-def test_no_limit_allows_everything_and_remembers_nothing():
+def test_limit_of_zero_allows_and_records_nothing():
     limit = AttemptLimit(0, 10)
     assert all(limit.allow("a", 0) for _ in range(100))
     assert len(limit) == 0
 
 
-def test_the_table_never_holds_more_than_its_capacity():
+def test_table_holds_at_most_its_capacity():
     limit = AttemptLimit(5, 10, capacity=100)
     for n in range(1000):
         assert limit.allow(str(n), 0)
     assert len(limit) == 100
 
 
-def test_expired_keys_are_forgotten():
+def test_expired_keys_are_evicted():
     limit = AttemptLimit(5, 10)
     for n in range(100):
         limit.allow(str(n), n / 100)
@@ -42,7 +42,7 @@ def test_expired_keys_are_forgotten():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 5)), max_size=60))
-def test_a_key_never_gets_more_than_its_limit_within_a_window(steps):
+def test_no_window_has_more_attempts_than_the_limit(steps):
     limit, now, allowed = AttemptLimit(3, 10), 0.0, {"a": [], "b": [], "c": []}
     for key, pause in steps:
         now += pause
@@ -53,14 +53,14 @@ def test_a_key_never_gets_more_than_its_limit_within_a_window(steps):
             assert fourth - first >= 10
 
 
-def test_a_bucket_allows_its_burst_and_then_its_rate():
+def test_bucket_allows_its_burst_and_then_its_rate():
     bucket = TokenBucket(2, 3)
     assert [bucket.take(0) for _ in range(4)] == [True, True, True, False]
     assert [bucket.take(0.5), bucket.take(0.5)] == [True, False]
     assert [bucket.take(100) for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_bucket_without_a_rate_allows_everything():
+def test_bucket_without_a_rate_allows_everything():
     bucket = TokenBucket(0, 1)
     assert all(bucket.take(0) for _ in range(100))
 
@@ -76,5 +76,5 @@ def test_a_bucket_without_a_rate_allows_everything():
         ("x" * 100, "x" * 64),
     ],
 )
-def test_what_counts_as_one_client(address, network):
+def test_network_of_an_address(address, network):
     assert network_of(address) == network

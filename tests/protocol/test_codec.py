@@ -56,12 +56,12 @@ JSON = st.recursive(
 
 
 @given(COMMANDS)
-def test_every_command_survives_its_way_over_the_wire(command):
+def test_encoded_command_decodes_to_itself(command):
     assert decode_command(encode_command(command)) == command
 
 
 @given(st.text() | st.binary() | st.text(st.characters()))
-def test_whatever_comes_is_a_command_or_a_protocol_error(data):
+def test_any_text_is_a_command_or_a_protocol_error(data):
     try:
         decode_command(data)
     except ProtocolError:
@@ -74,7 +74,7 @@ def test_whatever_comes_is_a_command_or_a_protocol_error(data):
         st.sampled_from(["register", "authenticate", "join", "chat_message", "switch_room", "get_challenge"]) | JSON,
     )
 )
-def test_whatever_object_comes_is_a_command_or_a_protocol_error(fields):
+def test_any_object_is_a_command_or_a_protocol_error(fields):
     try:
         decode_command(json.dumps(fields))
     except ProtocolError:
@@ -96,33 +96,33 @@ def test_whatever_object_comes_is_a_command_or_a_protocol_error(fields):
         b'{"type": "chat_message", "content": "\xff"}',
     ],
 )
-def test_broken_json_is_called_that(data):
+def test_broken_json_is_invalid_json(data):
     with pytest.raises(ProtocolError) as caught:
         decode_command(data)
     assert caught.value.refusal == refusals.INVALID_JSON
 
 
 @pytest.mark.parametrize("room", ['"roomId": null', '"roomId": 7', '"x": 1'])
-def test_a_join_without_a_usable_room_has_none(room):
+def test_join_without_a_valid_room_has_none(room):
     assert decode_command(f'{{"type": "join", "userId": "alice", {room}}}') == Join("alice", None)
 
 
-def test_fields_that_no_one_knows_are_ignored():
+def test_unknown_fields_of_a_command_are_ignored():
     assert decode_command('{"type": "chat_message", "content": "x", "mood": [1, {"a": null}]}') == Post("x")
 
 
-def test_a_client_skips_a_message_that_it_does_not_know():
+def test_unknown_message_is_an_error_to_skip():
     with pytest.raises(UnknownMessage):
         decode_message('{"type": "from_the_future"}')
 
 
-def test_a_client_ignores_fields_that_it_does_not_know():
+def test_unknown_fields_of_a_message_are_ignored():
     text = '{"type": "error", "message": "no", "since": 7}'
     assert decode_message(text) == messages.Error("no")
 
 
 @given(TEXT)
-def test_what_the_server_sends_is_one_line_of_json(content):
+def test_message_is_one_line_of_json(content):
     message = messages.ChatMessage("alice", "general", content, "2026-01-01T00:00:00.000Z", 1)
     text = encode(message).decode()
     assert "\n" not in text
@@ -130,13 +130,13 @@ def test_what_the_server_sends_is_one_line_of_json(content):
     assert decode_message(text) == message
 
 
-def test_the_rules_say_something_about_every_command_in_every_state():
+def test_rules_cover_every_command_and_state():
     assert set(RULES) == set(Command.__args__)
     assert all(set(rules) == set(SessionState) for rules in RULES.values())
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"),
+    ("text", "is_valid"),
     [
         ("abc", True),
         ("A-z_9", True),
@@ -147,16 +147,16 @@ def test_the_rules_say_something_about_every_command_in_every_state():
         ("äbc", False),
     ],
 )
-def test_user_ids(text, is_one):
-    assert is_user_id(text) is is_one
+def test_user_ids(text, is_valid):
+    assert is_user_id(text) is is_valid
 
 
 @pytest.mark.parametrize(
-    ("text", "is_one"),
+    ("text", "is_valid"),
     [("x", True), ("Ünï 👋", True), ("", False), ("a\tb", False), ("x" * 129, False), ("\ud800", False)],
 )
-def test_room_ids(text, is_one):
-    assert is_room_id(text) is is_one
+def test_room_ids(text, is_valid):
+    assert is_room_id(text) is is_valid
 
 
 def test_timestamps_are_utc_with_milliseconds():
@@ -184,7 +184,7 @@ def test_close_codes_are_those_of_the_protocol():
         ('{"type": "ping", "id": ""}', Ping(request_id="")),
     ],
 )
-def test_an_optional_field_of_the_wrong_type_counts_as_missing(text, command):
+def test_optional_field_of_a_wrong_type_is_dropped(text, command):
     assert decode_command(text) == command
 
 
@@ -200,7 +200,7 @@ def test_an_optional_field_of_the_wrong_type_counts_as_missing(text, command):
         ('{"id": "q"', None),
     ],
 )
-def test_an_error_knows_the_id_of_what_it_refuses(text, request_id):
+def test_error_has_the_id_of_its_command(text, request_id):
     with pytest.raises(ProtocolError) as caught:
         decode_command(text)
     assert caught.value.request_id == request_id

@@ -1,4 +1,4 @@
-"""The protocol document says what the server does."""
+"""The protocol document matches the server."""
 
 import importlib.util
 import json
@@ -39,34 +39,34 @@ def drawing():
 
 
 def types(direction):
-    """The `type` of what goes in one direction → its schema."""
+    """The `type` of each message in one direction, with the name of its schema."""
     operations = DOCUMENT["operations"]
     for name, message in DOCUMENT["components"]["messages"].items():
-        is_said = operations.get(name, {}).get("action") == "receive"
-        if is_said == (direction == "says"):
+        is_command = operations.get(name, {}).get("action") == "receive"
+        if is_command == (direction == "sends"):
             yield message["name"], name
 
 
 def problem(direction, message):
-    """What is wrong with a message by its schema, or None."""
+    """The first violation of a message's schema, or None."""
     name = dict(types(direction))[message["type"]]
     schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
     return next((error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(message)), None)
 
 
-def test_every_command_has_its_answers_and_every_message_its_example():
+def test_every_message_is_described_with_an_example():
     assert set(ANSWERS) == set(RULES)
-    for direction in ("says", "hears"):
+    for direction in ("sends", "receives"):
         for _, name in types(direction):
             message = DOCUMENT["components"]["messages"][name]
             assert message["summary"], name
             assert problem(direction, message["examples"][0]["payload"]) is None
             for field, schema in DOCUMENT["components"]["schemas"][name]["properties"].items():
-                said = json.dumps(schema, ensure_ascii=False)
-                assert field in {"type", "messages"} or "description" in said, (name, field)
+                text = json.dumps(schema, ensure_ascii=False)
+                assert field in {"type", "messages"} or "description" in text, (name, field)
 
 
-def test_every_error_and_every_state_is_in_it():
+def test_document_has_every_error_and_state():
     codes = {(error["code"], error["message"]) for error in DOCUMENT["x-errors"]}
     assert (refusals.NOT_IN_ROOM.code, refusals.NOT_IN_ROOM.text) in codes
     assert {code for code, _ in codes} >= {"invalid_json", "busy", "room_closed"}
@@ -78,7 +78,7 @@ def test_every_error_and_every_state_is_in_it():
 
 
 @pytest.mark.skipif("ASYNCAPI_SCHEMA" not in os.environ, reason="ASYNCAPI_SCHEMA names no schema")
-def test_it_is_what_asyncapi_says_a_document_is():
+def test_document_is_valid_asyncapi():
     schema = json.loads(Path(os.environ["ASYNCAPI_SCHEMA"]).read_text())
     validator = jsonschema.validators.validator_for(schema)(schema)
     assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
@@ -86,7 +86,7 @@ def test_it_is_what_asyncapi_says_a_document_is():
     assert not validator.is_valid(broken)
 
 
-def test_the_bounds_that_it_names_are_those_of_a_server_that_is_set_to_no_others():
+def test_document_names_the_default_limits():
     schemas = DOCUMENT["components"]["schemas"]
     assert f" {Limits().content_chars:,} characters" in schemas["Post"]["properties"]["content"]["description"]
     page = schemas["ReadHistory"]["properties"]["limit"]["description"]
@@ -94,22 +94,22 @@ def test_the_bounds_that_it_names_are_those_of_a_server_that_is_set_to_no_others
     assert f" {PAGE_MESSAGES} and about {PAGE_BYTES >> 10} KiB" in page
 
 
-def test_every_reference_in_it_leads_somewhere():
+def test_every_reference_resolves():
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT)):
         found = DOCUMENT
         for part in reference.split("/"):
             found = found[part]
 
 
-def test_the_page_in_the_documentation_is_what_is_made_of_it():
+def test_page_in_the_documentation_is_current():
     assert (DOCS / "reference/messages.md").read_text() == protocol_page(DOCUMENT)
 
 
-def test_the_picture_in_the_documentation_is_what_is_drawn():
+def test_picture_in_the_documentation_is_current():
     assert (DOCS / "images/dialogue.svg").read_text() == drawing().drawing()
 
 
-def test_the_command_prints_it_with_what_extensions_add():
+def test_command_prints_the_extensions_too():
     printed = json.loads(CliRunner().invoke(main, ["protocol", "--extension", "polls"]).output)
     vote = printed["operations"]["extension.poll_vote"]
     assert vote["x-owner"] == "the extension 'polls'"
@@ -119,7 +119,7 @@ def test_the_command_prints_it_with_what_extensions_add():
     assert "### `poll_vote`" in page
 
 
-def test_an_unknown_extension_is_one_line():
+def test_unknown_extension_is_an_error():
     done = CliRunner().invoke(main, ["protocol", "--extension", "nonsense"])
     assert done.exit_code == 1
     assert "nonsense" in done.output
@@ -137,7 +137,7 @@ class TestOnARealServer:
             yield chat
             await chat.aclose()
 
-    async def test_it_is_served_and_need_not_be_sent_twice(self, chat):
+    async def test_document_is_served_with_an_etag(self, chat):
         url = f"http://127.0.0.1:{chat.server.port}/protocol.json"
         async with httpx.AsyncClient() as client:
             answer = await client.get(url)
@@ -149,14 +149,14 @@ class TestOnARealServer:
         assert "extension.poll_open" in served["operations"]
         assert served["components"]["schemas"]["Joined"] == DOCUMENT["components"]["schemas"]["Joined"]
 
-    async def test_the_dialogue_that_is_drawn_is_the_one_that_is_had_and_keeps_to_the_schemas(self, chat):
+    async def test_drawn_dialogue_happens_and_fits_the_schemas(self, chat):
         steps = drawing()
         key = generate_key(2048)
         clients = {steps.ALICE: await chat.client(), steps.BOB: await chat.client()}
         await clients[steps.BOB].log_in(steps.BOB, generate_key(2048))
         heard = {}
         for step in steps.DIALOGUE:
-            if step.direction == "says":
+            if step.direction == "sends":
                 known = {
                     "userId": step.client,
                     "publicKey": public_pem(key),
@@ -166,16 +166,16 @@ class TestOnARealServer:
                 }
                 named = step.fields.split(", ") if step.fields else []
                 message = {"type": step.type, **{field: known[field] for field in named}}
-                assert problem("says", message) is None
+                assert problem("sends", message) is None
                 await clients[step.client].send(**message)
             else:
                 message = await clients[step.client].receive()
                 heard[message["type"]] = message
                 assert message["type"] == step.type
                 assert {*step.fields.split(", ")} == {*message} - {"type"}
-                assert problem("hears", message) is None
+                assert problem("receives", message) is None
 
-    async def test_what_the_rest_of_the_protocol_says_keeps_to_the_schemas_too(self, chat):
+    async def test_other_messages_fit_the_schemas(self, chat):
         client = await (await chat.client()).log_in("alice", generate_key(2048), "lobby")
         for message in (
             {"type": "chat_message", "content": "Hello!", "clientMsgId": "m1", "id": "1"},
@@ -186,11 +186,11 @@ class TestOnARealServer:
             {"type": "leave", "id": "6"},
             {"type": "chat_message", "content": "too late", "id": "7"},
         ):
-            assert problem("says", message) is None
+            assert problem("sends", message) is None
             await client.send(**message)
             while True:
                 answer = await client.receive()
-                assert problem("hears", answer) is None, answer
+                assert problem("receives", answer) is None, answer
                 if answer.get("id") == message["id"]:
                     break
         assert answer["code"] == "not_in_room"
@@ -199,12 +199,12 @@ class TestOnARealServer:
 @pytest.mark.parametrize(
     ("direction", "message"),
     [
-        ("says", {"type": "register", "userId": "alice"}),
-        ("says", {"type": "join", "userId": 7}),
-        ("says", {"type": "history", "before": -1}),
-        ("hears", {"type": "chat_message", "userId": "alice", "roomId": "lobby", "content": "x", "timestamp": "t"}),
-        ("hears", {"type": "members", "roomId": "lobby", "members": ["a"], "count": "1"}),
+        ("sends", {"type": "register", "userId": "alice"}),
+        ("sends", {"type": "join", "userId": 7}),
+        ("sends", {"type": "history", "before": -1}),
+        ("receives", {"type": "chat_message", "userId": "alice", "roomId": "lobby", "content": "x", "timestamp": "t"}),
+        ("receives", {"type": "members", "roomId": "lobby", "members": ["a"], "count": "1"}),
     ],
 )
-def test_what_is_wrong_is_wrong_by_the_schema(direction, message):
+def test_schemas_refuse_wrong_messages(direction, message):
     assert problem(direction, message) is not None

@@ -1,4 +1,4 @@
-"""Commands that extensions add are decoded, refused and ruled as the built-in ones."""
+"""Commands of extensions are decoded and refused like the built-in ones."""
 
 import json
 
@@ -17,10 +17,10 @@ from chat_actors.protocol import (
     refusals,
 )
 
-NO = Refusal("not_now", "Not now.")
+REFUSAL = Refusal("not_now", "Not now.")
 RULES_OF_ROLL = {
     SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-    SessionState.AUTHENTICATED: NO,
+    SessionState.AUTHENTICATED: REFUSAL,
     SessionState.IN_ROOM: None,
 }
 
@@ -48,42 +48,42 @@ def error(**fields):
     return raised.value.refusal.text, raised.value.request_id
 
 
-def test_fields_are_camel_case_and_unknown_ones_are_ignored():
+def test_fields_are_camel_case_and_others_ignored():
     assert decode(type="roll", dice="d6", howMany=3, id="x", colour="red") == Roll("d6", 3, request_id="x")
 
 
-def test_a_required_field_that_is_missing_is_named():
+def test_missing_field_is_named():
     assert error(type="roll", id="x") == ("dice is required for roll", "x")
     assert error(type="weigh", other="much") == ("firstThing and other are required for weigh", None)
 
 
-def test_a_field_of_the_wrong_type_counts_as_missing():
+def test_field_of_a_wrong_type_counts_as_missing():
     assert error(type="roll", dice=6) == ("dice is required for roll", None)
     assert decode(type="roll", dice="d6", howMany="many") == Roll("d6")
 
 
-def test_an_id_that_is_too_long_is_refused():
+def test_long_id_is_refused():
     assert error(type="roll", dice="d6", id="x" * 65) == (refusals.REQUEST_ID_TOO_LONG.text, None)
 
 
-def test_the_built_in_commands_are_as_ever():
+def test_built_in_commands_are_unchanged():
     assert decode(type="ping") == Ping()
     assert error(type="rol")[0] == "Unknown message type: rol"
     for state in SessionState:
         assert VOCABULARY.refusal(state, Ping) is RULES[Ping][state]
 
 
-def test_without_the_extension_its_command_is_unknown():
+def test_command_is_unknown_without_its_extension():
     with pytest.raises(ProtocolError, match="Unknown message type: roll"):
         Vocabulary().decode('{"type": "roll", "dice": "d6"}')
 
 
 @pytest.mark.parametrize("state", SessionState)
-def test_the_state_decides_who_may_send_it(state):
+def test_state_decides_whether_a_command_is_allowed(state):
     assert VOCABULARY.refusal(state, Roll) is RULES_OF_ROLL[state]
 
 
-def test_two_that_claim_one_name_are_both_named():
+def test_duplicate_command_names_both_extensions():
     class Other(ExtensionCommand, tag="roll"):
         pass
 
@@ -91,7 +91,7 @@ def test_two_that_claim_one_name_are_both_named():
         Vocabulary([CommandSpec("dice", Roll, RULES_OF_ROLL), CommandSpec("casino", Other, RULES_OF_ROLL)])
 
 
-def test_a_built_in_name_cannot_be_claimed():
+def test_built_in_command_cannot_be_replaced():
     class Mine(ExtensionCommand, tag="ping"):
         pass
 
