@@ -51,7 +51,7 @@ class ChatUser(User):
         self.load_run = run_of(environment)
         self.number = self.load_run.next_number()
         self.worker = max(0, getattr(environment.runner, "worker_index", 0))
-        self.user_id = f"load-{_process(self.worker)}-{self.number}"
+        self.user_id = f"load-{_process_id(self.worker)}-{self.number}"
         self.key = self.load_run.key(self.number)
         self.checker = DeliveryChecker()
         self.stamper = MessageStamper(self.user_id)
@@ -80,14 +80,14 @@ class ChatUser(User):
         return self._connection is not None
 
     def on_login(self) -> None:
-        """Called once on each new connection, after the login. Usually joins a room."""
+        """Called after the login on each new connection, again if it fails. Usually joins a room."""
 
     def act(self) -> None:
         """One iteration. Must listen or perform an operation, or the user receives nothing."""
         self.connection.listen(1.0)
 
     def open_socket(self) -> WebSocket:
-        """Open a WebSocket. Scenarios override it; the default is HTTP/1.1."""
+        """Open a WebSocket over HTTP/1.1. Scenarios may override this."""
         return WebSocket.open(self.load_run.address, CONNECT_TIMEOUT)
 
     def think_time(self) -> float:
@@ -177,5 +177,5 @@ class ChatUser(User):
         gevent.sleep(NO_RETRY_PAUSE if seconds is None else seconds)
 
 
-def _process(worker: int) -> str:
+def _process_id(worker: int) -> str:
     return f"{_PROCESS}{worker:02d}"

@@ -32,7 +32,7 @@ class Connection:
         self.received_bytes = 0
         self.on_text: Callable[[bytes], None] | None = None
         self.on_echo: Callable[[int], None] | None = None
-        """Called with the number of this client's own messages that one read has returned."""
+        """Called after a read, with the number of this client's own messages in it."""
         self._script = script
         self._buffer = buffer
         self._frames = FrameReader()

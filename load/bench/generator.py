@@ -149,8 +149,8 @@ class LoadGenerator:
         self._bulk_size = self._bulk_left = len(bulk_fds)
 
     @property
-    def chats(self) -> int:
-        """Chat messages that have been delivered to those who count, all together."""
+    def deliveries(self) -> int:
+        """Chat messages that all connections have counted. Watched connections do not count."""
         return sum(connection.tally.chats for connection in self.connections)
 
     @property

@@ -96,7 +96,7 @@ class _Snapshot:
     def now(cls, server: ServerProcess, generator: LoadGenerator) -> _Snapshot:
         return cls(
             at=time.perf_counter(),
-            deliveries=generator.chats,
+            deliveries=generator.deliveries,
             server_cpu=server.cpu_seconds(),
             server_run_delay=server.run_delay_seconds(),
             own_cpu=time.process_time(),
@@ -106,8 +106,8 @@ class _Snapshot:
     def difference_to(self, later: _Snapshot) -> Measurement:
         seconds = later.at - self.at
         server_cpu = later.server_cpu - self.server_cpu
-        waited = max(later.server_run_delay - self.server_run_delay, later.own_run_delay - self.own_run_delay)
-        shares = Shares((later.own_cpu - self.own_cpu) / seconds, server_cpu / seconds, waited / seconds)
+        run_delay = max(later.server_run_delay - self.server_run_delay, later.own_run_delay - self.own_run_delay)
+        shares = Shares((later.own_cpu - self.own_cpu) / seconds, server_cpu / seconds, run_delay / seconds)
         return Measurement(seconds, later.deliveries - self.deliveries, server_cpu, shares)
 
 

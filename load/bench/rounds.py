@@ -50,12 +50,12 @@ def run_rounds(plan: Plan, report: Callable[[str], None]) -> Iterator[Round]:
     total = sum(1 for _ in schedule(plan))
     for index, (number, scenario, spec) in enumerate(schedule(plan), 1):
         finished = _run_round(plan, number, scenario, spec)
-        found = [
+        values = [
             f"{metric.title}: {finished.numbers[metric.key]:,.{metric.digits}f}"
             for metric in scenario.metrics
             if metric.key in finished.numbers
         ]
-        outcome = "; ".join([*found, *filter(None, [finished.problem])])
+        outcome = "; ".join([*values, *filter(None, [finished.problem])])
         report(f"[{index}/{total}] {scenario.name}, round {number}, {spec.name}: {outcome}")
         yield finished
 

@@ -91,7 +91,7 @@ class _EvictionWatch:
         self._count = count
 
     def run(self, generator: LoadGenerator, open_loop: OpenLoop, at_least: float) -> None:
-        """Raises `NotReady`."""
+        """Run the generator until all are closed, and for `at_least` seconds. Raises `NotReady`."""
         start = time.perf_counter()
         if self._count and not generator.run_until(lambda: self._still_connected() <= 0, _EVICTION_TIMEOUT, open_loop):
             raise NotReady(
@@ -105,11 +105,11 @@ class _EvictionWatch:
 
 
 def _join_non_readers(generator: LoadGenerator, first: int, count: int) -> None:
-    entered = generator.join(
+    connections = generator.join(
         [Member(number, "room") for number in range(first, first + count)], _TIMEOUT, segment_bytes=_SEGMENT_BYTES
     )
     generator.settle(0.3, _TIMEOUT)
-    for connection in entered:
+    for connection in connections:
         generator.stop_reading(connection)
 
 
