@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import leftovers
+from tests import child_signals, leftovers
 
 TESTS = Path(__file__).parent
 
@@ -41,6 +41,7 @@ def is_fast(part):
 
 
 def pytest_configure(config):
+    child_signals.restore_for_children()
     config.addinivalue_line("markers", "fast: starts no other process; set by folder in tests/conftest.py")
 
 
