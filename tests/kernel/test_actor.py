@@ -12,7 +12,7 @@ def _handled_by(actor_class):
     return {kind: method.call.__name__ for kind, method in handlers_of(actor_class).methods.items()}
 
 
-def test_a_handler_takes_the_type_that_its_argument_is_annotated_with_and_a_union_each_of_its_members():
+def test_handler_takes_each_type_of_its_annotation():
     class Both(Actor[Get | Add | Fail]):
         @handles
         def one(self, message: Get | Add) -> None: ...
@@ -23,7 +23,7 @@ def test_a_handler_takes_the_type_that_its_argument_is_annotated_with_and_a_unio
     assert _handled_by(Both) == {Get: "one", Add: "one", Fail: "other"}
 
 
-def test_a_subclass_inherits_handlers_and_may_override_them():
+def test_subclass_inherits_and_overrides_handlers():
     class Child(Counter):
         @handles
         def add(self, message: Add) -> None: ...
@@ -32,12 +32,12 @@ def test_a_subclass_inherits_handlers_and_may_override_them():
     assert handlers_of(Child).methods[Add].call is Child.add
 
 
-def test_a_plain_handler_and_an_async_one_are_told_apart():
+def test_handler_table_marks_async_handlers():
     methods = handlers_of(Counter).methods
     assert (methods[Add].is_async, methods[Get].is_async) == (False, True)
 
 
-def test_only_an_actor_with_its_own_on_turn_end_is_told_of_turns():
+def test_handler_table_marks_own_on_turn_end():
     class Collecting(Counter):
         def on_turn_end(self): ...
 
@@ -45,7 +45,7 @@ def test_only_an_actor_with_its_own_on_turn_end_is_told_of_turns():
     assert not handlers_of(Counter).ends_turns
 
 
-def test_two_handlers_of_one_type_are_refused():
+def test_second_handler_of_a_type_is_refused():
     class Ambiguous(Counter):
         @handles
         def also_add(self, message: Add) -> None: ...
@@ -54,7 +54,7 @@ def test_two_handlers_of_one_type_are_refused():
         handlers_of(Ambiguous)
 
 
-def test_a_handler_without_a_message_type_is_refused():
+def test_handler_without_message_type_is_refused():
     class Vague(Actor[Get]):
         @handles
         def get(self, message): ...
@@ -63,7 +63,7 @@ def test_a_handler_without_a_message_type_is_refused():
         handlers_of(Vague)
 
 
-def test_a_handler_of_two_arguments_is_refused():
+def test_handler_of_two_arguments_is_refused():
     class Greedy(Actor[Get]):
         @handles
         def get(self, message: Get, other: Add): ...
@@ -72,7 +72,7 @@ def test_a_handler_of_two_arguments_is_refused():
         handlers_of(Greedy)
 
 
-async def test_a_class_with_a_bad_handler_is_refused_where_it_is_spawned():
+async def test_spawn_refuses_class_with_bad_handler():
     class Vague(Actor[Get]):
         @handles
         def get(self, message): ...

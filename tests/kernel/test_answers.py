@@ -57,21 +57,21 @@ async def told_of(probe, ref, request):
     return (await probe.expect(Told, within=5)).what
 
 
-async def test_an_answer_is_told_to_the_one_who_asked_without_waiting():
+async def test_ask_into_tells_the_answer():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", lambda: Counter(7))
         assert await told_of(probe, counter, Get()) == 7
 
 
-async def test_a_failure_is_told_as_well():
+async def test_ask_into_tells_a_crash():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
         assert isinstance(await told_of(probe, counter, Fail()), AskFailed)
 
 
-async def test_the_end_of_the_one_asked_is_told_as_well():
+async def test_ask_into_tells_the_end_of_the_asked_actor():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         debtor = system.spawn_named("debtor", Debtor, [])
@@ -82,7 +82,7 @@ async def test_the_end_of_the_one_asked_is_told_as_well():
             probe.context.ask_into(debtor, Owe(), into=Told, failed=Told)
 
 
-async def test_an_answer_reaches_an_actor_whose_mailbox_is_full():
+async def test_ask_into_answer_enters_a_full_mailbox():
     class Busy(Probe):
         mailbox_capacity = 1
 
@@ -102,7 +102,7 @@ async def test_an_answer_reaches_an_actor_whose_mailbox_is_full():
         assert await probe.expect(Told, within=5) == Told(3)
 
 
-async def test_what_goes_wrong_while_the_answer_is_made_into_a_message_is_told():
+async def test_ask_into_tells_what_into_raises():
     def refuse(value):
         raise ValueError(f"not {value}")
 
@@ -113,7 +113,7 @@ async def test_what_goes_wrong_while_the_answer_is_made_into_a_message_is_told()
         assert await probe.expect(Told, within=5) == Told("not 7")
 
 
-async def test_a_failure_that_cannot_be_made_into_a_message_is_a_crash_of_the_asker():
+async def test_ask_into_crash_in_failed_crashes_the_caller():
     def refuse(error):
         raise ValueError("not this either")
 
@@ -126,7 +126,7 @@ async def test_a_failure_that_cannot_be_made_into_a_message_is_a_crash_of_the_as
         assert ("/probe", "not this either") in [(failure.path, str(failure.error)) for failure in failures]
 
 
-async def test_answers_may_be_given_later_and_all_at_once():
+async def test_answer_later_answers_several_requests():
     async with RunningSystem() as system:
         debtor = system.spawn_named("debtor", Debtor, [])
         answers = {}
@@ -143,7 +143,7 @@ async def test_answers_may_be_given_later_and_all_at_once():
         assert answers == {0: 10, 1: 11, 2: 12}
 
 
-async def test_what_is_owed_outlives_a_restart():
+async def test_owed_answer_outlives_a_restart():
     async with RunningSystem() as system:
         debtor = system.spawn_named("debtor", Debtor, [])
         probe = await start_probe(system)
@@ -154,7 +154,7 @@ async def test_what_is_owed_outlives_a_restart():
         assert system.statistics().restarts == 1
 
 
-async def test_what_is_still_owed_at_the_end_fails():
+async def test_owed_answer_fails_when_the_actor_ends():
     async with RunningSystem() as system:
         owed = []
         debtor = system.spawn_named("debtor", Debtor, owed)
@@ -170,7 +170,7 @@ async def test_what_is_still_owed_at_the_end_fails():
         owed[0].resolve(1)
 
 
-async def test_an_answer_to_what_was_told_goes_nowhere():
+async def test_answer_later_to_a_told_message_is_dropped():
     async with RunningSystem() as system:
         debtor = system.spawn_named("debtor", Debtor, [])
         debtor.tell(Owe())
@@ -179,7 +179,7 @@ async def test_an_answer_to_what_was_told_goes_nowhere():
         assert system.statistics().failures == 0
 
 
-async def test_the_next_request_is_answered_as_ever():
+async def test_answer_later_leaves_the_next_request_alone():
     class Both(Counter):
         def __init__(self):
             super().__init__()
@@ -217,7 +217,7 @@ class Piler(Actor[Add | Get]):
         return total
 
 
-async def test_what_an_actor_piles_up_counts_as_waiting():
+async def test_reserved_slots_count_towards_the_capacity():
     async with RunningSystem() as system:
         piler = system.spawn_named("piler", Piler)
         for _ in range(3):
@@ -229,7 +229,7 @@ async def test_what_an_actor_piles_up_counts_as_waiting():
         assert not piler.deliver_nowait(Add())
 
 
-async def test_senders_wait_for_held_places_and_move_in_when_they_are_freed():
+async def test_senders_wait_for_reserved_slots():
     async with RunningSystem() as system:
         piler = Piler()
         ref = system.spawn_named("piler", lambda: piler)
@@ -254,7 +254,7 @@ async def test_senders_wait_for_held_places_and_move_in_when_they_are_freed():
         assert piler.pile == 9 * [2]
 
 
-async def test_an_actor_that_ends_with_held_places_lets_those_who_wait_go():
+async def test_end_with_reserved_slots_releases_senders():
     async with RunningSystem() as system:
         piler = Piler()
         ref = system.spawn_named("piler", lambda: piler)

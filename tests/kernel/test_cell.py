@@ -21,7 +21,7 @@ from tests.kernel.conftest import ON_ASYNCIO, Add, Counter, Fail, Get, collect, 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_factory_that_raises_does_so_where_the_actor_is_spawned_and_leaves_nothing_behind():
+async def test_spawn_raises_what_the_factory_raises():
     def broken():
         raise OSError("no such thing")
 
@@ -32,7 +32,7 @@ async def test_a_factory_that_raises_does_so_where_the_actor_is_spawned_and_leav
         system.spawn_named("broken", Counter)
 
 
-async def test_what_is_sent_before_the_actor_has_started_waits_for_it():
+async def test_messages_wait_for_the_start():
     class Late(Counter):
         async def on_start(self):
             await anyio.sleep(10)
@@ -43,7 +43,7 @@ async def test_what_is_sent_before_the_actor_has_started_waits_for_it():
         assert await late.ask(Get(), timeout=60) == 3
 
 
-async def test_last_words_that_raise_change_nothing():
+async def test_on_failure_that_raises_changes_nothing():
     class Clumsy(Counter):
         def on_failure(self, message, error):
             raise RuntimeError("oops")
@@ -56,7 +56,7 @@ async def test_last_words_that_raise_change_nothing():
         assert letters == [DeadLetter("/clumsy", Fail(), Undelivered.CRASHED)]
 
 
-async def test_an_actor_that_crashes_at_its_start_says_its_last_word_on_no_message():
+async def test_on_failure_after_on_start_has_no_message():
     last_words = []
 
     class Broken(Counter):
@@ -71,7 +71,7 @@ async def test_an_actor_that_crashes_at_its_start_says_its_last_word_on_no_messa
         assert last_words == [(None, "cannot start at -1")]
 
 
-async def test_an_actor_that_crashes_after_it_has_ended_itself_does_not_start_again():
+async def test_crash_after_stop_if_idle_does_not_restart():
     starts = []
 
     class Rash(Counter):
@@ -98,7 +98,7 @@ async def _await_a_cancelled_future():
 
 
 @ON_ASYNCIO
-async def test_a_handler_that_awaits_a_cancelled_future_ends_its_own_actor_and_no_other():
+async def test_cancelled_future_ends_only_its_actor():
     class Unlucky(Counter):
         @handles
         async def get(self, message: Get) -> int:
@@ -117,7 +117,7 @@ async def test_a_handler_that_awaits_a_cancelled_future_ends_its_own_actor_and_n
 
 
 @ON_ASYNCIO
-async def test_a_native_cancellation_of_an_actors_task_ends_that_actor_and_no_other():
+async def test_native_cancellation_ends_only_its_actor():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         hit = system.spawn_named("hit", Counter)
@@ -129,7 +129,7 @@ async def test_a_native_cancellation_of_an_actors_task_ends_that_actor_and_no_ot
         assert not probe.context.self_ref.is_stopped
 
 
-async def test_an_ended_actor_is_forgotten():
+async def test_ended_actor_leaves_no_reference():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         objects = []

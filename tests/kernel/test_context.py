@@ -14,7 +14,7 @@ class Done(msgspec.Struct, frozen=True):
     what: object
 
 
-async def test_children_get_names_of_their_own_and_are_listed_oldest_first():
+async def test_children_have_own_names_oldest_first():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         refs = [probe.context.spawn(Counter), probe.context.spawn(Probe), probe.context.spawn_named("third", Counter)]
@@ -24,7 +24,7 @@ async def test_children_get_names_of_their_own_and_are_listed_oldest_first():
             probe.context.spawn_named("third", Counter)
 
 
-async def test_an_actor_that_stops_itself_first_handles_what_waits():
+async def test_stop_handles_waiting_messages_first():
     class Leaving(Counter):
         @handles
         def fail(self, message: Fail) -> None:
@@ -57,7 +57,7 @@ class Closing(Counter):
         self.tries.append(self.context.stop_if_idle())
 
 
-async def test_an_actor_for_which_a_message_or_a_sender_waits_is_not_idle():
+async def test_stop_if_idle_refuses_while_anything_waits():
     async with RunningSystem(stop_within=60) as system:
         actor = Closing()
         ref = system.spawn_named("closing", lambda: actor)
@@ -69,7 +69,7 @@ async def test_an_actor_for_which_a_message_or_a_sender_waits_is_not_idle():
         assert actor.count == 3
 
 
-async def test_a_context_used_after_the_end_does_no_harm_and_keeps_nothing():
+async def test_context_of_ended_actor_keeps_nothing():
     ran = []
 
     async def work():
@@ -95,7 +95,7 @@ async def test_a_context_used_after_the_end_does_no_harm_and_keeps_nothing():
         assert ran == []
 
 
-async def test_a_timer_that_is_cancelled_while_its_message_waits_does_not_come():
+async def test_cancelled_timer_drops_its_waiting_message():
     class Slow(Counter):
         async def on_start(self):
             self.once = self.context.after(1, Add(1))
@@ -117,7 +117,7 @@ async def test_a_timer_that_is_cancelled_while_its_message_waits_does_not_come()
         assert actor.count == 0
 
 
-async def test_an_actor_keeps_no_timer_that_has_fired_or_was_cancelled():
+async def test_fired_and_cancelled_timers_are_forgotten():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         for _ in range(50):

@@ -19,7 +19,8 @@ from tests.kernel.conftest import Add, Counter, Get, collect, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_was_queued_before_a_stop_is_handled_and_what_comes_after_is_a_dead_letter():
+async def test_stop_handles_what_was_queued_before():
+    """A message sent after the stop is a dead letter."""
     async with RunningSystem() as system:
         actor = Counter()
         counter = system.spawn_named("counter", lambda: actor)
@@ -32,7 +33,7 @@ async def test_what_was_queued_before_a_stop_is_handled_and_what_comes_after_is_
         assert system.statistics().dead_letters == {Undelivered.STOPPED: 2}
 
 
-async def test_a_goodbye_that_takes_too_long_is_cut():
+async def test_on_stop_is_cut_after_its_limit():
     class Chatty(Counter):
         stop_within = 2.0
 
@@ -70,7 +71,7 @@ class Stuck(Actor[Add]):
         await anyio.sleep_forever()
 
 
-async def test_children_end_before_their_parents_and_all_hear_why():
+async def test_children_end_first_and_get_the_reason():
     order = []
     async with RunningSystem() as system:
         top = system.spawn_named("top", Named, "top", order, [("a", [("a1", [])]), ("b", [])])
@@ -83,7 +84,9 @@ async def test_children_end_before_their_parents_and_all_hear_why():
         assert {cause for _, cause in order} == {Cause.STOPPED}
 
 
-async def test_a_child_that_does_not_end_in_time_is_cancelled_and_its_parent_says_goodbye_all_the_same(caplog):
+async def test_late_child_is_cancelled_and_parent_stops(caplog):
+    """The parent's `on_stop` still runs."""
+
     class Parent(Named):
         stop_within = 2.0
 
@@ -105,7 +108,7 @@ async def test_a_child_that_does_not_end_in_time_is_cancelled_and_its_parent_say
         assert "/parent/stuck did not stop within 2 s and is cancelled" in caplog.text
 
 
-async def test_the_children_of_a_cancelled_actor_are_cancelled_with_it():
+async def test_children_of_a_cancelled_actor_are_cancelled():
     class Deaf(Counter):
         async def on_start(self):
             self.context.spawn_named("grandchild", Counter)
@@ -131,7 +134,7 @@ async def test_the_children_of_a_cancelled_actor_are_cancelled_with_it():
         }
 
 
-async def test_a_goodbye_is_shielded_from_the_deadline_of_the_system():
+async def test_on_stop_is_shielded_from_system_deadline():
     said = []
 
     class Polite(Counter):
@@ -146,7 +149,7 @@ async def test_a_goodbye_is_shielded_from_the_deadline_of_the_system():
         assert said == [Cause.STOPPED]
 
 
-async def test_a_goodbye_that_is_cut_is_in_the_log(caplog):
+async def test_on_stop_that_is_cut_is_logged(caplog):
     class Chatty(Counter):
         stop_within = 2.0
 
@@ -161,7 +164,7 @@ async def test_a_goodbye_that_is_cut_is_in_the_log(caplog):
         assert "the on_stop of /chatty took over 2 s and was cut short" in caplog.text
 
 
-async def test_a_goodbye_that_raises_is_booked_and_the_end_goes_on():
+async def test_on_stop_that_raises_is_reported():
     class Bitter(Counter):
         async def on_stop(self, reason):
             raise ValueError("and another thing")
@@ -176,7 +179,7 @@ async def test_a_goodbye_that_raises_is_booked_and_the_end_goes_on():
         assert [str(event.error) for event in failed] == ["and another thing"]
 
 
-async def test_a_name_is_free_as_soon_as_its_actor_takes_no_more_messages():
+async def test_name_is_free_once_the_mailbox_is_closed():
     class Slow(Counter):
         async def on_stop(self, reason):
             await anyio.sleep(2)
@@ -195,7 +198,7 @@ async def test_a_name_is_free_as_soon_as_its_actor_takes_no_more_messages():
             system.spawn_named("one", Counter)
 
 
-async def test_two_orders_to_stop_are_one():
+async def test_second_stop_does_nothing():
     order = []
     async with RunningSystem() as system:
         named = system.spawn_named("named", Named, "named", order)
@@ -206,7 +209,7 @@ async def test_two_orders_to_stop_are_one():
         assert len(order) == 1
 
 
-async def test_an_ending_actor_takes_no_message_and_no_child_while_its_children_still_end():
+async def test_ending_actor_refuses_messages_and_children():
     class Slow(Counter):
         async def on_stop(self, reason):
             await anyio.sleep(2)

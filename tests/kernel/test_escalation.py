@@ -9,7 +9,7 @@ from tests.kernel.conftest import Add, Counter, Fail, Get, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_escalated_crash_becomes_the_parents():
+async def test_escalated_crash_becomes_the_parents():
     class Fragile(Counter):
         supervision = Escalate()
 
@@ -29,7 +29,7 @@ async def test_an_escalated_crash_becomes_the_parents():
         assert not parent.is_stopped
 
 
-async def test_a_restart_that_gives_up_can_escalate():
+async def test_restart_escalates_when_used_up():
     class Fragile(Counter):
         supervision = Restart(at_most=0, then=Escalate())
 
@@ -49,7 +49,7 @@ async def test_a_restart_that_gives_up_can_escalate():
         assert str(error) == "the child /parent/fragile gave up: ValueError('asked to fail')"
 
 
-async def test_an_escalation_climbs_to_the_top_and_ends_the_system():
+async def test_escalation_at_the_top_ends_the_system():
     class Link(Counter):
         supervision = Escalate()
 
@@ -77,7 +77,7 @@ async def test_an_escalation_climbs_to_the_top_and_ends_the_system():
     assert failure.__cause__.__cause__.path == "/top/next/next"
 
 
-async def test_a_child_that_stops_for_good_is_no_crash_of_its_parent():
+async def test_stopped_child_does_not_crash_its_parent():
     class Fragile(Counter):
         supervision = Stop()
 

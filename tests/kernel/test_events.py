@@ -21,7 +21,7 @@ from tests.kernel.conftest import Counter, Fail, Get, Ping, start_probe
 pytestmark = pytest.mark.anyio
 
 
-def test_every_listener_hears_an_event_although_another_one_fails(caplog):
+def test_failing_listener_does_not_affect_others(caplog):
     bus, heard = EventBus(), []
     bus.listen(Ping, heard.append)
     bus.listen(Ping, lambda event: 1 / 0)
@@ -31,7 +31,7 @@ def test_every_listener_hears_an_event_although_another_one_fails(caplog):
     assert bus.listener_failures == 1
 
 
-def test_a_lambda_that_nobody_keeps_still_listens_until_it_is_told_to_stop():
+def test_unreferenced_lambda_keeps_listening():
     bus, heard = EventBus(), []
     assert not bus.has_listeners(Ping)
     forget = bus.listen(Ping, lambda event: heard.append(event.n))
@@ -47,7 +47,7 @@ class Louder(Ping, frozen=True):
     pass
 
 
-def test_listening_to_a_class_hears_exactly_that_class():
+def test_listener_receives_no_subclass_events():
     bus, heard = EventBus(), []
     bus.listen(Ping, heard.append)
     bus.publish(Louder(1))
@@ -55,7 +55,7 @@ def test_listening_to_a_class_hears_exactly_that_class():
     assert heard == [Ping(2)]
 
 
-def test_a_listener_may_stop_listening_while_it_is_told():
+def test_listener_may_unsubscribe_while_called():
     bus, heard = EventBus(), []
 
     def once(event):
@@ -69,7 +69,7 @@ def test_a_listener_may_stop_listening_while_it_is_told():
     assert bus.listener_failures == 0
 
 
-def test_one_listener_registered_twice_hears_twice_and_each_registration_ends_alone():
+def test_double_registration_is_two_subscriptions():
     bus, heard = EventBus(), []
     forget = bus.listen(Ping, heard.append)
     bus.listen(Ping, heard.append)
@@ -80,7 +80,7 @@ def test_one_listener_registered_twice_hears_twice_and_each_registration_ends_al
     assert heard == [Ping(1), Ping(1), Ping(2)]
 
 
-def test_a_bus_keeps_nothing_of_what_was_published_nor_of_those_who_stopped_listening():
+def test_bus_keeps_no_events_nor_removed_listeners():
     bus = EventBus()
     for n in range(100):
         forget = bus.listen(Ping, lambda event: None)
@@ -92,7 +92,7 @@ def test_a_bus_keeps_nothing_of_what_was_published_nor_of_those_who_stopped_list
     assert len(signal._by_sender) <= 1
 
 
-async def test_a_listener_that_raises_is_not_felt_by_the_actor_that_it_listens_to():
+async def test_failing_listener_does_not_affect_the_actor():
     async with RunningSystem() as system:
         system.events.listen(ActorFailed, lambda event: 1 / 0)
         counter = system.spawn_named("counter", Counter, 4)
@@ -101,7 +101,7 @@ async def test_a_listener_that_raises_is_not_felt_by_the_actor_that_it_listens_t
         assert system.statistics().listener_failures == 1
 
 
-async def test_a_listener_may_tell_actors_also_about_dead_letters():
+async def test_dead_letter_listener_may_tell_an_actor():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
@@ -112,7 +112,7 @@ async def test_a_listener_may_tell_actors_also_about_dead_letters():
         assert await probe.expect(Ping) == Ping(5)
 
 
-async def test_the_life_of_an_actor_is_on_the_bus():
+async def test_bus_carries_crash_restart_and_end():
     heard = []
     async with RunningSystem() as system:
         for event_type in (ActorFailed, ActorRestarted, ActorEnded):
@@ -152,7 +152,7 @@ class Lazy(Listener):
     supervision = Restart()
 
 
-async def test_an_actor_that_listens_is_told_each_event_once_also_after_a_restart():
+async def test_actor_gets_each_event_once_after_a_restart():
     async with RunningSystem() as system:
         heard = []
         system.spawn_named("listener", Lazy, heard)
@@ -166,7 +166,7 @@ async def test_an_actor_that_listens_is_told_each_event_once_also_after_a_restar
         assert heard == [1, 2, 3]
 
 
-async def test_events_that_an_actor_has_no_room_for_are_dead_letters():
+async def test_event_for_a_full_mailbox_is_a_dead_letter():
     async with RunningSystem() as system:
         heard = []
         system.spawn_named("listener", Listener, heard)
@@ -178,7 +178,9 @@ async def test_events_that_an_actor_has_no_room_for_are_dead_letters():
         assert system.statistics().dead_letters == {Undelivered.FULL: 2}
 
 
-async def test_who_listens_to_dead_letters_and_cannot_keep_up_makes_no_more_of_them():
+async def test_dead_letter_event_makes_no_dead_letter():
+    """An actor that listens to dead letters and has a full mailbox makes no more of them."""
+
     class Undertaker(Listener):
         async def on_start(self):
             self.context.listen(DeadLetter)
@@ -200,7 +202,7 @@ async def test_who_listens_to_dead_letters_and_cannot_keep_up_makes_no_more_of_t
         assert system.statistics().dead_letters == {Undelivered.STOPPED: 5}
 
 
-async def test_an_actor_that_has_ended_listens_no_longer():
+async def test_ended_actor_stops_listening():
     async with RunningSystem() as system:
         listener = system.spawn_named("listener", Listener, [])
         await settle(system)

@@ -27,7 +27,7 @@ async def hosted_by(system):
     return await parent.ask(Make(), timeout=1)
 
 
-async def test_a_hosted_actor_lives_in_the_task_that_runs_it():
+async def test_hosted_actor_runs_in_the_callers_task():
     async with RunningSystem() as system, anyio.create_task_group() as tasks:
         hosted = await hosted_by(system)
         tasks.start_soon(hosted.run)
@@ -36,7 +36,7 @@ async def test_a_hosted_actor_lives_in_the_task_that_runs_it():
         hosted.ref.stop()
 
 
-async def test_run_returns_when_the_actor_ends_also_by_a_crash():
+async def test_hosted_run_returns_after_a_crash():
     async with RunningSystem() as system:
         hosted = await hosted_by(system)
         for _ in range(3):
@@ -45,7 +45,7 @@ async def test_run_returns_when_the_actor_ends_also_by_a_crash():
         assert hosted.ref.is_stopped
 
 
-async def test_a_hosted_actor_ends_with_its_parent():
+async def test_hosted_actor_ends_with_its_parent():
     async with RunningSystem() as system, anyio.create_task_group() as tasks:
         hosted = await hosted_by(system)
         ends = collect(system, ActorEnded)
@@ -58,7 +58,9 @@ async def test_a_hosted_actor_ends_with_its_parent():
         ]
 
 
-async def test_a_hosted_actor_that_does_not_stop_is_cancelled_and_its_host_goes_on():
+async def test_late_hosted_actor_is_cancelled_alone():
+    """Its host's task goes on."""
+
     class Stuck(Counter):
         async def on_start(self):
             await anyio.sleep_forever()
@@ -84,7 +86,8 @@ async def test_a_hosted_actor_that_does_not_stop_is_cancelled_and_its_host_goes_
         assert went_on == [True]
 
 
-async def test_when_its_host_is_cancelled_the_actor_ends_and_whoever_watches_is_told():
+async def test_host_cancellation_ends_the_hosted_actor():
+    """Watchers are notified."""
     async with RunningSystem() as system:
         probe = await start_probe(system)
         hosted = await hosted_by(system)
@@ -95,7 +98,7 @@ async def test_when_its_host_is_cancelled_the_actor_ends_and_whoever_watches_is_
         assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
 
 
-async def test_a_hosted_actor_that_is_stopped_before_it_runs_has_ended():
+async def test_hosted_actor_stopped_before_run_has_ended():
     async with RunningSystem() as system:
         hosted = await hosted_by(system)
         asked = []
@@ -115,7 +118,7 @@ async def test_a_hosted_actor_that_is_stopped_before_it_runs_has_ended():
         await hosted.run()
 
 
-async def test_a_hosted_actor_that_never_runs_does_not_hold_up_the_end():
+async def test_hosted_actor_never_run_does_not_delay_the_end():
     async with RunningSystem() as system:
         await hosted_by(system)
         with anyio.fail_after(1):

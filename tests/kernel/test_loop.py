@@ -8,7 +8,7 @@ from tests.kernel.conftest import Add, Counter, Get, collect, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_busy_actor_gives_way_to_the_others():
+async def test_busy_actor_yields_to_the_others():
     class Endless(Actor[Add]):
         @handles
         def again(self, message: Add) -> None:
@@ -21,7 +21,7 @@ async def test_a_busy_actor_gives_way_to_the_others():
         assert await counter.ask(Get(), timeout=1) == 3
 
 
-async def test_a_message_nobody_handles_is_a_dead_letter():
+async def test_unhandled_message_is_a_dead_letter():
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         counter = system.spawn_named("counter", Counter)
@@ -30,7 +30,7 @@ async def test_a_message_nobody_handles_is_a_dead_letter():
         assert letters == [DeadLetter("/counter", "what?", Undelivered.UNHANDLED)]
 
 
-async def test_none_is_a_message_like_any_other():
+async def test_none_is_an_ordinary_message():
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         counter = system.spawn_named("counter", Counter)
@@ -40,7 +40,7 @@ async def test_none_is_a_message_like_any_other():
         assert letters == [DeadLetter("/counter", None, Undelivered.UNHANDLED)]
 
 
-async def test_an_actor_may_deal_with_what_no_handler_takes():
+async def test_on_unhandled_may_handle_a_message():
     class Open(Counter):
         def on_unhandled(self, message):
             self.count += 100
@@ -54,7 +54,7 @@ async def test_an_actor_may_deal_with_what_no_handler_takes():
         assert letters == []
 
 
-async def test_raising_in_on_unhandled_is_a_crash_of_that_actor_and_of_nobody_else():
+async def test_on_unhandled_that_raises_is_a_crash():
     class Touchy(Counter):
         def on_unhandled(self, message):
             raise ValueError("what is this?")
@@ -67,7 +67,7 @@ async def test_raising_in_on_unhandled_is_a_crash_of_that_actor_and_of_nobody_el
         assert letters == [DeadLetter("/touchy", "what?", Undelivered.CRASHED)]
 
 
-async def test_order_holds_across_the_two_lanes():
+async def test_messages_stay_in_order_across_lanes():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         other = system.spawn_named("other", Counter)
@@ -81,7 +81,7 @@ async def test_order_holds_across_the_two_lanes():
         assert [type(message) for message in probe.received] == [int, Terminated, int]
 
 
-async def test_a_message_in_the_middle_of_which_the_actor_is_cancelled_is_a_dead_letter():
+async def test_message_of_cancelled_handler_is_a_dead_letter():
     class Stuck(Counter):
         @handles
         async def add(self, message: Add) -> None:
@@ -95,7 +95,7 @@ async def test_a_message_in_the_middle_of_which_the_actor_is_cancelled_is_a_dead
         assert [(letter.message.amount, letter.why) for letter in letters] == [(5, Undelivered.CANCELLED)]
 
 
-async def test_handlers_of_one_actor_never_run_at_the_same_time():
+async def test_handlers_of_one_actor_never_overlap():
     running, most = [], []
 
     class Slow(Counter):

@@ -14,7 +14,7 @@ from chat_actors.kernel.testing import virtual_asyncio, virtual_trio
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_mailbox_refuses_more_than_its_capacity():
+async def test_mailbox_refuses_more_than_its_capacity():
     mailbox = Mailbox("/a", 2)
     mailbox.put_nowait(1)
     mailbox.put_nowait(2)
@@ -25,7 +25,7 @@ async def test_a_mailbox_refuses_more_than_its_capacity():
     mailbox.close()
 
 
-async def test_the_system_lane_is_never_refused_and_keeps_its_place_in_the_order():
+async def test_system_lane_is_never_full_and_keeps_order():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait("user")
     assert all(mailbox.put_system(Notice(n)) for n in range(100))
@@ -36,7 +36,7 @@ async def test_the_system_lane_is_never_refused_and_keeps_its_place_in_the_order
     mailbox.close()
 
 
-async def test_waiting_senders_get_in_first_come_first_served_and_nobody_barges():
+async def test_waiting_senders_are_served_in_order():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait(0)
     async with anyio.create_task_group() as tasks:
@@ -50,7 +50,7 @@ async def test_waiting_senders_get_in_first_come_first_served_and_nobody_barges(
     mailbox.close()
 
 
-async def test_a_cancelled_sender_leaves_nothing_behind():
+async def test_cancelled_sender_leaves_no_message():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait(0)
     with anyio.move_on_after(1):
@@ -61,7 +61,7 @@ async def test_a_cancelled_sender_leaves_nothing_behind():
     mailbox.close()
 
 
-async def test_closing_returns_what_waited_and_refuses_waiting_and_later_senders():
+async def test_close_returns_messages_and_refuses_senders():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait("left")
     refused = []
@@ -83,12 +83,12 @@ async def test_closing_returns_what_waited_and_refuses_waiting_and_later_senders
 
 
 @pytest.mark.parametrize("capacity", [0, -1])
-def test_a_mailbox_without_room_for_a_message_is_refused(capacity):
+def test_capacity_below_one_is_refused(capacity):
     with pytest.raises(ValueError, match="at least 1"):
         Mailbox("/a", capacity)
 
 
-async def test_taking_from_the_system_lane_makes_no_room_for_waiting_senders():
+async def test_system_lane_take_frees_no_slot():
     mailbox = Mailbox("/a", 1)
     mailbox.put_system(Notice("system"))
     mailbox.put_nowait("user")
@@ -103,7 +103,7 @@ async def test_taking_from_the_system_lane_makes_no_room_for_waiting_senders():
     mailbox.close()
 
 
-async def test_putting_costs_no_turn_of_the_event_loop_if_there_is_room():
+async def test_put_does_not_yield_if_a_slot_is_free():
     mailbox = Mailbox("/a", 1)
     others = []
     async with anyio.create_task_group() as tasks:
@@ -118,7 +118,7 @@ async def _append(others):
     others.append(1)
 
 
-async def test_a_sender_that_was_let_in_and_cancelled_in_the_same_turn_is_in_the_mailbox_once():
+async def test_sender_cancelled_as_queued_is_queued_once():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait(0)
     scope = anyio.CancelScope()
@@ -137,7 +137,7 @@ async def test_a_sender_that_was_let_in_and_cancelled_in_the_same_turn_is_in_the
     mailbox.close()
 
 
-async def test_whoever_waits_is_woken_by_a_message_and_by_the_end():
+async def test_wait_returns_on_message_and_on_close():
     mailbox = Mailbox("/a", 1)
     told = []
 
@@ -156,7 +156,7 @@ async def test_whoever_waits_is_woken_by_a_message_and_by_the_end():
     assert told == [True, 1, True]
 
 
-async def test_nobody_waits_for_what_is_there():
+async def test_wait_returns_at_once_if_a_message_waits():
     mailbox = Mailbox("/a", 1)
     mailbox.put_nowait(1)
     assert not await mailbox.wait()
@@ -165,7 +165,7 @@ async def test_nobody_waits_for_what_is_there():
     assert not await mailbox.wait()
 
 
-async def test_a_message_is_not_lost_when_whoever_waits_is_cancelled_as_it_comes():
+async def test_cancelled_wait_loses_no_message():
     mailbox = Mailbox("/a", 1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(mailbox.wait)
@@ -226,7 +226,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("backend", [virtual_asyncio, virtual_trio])
 @given(capacity=st.integers(1, 3), steps=STEPS)
 @settings(deadline=None)
-def test_a_mailbox_agrees_with_a_list_and_a_line_of_senders(backend, capacity, steps):
+def test_mailbox_agrees_with_a_model(backend, capacity, steps):
     name, options = backend()
     anyio.run(_run_against_the_model, capacity, steps, backend=name, backend_options=options)
 

@@ -19,7 +19,7 @@ from tests.kernel.conftest import Add, Counter, Fail, Get, collect
 pytestmark = pytest.mark.anyio
 
 
-async def test_messages_are_handled_in_the_order_sent_and_a_request_is_answered():
+async def test_messages_are_handled_in_the_order_sent():
     async with RunningSystem() as system:
         counter = system.spawn_named("counter", Counter, start=5)
         assert counter.tell(Add(2))
@@ -28,7 +28,7 @@ async def test_messages_are_handled_in_the_order_sent_and_a_request_is_answered(
         assert await counter.ask(Get(), timeout=1) == 14
 
 
-async def test_a_full_mailbox_refuses_tell_and_counts_a_dead_letter():
+async def test_tell_to_a_full_mailbox_is_a_dead_letter():
     class Tiny(Counter):
         mailbox_capacity = 1
 
@@ -46,7 +46,7 @@ async def test_a_full_mailbox_refuses_tell_and_counts_a_dead_letter():
         assert await tiny.ask(Get(), timeout=1) == 2
 
 
-async def test_an_ask_that_crashes_the_actor_fails_with_the_actors_own_error():
+async def test_ask_fails_with_the_actors_exception():
     async with RunningSystem() as system:
         counter = system.spawn_named("counter", Counter)
         with pytest.raises(AskFailed) as caught:
@@ -54,7 +54,7 @@ async def test_an_ask_that_crashes_the_actor_fails_with_the_actors_own_error():
         assert isinstance(caught.value.__cause__, ValueError)
 
 
-async def test_an_ask_without_a_handler_fails_at_once_and_harms_nobody():
+async def test_ask_without_a_handler_fails_at_once():
     class Deaf(Actor[Get]):
         pass
 
@@ -65,7 +65,7 @@ async def test_an_ask_without_a_handler_fails_at_once_and_harms_nobody():
         assert not deaf.is_stopped
 
 
-async def test_an_ask_that_is_not_answered_in_time_says_so():
+async def test_ask_times_out():
     class Slow(Actor[Get]):
         @handles
         async def get(self, message: Get) -> int:
@@ -78,7 +78,7 @@ async def test_an_ask_that_is_not_answered_in_time_says_so():
             await slow.ask(Get(), timeout=5)
 
 
-async def test_an_ask_still_in_the_mailbox_fails_when_the_actor_ends():
+async def test_queued_ask_fails_when_the_actor_ends():
     async with RunningSystem() as system:
         counter = system.spawn_named("counter", Counter)
         counter.stop()
@@ -106,7 +106,7 @@ async def _busy(system):
     return slow
 
 
-async def test_a_send_waits_for_room_and_then_goes_on():
+async def test_send_waits_for_a_free_slot():
     async with RunningSystem(stop_within=60) as system:
         slow = await _busy(system)
         began = anyio.current_time()
@@ -115,7 +115,7 @@ async def test_a_send_waits_for_room_and_then_goes_on():
         assert await slow.ask(Get(), timeout=60) == 3
 
 
-async def test_a_send_that_waits_fails_when_the_actor_ends():
+async def test_waiting_send_fails_when_the_actor_ends():
     async with RunningSystem(stop_within=60) as system:
         slow = await _busy(system)
         slow.stop()
@@ -133,7 +133,7 @@ async def test_a_send_that_waits_fails_when_the_actor_ends():
         assert failures == ["/slow has stopped; look the actor up again to reach its successor"]
 
 
-async def test_an_ask_that_waits_for_room_fails_when_the_mailbox_closes():
+async def test_waiting_ask_fails_when_the_mailbox_closes():
     async with RunningSystem() as system:
         slow = await _busy(system)
         failures = []
@@ -151,7 +151,8 @@ async def test_an_ask_that_waits_for_room_fails_when_the_mailbox_closes():
         assert len(failures) == 1
 
 
-async def test_an_ask_gives_up_in_time_also_while_it_waits_for_room_and_then_nothing_was_queued():
+async def test_ask_times_out_while_it_waits_for_a_slot():
+    """Nothing is queued then."""
     async with RunningSystem(stop_within=60) as system:
         slow = await _busy(system)
         began = anyio.current_time()
@@ -161,7 +162,7 @@ async def test_an_ask_gives_up_in_time_also_while_it_waits_for_room_and_then_not
         assert slow.waiting == 1
 
 
-async def test_a_request_whose_asker_gave_up_is_handled_all_the_same():
+async def test_request_is_handled_after_its_timeout():
     class Late(Counter):
         @handles
         async def get(self, message: Get) -> int:
@@ -180,7 +181,7 @@ async def test_a_request_whose_asker_gave_up_is_handled_all_the_same():
         assert late.count == 2
 
 
-async def test_an_ask_in_the_middle_of_which_the_actor_is_cancelled_fails():
+async def test_ask_fails_when_its_handler_is_cancelled():
     class Stuck(Counter):
         @handles
         async def get(self, message: Get) -> int:
@@ -204,7 +205,7 @@ async def test_an_ask_in_the_middle_of_which_the_actor_is_cancelled_fails():
         assert len(failures) == 1
 
 
-async def test_asks_that_wait_behind_a_final_crash_fail():
+async def test_asks_queued_behind_a_final_crash_fail():
     class Fragile(Counter):
         supervision = Stop()
 
@@ -215,14 +216,14 @@ async def test_asks_that_wait_behind_a_final_crash_fail():
             await fragile.ask(Get(), timeout=1000)
 
 
-async def test_an_ask_waits_out_a_restart():
+async def test_queued_ask_is_answered_after_a_restart():
     async with RunningSystem() as system:
         counter = system.spawn_named("counter", Counter, 3)
         counter.tell(Fail())
         assert await counter.ask(Get(), timeout=10) == 3
 
 
-async def test_an_ask_whose_answer_is_none_is_answered():
+async def test_ask_may_be_answered_with_none():
     class Quiet(Counter):
         @handles
         def fail(self, message: Fail) -> None:
@@ -232,7 +233,7 @@ async def test_an_ask_whose_answer_is_none_is_answered():
         assert await system.spawn_named("quiet", Quiet).ask(Fail(), timeout=1) is None
 
 
-async def test_messages_of_one_sender_keep_their_order_whichever_way_they_are_sent():
+async def test_all_ways_to_send_keep_the_order():
     class Tiny(Probe):
         mailbox_capacity = 2
 
@@ -248,7 +249,7 @@ async def test_messages_of_one_sender_keep_their_order_whichever_way_they_are_se
         assert list(tiny.received) == list(range(30))
 
 
-async def test_everybody_gets_an_error_from_an_actor_that_has_ended():
+async def test_ended_actor_refuses_every_way_to_send():
     async with RunningSystem() as system:
         counter = system.spawn_named("counter", Counter)
         assert not counter.is_stopped

@@ -11,7 +11,7 @@ from tests.kernel.conftest import Add, Counter, Fail, Rooms
 pytestmark = pytest.mark.anyio
 
 
-async def test_get_or_spawn_never_makes_two_of_one_key():
+async def test_get_or_spawn_starts_one_actor_for_a_key():
     made = []
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, made)
@@ -21,7 +21,7 @@ async def test_get_or_spawn_never_makes_two_of_one_key():
         assert made == ["a"]
 
 
-async def test_a_kind_that_nobody_offers_is_a_clear_error():
+async def test_undeclared_actor_type_is_an_error():
     async with RunningSystem() as system:
         with pytest.raises(UnknownActorType, match="nowhere"):
             system.get_or_spawn(ActorType("nowhere"), "x")
@@ -49,7 +49,7 @@ async def _send_through(system, n):
         return room
 
 
-async def test_an_idle_actor_that_stops_itself_loses_no_message_that_is_on_its_way():
+async def test_stop_if_idle_loses_no_message():
     made = []
     Lonely.handled.clear()
     async with RunningSystem() as system:
@@ -65,7 +65,7 @@ async def test_an_idle_actor_that_stops_itself_loses_no_message_that_is_on_its_w
         assert system.statistics().dead_letters == {}
 
 
-async def test_many_senders_at_once_lose_nothing_to_an_actor_that_keeps_ending_itself():
+async def test_stop_if_idle_loses_none_of_many_senders():
     class Tiny(Lonely):
         mailbox_capacity = 1
 
@@ -96,7 +96,7 @@ async def test_many_senders_at_once_lose_nothing_to_an_actor_that_keeps_ending_i
         assert system.registry.running(Rooms.actor_type) == {}
 
 
-async def test_a_successor_may_run_while_the_actor_before_it_still_says_goodbye():
+async def test_successor_runs_while_predecessor_is_ending():
     class Slow(Counter):
         async def on_stop(self, reason):
             await anyio.sleep(2)
@@ -115,7 +115,7 @@ async def test_a_successor_may_run_while_the_actor_before_it_still_says_goodbye(
 
 
 @pytest.mark.parametrize("fault", ["make", "factory"])
-async def test_an_actor_that_cannot_be_made_leaves_no_entry(fault):
+async def test_failed_spawn_leaves_no_entry(fault):
     class Faulty(Rooms):
         def make(self, key):
             if fault == "make":
@@ -133,7 +133,7 @@ async def test_an_actor_that_cannot_be_made_leaves_no_entry(fault):
         assert system.registry.running(Rooms.actor_type) == {}
 
 
-async def test_the_actors_of_a_kind_are_known_by_key_while_they_run_and_no_longer():
+async def test_running_lists_only_running_actors():
     async with RunningSystem() as system:
         rooms = system.spawn_named("rooms", Rooms, [])
         assert system.registry.running(Rooms.actor_type) == {}
@@ -150,7 +150,7 @@ async def test_the_actors_of_a_kind_are_known_by_key_while_they_run_and_no_longe
             system.get_or_spawn(Rooms.actor_type, "d")
 
 
-async def test_a_parent_that_restarts_keeps_its_running_actors_under_their_keys():
+async def test_restarted_parent_keeps_its_running_actors():
     class Fragile(Rooms):
         supervision = Restart()
 
@@ -168,7 +168,7 @@ async def test_a_parent_that_restarts_keeps_its_running_actors_under_their_keys(
         assert system.get_or_spawn(Rooms.actor_type, "a") is room
 
 
-async def test_a_successor_of_the_parent_takes_the_kind_over():
+async def test_new_parent_takes_over_the_actor_type():
     async with RunningSystem() as system:
         rooms = system.spawn_named("rooms", Rooms, [])
         await settle(system)

@@ -16,7 +16,7 @@ from tests.kernel.conftest import ON_ASYNCIO, Add, Counter, Get, collect, start_
 pytestmark = pytest.mark.anyio
 
 
-async def test_piped_work_comes_back_as_a_message_and_so_does_its_failure():
+async def test_pipe_tells_the_result_or_the_failure():
     class Done(msgspec.Struct, frozen=True):
         what: object
 
@@ -41,7 +41,7 @@ class Done(msgspec.Struct, frozen=True):
     what: object
 
 
-async def test_slow_work_may_end_its_idle_actor():
+async def test_piped_result_may_end_its_idle_actor():
     class Lazy(Counter):
         async def on_start(self):
             self.context.pipe(self.look, into=Add, failed=Add)
@@ -62,7 +62,7 @@ async def test_slow_work_may_end_its_idle_actor():
         assert await other.ask(Get(), timeout=1) == 0
 
 
-async def test_what_into_raises_goes_to_failed():
+async def test_pipe_passes_what_into_raises_to_failed():
     async def work():
         return 0
 
@@ -72,7 +72,7 @@ async def test_what_into_raises_goes_to_failed():
         assert isinstance((await probe.expect(Done)).what, ZeroDivisionError)
 
 
-async def test_what_failed_raises_is_a_crash_of_that_actor_alone():
+async def test_pipe_crash_in_failed_crashes_only_its_actor():
     async def work():
         raise OSError("no disk")
 
@@ -92,7 +92,7 @@ async def test_what_failed_raises_is_a_crash_of_that_actor_alone():
         assert not probe.context.self_ref.is_stopped
 
 
-async def test_piped_work_ends_with_its_actor_also_if_it_had_not_begun():
+async def test_pipe_is_cancelled_when_its_actor_ends():
     finished = []
 
     async def work():
@@ -116,7 +116,7 @@ async def test_piped_work_ends_with_its_actor_also_if_it_had_not_begun():
         assert finished == []
 
 
-async def test_piped_work_counts_as_under_way_from_the_call_to_the_message():
+async def test_pipes_under_way_counts_from_call_to_message():
     async def work():
         await anyio.sleep(5)
 
@@ -130,7 +130,7 @@ async def test_piped_work_counts_as_under_way_from_the_call_to_the_message():
 
 
 @ON_ASYNCIO
-async def test_piped_work_that_something_else_cancels_has_failed():
+async def test_pipe_cancelled_from_outside_fails():
     async def work():
         future = asyncio.get_running_loop().create_future()
         future.cancel()

@@ -27,7 +27,8 @@ from tests.kernel.conftest import Add, Counter, Fail, Get, collect, start_probe
 pytestmark = pytest.mark.anyio
 
 
-def test_backoff_doubles_up_to_its_limit_and_crashes_outside_the_window_are_forgiven():
+def test_backoff_doubles_up_to_its_limit():
+    """Crashes outside the window no longer count."""
     record = CrashRecord()
     policy = Restart(at_most=4, within=60, backoff=(0.1, 0.5))
     assert [record.judge(policy, now) for now in (0, 1, 2, 3)] == [Pause(0.1), Pause(0.2), Pause(0.4), Pause(0.5)]
@@ -35,7 +36,7 @@ def test_backoff_doubles_up_to_its_limit_and_crashes_outside_the_window_are_forg
     assert record.judge(policy, 200) == Pause(0.1)
 
 
-async def test_a_restarted_actor_has_a_new_object_and_the_same_mailbox():
+async def test_restart_makes_a_new_object_for_the_mailbox():
     restarted = []
     async with RunningSystem() as system:
         system.events.listen(ActorRestarted, restarted.append)
@@ -47,7 +48,8 @@ async def test_a_restarted_actor_has_a_new_object_and_the_same_mailbox():
         assert system.statistics().dead_letters == {Undelivered.CRASHED: 1}
 
 
-async def test_beyond_its_limit_a_restart_ends_the_actor_and_its_watchers_are_told():
+async def test_restart_beyond_its_limit_ends_the_actor():
+    """Its watchers are notified."""
     async with RunningSystem() as system:
         probe = Probe()
         system.spawn_named("probe", lambda: probe)
@@ -61,7 +63,7 @@ async def test_beyond_its_limit_a_restart_ends_the_actor_and_its_watchers_are_to
         assert isinstance(ended.reason.error, ValueError)
 
 
-async def test_resume_goes_on_with_the_same_object():
+async def test_resume_keeps_the_object():
     class Stoic(Counter):
         supervision = Resume()
 
@@ -72,7 +74,7 @@ async def test_resume_goes_on_with_the_same_object():
         assert await stoic.ask(Get(), timeout=1) == 6
 
 
-async def test_an_actor_that_cannot_start_ends_after_its_restarts():
+async def test_actor_that_cannot_start_uses_up_its_restarts():
     failed = []
     async with RunningSystem() as system:
         system.events.listen(ActorFailed, failed.append)
@@ -81,7 +83,7 @@ async def test_an_actor_that_cannot_start_ends_after_its_restarts():
         assert len(failed) == 3
 
 
-async def test_a_stop_during_a_restarts_pause_takes_effect_at_once():
+async def test_stop_during_a_backoff_pause_ends_it():
     class Patient(Counter):
         supervision = Restart(backoff=(1000.0, 1000.0))
 
@@ -95,7 +97,7 @@ async def test_a_stop_during_a_restarts_pause_takes_effect_at_once():
         assert anyio.current_time() - began < 10
 
 
-async def test_what_the_constructor_was_given_outlives_a_crash():
+async def test_constructor_arguments_outlive_a_crash():
     class Ledger(Actor[Add | Fail | Get]):
         supervision = Restart()
 
@@ -121,14 +123,14 @@ async def test_what_the_constructor_was_given_outlives_a_crash():
         assert await ledger.ask(Get(), timeout=5) == 2
 
 
-def test_thousands_of_forgiven_crashes_do_not_overflow_the_pause():
+def test_backoff_does_not_overflow():
     record, policy = CrashRecord(), Restart(at_most=1200, within=1e9, backoff=(0.1, 5.0))
     pauses = [record.judge(policy, now) for now in range(1200)]
     assert pauses[-1] == Pause(5.0)
     assert record.judge(policy, 1200) == Stop()
 
 
-def test_the_record_forgets_crashes_outside_the_window():
+def test_crash_record_forgets_old_crashes():
     record, policy = CrashRecord(), Restart(at_most=1, within=10)
     for now in range(0, 1000, 10):
         assert record.judge(policy, now) == Pause(0.1)
@@ -136,7 +138,7 @@ def test_the_record_forgets_crashes_outside_the_window():
 
 
 @pytest.mark.parametrize("policy", [Stop(), Resume(), Escalate()])
-def test_the_other_policies_are_their_own_verdict(policy):
+def test_other_policies_are_their_own_verdict(policy):
     assert CrashRecord().judge(policy, 0) == policy
 
 
@@ -145,7 +147,8 @@ def test_the_other_policies_are_their_own_verdict(policy):
     st.floats(0.1, 100),
     st.lists(st.floats(0, 50), max_size=30),
 )
-def test_a_crash_is_forgiven_exactly_if_no_more_than_the_limit_lie_within_the_window(at_most, within, gaps):
+def test_restart_verdict_agrees_with_a_model(at_most, within, gaps):
+    """It restarts exactly if at most `at_most` crashes lie within the window."""
     record, policy = CrashRecord(), Restart(at_most=at_most, within=within, then=Escalate())
     times = list(accumulate(gaps))
     for n, now in enumerate(times):
@@ -153,7 +156,7 @@ def test_a_crash_is_forgiven_exactly_if_no_more_than_the_limit_lie_within_the_wi
         assert (record.judge(policy, now) == Escalate()) is (recent > at_most)
 
 
-async def test_the_pauses_between_restarts_are_those_of_the_policy():
+async def test_restart_pauses_follow_the_policy():
     class Patient(Counter):
         supervision = Restart(at_most=4, within=1000.0, backoff=(1.0, 5.0))
 
@@ -168,7 +171,7 @@ async def test_the_pauses_between_restarts_are_those_of_the_policy():
         assert [at - began for at in restarted_at] == pytest.approx([1, 3, 7, 12], abs=0.05)
 
 
-async def test_a_restart_keeps_children_and_watches_and_what_waits_in_the_mailbox():
+async def test_restart_keeps_children_watches_and_mailbox():
     class Parent(Counter):
         def __init__(self, told):
             super().__init__()
@@ -201,7 +204,8 @@ async def test_a_restart_keeps_children_and_watches_and_what_waits_in_the_mailbo
         assert told == ["/parent/child"]
 
 
-async def test_a_restart_ends_the_timers_of_the_life_that_crashed_also_those_that_have_just_fired():
+async def test_restart_cancels_timers():
+    """Timers that have just fired are cancelled too."""
     handled = []
 
     class Timed(Counter):
@@ -246,7 +250,8 @@ async def test_piped_work_outlives_a_restart():
         assert await piping.ask(Get(), timeout=1) == 5
 
 
-async def test_a_factory_that_raises_at_a_restart_counts_as_a_crash_and_the_next_restart_may_succeed():
+async def test_factory_that_raises_at_a_restart_is_a_crash():
+    """The next restart may succeed."""
     made = []
 
     def make():
@@ -267,7 +272,7 @@ async def test_a_factory_that_raises_at_a_restart_counts_as_a_crash_and_the_next
         assert system.statistics().restarts == 1
 
 
-async def test_resume_cannot_resume_what_never_started():
+async def test_resume_does_not_resume_a_failed_start():
     class Broken(Counter):
         supervision = Resume()
 
@@ -278,7 +283,8 @@ async def test_resume_cannot_resume_what_never_started():
         assert (await probe.expect(Terminated)).reason.cause is Cause.FAILED
 
 
-async def test_an_actor_that_was_told_to_stop_is_not_restarted_and_leaves_what_waits_as_dead_letters():
+async def test_stopping_actor_is_not_restarted():
+    """Waiting messages become dead letters."""
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         counter = system.spawn_named("counter", Counter)

@@ -20,14 +20,14 @@ from tests.kernel.conftest import Add, Counter, Fail, Rooms, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_two_actors_of_one_name_are_refused():
+async def test_second_actor_of_a_name_is_refused():
     async with RunningSystem() as system:
         system.spawn_named("one", Counter)
         with pytest.raises(NameTaken, match="/one"):
             system.spawn_named("one", Counter)
 
 
-async def test_what_does_not_stop_by_the_deadline_is_cancelled_and_reported():
+async def test_stop_cancels_and_reports_late_actors():
     class Stuck(Actor[Add]):
         @handles
         async def add(self, message: Add) -> None:
@@ -46,7 +46,7 @@ class Stuck(Actor[Add]):
         await anyio.sleep_forever()
 
 
-async def test_the_system_stops_the_youngest_first_and_children_before_parents():
+async def test_stop_ends_youngest_and_children_first():
     order = []
 
     class Named(Actor[Add]):
@@ -70,7 +70,7 @@ async def test_the_system_stops_the_youngest_first_and_children_before_parents()
     assert order == [f"{name} {what}" for name in ("child", "second", "first") for what in ("begins", "ends")]
 
 
-async def test_what_waits_in_the_mailboxes_is_handled_before_the_end():
+async def test_stop_handles_waiting_messages_first():
     async with RunningSystem() as system:
         actor = Counter()
         counter = system.spawn_named("counter", lambda: actor)
@@ -80,7 +80,7 @@ async def test_what_waits_in_the_mailboxes_is_handled_before_the_end():
         assert actor.count == 100
 
 
-async def test_the_end_takes_no_longer_than_its_deadline():
+async def test_stop_keeps_its_deadline():
     async with RunningSystem() as system:
         system.spawn_named("stuck", Stuck)
         await anyio.sleep(1)
@@ -89,7 +89,7 @@ async def test_the_end_takes_no_longer_than_its_deadline():
         assert anyio.current_time() - began == pytest.approx(3, abs=0.1)
 
 
-async def test_a_child_that_its_parent_had_to_cancel_is_reported_as_well():
+async def test_stop_reports_children_cancelled_by_parents():
     class Parent(Actor[Add]):
         stop_within = 1.0
 
@@ -102,7 +102,7 @@ async def test_a_child_that_its_parent_had_to_cancel_is_reported_as_well():
         assert await system.stop(within=5) == ("/parent/stuck",)
 
 
-async def test_what_was_cancelled_before_the_stop_is_not_reported():
+async def test_stop_does_not_report_earlier_cancellations():
     class Parent(Actor[Add]):
         stop_within = 1.0
 
@@ -116,7 +116,7 @@ async def test_what_was_cancelled_before_the_stop_is_not_reported():
         assert await system.stop(within=5) == ()
 
 
-async def test_everybody_who_stops_a_system_waits_for_the_same_end():
+async def test_second_stop_waits_for_the_same_end():
     async with RunningSystem() as system:
         system.spawn_named("stuck", Stuck)
         reports = []
@@ -132,14 +132,14 @@ async def test_everybody_who_stops_a_system_waits_for_the_same_end():
         await system.wait_stopped()
 
 
-async def test_a_system_that_never_ran_stops_at_once():
+async def test_stop_of_a_system_never_run_returns_at_once():
     system = ActorSystem()
     with anyio.fail_after(1):
         assert await system.stop(within=100) == ()
         await system.run()
 
 
-async def test_a_system_that_does_not_run_starts_no_actor():
+async def test_system_that_does_not_run_starts_no_actor():
     system = ActorSystem()
     with pytest.raises(ActorStopped):
         system.spawn_named("early", Counter)
@@ -149,7 +149,9 @@ async def test_a_system_that_does_not_run_starts_no_actor():
         system.spawn_named("late", Counter)
 
 
-async def test_a_crash_that_reaches_the_top_ends_the_others_in_order_and_is_raised():
+async def test_escalation_at_the_top_stops_and_is_raised():
+    """The other actors stop in order."""
+
     class Fragile(Counter):
         supervision = Escalate()
 
@@ -176,7 +178,7 @@ async def test_a_crash_that_reaches_the_top_ends_the_others_in_order_and_is_rais
     assert said == [Cause.STOPPED]
 
 
-async def test_a_system_that_is_cancelled_takes_all_its_actors_along():
+async def test_cancelled_system_cancels_its_actors():
     said = []
 
     class Chatty(Counter):
@@ -194,7 +196,7 @@ async def test_a_system_that_is_cancelled_takes_all_its_actors_along():
     await system.wait_stopped()
 
 
-async def test_the_tree_shows_actors_under_their_parents_with_what_waits_and_their_restarts():
+async def test_tree_shows_parents_waiting_and_restarts():
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, [])
         await settle(system)
@@ -206,7 +208,7 @@ async def test_the_tree_shows_actors_under_their_parents_with_what_waits_and_the
         assert lines == ["rooms (Rooms)", "  room:a (Counter) waiting=1 restarts=1"]
 
 
-async def test_the_books_count_what_has_happened():
+async def test_statistics_count_what_has_happened():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.after(1000, Add())

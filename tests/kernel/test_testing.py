@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("backend", [virtual_asyncio, virtual_trio])
-def test_a_virtual_clock_sleeps_for_a_day_in_no_time(backend):
+def test_virtual_clock_skips_a_day(backend):
     async def sleep():
         began = anyio.current_time()
         await anyio.sleep(86_400)
@@ -37,7 +37,7 @@ async def test_virtual_sleepers_wake_in_order():
     assert woken == [0, 1, 20, 300]
 
 
-async def test_a_probe_keeps_what_it_is_sent_and_gives_it_out_in_order():
+async def test_probe_returns_messages_in_order():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.self_ref.tell(Add(1))
@@ -46,7 +46,7 @@ async def test_a_probe_keeps_what_it_is_sent_and_gives_it_out_in_order():
         assert await probe.expect(Get) == Get()
 
 
-async def test_a_probe_that_gets_something_else_says_what():
+async def test_probe_names_an_unexpected_message():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.self_ref.tell(Add(1))
@@ -54,7 +54,7 @@ async def test_a_probe_that_gets_something_else_says_what():
             await probe.expect(Get)
 
 
-async def test_a_probe_that_gets_nothing_says_so_in_time():
+async def test_probe_fails_in_time_without_a_message():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         began = anyio.current_time()
@@ -63,7 +63,9 @@ async def test_a_probe_that_gets_nothing_says_so_in_time():
         assert anyio.current_time() - began == pytest.approx(3, abs=0.01)
 
 
-async def test_settling_waits_for_handlers_and_for_piped_work_but_not_for_timers():
+async def test_settle_waits_for_handlers_and_piped_work():
+    """It does not wait for timers."""
+
     async def work():
         await anyio.sleep(0.2)
         return 100
@@ -88,7 +90,7 @@ async def test_settling_waits_for_handlers_and_for_piped_work_but_not_for_timers
         assert anyio.current_time() - began == pytest.approx(0.3, abs=0.01)
 
 
-async def test_a_running_system_ends_with_its_block_also_if_the_block_raises():
+async def test_running_system_ends_if_its_block_raises():
     refs = []
 
     async def main():

@@ -14,7 +14,7 @@ from tests.kernel.conftest import Ping, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_timers_fire_in_the_order_in_which_they_are_due():
+async def test_timers_fire_in_due_order():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         began = anyio.current_time()
@@ -24,7 +24,7 @@ async def test_timers_fire_in_the_order_in_which_they_are_due():
         assert anyio.current_time() - began == pytest.approx(30, abs=0.1)
 
 
-async def test_a_cancelled_timer_never_fires_and_leaves_no_entry():
+async def test_cancelled_timer_neither_fires_nor_stays():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         timers = [probe.context.after(10, Ping(n)) for n in range(100)]
@@ -36,7 +36,7 @@ async def test_a_cancelled_timer_never_fires_and_leaves_no_entry():
         assert not probe.received
 
 
-async def test_cancelling_a_timer_that_has_fired_changes_nothing():
+async def test_cancel_after_firing_does_nothing():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         timer = probe.context.after(1, Ping())
@@ -45,7 +45,7 @@ async def test_cancelling_a_timer_that_has_fired_changes_nothing():
         assert len(system.timers) == 0
 
 
-async def test_a_repeating_timer_repeats_until_it_is_cancelled():
+async def test_repeating_timer_repeats_until_cancelled():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         timer = probe.context.every(5, Ping())
@@ -56,7 +56,7 @@ async def test_a_repeating_timer_repeats_until_it_is_cancelled():
         assert len(probe.received) == 5
 
 
-async def test_a_repeating_timer_of_a_slow_actor_does_not_pile_up():
+async def test_repeating_timer_does_not_pile_up():
     class Slow(Actor[Ping]):
         def __init__(self):
             self.handled = 0
@@ -77,7 +77,7 @@ async def test_a_repeating_timer_of_a_slow_actor_does_not_pile_up():
         assert ref.waiting <= 1
 
 
-async def test_the_timers_of_an_actor_end_with_it():
+async def test_timers_end_with_their_actor():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.after(100, Ping())
@@ -86,7 +86,7 @@ async def test_the_timers_of_an_actor_end_with_it():
         assert len(system.timers) == 0
 
 
-async def test_the_heap_holds_at_most_twice_the_live_timers():
+async def test_heap_holds_at_most_twice_the_pending_timers():
     queue = TimerQueue()
     timers = [queue.start(1000, lambda timer: None) for _ in range(1000)]
     for n, timer in enumerate(timers[:-1], 1):
@@ -97,7 +97,7 @@ async def test_the_heap_holds_at_most_twice_the_live_timers():
         assert len(queue._heap) <= 2 * live
 
 
-async def test_timers_due_at_the_same_time_fire_in_the_order_of_their_start():
+async def test_timers_due_together_fire_in_start_order():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         for n in range(20):
@@ -106,7 +106,7 @@ async def test_timers_due_at_the_same_time_fire_in_the_order_of_their_start():
         assert [ping.n for ping in probe.received] == list(range(20))
 
 
-async def test_a_timer_that_is_due_earlier_than_all_others_wakes_the_queue():
+async def test_earlier_timer_wakes_the_queue():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.after(1000, Ping(2))
@@ -118,7 +118,7 @@ async def test_a_timer_that_is_due_earlier_than_all_others_wakes_the_queue():
 
 
 @pytest.mark.parametrize("interval", [0, -1, 0.0009, float("nan")])
-async def test_an_interval_of_next_to_nothing_is_refused(interval):
+async def test_too_short_interval_is_refused(interval):
     async with RunningSystem() as system:
         probe = await start_probe(system)
         with pytest.raises(ValueError, match=r"the shortest is 0\.001 s"):
@@ -127,7 +127,7 @@ async def test_an_interval_of_next_to_nothing_is_refused(interval):
 
 
 @pytest.mark.parametrize("delay", [0, -5])
-async def test_a_delay_of_nothing_is_as_soon_as_possible(delay):
+async def test_zero_delay_fires_as_soon_as_possible(delay):
     async with RunningSystem() as system:
         probe = await start_probe(system)
         began = anyio.current_time()
@@ -136,7 +136,7 @@ async def test_a_delay_of_nothing_is_as_soon_as_possible(delay):
         assert anyio.current_time() - began < 0.1
 
 
-async def test_after_a_stall_a_repeating_timer_fires_once_and_not_for_each_time_that_it_missed():
+async def test_repeating_timer_fires_once_after_a_stall():
     fired = []
     queue = TimerQueue()
     queue.start(1, lambda timer: fired.append(timer.due), interval=1)
@@ -150,7 +150,7 @@ async def test_after_a_stall_a_repeating_timer_fires_once_and_not_for_each_time_
         tasks.cancel_scope.cancel()
 
 
-async def test_a_timer_may_be_cancelled_while_it_fires():
+async def test_timer_may_be_cancelled_while_it_fires():
     fired = []
 
     def fire(timer):
@@ -181,7 +181,7 @@ STEPS = st.lists(
 @pytest.mark.parametrize("backend", [virtual_asyncio, virtual_trio])
 @given(steps=STEPS)
 @settings(deadline=None)
-def test_timers_fire_in_order_of_due_and_cancelled_ones_never(backend, steps):
+def test_timer_queue_agrees_with_a_model(backend, steps):
     name, options = backend()
     anyio.run(_run_against_a_sorted_list, steps, backend=name, backend_options=options)
 
@@ -229,7 +229,7 @@ async def _run_against_a_sorted_list(steps):
         tasks.cancel_scope.cancel()
 
 
-async def test_a_late_cancellation_does_not_spoil_the_count_of_those_that_are_pending():
+async def test_late_cancellation_keeps_the_count_right():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         for _ in range(10):
@@ -240,7 +240,7 @@ async def test_a_late_cancellation_does_not_spoil_the_count_of_those_that_are_pe
         assert len(system.timers) == 10
 
 
-async def test_cancelled_timers_do_not_outlast_the_live_ones():
+async def test_cancelled_timers_leave_with_the_last_pending():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         for _ in range(10):

@@ -30,7 +30,7 @@ class Collecting(Counter):
             self.turns.append(collected)
 
 
-async def test_a_turn_is_everything_that_waits():
+async def test_turn_is_everything_that_waits():
     async with RunningSystem() as system:
         actor = Collecting()
         ref = system.spawn_named("collecting", lambda: actor)
@@ -42,7 +42,7 @@ async def test_a_turn_is_everything_that_waits():
         assert actor.turns == [[1, 2, 3], [4]]
 
 
-async def test_a_turn_has_a_longest_length():
+async def test_turn_has_a_maximum_length():
     async with RunningSystem() as system:
         actor = Collecting()
         ref = system.spawn_named("collecting", lambda: actor)
@@ -52,7 +52,7 @@ async def test_a_turn_has_a_longest_length():
         assert [len(turn) for turn in actor.turns] == [TURN, TURN, 5]
 
 
-async def test_a_turn_ends_before_the_actor_does():
+async def test_turn_ends_before_the_actor_stops():
     async with RunningSystem() as system:
         actor = Collecting()
         ref = system.spawn_named("collecting", lambda: actor)
@@ -62,7 +62,7 @@ async def test_a_turn_ends_before_the_actor_does():
         assert actor.turns == [[1]]
 
 
-async def test_a_crash_on_one_message_leaves_the_rest_of_the_turn_alone():
+async def test_crash_on_a_message_keeps_the_turn():
     class Tough(Collecting):
         supervision = Restart()
 
@@ -78,7 +78,7 @@ async def test_a_crash_on_one_message_leaves_the_rest_of_the_turn_alone():
         assert [letter.message for letter in letters] == [Fail()]
 
 
-async def test_raising_at_the_end_of_a_turn_is_a_crash():
+async def test_on_turn_end_that_raises_is_a_crash():
     async with RunningSystem() as system:
         crashes = collect(system, ActorFailed)
         ref = system.spawn_named("collecting", Collecting)
@@ -89,7 +89,7 @@ async def test_raising_at_the_end_of_a_turn_is_a_crash():
         assert await ref.ask(Get(), timeout=1) == 0
 
 
-async def test_raising_at_the_end_of_the_last_turn_does_not_hold_up_the_end():
+async def test_last_on_turn_end_that_raises_does_not_block():
     async with RunningSystem() as system:
         crashes = collect(system, ActorFailed)
         ref = system.spawn_named("collecting", Collecting)
@@ -113,7 +113,7 @@ class Direct(Counter):
             self.count += message.amount
 
 
-async def test_a_delivery_is_handled_in_the_senders_turn():
+async def test_delivery_runs_in_the_senders_task():
     async with RunningSystem() as system:
         actor = Direct()
         ref = system.spawn_named("direct", lambda: actor)
@@ -122,7 +122,7 @@ async def test_a_delivery_is_handled_in_the_senders_turn():
         assert actor.count == 2
 
 
-async def test_nothing_is_delivered_past_what_waits():
+async def test_delivery_is_refused_while_messages_wait():
     async with RunningSystem() as system:
         actor = Direct()
         ref = system.spawn_named("direct", lambda: actor)
@@ -135,7 +135,7 @@ async def test_nothing_is_delivered_past_what_waits():
         assert actor.count == 1001
 
 
-async def test_nothing_is_delivered_to_an_actor_that_has_ended():
+async def test_delivery_to_an_ended_actor_is_refused():
     async with RunningSystem() as system:
         ref = system.spawn_named("direct", Direct)
         ref.stop()
@@ -143,7 +143,7 @@ async def test_nothing_is_delivered_to_an_actor_that_has_ended():
         assert not ref.deliver_nowait(Add(1))
 
 
-async def test_raising_on_a_delivery_is_a_crash_on_that_message():
+async def test_on_delivery_that_raises_is_a_crash():
     async with RunningSystem() as system:
         letters, crashes = collect(system, DeadLetter), collect(system, ActorFailed)
         ref = system.spawn_named("direct", Direct)
@@ -156,7 +156,7 @@ async def test_raising_on_a_delivery_is_a_crash_on_that_message():
         assert ref.deliver_nowait(Add(1))
 
 
-async def test_a_delivery_at_the_end_of_a_turn_is_handled_too():
+async def test_delivery_at_the_end_of_a_turn_is_handled():
     class Feeding(Direct):
         supervision = Stop()
         left = 3

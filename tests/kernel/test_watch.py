@@ -10,7 +10,8 @@ from tests.kernel.conftest import Counter, Get, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_watcher_is_told_once_also_when_the_actor_had_already_ended():
+async def test_watcher_is_notified_of_an_ended_actor():
+    """It is notified once, as of a running one."""
     async with RunningSystem() as system:
         probe = Probe()
         system.spawn_named("probe", lambda: probe)
@@ -27,7 +28,7 @@ async def test_a_watcher_is_told_once_also_when_the_actor_had_already_ended():
         assert not probe.received
 
 
-async def test_after_unwatch_nothing_comes_even_if_the_notice_is_waiting():
+async def test_unwatch_drops_a_waiting_notice():
     class Fickle(Actor[Get]):
         def __init__(self, other):
             self.other = other
@@ -54,7 +55,7 @@ async def test_after_unwatch_nothing_comes_even_if_the_notice_is_waiting():
         assert fickle.told == 0
 
 
-async def test_a_stopped_actor_says_why():
+async def test_watcher_gets_the_stop_reason():
     async with RunningSystem() as system:
         probe = Probe()
         system.spawn_named("probe", lambda: probe)
@@ -65,7 +66,7 @@ async def test_a_stopped_actor_says_why():
         assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
 
 
-async def test_a_watch_that_is_repeated_tells_once():
+async def test_second_watch_does_nothing():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
@@ -76,7 +77,9 @@ async def test_a_watch_that_is_repeated_tells_once():
         assert [message.ref for message in probe.received] == [counter]
 
 
-async def test_a_watch_that_was_given_up_and_taken_up_again_while_the_notice_waited_tells_once():
+async def test_watch_again_notifies_once():
+    """The watcher unwatches and watches again while the notice waits."""
+
     class Fickle(Probe):
         @handles
         async def get(self, message: Get) -> int:
@@ -96,7 +99,7 @@ async def test_a_watch_that_was_given_up_and_taken_up_again_while_the_notice_wai
         assert [message.ref for message in fickle.received] == [counter]
 
 
-async def test_a_watcher_that_ends_first_is_forgotten_by_whom_it_watched():
+async def test_ended_watcher_is_forgotten():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
@@ -107,7 +110,7 @@ async def test_a_watcher_that_ends_first_is_forgotten_by_whom_it_watched():
         assert not cell.watchers
 
 
-async def test_every_watcher_is_told_with_the_reason():
+async def test_every_watcher_gets_the_reason():
     async with RunningSystem() as system:
         probes = [await start_probe(system, f"p{n}") for n in range(3)]
         counter = system.spawn_named("counter", Counter, -1)
@@ -118,7 +121,7 @@ async def test_every_watcher_is_told_with_the_reason():
             assert (reason.cause, str(reason.error)) == (Cause.FAILED, "cannot start at -1")
 
 
-async def test_the_ref_of_an_ended_actor_keeps_none_of_its_watchers():
+async def test_ended_actor_keeps_no_watchers():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
