@@ -78,6 +78,34 @@ def test_slow_or_weak_keys_are_refused(bits, exponent):
     assert refused(pem_of(public)) == refusals.INVALID_PUBLIC_KEY
 
 
+@pytest.mark.parametrize(("bits", "exponent"), [(8193, 65537), (2048, 65535), (2048, 2**32 + 1)])
+def test_keys_just_beyond_the_bounds_are_refused(bits, exponent):
+    public = RSAPublicNumbers(exponent, (1 << bits) - 159).public_key()
+    assert refused(pem_of(public)) == refusals.INVALID_PUBLIC_KEY
+
+
+@pytest.mark.parametrize("exponent", [65537, 2**32 - 1])
+def test_keys_at_the_bounds_are_accepted(exponent):
+    key = parse_public_key(pem_of(RSAPublicNumbers(exponent, (1 << 2048) - 159).public_key()))
+    assert (key.bits, key.rsa.public_numbers().e) == (2048, exponent)
+
+
+def test_key_of_2047_bits_is_too_short():
+    assert refused(pem_of(RSAPublicNumbers(65537, (1 << 2047) - 159).public_key())) == refusals.KEY_TOO_SHORT
+
+
+def test_pem_text_has_at_most_8192_characters(private):
+    pem = pem_of(private.public_key())
+    assert parse_public_key(pem + " " * (8192 - len(pem))).bits == 2048
+    assert refused(pem + " " * (8193 - len(pem))) == refusals.INVALID_PUBLIC_KEY
+
+
+def test_stored_key_must_be_rsa():
+    stored = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(ValueError, match="damaged"):
+        load_public_key(stored)
+
+
 def test_key_of_8192_bits_is_accepted():
     public = RSAPublicNumbers(65537, (1 << 8192) - 159).public_key()
     assert parse_public_key(pem_of(public)).bits == 8192
@@ -107,7 +135,14 @@ def test_base64_alphabets_with_and_without_padding(private):
         assert verify(key, CHALLENGE, text.rstrip("="))
 
 
-@pytest.mark.parametrize("text", ["", "=", "a", "!!!!", "AAAA\n", "AA=A", "AAAA====", "é" * 8, "A" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "=", "a", "!!!!", "AAAA\n", "AA=A", "AAAA====", "AA===", "é" * 8, "A" * 1372, "A" * 5000]
+)
 def test_text_that_is_no_base64_is_an_error(private, text):
     with pytest.raises(SignatureUndecodable):
         verify(parse_public_key(pem_of(private.public_key())), CHALLENGE, text)
+
+
+def test_longest_base64_text_is_a_wrong_signature(private):
+    """It has the length of a signature by a key of 8192 bits."""
+    assert not verify(parse_public_key(pem_of(private.public_key())), CHALLENGE, "A" * 1368)

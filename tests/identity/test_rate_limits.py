@@ -41,6 +41,19 @@ def test_expired_keys_are_evicted():
     assert len(limit) == 1
 
 
+def test_full_table_evicts_the_least_recently_used():
+    """A key that is used again stays, and the newest one is never evicted."""
+    limit = AttemptLimit(2, 10, capacity=2)
+    assert limit.allow("a", 0)
+    assert limit.allow("b", 1)
+    assert limit.allow("a", 2)
+    assert limit.allow("c", 3)
+    assert not limit.allow("a", 4)
+    assert limit.allow("c", 5)
+    assert not limit.allow("c", 6)
+    assert [limit.allow("b", now) for now in (7, 7.5, 8)] == [True, True, False]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0, 5)), max_size=60))
 def test_no_window_has_more_attempts_than_the_limit(steps):
     limit, now, allowed = AttemptLimit(3, 10), 0.0, {"a": [], "b": [], "c": []}
@@ -63,6 +76,12 @@ def test_bucket_allows_its_burst_and_then_its_rate():
 def test_bucket_without_a_rate_allows_everything():
     bucket = TokenBucket(0, 1)
     assert all(bucket.take(0) for _ in range(100))
+    assert (bucket.is_limited, TokenBucket(1, 1).is_limited) == (False, True)
+
+
+def test_bucket_without_a_burst_holds_one_token():
+    bucket = TokenBucket(1, 0)
+    assert [bucket.take(now) for now in (0, 0, 1, 1, 9, 9)] == [True, False] * 3
 
 
 @pytest.mark.parametrize(

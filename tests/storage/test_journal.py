@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat_actors.storage import Extent, MemoryJournal, Missed, Page, Retention, SqliteFile, SqliteJournal
+from chat_actors.storage import Append, Extent, MemoryJournal, Missed, Page, Retention, SqliteFile, SqliteJournal
 from chat_actors.testing.storage import JournalConformance
-from chat_actors.testing.storage.journal_parts import fill, page_of, post, prune_all
+from chat_actors.testing.storage.journal_parts import NOON, fill, named, page_of, post, prune_all
 from tests.storage.sqlite_hooks import SqliteHooks
 
 
@@ -74,3 +74,22 @@ async def test_memory_journal_is_bounded():
     await post(journal, "x", room="green")
     assert (await journal.page("red", limit=10)) == Page([], more=False)
     assert (await post(journal, "back", room="red")).receipts[0].seq == 11
+
+
+@pytest.mark.anyio
+async def test_memory_journal_evicts_the_room_written_first():
+    journal = MemoryJournal(rooms=2)
+    for room in ("red", "blue", "red"):
+        await post(journal, "x", room=room)
+    assert (await journal.extent("red"), await journal.extent("blue")) == (Extent(1, 2), Extent(1, 1))
+    await post(journal, "x", room="green")
+    assert (await journal.extent("red"), await journal.extent("green")) == (Extent(1, 2), Extent(1, 1))
+    assert (await journal.page("blue", limit=10)) == Page([], more=False)
+
+
+@pytest.mark.anyio
+async def test_memory_journal_keeps_as_many_receipts():
+    journal = MemoryJournal(room_messages=3)
+    await journal.commit([Append("red", [named("a", f"m{n}") for n in range(5)])], NOON)
+    (again,) = await journal.commit([Append("red", [named("a", f"m{n}") for n in (2, 3, 4, 1, 0)])], NOON)
+    assert [receipt.is_new for receipt in again.receipts] == [False, False, False, True, True]

@@ -208,3 +208,57 @@ async def test_page_cost_is_independent_of_room_size(tmp_path):
     for where in ({}, {"before": 60_000}, {"after": 60_000}, {"after": 0}, {"after": 500, "before": 99_000}):
         assert await steps("large", **where) <= 1.2 * small
     await journal.aclose()
+
+
+async def test_load_appends_under_new_numbers(tmp_path):
+    journal = await open_journal(tmp_path / "chat.db")
+    await post(journal, "before")
+    assert await journal.load("red", iter([("ben", "a", NOON), ("cyd", "b", NOON)])) == 2
+    assert (await post(journal, "after")).receipts[0].seq == 4
+    messages = (await journal.page("red", after=0, limit=10)).messages
+    assert [(message.seq, message.user_id, message.content, message.at) for message in messages] == [
+        (1, "ann", "before", NOON),
+        (2, "ben", "a", NOON),
+        (3, "cyd", "b", NOON),
+        (4, "ann", "after", NOON),
+    ]
+    await journal.aclose()
+
+
+async def test_load_is_all_or_nothing(tmp_path):
+    def messages():
+        yield "ben", "a", NOON
+        raise ValueError("the file ends early")
+
+    journal = await open_journal(tmp_path / "chat.db")
+    with pytest.raises(ValueError, match="ends early"):
+        await journal.load("red", messages())
+    assert (await journal.extent("red")).last == 0
+    assert (await post(journal, "after")).receipts[0].seq == 1
+    await journal.aclose()
+
+
+async def test_failed_rollback_is_made_up_for(tmp_path):
+    """The next write ends the transaction that is still open, and stores nothing of it."""
+
+    class NoRollback:
+        def __init__(self, connection):
+            self.connection = connection
+
+        def __getattr__(self, name):
+            return getattr(self.connection, name)
+
+        def execute(self, statement, *values):
+            if statement in {"COMMIT", "ROLLBACK"}:
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.connection.execute(statement, *values)
+
+    file = await SqliteFile.open(tmp_path / "chat.db")
+    journal = SqliteJournal(file)
+    writer, reader = file._connections
+    file._connections = NoRollback(writer), reader
+    with pytest.raises(StorageError, match="disk I/O error"):
+        await post(journal, "lost")
+    file._connections = writer, reader
+    assert (await post(journal, "stored")).receipts[0].seq == 1
+    await journal.aclose()
