@@ -142,7 +142,7 @@ class Size(Row):
         half = self.allowed // 2
         for parts in ([self.allowed + 1], [half, self.allowed + 1 - half]):
             async with World(self) as world:
-                for fitting in ([self.allowed], [half, self.allowed - half]):
+                for fitting in ([self.allowed], [half, self.allowed - half]) * 2:
                     assert await self.send(world, APART[self.scope][0], fitting) is None
                 assert await self.send(world, APART[self.scope][0], parts) == self.refusal
 
