@@ -50,7 +50,7 @@ def run(version: Version, program: Path) -> bool:
     began = time.monotonic()
     print(f"fast suite on Python {name}:", flush=True)
     subprocess.run([program, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
     subprocess.run([*pip, "install", "-q", "-e", f"{ROOT}[test]"], check=True)
     done = subprocess.run([python, "-m", "pytest", "-m", "fast", "-p", "no:cacheprovider"], cwd=ROOT)
     outcome = "passed" if done.returncode == 0 else "FAILED"

@@ -129,10 +129,10 @@ async def test_package_works_in_a_fresh_environment(folder, run):
     run(*build, ROOT)
     run(*build, folder)
     python = folder / "fresh" / "bin" / "python"
-    venv.create(folder / "fresh", with_pip=True)
+    venv.create(folder / "fresh")
     wheels = list((folder / "wheels").glob("*.whl"))
     assert len(wheels) == 2
-    run(python, "-m", "pip", "install", "--no-index", "--no-deps", *wheels)
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", *wheels)
     # The dependencies of both come from the environment of these tests, which saves installing them again.
     site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     (Path(site) / "requirements.pth").write_text(sysconfig.get_path("purelib"))
