@@ -42,6 +42,8 @@ def is_fast(part):
 
 def pytest_configure(config):
     child_signals.restore_for_children()
+    for name in ("COLUMNS", "LINES"):  # readline sets them in the workers of xdist
+        os.environ.pop(name, None)
     config.addinivalue_line("markers", "fast: starts no other process; set by folder in tests/conftest.py")
 
 
@@ -96,17 +98,27 @@ def system_temp(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))  # for child processes
         patch.setattr(tempfile, "tempdir", str(folder))
+        threads = leftovers.threads()
         yield folder
-        left = leftovers.remaining(lambda: leftovers.processes_with("TMPDIR", folder) | leftovers.files_in(folder), {})
+        left = leftovers.remaining(
+            lambda: leftovers.processes_with("TMPDIR", folder) | leftovers.files_in(folder) | leftovers.threads(),
+            threads,
+        )
     assert not left, f"the tests left behind: {left}"
 
 
 @pytest.fixture(autouse=True)
-def _no_leftovers(system_temp):
-    """Fail a test that leaves something behind. Fixtures of a wider scope were set up before, and are not meant."""
+def _no_leftovers(request, system_temp):
+    """Fail a test that leaves something behind. Fixtures of a wider scope were set up before, and are not reported.
+
+    A server or browser of a wider scope may start a thread or open a file at any time, so these are not checked then.
+    """
+    scopes = {definition[-1].scope for definition in request.node._fixtureinfo.name2fixturedefs.values()}
+    shares = bool(scopes & {"class", "module", "package"})
 
     def find():
-        return leftovers.children() | leftovers.threads() | leftovers.open_files() | leftovers.files_in(system_temp)
+        found = leftovers.children() | leftovers.files_in(system_temp)
+        return found if shares else found | leftovers.threads() | leftovers.open_files()
 
     before = find()
     yield

@@ -43,7 +43,7 @@ class Process:
 
     async def read_until(self, text):
         printed = ""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while text not in printed:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, f"it ended without {text!r}: {printed}"
@@ -56,13 +56,13 @@ class Process:
 
     async def wait(self):
         """Wait for its end, its input still open; the exit code and what else it printed."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             output = await self.process.stdout.read()
             return await self.process.wait(), output.decode()
 
     async def finish(self):
         """Close its input and wait for its end; the exit code and what it printed."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             output, _ = await self.process.communicate(b"")
         return self.process.returncode, output.decode()
 

@@ -101,7 +101,7 @@ async def whole_history(chat):
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it looks at another process, which sets no event here
             await asyncio.sleep(0.01)
 
@@ -140,7 +140,7 @@ def check(stored, accepted, streams):
         assert heard == [by_seq[number] for number in numbers], "a reader saw something else"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_twenty_kills_lose_nothing_double_nothing_and_change_no_order(tmp_path):
     chance = random.Random(SEED)
     key = generate_key(2048)

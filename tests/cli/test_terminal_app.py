@@ -19,7 +19,7 @@ from tests.client.test_room import NO_LIMITS, connect_as
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @pytest.fixture

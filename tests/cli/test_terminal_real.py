@@ -20,7 +20,7 @@ from tests.cli.test_commands import PROGRAM, Process, serve
 from tests.wire.certificate import write_certificate
 
 pytestmark = pytest.mark.anyio
-WITHIN = 30.0
+WITHIN = 60.0
 COLUMNS, ROWS = 100, 24
 
 
@@ -201,5 +201,5 @@ async def test_keygen_encrypts_with_a_passphrase(tmp_path):
 def test_only_the_chat_command_imports_textual():
     for module in ("chat_actors.cli.main", "chat_actors.client.sync", "chat_actors.server.asgi"):
         code = f"import sys, {module}; print([m for m in sys.modules if m.startswith(('textual', 'rich'))])"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout == "[]\n"

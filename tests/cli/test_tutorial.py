@@ -36,7 +36,13 @@ def run(folder):
     def run(*arguments):
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         done = subprocess.run(
-            [*map(str, arguments)], cwd=folder, env=environment, capture_output=True, text=True, timeout=50, check=False
+            [*map(str, arguments)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -113,7 +119,7 @@ async def test_extension_works_on_a_real_server(folder):
         await play(server)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_package_works_in_a_fresh_environment(folder, run):
     """Installs a wheel of the server and one of the extension; neither source tree is importable."""
     build = (

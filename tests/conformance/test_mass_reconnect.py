@@ -62,7 +62,7 @@ async def post(peer, contents):
     return [(await receive(peer, "chat_message"))["seq"] for _ in contents]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_mass_reconnect_loses_no_message(tmp_path, keys):
     """Members that stayed connected receive each message once as well."""
     key, received = keys[0], {}

@@ -90,7 +90,7 @@ class Load:
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")},
+            env=os.environ,
         )
 
     def wait_for(self, text, timeout=40.0):

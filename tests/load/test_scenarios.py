@@ -7,7 +7,7 @@ import pytest
 from load.command_line import scenarios
 from tests.load.harness import NO_LATENCY_LIMITS, Load, Server, counts
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 USERS = 10
 ARGUMENTS = {
     "big_room": ("--say-every", 0.5),
@@ -41,7 +41,7 @@ def done(tmp_path_factory):
             )
             for name in scenarios()
         }
-        return {name: (*load.verdict(120), load) for name, load in loads.items()}
+        return {name: (*load.verdict(200), load) for name, load in loads.items()}
 
 
 def test_every_scenario_is_tested():

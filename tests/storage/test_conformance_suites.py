@@ -20,7 +20,9 @@ def outcomes(tmp_path_factory):
     tests = [f"{FILE}::{name}::{test}" for name, suite in SUITES.items() for test in suite.must_fail]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", "--tb=line"]
     options = ["--rootdir", FILE.parents[2], "--basetemp", folder / "temp", "--junit-xml", folder / "results.xml"]
-    done = subprocess.run([*command, *options, *tests], cwd=FILE.parents[2], capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [*command, *options, *tests], cwd=FILE.parents[2], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     failed = {name: set() for name in SUITES}
     for case in ElementTree.parse(folder / "results.xml").iter("testcase"):
@@ -39,5 +41,5 @@ def test_server_does_not_load_pytest():
         "import sys, chat_actors, chat_actors.cli.main, chat_actors.server, chat_actors.testing;"
         "print([m for m in sys.modules if m.split('.')[0] in {'pytest', '_pytest'}])"
     )
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

@@ -27,7 +27,7 @@ FLAGS = (
     "--host-resolver-rules=MAP chat.example 127.0.0.1",
 )
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=45_000)
 
 
 @pytest.fixture(scope="package")

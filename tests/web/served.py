@@ -20,7 +20,7 @@ from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
 from tests.wire.live_server import LiveServer, fail_test
 
-STOP_WITHIN = 20
+STOP_WITHIN = 60
 PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()")
 
 

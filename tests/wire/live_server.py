@@ -8,7 +8,7 @@ from hypercorn.utils import wrap_app
 
 from chat_actors.server.transport import worker_serve
 
-STOP_WITHIN = 10.0
+STOP_WITHIN = 30.0
 
 
 def fail_test(error):

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-WITHIN = 10.0
+WITHIN = 30.0
 
 
 @dataclass(frozen=True)
