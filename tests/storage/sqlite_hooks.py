@@ -1,5 +1,6 @@
 """The hooks of the conformance suites for the SQLite adapters."""
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
@@ -10,7 +11,7 @@ from chat_actors.storage import SqliteFile
 
 
 class FailingConnection:
-    """A connection whose accesses fail while `remaining` is 0."""
+    """A connection whose accesses fail once the countdown has ended."""
 
     def __init__(self, connection, countdown):
         self._connection = connection
@@ -39,7 +40,7 @@ class Countdown:
 
 
 class SqliteHooks:
-    """`make`: the adapter of a file."""
+    """`make(file)`, from the suite, is the adapter of a file."""
 
     async def open(self, place):
         return self.make(await SqliteFile.open(place / "data" / "chat.db"))
@@ -54,13 +55,12 @@ class SqliteHooks:
 
     @contextlib.asynccontextmanager
     async def hold_writes(self, adapter):
-        begun, go_on = anyio.Event(), threading.Event()
+        begun, go_on, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
 
         def hold(connection):
-            anyio.from_thread.run_sync(begun.set, token=token)
+            loop.call_soon_threadsafe(begun.set)
             assert go_on.wait(10)
 
-        token = anyio.lowlevel.current_token()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(adapter._file.write, "hold the file", hold)
             await begun.wait()
