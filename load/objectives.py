@@ -82,7 +82,7 @@ class BadObjectives(Exception):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"no objectives in {self.path}: {self.problem}"
+        return f"cannot read the objectives in {self.path}: {self.problem}"
 
 
 def load_objectives(path: Path) -> Objectives:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 JUDGED = 2 / 3
-"""The last part of each step, which is judged; before it, new users still connect."""
-
+"""The last part of each step, which is judged. Before it, new users still connect."""
 
 Breaches: TypeAlias = Callable[[int, float, float], Sequence[str]]
 
@@ -19,13 +18,7 @@ class StepLoad:
     beginning of the test.
     """
 
-    def __init__(
-        self,
-        step_users: int,
-        max_users: int,
-        step_seconds: float,
-        breaches: Callable[[int, float, float], Sequence[str]],
-    ) -> None:
+    def __init__(self, step_users: int, max_users: int, step_seconds: float, breaches: Breaches) -> None:
         self.highest = 0
         """Users in the highest step that met all objectives."""
         self.broken_by: Sequence[str] = ()

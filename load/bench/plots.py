@@ -86,6 +86,6 @@ def _by_size(results: Results, scenario: Scenario) -> Figure:
     ax.minorticks_off()
     ax.set_ylim(bottom=0)
     ax.set_xlabel("members in the room")
-    ax.set_ylabel("server CPU, µs a delivery")
+    ax.set_ylabel("server CPU, µs per delivery")
     ax.legend()
     return figure

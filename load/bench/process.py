@@ -105,7 +105,7 @@ class ServerProcess:
         """Sum of the peak resident memory of the server and its children."""
         return sum(_status_kib(pid, "VmHWM") for pid in self._pids()) * 1024
 
-    def open_sockets(self) -> int:
+    def open_descriptors(self) -> int:
         """Number of open file descriptors of the server and its children."""
         return sum(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) for pid in self._pids())
 

@@ -68,7 +68,7 @@ def test_server_process_includes_its_children(tmp_path):
         assert len(pids) == 2
         assert running.cpu_seconds() > 0
         assert 0 < running.memory_bytes() <= running.peak_memory_bytes()
-        assert running.open_sockets() > 0
+        assert running.open_descriptors() > 0
     wait_until_ended(pids)
 
 

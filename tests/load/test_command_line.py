@@ -59,7 +59,7 @@ def test_more_shows_scenario_options():
     ("argv", "expected"),
     [
         (("--host", "ftp://x"), "'ftp://x' is not a server address; write it like http://127.0.0.1:8080"),
-        (("--objectives", "none.toml"), "no objectives in none.toml: "),
+        (("--objectives", "none.toml"), "cannot read the objectives in none.toml: "),
         (("--ca", "none.pem"), "No such file"),
         (("--server-pid", "99999999"), "there is no process 99999999 to monitor"),
         (("--users", "0"), "must be 1 or more, not 0"),

@@ -87,7 +87,7 @@ class _EvictionWatch:
     def __init__(self, server: ServerProcess, count: int) -> None:
         self.evicted_after = 0.0
         self._server = server
-        self._sockets_without = server.open_sockets() - count
+        self._descriptors_without = server.open_descriptors() - count
         self._count = count
 
     def run(self, generator: LoadGenerator, open_loop: OpenLoop, at_least: float) -> None:
@@ -101,7 +101,7 @@ class _EvictionWatch:
         generator.run(max(0.0, at_least - self.evicted_after), open_loop)
 
     def _still_connected(self) -> int:
-        return self._server.open_sockets() - self._sockets_without
+        return self._server.open_descriptors() - self._descriptors_without
 
 
 def _join_non_readers(generator: LoadGenerator, first: int, count: int) -> None:
