@@ -219,7 +219,7 @@ def _close_codes() -> Sequence[tuple[CloseCode, str]]:
         CloseCode.POLICY_VIOLATION: "a rule was broken; the reason says which",
         CloseCode.TOO_BIG: "a message that is too long",
         CloseCode.INTERNAL_ERROR: "the server failed in this session; reconnect",
-        CloseCode.SERVICE_RESTART: "the server is stopping; the reason, `retry after <ms>`, says when to come back",
+        CloseCode.SERVICE_RESTART: "the server is stopping; the reason, `retry after <ms>`, says when to reconnect",
         CloseCode.TRY_AGAIN_LATER: "over capacity",
         CloseCode.NOT_AUTHENTICATED: "not authenticated in time",
         CloseCode.ORIGIN_REFUSED: "origin not allowed (as HTTP 403, before the upgrade)",

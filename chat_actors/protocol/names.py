@@ -43,6 +43,6 @@ def checked_content(content: Any) -> str:
     Half a surrogate pair cannot be encoded, and would otherwise fail in the sessions of the recipients.
     """
     if not isinstance(content, str) or not content:
-        raise ValueError(f"what is said must be a text, and not empty: {content!r}")
+        raise ValueError(f"content must be a text that is not empty: {content!r}")
     content.encode()
     return content

@@ -1,4 +1,4 @@
-"""`replay` closes the client instead of leaving a hole, however small, that the client was not told of."""
+"""`replay` closes the connection rather than skip messages that `joined` has not reported as lost."""
 
 import pytest
 
@@ -58,13 +58,13 @@ async def test_replay_goes_on_without_a_gap():
     assert await replayed(PrunedOnTheWay(LAST - PAGE_MESSAGES)) == (LAST, None)
 
 
-async def test_replay_closes_at_one_more_than_told():
+async def test_replay_closes_at_one_more_than_reported():
     assert await replayed(PrunedOnTheWay(), kept=LAST - 50, lost=49) == (0, 1012)
 
 
 @pytest.mark.parametrize("removed", [1, 50])
 async def test_replay_counts_later_losses_anew(removed):
-    """What was lost before the first page does not excuse a loss after it."""
+    """A loss before the first page, which `joined` has reported, does not excuse a later one."""
     journal = PrunedOnTheWay(LAST - 50 - PAGE_MESSAGES - removed)
     assert await replayed(journal, kept=LAST - 50, lost=50) == (PAGE_MESSAGES, 1012)
 

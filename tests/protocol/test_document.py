@@ -154,13 +154,13 @@ class TestOnARealServer:
         key = generate_key(2048)
         clients = {steps.ALICE: await chat.client(), steps.BOB: await chat.client()}
         await clients[steps.BOB].log_in(steps.BOB, generate_key(2048))
-        heard = {}
+        received = {}
         for step in steps.DIALOGUE:
             if step.direction == "sends":
                 known = {
                     "userId": step.client,
                     "publicKey": public_pem(key),
-                    "signature": sign(key, heard["challenge"]["challenge"]) if "challenge" in heard else None,
+                    "signature": sign(key, received["challenge"]["challenge"]) if "challenge" in received else None,
                     "roomId": "garden" if step.type == "switch_room" else "lobby",
                     "content": "Hello!",
                 }
@@ -170,7 +170,7 @@ class TestOnARealServer:
                 await clients[step.client].send(**message)
             else:
                 message = await clients[step.client].receive()
-                heard[message["type"]] = message
+                received[message["type"]] = message
                 assert message["type"] == step.type
                 assert {*step.fields.split(", ")} == {*message} - {"type"}
                 assert problem("receives", message) is None

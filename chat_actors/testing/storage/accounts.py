@@ -27,7 +27,7 @@ class AccountsConformance(Conformance[Accounts]):
         assert await adapter.key_of("alice") == key
 
     async def test_unknown_user_has_no_key(self, adapter: Accounts) -> None:
-        assert await adapter.key_of("nobody") is None
+        assert await adapter.key_of("unknown") is None
 
     async def test_taken_id_keeps_its_first_key(self, adapter: Accounts) -> None:
         assert await adapter.register("alice", b"first")
