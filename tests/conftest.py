@@ -49,8 +49,9 @@ def pytest_configure(config):
 
 def pytest_ignore_collect(collection_path, config):
     """With `-m fast`, do not even import the rest: it may need packages that are not installed."""
-    if config.option.markexpr == "fast" and collection_path.name.startswith("test_"):
-        return None if is_fast(part_of(collection_path)) else True
+    part = part_of(collection_path)
+    if config.option.markexpr == "fast" and not is_fast(f"{part}/" if collection_path.is_dir() else part):
+        return True
     return None
 
 
