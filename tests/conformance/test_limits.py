@@ -25,15 +25,22 @@ async def test_limit_has_its_scope(row, monkeypatch):
     await row.prove()
 
 
+MODULES = [
+    importlib.import_module(module.name)
+    for module in pkgutil.iter_modules(extensions.__path__, f"{extensions.__name__}.")
+]
+
+
 def settings():
-    return [f"{section}.{field}" for section, struct in SECTIONS.items() for field in struct.__struct_fields__]
+    """The settings of the server and of the shipped extensions."""
+    shipped = [vars(module)["extension"] for module in MODULES if "extension" in vars(module)]
+    structs = SECTIONS | {extension.name: extension.settings for extension in shipped}
+    return [f"{section}.{field}" for section, struct in structs.items() for field in struct.__struct_fields__]
 
 
 def constants():
-    """The limits of shipped extensions: their constants that begin with `MAX_`."""
-    for module in pkgutil.iter_modules(extensions.__path__, f"{extensions.__name__}."):
-        names = vars(importlib.import_module(module.name))
-        yield from (f"{module.name}.{name}" for name in names if name.startswith("MAX_"))
+    """The limits of the shipped extensions that are no settings: constants that begin with `MAX_`."""
+    return [f"{module.__name__}.{name}" for module in MODULES for name in vars(module) if name.startswith("MAX_")]
 
 
 @pytest.mark.parametrize("limit", [*settings(), *constants()])

@@ -10,7 +10,8 @@ from quart import Quart, request
 
 from chat_actors.chat import Limits, Storage
 from chat_actors.client import generate_key
-from chat_actors.extensions.webhooks import WebhooksSettings, extension, signature
+from chat_actors.extensions.webhook_target import WebhooksSettings, signature
+from chat_actors.extensions.webhooks import extension
 from chat_actors.server.app import EXTENSION_BODY_BYTES, create_app
 from chat_actors.server.extension_loading import ExtensionError, load_extensions
 from chat_actors.server.settings import ServerSettings, Settings
