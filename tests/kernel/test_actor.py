@@ -55,29 +55,29 @@ def test_second_handler_of_a_type_is_refused():
 
 
 def test_handler_without_message_type_is_refused():
-    class Vague(Actor[Get]):
+    class Untyped(Actor[Get]):
         @handles
         def get(self, message): ...
 
-    with pytest.raises(BadHandler, match=r"Vague\.get.*annotate 'message' with a message class"):
-        handlers_of(Vague)
+    with pytest.raises(BadHandler, match=r"Untyped\.get.*annotate 'message' with a message class"):
+        handlers_of(Untyped)
 
 
 def test_handler_of_two_arguments_is_refused():
-    class Greedy(Actor[Get]):
+    class TwoArguments(Actor[Get]):
         @handles
         def get(self, message: Get, other: Add): ...
 
     with pytest.raises(BadHandler, match="its one argument"):
-        handlers_of(Greedy)
+        handlers_of(TwoArguments)
 
 
 async def test_spawn_refuses_class_with_bad_handler():
-    class Vague(Actor[Get]):
+    class Untyped(Actor[Get]):
         @handles
         def get(self, message): ...
 
     async with RunningSystem() as system:
-        with pytest.raises(BadHandler, match=r"Vague\.get"):
-            system.spawn_named("vague", Vague)
+        with pytest.raises(BadHandler, match=r"Untyped\.get"):
+            system.spawn_named("vague", Untyped)
         assert system.tree() == []

@@ -44,16 +44,16 @@ async def test_messages_wait_for_the_start():
 
 
 async def test_on_failure_that_raises_changes_nothing():
-    class Clumsy(Counter):
+    class FailingHook(Counter):
         def on_failure(self, message, error):
             raise RuntimeError("oops")
 
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
-        clumsy = system.spawn_named("clumsy", Clumsy, 2)
-        clumsy.tell(Fail())
-        assert await clumsy.ask(Get(), timeout=5) == 2
-        assert letters == [DeadLetter("/clumsy", Fail(), Undelivered.CRASHED)]
+        failing = system.spawn_named("failing", FailingHook, 2)
+        failing.tell(Fail())
+        assert await failing.ask(Get(), timeout=5) == 2
+        assert letters == [DeadLetter("/failing", Fail(), Undelivered.CRASHED)]
 
 
 async def test_on_failure_after_on_start_has_no_message():
@@ -74,7 +74,7 @@ async def test_on_failure_after_on_start_has_no_message():
 async def test_crash_after_stop_if_idle_does_not_restart():
     starts = []
 
-    class Rash(Counter):
+    class SelfEnding(Counter):
         async def on_start(self):
             starts.append(1)
 
@@ -84,9 +84,9 @@ async def test_crash_after_stop_if_idle_does_not_restart():
             raise ValueError
 
     async with RunningSystem() as system:
-        rash = system.spawn_named("rash", Rash)
-        rash.tell(Add())
-        await rash.wait_stopped()
+        ending = system.spawn_named("ending", SelfEnding)
+        ending.tell(Add())
+        await ending.wait_stopped()
         assert starts == [1]
         assert system.statistics().restarts == 0
 
@@ -99,7 +99,7 @@ async def _await_a_cancelled_future():
 
 @ON_ASYNCIO
 async def test_cancelled_future_ends_only_its_actor():
-    class Unlucky(Counter):
+    class AwaitsFuture(Counter):
         @handles
         async def get(self, message: Get) -> int:
             await _await_a_cancelled_future()
@@ -107,10 +107,10 @@ async def test_cancelled_future_ends_only_its_actor():
 
     async with RunningSystem() as system:
         probe = await start_probe(system)
-        unlucky = system.spawn_named("unlucky", Unlucky)
-        probe.context.watch(unlucky)
+        awaiting = system.spawn_named("awaiting", AwaitsFuture)
+        probe.context.watch(awaiting)
         with pytest.raises(ActorStopped):
-            await unlucky.ask(Get(), timeout=5)
+            await awaiting.ask(Get(), timeout=5)
         assert (await probe.expect(Terminated)).reason.cause is Cause.CANCELLED
         await anyio.sleep(1)
         assert not probe.context.self_ref.is_stopped

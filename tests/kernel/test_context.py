@@ -25,15 +25,15 @@ async def test_children_have_own_names_oldest_first():
 
 
 async def test_stop_handles_waiting_messages_first():
-    class Leaving(Counter):
+    class SelfStopping(Counter):
         @handles
         def fail(self, message: Fail) -> None:
             self.context.stop()
 
     async with RunningSystem() as system:
         probe = await start_probe(system)
-        actor = Leaving()
-        ref = system.spawn_named("leaving", lambda: actor)
+        actor = SelfStopping()
+        ref = system.spawn_named("stopping", lambda: actor)
         probe.context.watch(ref)
         for message in (Fail(), Add(5)):
             ref.tell(message)
@@ -41,8 +41,8 @@ async def test_stop_handles_waiting_messages_first():
         assert actor.count == 5
 
 
-class Closing(Counter):
-    """Tries to end itself with each addition, and notes whether it could."""
+class SelfEnding(Counter):
+    """Calls `stop_if_idle` after each addition, and records the result."""
 
     mailbox_capacity = 1
 
@@ -59,8 +59,8 @@ class Closing(Counter):
 
 async def test_stop_if_idle_refuses_while_anything_waits():
     async with RunningSystem(stop_within=60) as system:
-        actor = Closing()
-        ref = system.spawn_named("closing", lambda: actor)
+        actor = SelfEnding()
+        ref = system.spawn_named("ending", lambda: actor)
         async with anyio.create_task_group() as tasks:
             for _ in range(3):
                 tasks.start_soon(ref.send, Add())

@@ -34,22 +34,22 @@ async def test_stop_handles_what_was_queued_before():
 
 
 async def test_on_stop_is_cut_after_its_limit():
-    class Chatty(Counter):
+    class SlowStop(Counter):
         stop_within = 2.0
 
         async def on_stop(self, reason):
             await anyio.sleep_forever()
 
     async with RunningSystem() as system:
-        chatty = system.spawn_named("chatty", Chatty)
+        slow = system.spawn_named("slow", SlowStop)
         began = anyio.current_time()
-        chatty.stop()
-        await chatty.wait_stopped()
+        slow.stop()
+        await slow.wait_stopped()
         assert anyio.current_time() - began == pytest.approx(2.0, abs=0.5)
 
 
 class Named(Actor[Add]):
-    """Spawns a branch of children and notes the order of ends."""
+    """Spawns a branch of children and records the order of their ends."""
 
     def __init__(self, name, order, children=()):
         self.name = name
@@ -65,7 +65,7 @@ class Named(Actor[Add]):
 
 
 class Stuck(Actor[Add]):
-    """Hangs for ever in its start."""
+    """Its `on_start` never returns."""
 
     async def on_start(self):
         await anyio.sleep_forever()
@@ -135,22 +135,22 @@ async def test_children_of_a_cancelled_actor_are_cancelled():
 
 
 async def test_on_stop_is_shielded_from_system_deadline():
-    said = []
+    reasons = []
 
-    class Polite(Counter):
+    class SlowStop(Counter):
         async def on_stop(self, reason):
             await anyio.sleep(3)
-            said.append(reason.cause)
+            reasons.append(reason.cause)
 
     async with RunningSystem() as system:
-        system.spawn_named("polite", Polite)
+        system.spawn_named("slow", SlowStop)
         await settle(system)
-        assert await system.stop(within=1) == ("/polite",)
-        assert said == [Cause.STOPPED]
+        assert await system.stop(within=1) == ("/slow",)
+        assert reasons == [Cause.STOPPED]
 
 
 async def test_on_stop_that_is_cut_is_logged(caplog):
-    class Chatty(Counter):
+    class SlowStop(Counter):
         stop_within = 2.0
 
         async def on_stop(self, reason):
@@ -158,23 +158,23 @@ async def test_on_stop_that_is_cut_is_logged(caplog):
 
     async with RunningSystem() as system:
         caplog.set_level("WARNING", "chat_actors.kernel")
-        chatty = system.spawn_named("chatty", Chatty)
-        chatty.stop()
-        await chatty.wait_stopped()
-        assert "the on_stop of /chatty took over 2 s and was cut short" in caplog.text
+        slow = system.spawn_named("slow", SlowStop)
+        slow.stop()
+        await slow.wait_stopped()
+        assert "the on_stop of /slow took over 2 s and was cut short" in caplog.text
 
 
 async def test_on_stop_that_raises_is_reported():
-    class Bitter(Counter):
+    class FailingStop(Counter):
         async def on_stop(self, reason):
             raise ValueError("and another thing")
 
     async with RunningSystem() as system:
         failed = collect(system, ActorFailed)
         probe = await start_probe(system)
-        bitter = system.spawn_named("bitter", Bitter)
-        probe.context.watch(bitter)
-        bitter.stop()
+        failing = system.spawn_named("failing", FailingStop)
+        probe.context.watch(failing)
+        failing.stop()
         assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
         assert [str(event.error) for event in failed] == ["and another thing"]
 

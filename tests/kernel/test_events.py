@@ -22,70 +22,70 @@ pytestmark = pytest.mark.anyio
 
 
 def test_failing_listener_does_not_affect_others(caplog):
-    bus, heard = EventBus(), []
-    bus.listen(Ping, heard.append)
+    bus, received = EventBus(), []
+    bus.listen(Ping, received.append)
     bus.listen(Ping, lambda event: 1 / 0)
-    bus.listen(Ping, heard.append)
+    bus.listen(Ping, received.append)
     bus.publish(Ping(7))
-    assert heard == [Ping(7), Ping(7)]
+    assert received == [Ping(7), Ping(7)]
     assert bus.listener_failures == 1
 
 
 def test_unreferenced_lambda_keeps_listening():
-    bus, heard = EventBus(), []
+    bus, received = EventBus(), []
     assert not bus.has_listeners(Ping)
-    forget = bus.listen(Ping, lambda event: heard.append(event.n))
+    unsubscribe = bus.listen(Ping, lambda event: received.append(event.n))
     assert bus.has_listeners(Ping)
     bus.publish(Ping(1))
-    forget()
+    unsubscribe()
     assert not bus.has_listeners(Ping)
     bus.publish(Ping(2))
-    assert heard == [1]
+    assert received == [1]
 
 
-class Louder(Ping, frozen=True):
+class LoudPing(Ping, frozen=True):
     pass
 
 
 def test_listener_receives_no_subclass_events():
-    bus, heard = EventBus(), []
-    bus.listen(Ping, heard.append)
-    bus.publish(Louder(1))
+    bus, received = EventBus(), []
+    bus.listen(Ping, received.append)
+    bus.publish(LoudPing(1))
     bus.publish(Ping(2))
-    assert heard == [Ping(2)]
+    assert received == [Ping(2)]
 
 
 def test_listener_may_unsubscribe_while_called():
-    bus, heard = EventBus(), []
+    bus, received = EventBus(), []
 
     def once(event):
-        heard.append(event)
-        forget()
+        received.append(event)
+        unsubscribe()
 
-    forget = bus.listen(Ping, once)
+    unsubscribe = bus.listen(Ping, once)
     bus.publish(Ping(1))
     bus.publish(Ping(2))
-    assert heard == [Ping(1)]
+    assert received == [Ping(1)]
     assert bus.listener_failures == 0
 
 
 def test_double_registration_is_two_subscriptions():
-    bus, heard = EventBus(), []
-    forget = bus.listen(Ping, heard.append)
-    bus.listen(Ping, heard.append)
+    bus, received = EventBus(), []
+    unsubscribe = bus.listen(Ping, received.append)
+    bus.listen(Ping, received.append)
     bus.publish(Ping(1))
-    forget()
-    forget()
+    unsubscribe()
+    unsubscribe()
     bus.publish(Ping(2))
-    assert heard == [Ping(1), Ping(1), Ping(2)]
+    assert received == [Ping(1), Ping(1), Ping(2)]
 
 
 def test_bus_keeps_no_events_nor_removed_listeners():
     bus = EventBus()
     for n in range(100):
-        forget = bus.listen(Ping, lambda event: None)
+        unsubscribe = bus.listen(Ping, lambda event: None)
         bus.publish(Ping(n))
-        forget()
+        unsubscribe()
     (signal,) = bus._signals.values()
     assert len(signal.receivers) == 0
     assert sum(map(len, signal._by_sender.values())) + len(signal._by_receiver) == 0
@@ -113,92 +113,92 @@ async def test_dead_letter_listener_may_tell_an_actor():
 
 
 async def test_bus_carries_crash_restart_and_end():
-    heard = []
+    received = []
     async with RunningSystem() as system:
         for event_type in (ActorFailed, ActorRestarted, ActorEnded):
-            system.events.listen(event_type, heard.append)
+            system.events.listen(event_type, received.append)
         counter = system.spawn_named("counter", Counter)
         counter.tell(Fail())
         await settle(system)
         counter.stop()
         await counter.wait_stopped()
-    assert [type(event) for event in heard] == [ActorFailed, ActorRestarted, ActorEnded]
-    assert {event.path for event in heard} == {"/counter"}
-    assert heard[-1].reason == StopReason(Cause.STOPPED)
+    assert [type(event) for event in received] == [ActorFailed, ActorRestarted, ActorEnded]
+    assert {event.path for event in received} == {"/counter"}
+    assert received[-1].reason == StopReason(Cause.STOPPED)
 
 
-class Heard(msgspec.Struct, frozen=True):
+class Noted(msgspec.Struct, frozen=True):
     n: int
 
 
 class Listener(Actor):
     mailbox_capacity = 3
 
-    def __init__(self, heard):
-        self.heard = heard
+    def __init__(self, received):
+        self.received = received
 
     async def on_start(self):
-        self.context.listen(Heard)
-        self.context.listen(Heard)
+        self.context.listen(Noted)
+        self.context.listen(Noted)
 
     @handles
-    def on_heard(self, event: Heard) -> None:
+    def on_noted(self, event: Noted) -> None:
         if event.n < 0:
             raise ValueError("asked to crash")
-        self.heard.append(event.n)
+        self.received.append(event.n)
 
 
-class Lazy(Listener):
+class RestartingListener(Listener):
     supervision = Restart()
 
 
 async def test_actor_gets_each_event_once_after_a_restart():
     async with RunningSystem() as system:
-        heard = []
-        system.spawn_named("listener", Lazy, heard)
+        received = []
+        system.spawn_named("listener", RestartingListener, received)
         await settle(system)
         for n in (1, 2, -1):
-            system.events.publish(Heard(n))
+            system.events.publish(Noted(n))
             await settle(system)
         await anyio.sleep(1)
-        system.events.publish(Heard(3))
+        system.events.publish(Noted(3))
         await settle(system)
-        assert heard == [1, 2, 3]
+        assert received == [1, 2, 3]
 
 
 async def test_event_for_a_full_mailbox_is_a_dead_letter():
     async with RunningSystem() as system:
-        heard = []
-        system.spawn_named("listener", Listener, heard)
+        received = []
+        system.spawn_named("listener", Listener, received)
         await settle(system)
         for n in range(5):
-            system.events.publish(Heard(n))
+            system.events.publish(Noted(n))
         await settle(system)
-        assert heard == [0, 1, 2]
+        assert received == [0, 1, 2]
         assert system.statistics().dead_letters == {Undelivered.FULL: 2}
 
 
 async def test_dead_letter_event_makes_no_dead_letter():
     """An actor that listens to dead letters and has a full mailbox makes no more of them."""
 
-    class Undertaker(Listener):
+    class DeadLetterListener(Listener):
         async def on_start(self):
             self.context.listen(DeadLetter)
 
         @handles
         def on_letter(self, letter: DeadLetter) -> None:
-            self.heard.append(letter.path)
+            self.received.append(letter.path)
 
     async with RunningSystem() as system:
-        heard = []
+        received = []
         gone = system.spawn_named("gone", Listener, [])
-        system.spawn_named("undertaker", Undertaker, heard)
+        system.spawn_named("listener", DeadLetterListener, received)
         gone.stop()
         await settle(system)
         for n in range(5):
-            gone.tell(Heard(n))
+            gone.tell(Noted(n))
         await settle(system)
-        assert heard == ["/gone"] * 3
+        assert received == ["/gone"] * 3
         assert system.statistics().dead_letters == {Undelivered.STOPPED: 5}
 
 
@@ -206,7 +206,7 @@ async def test_ended_actor_stops_listening():
     async with RunningSystem() as system:
         listener = system.spawn_named("listener", Listener, [])
         await settle(system)
-        assert system.events.has_listeners(Heard)
+        assert system.events.has_listeners(Noted)
         listener.stop()
         await listener.wait_stopped()
-        assert not system.events.has_listeners(Heard)
+        assert not system.events.has_listeners(Noted)

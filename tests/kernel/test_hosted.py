@@ -1,4 +1,4 @@
-"""Actors that live in somebody else's task."""
+"""Actors that run in a task of the caller."""
 
 import anyio
 import pytest

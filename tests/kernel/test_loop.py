@@ -41,30 +41,30 @@ async def test_none_is_an_ordinary_message():
 
 
 async def test_on_unhandled_may_handle_a_message():
-    class Open(Counter):
+    class HandlesAny(Counter):
         def on_unhandled(self, message):
             self.count += 100
             return True
 
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
-        ref = system.spawn_named("open", Open)
+        ref = system.spawn_named("open", HandlesAny)
         ref.tell("what?")
         assert await ref.ask(Get(), timeout=1) == 100
         assert letters == []
 
 
 async def test_on_unhandled_that_raises_is_a_crash():
-    class Touchy(Counter):
+    class FailingHook(Counter):
         def on_unhandled(self, message):
             raise ValueError("what is this?")
 
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
-        touchy = system.spawn_named("touchy", Touchy, 3)
-        touchy.tell("what?")
-        assert await touchy.ask(Get(), timeout=5) == 3
-        assert letters == [DeadLetter("/touchy", "what?", Undelivered.CRASHED)]
+        failing = system.spawn_named("failing", FailingHook, 3)
+        failing.tell("what?")
+        assert await failing.ask(Get(), timeout=5) == 3
+        assert letters == [DeadLetter("/failing", "what?", Undelivered.CRASHED)]
 
 
 async def test_messages_stay_in_order_across_lanes():

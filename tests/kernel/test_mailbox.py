@@ -139,13 +139,13 @@ async def test_sender_cancelled_as_queued_is_queued_once():
 
 async def test_wait_returns_on_message_and_on_close():
     mailbox = Mailbox("/a", 1)
-    told = []
+    results = []
 
     async def take_all():
         while not mailbox.is_closed:
-            told.append(await mailbox.wait())
+            results.append(await mailbox.wait())
             with contextlib.suppress(anyio.WouldBlock, ActorStopped, anyio.ClosedResourceError):
-                told.append(mailbox.take_nowait())
+                results.append(mailbox.take_nowait())
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(take_all)
@@ -153,7 +153,7 @@ async def test_wait_returns_on_message_and_on_close():
         mailbox.put_nowait(1)
         await anyio.wait_all_tasks_blocked()
         mailbox.close()
-    assert told == [True, 1, True]
+    assert results == [True, 1, True]
 
 
 async def test_wait_returns_at_once_if_a_message_waits():
@@ -177,13 +177,13 @@ async def test_cancelled_wait_loses_no_message():
 
 
 class Model:
-    """What a mailbox is: a list, a bound on the user's part of it, and a line of senders before the door."""
+    """A mailbox: a list, a bound on the user lane's part of it, and the waiting senders."""
 
     def __init__(self, capacity):
         self.capacity = capacity
         self.queue = []
-        self.line = []  # numbers of waiting senders
-        self.cancelled = set()  # those of them that were cancelled and have not noticed yet
+        self.senders = []  # numbers of waiting senders
+        self.cancelled = set()  # the cancelled ones, some of which have not run since
         self.outcomes = {}
         self.is_closed = False
 
@@ -193,21 +193,21 @@ class Model:
 
     def take(self):
         item = self.queue.pop(0)
-        while self.line and self.has_room:
-            sender = self.line.pop(0)
+        while self.senders and self.has_room:
+            sender = self.senders.pop(0)
             self.queue.append(sender)
             self.outcomes[sender] = "cancelled" if sender in self.cancelled else "queued"
         return item
 
     def settle(self):
-        for sender in self.cancelled.intersection(self.line):
-            self.line.remove(sender)
+        for sender in self.cancelled.intersection(self.senders):
+            self.senders.remove(sender)
             self.outcomes[sender] = "cancelled"
 
     def close(self):
-        for sender in self.line:
+        for sender in self.senders:
             self.outcomes[sender] = "cancelled" if sender in self.cancelled else "stopped"
-        self.line = []
+        self.senders = []
         self.is_closed = True
         left, self.queue = self.queue, []
         return left
@@ -271,7 +271,7 @@ async def _run_against_the_model(capacity, steps):
                         model.queue.append(n)
                         model.outcomes[n] = "queued"
                     else:
-                        model.line.append(n)
+                        model.senders.append(n)
                 case "put_system":
                     assert mailbox.put_system(Notice(n)) is not model.is_closed
                     if not model.is_closed:
@@ -281,14 +281,14 @@ async def _run_against_the_model(capacity, steps):
                 case "take" if not model.is_closed:
                     with pytest.raises(anyio.WouldBlock):
                         mailbox.take_nowait()
-                case ("cancel", which) if which < len(model.line):
-                    model.cancelled.add(model.line[which])
-                    scopes[model.line[which]].cancel()
+                case ("cancel", which) if which < len(model.senders):
+                    model.cancelled.add(model.senders[which])
+                    scopes[model.senders[which]].cancel()
                 case "settle":
                     await settle()
                 case "close":
                     assert mailbox.close() == model.close()
-            assert len(mailbox) == len(model.queue) + len(model.line)
+            assert len(mailbox) == len(model.queue) + len(model.senders)
         await settle()
         assert mailbox.close() == model.close()
     assert outcomes == model.outcomes

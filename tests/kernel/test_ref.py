@@ -87,7 +87,7 @@ async def test_queued_ask_fails_when_the_actor_ends():
 
 
 class Slow(Counter):
-    """Takes 10 s for each addition, and has room for one message."""
+    """Takes 10 s for each addition; its mailbox has one slot."""
 
     mailbox_capacity = 1
 
@@ -98,7 +98,7 @@ class Slow(Counter):
 
 
 async def _busy(system):
-    """A slow actor at work on its first message, its mailbox full with the second."""
+    """Return a slow actor that handles a first message, with a second in its full mailbox."""
     slow = system.spawn_named("slow", Slow)
     slow.tell(Add())
     await anyio.sleep(1)

@@ -27,8 +27,8 @@ async def test_undeclared_actor_type_is_an_error():
             system.get_or_spawn(ActorType("nowhere"), "x")
 
 
-class Lonely(Counter):
-    """Ends itself as soon as nothing waits."""
+class SelfEnding(Counter):
+    """Ends itself when no message waits."""
 
     handled: ClassVar[list] = []
 
@@ -39,7 +39,7 @@ class Lonely(Counter):
 
 
 async def _send_through(system, n):
-    """As a sender must: an actor that has ended is looked up again."""
+    """Send to the running actor, and look it up again if it has ended."""
     while True:
         room = system.get_or_spawn(Rooms.actor_type, "a")
         try:
@@ -51,22 +51,22 @@ async def _send_through(system, n):
 
 async def test_stop_if_idle_loses_no_message():
     made = []
-    Lonely.handled.clear()
+    SelfEnding.handled.clear()
     async with RunningSystem() as system:
-        system.spawn_named("rooms", Rooms, made, Lonely)
+        system.spawn_named("rooms", Rooms, made, SelfEnding)
         await settle(system)
         for burst in ([1], [2, 3, 4], [5], [6, 7, 8, 9]):
             for n in burst:
                 room = await _send_through(system, n)
             await settle(system)
             assert room.is_stopped
-        assert Lonely.handled == list(range(1, 10))
+        assert SelfEnding.handled == list(range(1, 10))
         assert made == ["a"] * 4
         assert system.statistics().dead_letters == {}
 
 
 async def test_stop_if_idle_loses_none_of_many_senders():
-    class Tiny(Lonely):
+    class Tiny(SelfEnding):
         mailbox_capacity = 1
 
         @handles
@@ -82,7 +82,7 @@ async def test_stop_if_idle_loses_none_of_many_senders():
                 await anyio.sleep(0.01)
 
     made = []
-    Lonely.handled.clear()
+    SelfEnding.handled.clear()
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, made, Tiny)
         await settle(system)
@@ -90,7 +90,7 @@ async def test_stop_if_idle_loses_none_of_many_senders():
             for first in range(0, 100, 20):
                 tasks.start_soon(sender, first)
         await settle(system)
-        assert sorted(Lonely.handled) == list(range(100))
+        assert sorted(SelfEnding.handled) == list(range(100))
         assert len(made) > 1
         assert system.statistics().dead_letters == {}
         assert system.registry.running(Rooms.actor_type) == {}

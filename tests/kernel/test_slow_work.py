@@ -42,7 +42,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 async def test_piped_result_may_end_its_idle_actor():
-    class Lazy(Counter):
+    class EndsWhenIdle(Counter):
         async def on_start(self):
             self.context.pipe(self.look, into=Add, failed=Add)
 
@@ -53,12 +53,12 @@ async def test_piped_result_may_end_its_idle_actor():
 
     async with RunningSystem() as system:
         other = system.spawn_named("other", Counter)
-        lazy = system.spawn_named("lazy", Lazy)
+        idle = system.spawn_named("idle", EndsWhenIdle)
         await anyio.sleep(4)
-        assert not lazy.is_stopped
+        assert not idle.is_stopped
         await anyio.sleep(2)
-        assert lazy.is_stopped
-        await lazy.wait_stopped()
+        assert idle.is_stopped
+        await idle.wait_stopped()
         assert await other.ask(Get(), timeout=1) == 0
 
 
@@ -99,7 +99,7 @@ async def test_pipe_is_cancelled_when_its_actor_ends():
         await anyio.sleep(5)
         finished.append(1)
 
-    class Leaving(Counter):
+    class SelfStopping(Counter):
         @handles
         def add(self, message: Add) -> None:
             self.context.pipe(work, into=Done, failed=Done)
@@ -108,8 +108,8 @@ async def test_pipe_is_cancelled_when_its_actor_ends():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.pipe(work, into=Done, failed=Done)
-        leaving = system.spawn_named("leaving", Leaving)
-        leaving.tell(Add())
+        stopping = system.spawn_named("stopping", SelfStopping)
+        stopping.tell(Add())
         await anyio.sleep(1)
         probe.context.self_ref.stop()
         await anyio.sleep(10)

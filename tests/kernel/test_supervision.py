@@ -64,14 +64,14 @@ async def test_restart_beyond_its_limit_ends_the_actor():
 
 
 async def test_resume_keeps_the_object():
-    class Stoic(Counter):
+    class Resuming(Counter):
         supervision = Resume()
 
     async with RunningSystem() as system:
-        stoic = system.spawn_named("stoic", Stoic)
+        resuming = system.spawn_named("resuming", Resuming)
         for message in (Add(5), Fail(), Add(1)):
-            stoic.tell(message)
-        assert await stoic.ask(Get(), timeout=1) == 6
+            resuming.tell(message)
+        assert await resuming.ask(Get(), timeout=1) == 6
 
 
 async def test_actor_that_cannot_start_uses_up_its_restarts():
@@ -84,16 +84,16 @@ async def test_actor_that_cannot_start_uses_up_its_restarts():
 
 
 async def test_stop_during_a_backoff_pause_ends_it():
-    class Patient(Counter):
+    class Pausing(Counter):
         supervision = Restart(backoff=(1000.0, 1000.0))
 
     async with RunningSystem() as system:
-        patient = system.spawn_named("patient", Patient)
-        patient.tell(Fail())
+        pausing = system.spawn_named("pausing", Pausing)
+        pausing.tell(Fail())
         began = anyio.current_time()
         await anyio.sleep(1)
-        patient.stop()
-        await patient.wait_stopped()
+        pausing.stop()
+        await pausing.wait_stopped()
         assert anyio.current_time() - began < 10
 
 
@@ -157,25 +157,25 @@ def test_restart_verdict_agrees_with_a_model(at_most, within, gaps):
 
 
 async def test_restart_pauses_follow_the_policy():
-    class Patient(Counter):
+    class Pausing(Counter):
         supervision = Restart(at_most=4, within=1000.0, backoff=(1.0, 5.0))
 
     async with RunningSystem() as system:
         restarted_at = []
         system.events.listen(ActorRestarted, lambda event: restarted_at.append(anyio.current_time()))
         began = anyio.current_time()
-        patient = system.spawn_named("patient", Patient)
+        pausing = system.spawn_named("pausing", Pausing)
         for _ in range(5):
-            patient.tell(Fail())
-        await patient.wait_stopped()
+            pausing.tell(Fail())
+        await pausing.wait_stopped()
         assert [at - began for at in restarted_at] == pytest.approx([1, 3, 7, 12], abs=0.05)
 
 
 async def test_restart_keeps_children_watches_and_mailbox():
     class Parent(Counter):
-        def __init__(self, told):
+        def __init__(self, ended):
             super().__init__()
-            self.told = told
+            self.ended = ended
 
         @handles
         def add(self, message: Add) -> None:
@@ -187,11 +187,11 @@ async def test_restart_keeps_children_watches_and_mailbox():
 
         @handles
         def ended(self, message: Terminated) -> None:
-            self.told.append(message.ref.path)
+            self.ended.append(message.ref.path)
 
-    told = []
+    ended = []
     async with RunningSystem() as system:
-        parent = system.spawn_named("parent", Parent, told)
+        parent = system.spawn_named("parent", Parent, ended)
         parent.tell(Add())
         parent.tell(Fail())
         assert await parent.ask(Get(), timeout=5) == 1
@@ -201,7 +201,7 @@ async def test_restart_keeps_children_watches_and_mailbox():
         child.stop()
         await child.wait_stopped()
         await settle(system)
-        assert told == ["/parent/child"]
+        assert ended == ["/parent/child"]
 
 
 async def test_restart_cancels_timers():
@@ -258,9 +258,9 @@ async def test_factory_that_raises_at_a_restart_is_a_crash():
         made.append(1)
         if len(made) in (2, 3):
             raise OSError("not yet")
-        return Tough(len(made))
+        return Restarting(len(made))
 
-    class Tough(Counter):
+    class Restarting(Counter):
         supervision = Restart(at_most=3, backoff=(1.0, 1.0))
 
     async with RunningSystem() as system:

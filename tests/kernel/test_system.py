@@ -155,11 +155,11 @@ async def test_escalation_at_the_top_stops_and_is_raised():
     class Fragile(Counter):
         supervision = Escalate()
 
-    said = []
+    reasons = []
 
     class Other(Counter):
         async def on_stop(self, reason):
-            said.append(reason.cause)
+            reasons.append(reason.cause)
 
     async def main():
         async with RunningSystem() as system:
@@ -175,24 +175,24 @@ async def test_escalation_at_the_top_stops_and_is_raised():
         "the actor system has stopped, because /fragile failed for good: ValueError('asked to fail')"
     )
     assert isinstance(failure.__cause__, ValueError)
-    assert said == [Cause.STOPPED]
+    assert reasons == [Cause.STOPPED]
 
 
 async def test_cancelled_system_cancels_its_actors():
-    said = []
+    reasons = []
 
-    class Chatty(Counter):
+    class RecordsStop(Counter):
         async def on_stop(self, reason):
-            said.append(reason)
+            reasons.append(reason)
 
     system = ActorSystem()
     async with anyio.create_task_group() as tasks:
         await tasks.start(system.run)
-        chatty = system.spawn_named("chatty", Chatty)
+        recording = system.spawn_named("recording", RecordsStop)
         await settle(system)
         tasks.cancel_scope.cancel()
-    assert chatty.is_stopped
-    assert said == []
+    assert recording.is_stopped
+    assert reasons == []
     await system.wait_stopped()
 
 

@@ -140,7 +140,7 @@ async def test_repeating_timer_fires_once_after_a_stall():
     fired = []
     queue = TimerQueue()
     queue.start(1, lambda timer: fired.append(timer.due), interval=1)
-    await anyio.sleep(10.5)  # nobody runs the queue
+    await anyio.sleep(10.5)  # the queue does not run meanwhile
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(queue.run)
         await anyio.sleep(0.1)
@@ -192,7 +192,7 @@ async def _run_against_a_sorted_list(steps):
     now, orders = 0, count()
 
     def start(label, delay, interval):
-        # Half a second off the steps, so that a timer and a step never fall on the same moment.
+        # Half a second off the steps, so that a timer and a step are never due at the same time.
         timers.append(
             queue.start(delay + 0.5, lambda timer: fired.append((label, round(timer_time(), 3))), interval=interval)
         )

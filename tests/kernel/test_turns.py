@@ -1,4 +1,4 @@
-"""The end of a turn, and delivery in the sender's own turn."""
+"""The end of a turn, and delivery in the sender's task."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Collecting(Counter):
-    """Collects what it is told and notes each turn's collection. An `Add(666)` makes the turn's end fail."""
+    """Records the additions of each turn. An `Add(666)` makes `on_turn_end` raise."""
 
     def __init__(self):
         super().__init__()
@@ -63,12 +63,12 @@ async def test_turn_ends_before_the_actor_stops():
 
 
 async def test_crash_on_a_message_keeps_the_turn():
-    class Tough(Collecting):
+    class Resuming(Collecting):
         supervision = Restart()
 
     async with RunningSystem() as system:
-        actor = Tough()
-        ref = system.spawn_named("tough", lambda: actor)
+        actor = Resuming()
+        ref = system.spawn_named("resuming", lambda: actor)
         letters = collect(system, DeadLetter)
         ref.tell(Add(1))
         ref.tell(Fail())
@@ -100,7 +100,7 @@ async def test_last_on_turn_end_that_raises_does_not_block():
 
 
 class Direct(Counter):
-    """Takes deliveries: adds, fails on 666, and leaves 1000 to its mailbox."""
+    """Accepts deliveries: it adds the amount, raises on 666, and tells itself 1000."""
 
     supervision = Restart()
 
@@ -129,7 +129,7 @@ async def test_delivery_is_refused_while_messages_wait():
         assert not ref.deliver_nowait(Add(1)), "it has not started"
         await settle(system)
         assert ref.deliver_nowait(Add(1000))
-        assert not ref.deliver_nowait(Add(1)), "what it told itself waits"
+        assert not ref.deliver_nowait(Add(1)), "the message that it told itself waits"
         await settle(system)
         assert ref.deliver_nowait(Add(1))
         assert actor.count == 1001

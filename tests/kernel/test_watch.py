@@ -29,10 +29,10 @@ async def test_watcher_is_notified_of_an_ended_actor():
 
 
 async def test_unwatch_drops_a_waiting_notice():
-    class Fickle(Actor[Get]):
+    class Unwatching(Actor[Get]):
         def __init__(self, other):
             self.other = other
-            self.told = 0
+            self.notices = 0
 
         @handles
         async def get(self, message: Get) -> int:
@@ -45,14 +45,14 @@ async def test_unwatch_drops_a_waiting_notice():
 
         @handles
         def ended(self, message: Terminated) -> None:
-            self.told += 1
+            self.notices += 1
 
     async with RunningSystem() as system:
-        fickle = Fickle(system.spawn_named("counter", Counter))
-        ref = system.spawn_named("fickle", lambda: fickle)
+        unwatching = Unwatching(system.spawn_named("counter", Counter))
+        ref = system.spawn_named("unwatching", lambda: unwatching)
         assert await ref.ask(Get(), timeout=5) == 1
         await settle(system)
-        assert fickle.told == 0
+        assert unwatching.notices == 0
 
 
 async def test_watcher_gets_the_stop_reason():
@@ -80,7 +80,7 @@ async def test_second_watch_does_nothing():
 async def test_watch_again_notifies_once():
     """The watcher unwatches and watches again while the notice waits."""
 
-    class Fickle(Probe):
+    class Unwatching(Probe):
         @handles
         async def get(self, message: Get) -> int:
             self.context.watch(counter)
@@ -91,12 +91,12 @@ async def test_watch_again_notifies_once():
             return self.context.self_ref.waiting
 
     async with RunningSystem() as system:
-        fickle = Fickle()
-        ref = system.spawn_named("fickle", lambda: fickle)
+        unwatching = Unwatching()
+        ref = system.spawn_named("unwatching", lambda: unwatching)
         counter = system.spawn_named("counter", Counter)
         assert await ref.ask(Get(), timeout=5) == 2
         await settle(system)
-        assert [message.ref for message in fickle.received] == [counter]
+        assert [message.ref for message in unwatching.received] == [counter]
 
 
 async def test_ended_watcher_is_forgotten():
