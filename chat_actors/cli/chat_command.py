@@ -1,4 +1,4 @@
-"""`chat-actors chat`: who speaks, where, and whether on the whole screen or line by line."""
+"""`chat-actors chat`: its flags, and the choice between the full screen and plain lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from chat_actors.cli.chat import chat_in_lines
+from chat_actors.cli.plain_chat import run_plain_chat
 from chat_actors.client import Chat, ClientError, Identity, PassphraseNeeded, Refused, connect
 from chat_actors.protocol import is_room_id, is_user_id, refusals
 
@@ -20,23 +20,25 @@ FAILED = 1
 
 @click.command()
 @click.option("--as", "user_id", required=True, metavar="NAME", help="Your user id; registered on first use.")
-@click.option("--room", "room_id", required=True, metavar="ROOM", help="The room to enter.")
+@click.option("--room", "room_id", required=True, metavar="ROOM", help="The room to join.")
 @click.option("--url", default="ws://127.0.0.1:8080/ws", show_default=True)
-@click.option("--key", type=click.Path(path_type=Path), help="Your private key.  [default: a file of NAME's own]")
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="Your private key.  [default: ~/.chat-actors/keys/NAME.pem]"
+)
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificates (PEM) to trust instead of the system's.")
-@click.option("--plain", is_flag=True, help="Line by line, as it is without a terminal.")
+@click.option("--plain", is_flag=True, help="Line by line, which is the default without a terminal.")
 def chat(user_id: str, room_id: str, url: str, key: Path | None, ca: Path | None, plain: bool) -> None:
-    """Chat, on the whole screen of a terminal, where /help tells what can be done.
+    """Chat on the full screen of a terminal, where /help lists the commands.
 
-    Line by line, all that is typed is said: no line is a command, an empty one is not sent, and Ctrl+D leaves.
+    With --plain, every line is posted: there are no commands, empty lines are not sent, and Ctrl+D leaves.
     """
     if not is_user_id(user_id):
         raise click.BadParameter("must be 3 to 32 letters, digits, _ or -", param_hint="--as")
     if not is_room_id(room_id):
         raise click.BadParameter("must be 1 to 128 characters, none of them a control character", param_hint="--room")
-    tls = None if ca is None else _trusting(ca, url)
+    tls = None if ca is None else _tls_context(ca, url)
     try:
-        asyncio.run(_chat(url, _identity(user_id, key), tls, room_id, _choose(plain=plain)))
+        asyncio.run(_chat(url, _identity(user_id, key), tls, room_id, _choose_interface(plain=plain)))
     except ClientError as error:
         click.echo(f"chat-actors: {error}", err=True)
         if isinstance(error, Refused) and error.code == refusals.INVALID_SIGNATURE.code:
@@ -51,19 +53,19 @@ async def _chat(
     identity: Identity,
     tls: ssl.SSLContext | None,
     room_id: str,
-    talk: Callable[[Chat, str], Awaitable[None]],
+    run: Callable[[Chat, str], Awaitable[None]],
 ) -> None:
     async with connect(url, identity, tls=tls) as chat:
-        await talk(chat, room_id)
+        await run(chat, room_id)
 
 
-def _choose(*, plain: bool) -> Callable[[Chat, str], Awaitable[None]]:
+def _choose_interface(*, plain: bool) -> Callable[[Chat, str], Awaitable[None]]:
     if plain or not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
-        return chat_in_lines
-    # Here, and not above: it takes a while, and no other command needs it.
-    from chat_actors.cli.terminal import chat_in_terminal
+        return run_plain_chat
+    # Imported here, because loading Textual is slow and no other command needs it.
+    from chat_actors.cli.terminal import run_terminal_chat
 
-    return chat_in_terminal
+    return run_terminal_chat
 
 
 def _identity(user_id: str, key: Path | None) -> Identity:
@@ -76,7 +78,7 @@ def _identity(user_id: str, key: Path | None) -> Identity:
         return Identity.load(user_id, key, passphrase=passphrase)
 
 
-def _trusting(ca: Path, url: str) -> ssl.SSLContext:
+def _tls_context(ca: Path, url: str) -> ssl.SSLContext:
     if not url.startswith(("https:", "wss:")):
         raise click.BadParameter("is of use for an address with https:// alone", param_hint="--ca")
     try:

@@ -1,4 +1,4 @@
-"""The commands for what is kept: export, import, backup, users."""
+"""The commands for stored data: export, import, backup, users."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from chat_actors.server.runtime import data_file
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal, StorageError
 
 PAGE_MESSAGES = 200
-"""Messages that an export holds at once."""
+"""Messages that an export reads at a time."""
 
 REPORT_EVERY = 100
-"""Lines of an import between two steps of its bar."""
+"""Lines of an import between two updates of the progress bar."""
 
 
-class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """One message in an exported file, but for its number: an import gives new ones."""
+class ExportedMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """One message in an exported file, without its number: an import assigns new ones."""
 
     user_id: str
     content: str
     timestamp: datetime
 
 
-class BadLine(Exception):
-    """A line of a file is no message."""
+class InvalidLine(Exception):
+    """A line of an imported file is not a message."""
 
     def __init__(self, number: int, problem: str) -> None:
         self.number = number
@@ -46,15 +46,15 @@ class BadLine(Exception):
         return f"line {self.number}: {self.problem}; nothing was imported"
 
 
-class NotPossible(Exception):
-    """What was asked for cannot be done with these data."""
+class CommandFailed(Exception):
+    """The command cannot be executed on this data."""
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Do it, or say in one line why not."""
+    """Run a command. Prints one line and exits if it fails."""
     try:
         anyio.run(work)
-    except (BadLine, NotPossible, OSError, StorageError) as error:
+    except (InvalidLine, CommandFailed, OSError, StorageError) as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(1)
 
@@ -65,14 +65,14 @@ async def _opened(
 ) -> AsyncIterator[SqliteFile]:
     path = data_file(load_from_flags(config, (), {"folder": folder}).settings.data)
     if not path.exists() and not make:
-        raise NotPossible(f"there are no data in {path.parent}; name the folder with --dir")
+        raise CommandFailed(f"there are no data in {path.parent}; name the folder with --dir")
     file = await SqliteFile.open(path, exclusive=exclusive)
     async with contextlib.aclosing(file.share()):
         yield file
 
 
 def _progress(label: str, length: int) -> Any:
-    """A bar on the error stream if that is a terminal, else nothing."""
+    """A progress bar on stderr, if that is a terminal."""
     return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
@@ -81,14 +81,14 @@ def _progress(label: str, length: int) -> Any:
 
 @click.command("export")
 @click.argument("room")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write, anew.  [default: standard output]")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write or overwrite.  [default: standard output]")
 @data_flags
 def export_room(room: str, out: Path | None, config: Path | None, folder: str | None) -> None:
     """Write the messages of ROOM, one JSON object a line, oldest first. The server may be running."""
 
     async def work() -> None:
         async with _opened(config, folder) as file, contextlib.aclosing(SqliteJournal(file)) as journal:
-            # Opened in here, so that what goes wrong with it is told like the rest.
+            # Opened here, so that `_run` reports its errors as well.
             with contextlib.nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as writing:
                 await _export(journal, room, writing)
                 writing.flush()
@@ -99,7 +99,7 @@ def export_room(room: str, out: Path | None, config: Path | None, folder: str | 
 async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
     extent = await journal.extent(room)
     if not extent.last:
-        raise NotPossible(f"nothing was ever said in a room {room!r}")
+        raise CommandFailed(f"nothing was ever said in a room {room!r}")
     encoder = msgspec.json.Encoder()
     last = extent.first - 1
     with _progress(f"export {room}", extent.last - last) as bar:
@@ -114,29 +114,29 @@ async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
 @click.command("import")
 @click.argument("room")
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--append", is_flag=True, help="Even if ROOM has messages already.")
+@click.option("--append", is_flag=True, help="Add to the messages that ROOM has already.")
 @data_flags
 def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, folder: str | None) -> None:
-    """Put the messages of FILE, as export writes them, into ROOM: all of them, or none if a line is bad.
+    """Add the messages of FILE, as written by export, to ROOM: all of them, or none if a line is not valid.
 
     They keep their users and times and get new numbers. The server must not be running.
     """
 
     async def work() -> None:
         if not is_room_id(room):
-            raise NotPossible(f"{room!r} cannot be the id of a room: 1 to 128 characters without control characters")
+            raise CommandFailed(f"{room!r} cannot be the id of a room: 1 to 128 characters without control characters")
         async with (
             _opened(config, folder, exclusive=True, make=True) as data,
             contextlib.aclosing(SqliteJournal(data)) as journal,
         ):
             if (await journal.extent(room)).last and not append:
-                raise NotPossible(f"the room {room!r} has messages already; add --append to put these behind them")
+                raise CommandFailed(f"the room {room!r} has messages already; add --append to put these behind them")
             is_aborted = threading.Event()
             with _seekable(file) as lines:
                 try:
-                    count = await journal.load(room, _reported(room, lines, is_aborted))
+                    count = await journal.load(room, _messages(room, lines, is_aborted))
                 except anyio.get_cancelled_exc_class():
-                    is_aborted.set()  # Ctrl+C: else the thread would go on and import everything
+                    is_aborted.set()  # Ctrl+C: otherwise the thread would import the rest
                     raise
         click.echo(f"{count} messages were put into {room} in {data.path.parent}", err=True)
 
@@ -155,14 +155,14 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _reported(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterator[tuple[str, str, datetime]]:
+def _messages(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterator[tuple[str, str, datetime]]:
     size = lines.seek(0, 2)
     lines.seek(0)
     unreported = 0
     with _progress(f"import {room}", size) as bar:
         for number, line in enumerate(lines, start=1):
             if is_aborted.is_set():
-                raise BadLine(number, "the import was aborted")
+                raise InvalidLine(number, "the import was aborted")
             unreported += len(line)
             if number % REPORT_EVERY == 0:
                 bar.update(unreported)
@@ -174,19 +174,19 @@ def _reported(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterat
 
 def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
     try:
-        read = msgspec.json.decode(line, type=Line)
+        read = msgspec.json.decode(line, type=ExportedMessage)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise BadLine(number, str(error)) from None
+        raise InvalidLine(number, str(error)) from None
     if not is_user_id(read.user_id):
-        raise BadLine(number, f"{read.user_id!r} cannot be a user id")
+        raise InvalidLine(number, f"{read.user_id!r} cannot be a user id")
     if not read.content:
-        raise BadLine(number, "the content is empty")
+        raise InvalidLine(number, "the content is empty")
     if read.timestamp.tzinfo is None:
-        raise BadLine(number, "the timestamp has no time zone; end it with Z for UTC")
+        raise InvalidLine(number, "the timestamp has no time zone; end it with Z for UTC")
     try:
         return read.user_id, read.content, read.timestamp.astimezone(UTC)
     except OverflowError:
-        raise BadLine(number, "the timestamp is before the year 1 or after 9999, in UTC") from None
+        raise InvalidLine(number, "the timestamp is before the year 1 or after 9999, in UTC") from None
 
 
 # -- everything --------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
 @click.argument("file", type=click.Path(path_type=Path))
 @data_flags
 def backup(file: Path, config: Path | None, folder: str | None) -> None:
-    """Copy accounts and messages, as they are now, to a new FILE. The server may be running.
+    """Copy all accounts and messages to a new FILE, as of now. The server may be running.
 
     To restore it: stop the server, put FILE in place of chat.db in its folder, and remove chat.db-wal and chat.db-shm.
     """
@@ -217,13 +217,13 @@ def backup(file: Path, config: Path | None, folder: str | None) -> None:
 
 @click.group()
 def users() -> None:
-    """Who has an account."""
+    """List or remove accounts."""
 
 
 @users.command("list")
 @data_flags
 def list_users(config: Path | None, folder: str | None) -> None:
-    """Print each user's id and since when there is one. The server may be running."""
+    """Print the id of each user and when it was registered. The server may be running."""
 
     async def work() -> None:
         async with _opened(config, folder) as file, contextlib.aclosing(SqliteAccounts(file)) as accounts:
@@ -235,12 +235,12 @@ def list_users(config: Path | None, folder: str | None) -> None:
 
 @users.command("remove")
 @click.argument("user")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @data_flags
 def remove_user(user: str, yes: bool, config: Path | None, folder: str | None) -> None:
-    """Remove the account of USER. The server must not be running. What USER has said stays.
+    """Remove the account of USER. The messages of USER stay. The server must not be running.
 
-    The id is then free: whoever registers it next speaks under it.
+    The id is then free: anyone can register it and post under it.
     """
 
     async def work() -> None:
@@ -248,10 +248,10 @@ def remove_user(user: str, yes: bool, config: Path | None, folder: str | None) -
             _opened(config, folder, exclusive=True) as file,
             contextlib.aclosing(SqliteAccounts(file)) as accounts,
         ):
-            if not yes and not click.confirm(f"Remove {user}? Anybody can then register that id"):
-                raise NotPossible("nothing was removed")
+            if not yes and not click.confirm(f"Remove {user}? Anyone can then register that id"):
+                raise CommandFailed("nothing was removed")
             if not await accounts.remove(user):
-                raise NotPossible(f"there is no user {user!r}; see: chat-actors users list")
+                raise CommandFailed(f"there is no user {user!r}; see: chat-actors users list")
         click.echo(f"{user} is removed")
 
     _run(work)

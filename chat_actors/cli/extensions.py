@@ -23,7 +23,7 @@ FAILED = 1
 @click.command("extensions")
 @settings_flags
 def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
-    """List the extensions that are switched on, with what they add; and those that are installed besides."""
+    """List the enabled extensions with what they add, and the installed ones that are not enabled."""
     settings = load_from_flags(config, assignments, flags).settings
     try:
         loaded = load_extensions(settings.server.extensions, settings.extensions)
@@ -31,19 +31,19 @@ def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) 
     except ExtensionError as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
-    for one in loaded:
-        click.echo(f"{one.enabled.extension.name}  from {one.origin}")
-        for line in _added(one.enabled.extension):
+    for found in loaded:
+        click.echo(f"{found.enabled.extension.name}  from {found.origin}")
+        for line in _additions(found.enabled.extension):
             click.echo(f"  {line}")
-    origins = {one.origin for one in loaded}
+    origins = {found.origin for found in loaded}
     for point in available():
         if point.value not in origins:
             click.echo(f"{point.name}  from {point.value}, not switched on")
     if not loaded and not available():
-        click.echo("no extension is installed or switched on")
+        click.echo("no extension is installed or enabled")
 
 
-def _added(extension: Extension) -> list[str]:
+def _additions(extension: Extension) -> list[str]:
     lines = []
     for service in extension.services:
         what = f"bot {service.name}" if issubclass(service, Bot) else "service"

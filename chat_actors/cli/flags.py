@@ -1,4 +1,4 @@
-"""The flags that commands share: settings from a file, from flags, and from the environment."""
+"""The flags that commands share, and the settings that they, a file and the environment give."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BAD_SETTINGS = 2
 
 
 def settings_flags(command: Any) -> Any:
-    """The flags of a command that takes all settings."""
+    """Add the flags of a command that takes all settings."""
     for flag, help_text in (
-        ("--bind", "Where to listen: host:port, [ipv6]:port or unix:/path."),
+        ("--bind", "Address to listen on: host:port, [ipv6]:port or unix:/path."),
         ("--certfile", "TLS certificate chain (PEM)."),
         ("--keyfile", "TLS private key (PEM)."),
     ):
         command = click.option(flag, help=help_text)(command)
     command = click.option(
-        "--extension", "extensions", multiple=True, metavar="NAME", help="Switch an extension on: NAME or module:thing."
+        "--extension", "extensions", multiple=True, metavar="NAME", help="Enable an extension: NAME or module:name."
     )(command)
     command = click.option(
         "--set", "assignments", multiple=True, metavar="SECTION.KEY=VALUE", help="Any other setting; may be repeated."
@@ -34,13 +34,13 @@ def settings_flags(command: Any) -> Any:
 
 
 def data_flags(command: Any) -> Any:
-    """The flags of a command that takes only where the data are."""
-    command = click.option("--dir", "folder", help="Folder of the accounts and messages.")(command)
+    """Add the flags of a command that needs only the data folder."""
+    command = click.option("--dir", "folder", help="Data folder: accounts and messages.")(command)
     return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
 
 
 def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: Mapping[str, Any]) -> Loaded:
-    """The settings in force; ends the program with one line if they are bad."""
+    """Load the settings. Exits with one line if they are not valid."""
     keys = {"folder": "data.dir"}
     named: dict[str, object] = {keys.get(name, f"server.{name}"): value or None for name, value in flags.items()}
     for assignment in assignments:

@@ -1,4 +1,4 @@
-"""When something was said, by the clock of whoever reads it. Pure, but for the zone of the machine."""
+"""Timestamps of messages in the local time zone."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ UNKNOWN = "--:--"
 
 
 def local_time(timestamp: str, zone: tzinfo | None = None) -> datetime | None:
-    """A message's `timestamp` in that zone, or in the machine's (`TZ`); None if it is no time."""
+    """Convert a message's `timestamp` to `zone`, by default the machine's (`TZ`). Returns None if it is not valid."""
     try:
         return datetime.fromisoformat(timestamp).astimezone(zone)
-    except (ValueError, OverflowError):  # whatever a server sends; OverflowError: before the year 1
+    except (ValueError, OverflowError):  # the server may send anything; OverflowError: before the year 1
         return None
 
 
 def clock(timestamp: str, zone: tzinfo | None = None) -> str:
-    """As `09:30`."""
+    """The local time of a message, such as `09:30`."""
     time = local_time(timestamp, zone)
     return UNKNOWN if time is None else f"{time:%H:%M}"

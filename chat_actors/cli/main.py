@@ -1,4 +1,4 @@
-"""`chat-actors`: the commands and their flags."""
+"""`chat-actors`: the command group, and the commands of the server."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ PROGRAM = "chat-actors"
 @click.group()
 @click.version_option(__version__, prog_name="chat-actors")
 def main() -> None:
-    """A chat server whose users are key pairs, and a first client for it."""
+    """A chat server whose users are key pairs, and a terminal client for it."""
 
 
 def _program(started_as: str) -> str:
-    """What to type to run this program again: the path it was started by, unless its name alone finds it."""
+    """The command that runs this program again: its name if the PATH finds it, else the path it was started with."""
     name = Path(started_as).name
     if name != PROGRAM or shutil.which(PROGRAM) == started_as:
         return PROGRAM
@@ -54,7 +54,7 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
         folder = Path(settings.data.dir).absolute()
         program = _program(sys.argv[0])
         click.echo(f"chat-actors {__version__} is listening on {url}\n  everything is kept in {folder}")
-        if url.startswith("http"):  # neither a browser nor the client has a way to a Unix socket
+        if url.startswith("http"):  # neither a browser nor the client can connect to a Unix socket
             here = url.replace("://0.0.0.0:", "://localhost:").replace("://[::]:", "://localhost:")
             click.echo(f"  to talk, in a browser:  {here}")
             click.echo(f"  or in another terminal:  {program} chat --as alice --room lobby --url {here}")
@@ -70,16 +70,16 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
 @main.command("check-config")
 @settings_flags
 def check_config(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
-    """Print the settings in force and where each came from."""
+    """Print the settings in effect and the origin of each."""
     click.echo(describe(load_from_flags(config, assignments, flags)))
 
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--bits", type=click.IntRange(2048, 8192), default=3072, show_default=True)
-@click.option("--encrypt", is_flag=True, help="Ask for a passphrase, without which the key is of no use.")
+@click.option("--encrypt", is_flag=True, help="Encrypt the key with a passphrase, which is prompted for.")
 def keygen(file: Path, bits: int, encrypt: bool) -> None:
-    """Make a private key in FILE, readable by you alone."""
+    """Generate a private key in FILE, which only you can read."""
     passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=True) if encrypt else None
     try:
         save_key(generate_key(bits), file, passphrase)

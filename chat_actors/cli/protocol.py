@@ -20,10 +20,10 @@ FAILED = 1
 
 
 @click.command("protocol")
-@click.option("--markdown", is_flag=True, help="A page for people, instead of a document for programs.")
+@click.option("--markdown", is_flag=True, help="Print Markdown for people instead of JSON for programs.")
 @settings_flags
 def protocol(markdown: bool, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
-    """Print the protocol, with the commands of the extensions that are switched on: an AsyncAPI 3 document."""
+    """Print the protocol, including the enabled extensions, as an AsyncAPI 3 document."""
     settings = load_from_flags(config, assignments, flags).settings
     try:
         vocabulary = combine(load_extensions(settings.server.extensions, settings.extensions)).vocabulary

@@ -73,7 +73,7 @@ class ChatClient:
         """The room that the user is in; None outside of rooms."""
         return self._conversation.room_id
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------------
 
     async def join(self, room_id: str, *, since: int | None = None) -> messages.Joined:
         """Join a room, leaving the current one.
@@ -224,7 +224,7 @@ class ChatClient:
             self._connections.wake_sender()
             raise
 
-    # -- events ------------------------------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[ClientEvent]:
         return self._all_events()
@@ -245,7 +245,7 @@ class ChatClient:
         """
         return await self._events.receive()
 
-    # -- the connection ---------------------------------------------------------------------------------------------
+    # -- the connection ------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Connect and log in, with one attempt. `open_connection` calls it.

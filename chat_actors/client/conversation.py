@@ -122,7 +122,7 @@ class Conversation:
         """How many commands have no answer yet."""
         return len(self._queue)
 
-    # -- the connection ----------------------------------------------------------------------------------------------
+    # -- the connection ------------------------------------------------------------------------------------------------
 
     def connected(self) -> None:
         """Begin a new connection with the login."""
@@ -157,7 +157,7 @@ class Conversation:
             self.needs_retry = False
             self._rejoin_or_send_all(self._session)
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------------
 
     def join(self, room_id: str, since: int | None = None) -> str:
         """Request to join a room, leaving the current one.
@@ -322,7 +322,7 @@ class Conversation:
         request_id = self._queue.unrepeatable_id
         return () if request_id is None else (RequestLost(request_id, type(self._queue.pop()).__name__, why),)
 
-    # -- received messages -------------------------------------------------------------------------------------------
+    # -- received messages ---------------------------------------------------------------------------------------------
 
     def receive(self, text: str | bytes) -> Sequence[ConversationEvent]:
         """Handle a received text.

@@ -70,7 +70,7 @@ class Room:
         """The user."""
         return self._client.user_id
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------------
 
     async def join(self) -> messages.Joined:
         """Join the room, unless it is joined. Every other method joins as well.
@@ -195,7 +195,7 @@ class Room:
         await self.join()
         return self._client.tell(command)
 
-    # -- events ------------------------------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------------------------------
 
     async def receive(self) -> ClientEvent:
         """Wait for the next event.
@@ -266,7 +266,7 @@ class Room:
                 raise
             yield event
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
         """Leave the room and close its connection. Closing twice has no effect.

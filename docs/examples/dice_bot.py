@@ -8,7 +8,7 @@ from chat_actors.client import ClientError, Identity, connect
 
 
 async def main(url: str, room_id: str) -> None:
-    identity = Identity.load_or_create("dice-bot")  # made on the first run: whoever has the key is the dice-bot
+    identity = Identity.load_or_create("dice-bot")  # generated on the first run; the key proves the identity
     async with connect(url, identity) as chat, chat.room(room_id) as room:
         print(f"{chat.user_id} is in {room.room_id}", flush=True)
         async for message in room:

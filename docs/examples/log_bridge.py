@@ -1,4 +1,4 @@
-"""Each new line of a log file into a room: python log_bridge.py http://127.0.0.1:8080 ops /var/log/app.log"""
+"""Post each new line of a log file to a room: python log_bridge.py http://127.0.0.1:8080 ops /var/log/app.log"""
 
 import os
 import sys
@@ -10,16 +10,16 @@ from typing import TextIO
 from chat_actors.client import ClientError, Identity
 from chat_actors.client.sync import connect
 
-LONGEST = 1000  # characters of a line
+MAX_CHARACTERS = 1000  # of a line
 
 
 def follow(path: Path, file: TextIO) -> Iterator[str]:
-    """Each line that is added to the open file; and once it is rotated, those of the file in its place."""
+    """Yield each line that is added to the open file, and after a rotation, those of the new file."""
     line = ""
     while True:
         is_rotated = path.exists() and not os.path.samestat(path.stat(), os.fstat(file.fileno()))
-        while piece := file.readline():
-            line += piece
+        while part := file.readline():
+            line += part
             if line.endswith("\n"):
                 yield line.strip()
                 line = ""
@@ -36,7 +36,7 @@ def main(url: str, room_id: str, name: str) -> None:
         file.seek(0, os.SEEK_END)
         print(f"following {path}", flush=True)
         for line in filter(None, follow(path, file)):
-            room.say(line[:LONGEST])  # returns once it is stored: a server that is away is waited for
+            room.say(line[:MAX_CHARACTERS])  # returns once the line is stored, so it waits while the server is down
 
 
 try:

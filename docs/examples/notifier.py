@@ -1,4 +1,4 @@
-"""One message from the shell: python notifier.py http://127.0.0.1:8080 lobby "the backup is done" """
+"""Post one message from the shell: python notifier.py http://127.0.0.1:8080 lobby "the backup is done" """
 
 import sys
 

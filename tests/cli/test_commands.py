@@ -1,6 +1,7 @@
-"""The commands as a user runs them: real processes, real sockets, real files."""
+"""The commands as a user runs them: with real processes, sockets and files."""
 
 import asyncio
+import os
 import re
 import signal
 import stat
@@ -20,15 +21,13 @@ PROGRAM = [sys.executable, "-c", "from chat_actors.cli.main import main; main(pr
 
 
 class Process:
-    """A command under way. `read_until(text)` gives what it printed up to and with a line that has `text`."""
+    """A running command."""
 
     def __init__(self, process):
         self.process = process
 
     @classmethod
     async def start(cls, *arguments, program=PROGRAM, env=None, cwd=None):
-        import os
-
         return cls(
             await asyncio.create_subprocess_exec(
                 *program,
@@ -42,11 +41,12 @@ class Process:
         )
 
     async def read_until(self, text):
+        """Wait for a line with `text`. Returns the output up to and including it."""
         printed = ""
         async with asyncio.timeout(60):
             while text not in printed:
                 line = (await self.process.stdout.readline()).decode()
-                assert line, f"it ended without {text!r}: {printed}"
+                assert line, f"the process ended without {text!r}: {printed}"
                 printed += line
         return printed
 
@@ -55,13 +55,13 @@ class Process:
         await self.process.stdin.drain()
 
     async def wait(self):
-        """Wait for its end, its input still open; the exit code and what else it printed."""
+        """Wait for the end with the input open. Returns the exit code and the rest of the output."""
         async with asyncio.timeout(60):
             output = await self.process.stdout.read()
             return await self.process.wait(), output.decode()
 
     async def finish(self):
-        """Close its input and wait for its end; the exit code and what it printed."""
+        """Close the input and wait for the end. Returns the exit code and the rest of the output."""
         async with asyncio.timeout(60):
             output, _ = await self.process.communicate(b"")
         return self.process.returncode, output.decode()
@@ -82,7 +82,7 @@ async def serve(tmp_path, *arguments):
 
 
 async def start_chat(tmp_path, url, room_id):
-    """`alice` in a room, with her input open."""
+    """Start the plain chat of `alice` in a room."""
     arguments = ("chat", "--as", "alice", "--room", room_id, "--url", url)
     chat = await Process.start(*arguments, env={"HOME": str(tmp_path / "home")})
     await chat.read_until(f"you are in {room_id}")

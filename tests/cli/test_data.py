@@ -1,4 +1,4 @@
-"""The commands for what is kept, as an operator runs them."""
+"""The commands for stored data, as an operator runs them."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chat_actors.cli.data import BadLine, _reported
+from chat_actors.cli.data import InvalidLine, _messages
 from chat_actors.client import Identity, generate_key, open_connection
 from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 from tests.cli.test_commands import PROGRAM, Process, serve
@@ -27,7 +27,7 @@ def run(*arguments, stdin=b""):
 
 @pytest.fixture
 async def folder(tmp_path):
-    """Data with two users, and 1,234 messages in a room of which the oldest 100 are gone."""
+    """A data folder with two users, and a room with 1,234 messages, the oldest 100 of which have been pruned."""
     file = await SqliteFile.open(tmp_path / "data" / "chat.db")
     accounts, journal = SqliteAccounts(file), SqliteJournal(file)
     await accounts.register("alice", b"key")
@@ -201,10 +201,10 @@ async def test_timestamp_out_of_range_is_invalid(tmp_path):
 def test_aborted_import_imports_nothing():
     is_aborted = threading.Event()
     lines = io.BytesIO(b'{"userId": "ann", "content": "hello", "timestamp": "2026-01-01T00:00:00Z"}\n' * 3)
-    reading = _reported("red", lines, is_aborted)
+    reading = _messages("red", lines, is_aborted)
     next(reading)
     is_aborted.set()
-    with pytest.raises(BadLine, match="line 2: the import was aborted; nothing was imported"):
+    with pytest.raises(InvalidLine, match="line 2: the import was aborted; nothing was imported"):
         next(reading)
 
 

@@ -1,8 +1,10 @@
+"""The lines that the plain chat prints."""
+
 from datetime import UTC, timedelta, timezone
 
 import pytest
 
-from chat_actors.cli.chat import render
+from chat_actors.cli.plain_chat import render
 from chat_actors.protocol import messages
 
 

@@ -1,4 +1,4 @@
-"""The terminal chat by its keys and its screen, against a real server."""
+"""The terminal chat: keys and screen, against a real server."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from textual.events import Paste
 
 from chat_actors.chat import Storage
 from chat_actors.cli.terminal import ChatApp
-from chat_actors.cli.terminal.rooms import Away, Connected
+from chat_actors.cli.terminal.rooms import Connected, Disconnected
 from chat_actors.cli.terminal.timeline_view import TimelineView
 from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.server.app import create_app
@@ -19,7 +19,7 @@ from tests.client.test_room import NO_LIMITS, connect_as
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
-WITHIN = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def server():
 
 
 class Screen:
-    """The program as its user has it: keys, and what is on the screen."""
+    """A running app with its keys and its screen."""
 
     def __init__(self, app, pilot):
         self.app = app
@@ -44,7 +44,7 @@ class Screen:
         )
 
     async def until(self, condition):
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             while not condition():
                 await self.pilot.pause(0.01)
 
@@ -182,7 +182,7 @@ async def test_commands_print_their_results(server):
 
 async def test_pasted_lines_become_one_message(server):
     async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
-        screen.app.query_one("#typing").post_message(Paste("one\ntwo\r\nthree\n"))
+        screen.app.query_one("#input").post_message(Paste("one\ntwo\r\nthree\n"))
         await screen.shows("one two three")
         await screen.pilot.press("enter")
         await screen.shows("alice one two three ✓")
@@ -190,7 +190,7 @@ async def test_pasted_lines_become_one_message(server):
 
 async def test_refused_message_is_shown_as_not_sent(server):
     async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
-        screen.app.query_one("#typing").value = "x" * 60_000
+        screen.app.query_one("#input").value = "x" * 60_000
         await screen.pilot.press("enter")
         await screen.shows("not sent: content must be at")
 
@@ -206,13 +206,13 @@ async def test_reconnect_shows_its_state_and_the_gap(server):
         await screen.shows("2 here")
         cable.is_broken = True
         cable.cut()
-        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
         await screen.shows("○ reconnecting in")
         await screen.type("late")
         await screen.shows("late sending")
-        await asyncio.gather(*(his.say(f"unheard {n}.") for n in range(420)))
+        await asyncio.gather(*(his.say(f"missed {n}.") for n in range(420)))
         cable.is_broken = False
-        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Connected))
+        await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Connected))
         await screen.shows("● connected", "late ✓")
         lines = screen.app.rooms.current.timeline.lines
         assert [line.lost for line in lines if hasattr(line, "lost")] == [20]
@@ -227,13 +227,13 @@ async def test_narrow_terminal_hides_the_lists(server, columns, is_wide):
         await screen.until(lambda: ("1 here" in screen.text) is is_wide)
 
 
-@pytest.mark.parametrize("leave", ["ctrl+c", "ctrl+d", "/quit"])
-async def test_quit_ends_at_once(server, leave):
+@pytest.mark.parametrize("keys", ["ctrl+c", "ctrl+d", "/quit"])
+async def test_quit_ends_at_once(server, keys):
     async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
-        if leave == "/quit":
-            await screen.type(leave)
+        if keys == "/quit":
+            await screen.type(keys)
         else:
-            await screen.pilot.press(leave)
+            await screen.pilot.press(keys)
         await screen.has_ended()
 
 
@@ -248,12 +248,12 @@ async def test_quit_while_offline_waits_until_all_is_sent(server):
         await screen.shows("2 here")
         cable.is_broken = True
         cable.cut()
-        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
         await screen.type("bye")
         await screen.type("/quit")
         await screen.shows("1 on the way to the server")
         cable.is_broken = False
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(TIMEOUT):
             assert (await his.receive_message()).content == "bye"
         await screen.has_ended()
 
@@ -264,7 +264,7 @@ async def test_second_quit_or_leave_does_not_wait(server):
         await screen.shows("den as alice")
         cable.is_broken = True
         cable.cut()
-        await screen.until(lambda: isinstance(screen.app.rooms.current.line, Away))
+        await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
         await screen.type("ah")
         await screen.type("/leave")
         await screen.shows("what you said last is still on its way")

@@ -1,4 +1,4 @@
-"""The terminal chat in a pseudo-terminal, whose bytes an emulator draws, with a server that restarts."""
+"""The terminal chat as a process in a pseudo-terminal, with a terminal emulator that draws its output."""
 
 import asyncio
 import contextlib
@@ -14,18 +14,18 @@ import termios
 import pyte
 import pytest
 
-from chat_actors.cli.harmless import harmless
+from chat_actors.cli.sanitize import sanitize
 from chat_actors.client import Identity, generate_key, save_key
 from tests.cli.test_commands import PROGRAM, Process, serve
 from tests.wire.certificate import write_certificate
 
 pytestmark = pytest.mark.anyio
-WITHIN = 60.0
+TIMEOUT = 60.0
 COLUMNS, ROWS = 100, 24
 
 
 class Terminal:
-    """A command in a terminal of its own. `screen` is what its user sees."""
+    """A command in its own pseudo-terminal. `screen` is the text on it."""
 
     def __init__(self, arguments, home):
         self._master, slave = pty.openpty()
@@ -52,7 +52,7 @@ class Terminal:
 
     @property
     def mode(self):
-        """How the terminal treats keys: as before, once a program has left it as it was."""
+        """The terminal's attributes, which a program must restore at its end."""
         return termios.tcgetattr(self._slave)
 
     def type(self, text):
@@ -65,9 +65,9 @@ class Terminal:
         await self._until(lambda: self.process.poll() is not None, "its end")
         return self.process.returncode
 
-    async def _until(self, condition, wanted):
+    async def _until(self, condition, expected):
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT):
                 while not condition():
                     with contextlib.suppress(BlockingIOError):
                         data = os.read(self._master, 65536)
@@ -75,7 +75,7 @@ class Terminal:
                         self._stream.feed(data)
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            raise AssertionError(f"no {wanted} on the screen:\n{self.screen}") from None
+            raise AssertionError(f"no {expected} on the screen:\n{self.screen}") from None
 
     def __enter__(self):
         return self
@@ -128,7 +128,7 @@ async def test_hostile_message_cannot_control_the_terminal(tmp_path):
             async with await Process.start(*chat("mallory", url, "--plain"), env={"HOME": str(tmp_path)}) as mallory:
                 await mallory.read_until("you are in lobby")
                 await mallory.type(evil)
-                await alice.shows(harmless(evil))
+                await alice.shows(sanitize(evil))
                 assert (await mallory.finish())[0] == 0
             for dangerous in (b"\x1b]0;owned", "\u202e".encode(), "\x9b".encode()):
                 assert dangerous not in alice.raw

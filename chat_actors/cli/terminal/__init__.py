@@ -1,5 +1,5 @@
-"""The chat that fills the terminal. Only the command `chat` imports it, for it loads Textual."""
+"""The full-screen terminal chat. Only the `chat` command imports it, because it loads Textual."""
 
-from chat_actors.cli.terminal.app import ChatApp, chat_in_terminal
+from chat_actors.cli.terminal.app import ChatApp, run_terminal_chat
 
-__all__ = ["ChatApp", "chat_in_terminal"]
+__all__ = ["ChatApp", "run_terminal_chat"]

@@ -1,4 +1,4 @@
-"""Lines of a room as styled text. What other people wrote is never markup and has nothing that acts. Pure."""
+"""Lines of a room as styled text. Text of other users is sanitized and never parsed as markup. No I/O."""
 
 from __future__ import annotations
 
@@ -9,68 +9,68 @@ from typing import assert_never
 
 from rich.text import Text
 
-from chat_actors.cli.harmless import harmless
 from chat_actors.cli.local_time import clock, local_time
-from chat_actors.cli.terminal.rooms import Away, Connected, Ended, OpenRoom
-from chat_actors.cli.terminal.timeline import Line, Missing, Note, NotSaid, Outgoing, Said
+from chat_actors.cli.sanitize import sanitize
+from chat_actors.cli.terminal.rooms import Closed, Connected, Disconnected, OpenRoom
+from chat_actors.cli.terminal.timeline import FailedLine, GapLine, Line, MessageLine, NoticeLine, PendingLine
 
-_COLOURS = ("cyan", "green", "magenta", "yellow", "bright_blue", "bright_red", "bright_green", "bright_magenta")
+_COLORS = ("cyan", "green", "magenta", "yellow", "bright_blue", "bright_red", "bright_green", "bright_magenta")
 
 _NEXT_LINE = "\n        "
-"""So far in that what follows a line break in a message cannot look like a message of its own."""
+"""Indents the lines of a message after the first, so that they cannot look like other messages."""
 
 
 def draw(line: Line, own_id: str, zone: tzinfo | None = None) -> Text:
-    """One line of a room, which may be several on the screen, with times in that zone or the machine's."""
+    """Draw a line of a room, with times in `zone`, by default the machine's. Long lines wrap later."""
     match line:
-        case Said(message=message):
+        case MessageLine(message=message):
             parts = [
                 (f"{clock(message.timestamp, zone)} ", "dim"),
-                (f"{harmless(message.user_id)} ", _style_of(message.user_id, own_id)),
-                (_shown(message.content), ""),
+                (f"{sanitize(message.user_id)} ", _style_of(message.user_id, own_id)),
+                (_text(message.content), ""),
             ]
             if message.user_id == own_id:
                 parts.append((" ✓", "dim"))
             return Text.assemble(*parts)
-        case Outgoing(text=text, seq=seq):
-            return Text.assemble(("  …   ", "dim"), (_shown(text), "dim"), (" sending" if seq is None else " ✓", "dim"))
-        case NotSaid(text=text, why=why):
-            return Text.assemble(("  !   ", "bold red"), _shown(text), (f" not sent: {harmless(why)}", "red"))
-        case Missing(lost=None):
+        case PendingLine(text=text, seq=seq):
+            return Text.assemble(("  …   ", "dim"), (_text(text), "dim"), (" sending" if seq is None else " ✓", "dim"))
+        case FailedLine(text=text, why=why):
+            return Text.assemble(("  !   ", "bold red"), _text(text), (f" not sent: {sanitize(why)}", "red"))
+        case GapLine(lost=None):
             return Text("──── you were away, and messages may be missing here ────", "yellow")
-        case Missing(lost=lost):
+        case GapLine(lost=lost):
             return Text(f"──── you were away, {lost} messages are missing here ────", "yellow")
-        case Note(text=text, is_problem=is_problem):
-            return Text(_shown(text), "red" if is_problem else "dim")
+        case NoticeLine(text=text, is_problem=is_problem):
+            return Text(_text(text), "red" if is_problem else "dim")
         case _:
             assert_never(line)
 
 
 def day_of(line: Line, zone: tzinfo | None = None) -> date | None:
-    """The day on which it was said; None if it is no message."""
-    if not isinstance(line, Said):
+    """The local day of a message; None for other lines."""
+    if not isinstance(line, MessageLine):
         return None
     time = local_time(line.message.timestamp, zone)
     return None if time is None else time.date()
 
 
 def draw_day(day: date) -> Text:
-    """What stands above the first message of a day."""
+    """The heading above the first message of a day."""
     return Text(f"──── {day:%A}, {day.day} {day:%B %Y} ────", "dim")
 
 
 def draw_status(room: OpenRoom, user_id: str, unread_elsewhere: int) -> Text:
-    """The line on top: where one is, as whom, and whether there is a connection."""
-    match room.line:
+    """The status line: the room, the user, the connection, and unread messages."""
+    match room.connection:
         case Connected():
             state = ("● connected", "green")
-        case Away(seconds=seconds, why=why):
-            state = (f"○ reconnecting in {seconds:.0f} s: {harmless(why)}", "yellow")
-        case Ended(why=why):
-            state = (f"○ {harmless(why)}", "red")
+        case Disconnected(seconds=seconds, why=why):
+            state = (f"○ reconnecting in {seconds:.0f} s: {sanitize(why)}", "yellow")
+        case Closed(why=why):
+            state = (f"○ {sanitize(why)}", "red")
         case _:
-            assert_never(room.line)
-    text = Text.assemble((f" {harmless(room.room_id)}", "bold"), f" as {user_id}  ", state, no_wrap=True)
+            assert_never(room.connection)
+    text = Text.assemble((f" {sanitize(room.room_id)}", "bold"), f" as {user_id}  ", state, no_wrap=True)
     if room.unread:
         text.append(f"  {room.unread} new below", "bold")
     if unread_elsewhere:
@@ -79,30 +79,30 @@ def draw_status(room: OpenRoom, user_id: str, unread_elsewhere: int) -> Text:
 
 
 def draw_room(room: OpenRoom, *, is_current: bool) -> Text:
-    """A room in the list of rooms."""
-    mark = "" if isinstance(room.line, Connected) else " ○"
-    text = Text(harmless(room.room_id) + mark, "bold" if is_current or room.unread else "", no_wrap=True)
+    """An entry of the list of rooms."""
+    mark = "" if isinstance(room.connection, Connected) else " ○"
+    text = Text(sanitize(room.room_id) + mark, "bold" if is_current or room.unread else "", no_wrap=True)
     if room.unread:
         text.append(f" {room.unread}", "bold yellow")
     return text
 
 
 def draw_members(names: Sequence[str], count: int | None) -> Text:
-    """Who is in a room."""
+    """The list of members."""
     if count is None:
         return Text("")
     text = Text(f"{count} here\n", "bold", no_wrap=True)
-    text.append("\n".join(harmless(name) for name in names), "not bold")
+    text.append("\n".join(sanitize(name) for name in names), "not bold")
     if count > len(names):
         text.append(f"\nand {count - len(names)} more", "not bold dim")
     return text
 
 
-def _shown(text: str) -> str:
-    return _NEXT_LINE.join(harmless(line) for line in text.replace("\r\n", "\n").split("\n"))
+def _text(text: str) -> str:
+    return _NEXT_LINE.join(sanitize(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def _style_of(user_id: str, own_id: str) -> str:
     if user_id == own_id:
         return "bold"
-    return f"bold {_COLOURS[zlib.crc32(harmless(user_id).encode()) % len(_COLOURS)]}"
+    return f"bold {_COLORS[zlib.crc32(sanitize(user_id).encode()) % len(_COLORS)]}"

@@ -1,4 +1,4 @@
-"""The rooms that the user is in, which of them is looked at, and what has not been seen. Pure."""
+"""The user's rooms as the terminal shows them: the current one, connection states, and unread counts. No I/O."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ class Connected(msgspec.Struct, frozen=True):
     pass
 
 
-class Away(msgspec.Struct, frozen=True):
-    """The line is lost, and tried again in so many seconds."""
+class Disconnected(msgspec.Struct, frozen=True):
+    """The connection is lost; the next attempt is in `seconds`."""
 
     seconds: float
     why: str
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """Nothing more comes of the room by itself."""
+class Closed(msgspec.Struct, frozen=True):
+    """The room is closed or has removed the user. The client does not rejoin."""
 
     why: str
 
 
-Line: TypeAlias = Connected | Away | Ended
+ConnectionState: TypeAlias = Connected | Disconnected | Closed
 
 
 class OpenRoom:
@@ -36,16 +36,16 @@ class OpenRoom:
     def __init__(self, room_id: str) -> None:
         self.room_id = room_id
         self.timeline = Timeline()
-        self.line: Line = Connected()
+        self.connection: ConnectionState = Connected()
         self.unread = 0
         self.members: Sequence[str] = ()
-        """Of very many, only some."""
+        """Of a very large room, only some."""
         self.count: int | None = None
-        """How many are in the room; None before it is known."""
+        """The number of members; None before it is known."""
 
 
 class Rooms:
-    """In the order of joining. There is always one that is looked at, until the last has been left."""
+    """The open rooms in the order of joining. One of them is the current room."""
 
     def __init__(self, first: OpenRoom) -> None:
         self._rooms = {first.room_id: first}
@@ -61,31 +61,28 @@ class Rooms:
 
     @property
     def unread_elsewhere(self) -> int:
-        """Messages in the rooms that are not looked at."""
+        """Unread messages of the other rooms."""
         return sum(room.unread for room in self._rooms.values() if room is not self.current)
 
-    def get(self, room_id: str) -> OpenRoom | None:
-        return self._rooms.get(room_id)
-
     def open(self, room: OpenRoom) -> None:
-        """Add it, or put it in the place of the one of that name, and look at it."""
+        """Add a room, or replace the one with its id, and make it the current one."""
         self._rooms[room.room_id] = room
         self._current = room.room_id
 
     def switch(self, room_id: str) -> bool:
-        """Look at this room; False if the user is not in it."""
+        """Make a room the current one. Returns False if the user is not in it."""
         if room_id not in self._rooms:
             return False
         self._current = room_id
         return True
 
     def step(self, by: int) -> None:
-        """Look at the next room, or the one before, round and round."""
+        """Switch to the next (1) or previous (-1) room, cyclically."""
         ids = list(self._rooms)
         self._current = ids[(ids.index(self._current) + by) % len(ids)]
 
     def close(self, room_id: str) -> bool:
-        """Forget a room; False if it is the last, which stays."""
+        """Remove a room. Returns False if it is not open or the only one, which stays."""
         if room_id not in self._rooms or len(self._rooms) == 1:
             return False
         if room_id == self._current:
@@ -93,11 +90,11 @@ class Rooms:
         del self._rooms[room_id]
         return True
 
-    def seen(self) -> None:
-        """All of the current room has been looked at."""
+    def mark_read(self) -> None:
+        """The user has seen the end of the current room."""
         self.current.unread = 0
 
-    def heard(self, room: OpenRoom, *, is_seen: bool) -> None:
-        """Somebody else has said something in a room; `is_seen` if the user looks at the end of the current one."""
-        if not (is_seen and room is self.current):
+    def count_message(self, room: OpenRoom, *, is_at_end: bool) -> None:
+        """Count a message of another user as unread, unless the end (`is_at_end`) of its room is on the screen."""
+        if not (is_at_end and room is self.current):
             room.unread += 1

@@ -1,4 +1,4 @@
-"""What is shown of one room, line by line. Pure."""
+"""The lines of one room: messages, notices, gaps, and the user's own messages that are not delivered yet. No I/O."""
 
 from __future__ import annotations
 
@@ -9,142 +9,141 @@ import msgspec
 
 from chat_actors.client import ChatMessage, Gap, History
 
-MOST_LINES = 5000
-"""Lines of a room that are kept. Beyond, the oldest go; they can be loaded again."""
+MAX_LINES = 5000
+"""Lines of a room that are kept. Beyond, the oldest are dropped; they can be loaded again."""
 
 
-class Said(msgspec.Struct, frozen=True):
-    """A message that the server has stored. `n` orders all lines."""
+class MessageLine(msgspec.Struct, frozen=True):
+    """A message that the server has stored. `order` increases from line to line, for all kinds of lines."""
 
-    n: int
+    order: int
     message: ChatMessage
 
 
-class Note(msgspec.Struct, frozen=True):
-    """Something to know that nobody has said."""
+class NoticeLine(msgspec.Struct, frozen=True):
+    """Information from the client or the server."""
 
-    n: int
+    order: int
     text: str
     is_problem: bool = False
 
 
-class Missing(msgspec.Struct, frozen=True):
-    """Messages are missing here: how many, None if nobody knows."""
+class GapLine(msgspec.Struct, frozen=True):
+    """Messages are missing here: `lost` is their number, None if unknown."""
 
-    n: int
+    order: int
     lost: int | None
 
 
-class Outgoing(msgspec.Struct, frozen=True):
-    """What the user has typed and has not heard yet. `seq`: its number once it is stored."""
+class PendingLine(msgspec.Struct, frozen=True):
+    """A message of the user that has not been delivered back. `seq` is its number once it is stored."""
 
-    n: int
+    order: int
     text: str
     seq: int | None = None
 
 
-class NotSaid(msgspec.Struct, frozen=True):
-    """What the user has typed and the server has refused."""
+class FailedLine(msgspec.Struct, frozen=True):
+    """A message of the user that was not stored, and the reason."""
 
-    n: int
+    order: int
     text: str
     why: str
 
 
-Line: TypeAlias = Said | Note | Missing | Outgoing | NotSaid
+Line: TypeAlias = MessageLine | NoticeLine | GapLine | PendingLine | FailedLine
 
 
 class Timeline:
-    """The newest lines of a room, and below them what is on its way to it."""
+    """The newest lines of a room, and below them the user's pending messages."""
 
-    def __init__(self, most: int = MOST_LINES) -> None:
-        self._most = most
+    def __init__(self, maximum: int = MAX_LINES) -> None:
+        self._maximum = maximum
         self._lines: list[Line] = []
-        self._outgoing: dict[int, Outgoing] = {}
-        self._next = 0  # the `n` of the next line at the end, and of the next above the first
-        self._next_above = -1
-        self._loaded_to = 0  # the number of the last message that came as history and may come live too
-        self._heard_to = 0
+        self._pending: dict[int, PendingLine] = {}
+        self._last_order = 0
+        self._next_order_above = -1
+        self._history_end = 0  # `seq` of the last message loaded as history, which may be received live as well
+        self._last_received = 0
         self.has_older = True
-        """Whether the server may have messages from before the first line, and there is room for them."""
+        """Whether the server may have messages before the first line, and there is space for them."""
 
     @property
     def lines(self) -> Sequence[Line]:
         """Oldest first."""
-        return (*self._lines, *self._outgoing.values())
+        return (*self._lines, *self._pending.values())
 
     @property
     def unsent(self) -> int:
-        """How much of what the user has typed the server has neither stored nor refused."""
-        return sum(outgoing.seq is None for outgoing in self._outgoing.values())
+        """How many of the user's messages the server has neither stored nor refused."""
+        return sum(line.seq is None for line in self._pending.values())
 
     @property
     def first_seq(self) -> int | None:
-        """The number of the oldest message that is shown."""
-        return next((line.message.seq for line in self._lines if isinstance(line, Said)), None)
+        """The number of the oldest message."""
+        return next((line.message.seq for line in self._lines if isinstance(line, MessageLine)), None)
 
     @property
-    def room_for(self) -> int:
-        """How many lines more can be loaded."""
-        return self._most - len(self._lines)
+    def free_space(self) -> int:
+        """How many more lines can be loaded."""
+        return self._maximum - len(self._lines)
 
-    def load(self, page: History) -> None:
-        """What was said before the first line; the newest of it, if there is not room for all."""
-        if not self._heard_to and page.last is not None:
-            self._loaded_to = self._heard_to = page.last
-        fitting = page.messages[len(page.messages) - min(len(page.messages), self.room_for) :]
-        above = [Said(self._next_above - n, message) for n, message in enumerate(reversed(fitting))]
-        self._next_above -= len(fitting)
+    def add_history(self, page: History) -> None:
+        """Add older messages above the first line; the newest of them, if there is not enough space for all."""
+        if not self._last_received and page.last is not None:
+            self._history_end = self._last_received = page.last
+        fitting = page.messages[len(page.messages) - min(len(page.messages), self.free_space) :]
+        above = [MessageLine(self._next_order_above - n, message) for n, message in enumerate(reversed(fitting))]
+        self._next_order_above -= len(fitting)
         self._lines[:0] = reversed(above)
-        self.has_older = page.more and self.room_for > 0
+        self.has_older = page.more and self.free_space > 0
 
-    def hear(self, message: ChatMessage) -> bool:
-        """A message has come; whether it is new."""
-        if message.seq <= self._loaded_to:
+    def add_message(self, message: ChatMessage) -> bool:
+        """Add a received message. Returns whether it is new."""
+        if message.seq <= self._history_end:
             return False
-        self._loaded_to = 0  # from now on all is new, also if the server's numbers have begun anew
-        self._heard_to = message.seq
-        self._add(Said(self._next_n(), message))
-        for n, outgoing in self._outgoing.items():
-            if outgoing.seq == message.seq:
-                del self._outgoing[n]
+        self._history_end = 0  # everything from here on is new, even if the room's numbers began anew
+        self._last_received = message.seq
+        self._add(MessageLine(self._next_order(), message))
+        for order, pending in self._pending.items():
+            if pending.seq == message.seq:
+                del self._pending[order]
                 break
         return True
 
-    def miss(self, gap: Gap) -> None:
+    def add_gap(self, gap: Gap) -> None:
         """Messages are missing after the last line."""
-        self._loaded_to = 0
-        if gap.lost is None:  # the numbers may mean others now
+        self._history_end = 0
+        if gap.lost is None:  # the room's numbers may have begun anew, so older ones cannot be requested by number
             self.has_older = False
-        self._add(Missing(self._next_n(), gap.lost))
+        self._add(GapLine(self._next_order(), gap.lost))
 
-    def note(self, text: str, *, is_problem: bool = False) -> None:
-        """Add a line of our own."""
-        self._add(Note(self._next_n(), text, is_problem))
+    def add_notice(self, text: str, *, is_problem: bool = False) -> None:
+        self._add(NoticeLine(self._next_order(), text, is_problem))
 
-    def send(self, text: str) -> int:
-        """The user has typed this; the `n` of it."""
-        n = self._next_n()
-        self._outgoing[n] = Outgoing(n, text)
-        return n
+    def add_pending(self, text: str) -> int:
+        """Add a message of the user. Returns its `order`, for `confirm` or `fail`."""
+        order = self._next_order()
+        self._pending[order] = PendingLine(order, text)
+        return order
 
-    def sent(self, n: int, seq: int) -> None:
-        """The server has stored it under this number."""
-        if seq <= self._heard_to:
-            self._outgoing.pop(n, None)
-        elif n in self._outgoing:
-            self._outgoing[n] = msgspec.structs.replace(self._outgoing[n], seq=seq)
+    def confirm(self, order: int, seq: int) -> None:
+        """The server has stored a pending message under the number `seq`."""
+        if seq <= self._last_received:
+            self._pending.pop(order, None)
+        elif order in self._pending:
+            self._pending[order] = msgspec.structs.replace(self._pending[order], seq=seq)
 
-    def failed(self, n: int, why: str) -> None:
-        """The server has not stored it, and will not."""
-        if (outgoing := self._outgoing.pop(n, None)) is not None:
-            self._add(NotSaid(self._next_n(), outgoing.text, why))
+    def fail(self, order: int, why: str) -> None:
+        """The server has not stored a pending message, and will not."""
+        if (pending := self._pending.pop(order, None)) is not None:
+            self._add(FailedLine(self._next_order(), pending.text, why))
 
-    def _next_n(self) -> int:
-        self._next += 1
-        return self._next
+    def _next_order(self) -> int:
+        self._last_order += 1
+        return self._last_order
 
     def _add(self, line: Line) -> None:
         self._lines.append(line)
-        while len(self._lines) > self._most:
-            self.has_older |= isinstance(self._lines.pop(0), Said)
+        while len(self._lines) > self._maximum:
+            self.has_older |= isinstance(self._lines.pop(0), MessageLine)

@@ -1,4 +1,4 @@
-"""The widget that shows the lines of a room: it stays where the reader is when lines come above or below."""
+"""The widget that shows the lines of a room. Its scroll position stays at the same line when others are added."""
 
 from __future__ import annotations
 
@@ -19,60 +19,60 @@ from chat_actors.cli.terminal.drawing import day_of, draw, draw_day
 from chat_actors.cli.terminal.timeline import Line
 
 
-class Drawn(NamedTuple):
-    """A line as it is on the screen."""
+class DrawnLine(NamedTuple):
+    """A line, wrapped for the current width."""
 
     line: Line
-    after: date | None
-    """The day of the last message above it."""
+    day_above: date | None
+    """The day of the last message above the line."""
     day: date | None
-    """The day of the last message up to here."""
+    """The day of the last message up to and including the line."""
     strips: list[Strip]
 
 
 class TimelineView(ScrollView, can_focus=False):
-    """Draws only what is on the screen; each line is wrapped once for each width. Each day has its name above it."""
+    """Renders only the visible rows. Each line is wrapped once for each width. Each day has a heading."""
 
     class AtTop(Message):
-        """The reader has come to the first line."""
+        """The user has scrolled to the first line."""
 
     class AtEnd(Message):
-        """The reader has come to the last line."""
+        """The user has scrolled to the last line."""
 
     def __init__(self, own_id: str, zone: tzinfo | None = None) -> None:
         super().__init__(id="timeline")
         self._own_id = own_id
         self._zone = zone
-        self._plain = Console(width=200, color_system="truecolor", force_terminal=True)
+        self._rich_console = Console(width=200, color_system="truecolor", force_terminal=True)
         self._lines: Sequence[Line] = ()
-        self._drawn: dict[int, Drawn] = {}
+        self._drawn: dict[int, DrawnLine] = {}
         self._strips: list[Strip] = []
-        self._starts: list[int] = []  # where on the canvas each line begins
-        self._follows = True
+        self._starts: list[int] = []  # the first row of each line
+        self._follows_end = True
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the last line is on the screen, and what comes next will be."""
-        return self._follows
+        """Whether the last line is visible. New lines then scroll into view."""
+        return self._follows_end
 
     def show(self, lines: Sequence[Line], *, from_end: bool = False) -> None:
-        """Show these lines: at the place where the reader is, or at the end."""
+        """Show these lines, at the current scroll position or at the end."""
         if from_end:
-            self._follows = True
+            self._follows_end = True
         top = round(self.scroll_offset.y)
-        anchor, inside = self._line_at(top)
+        anchor, rows_inside = self._line_at(top)
         self._lines = lines
         self._lay_out()
-        if self._follows:
+        if self._follows_end:
             self.scroll_to(y=self._end, animate=False, force=True, immediate=True)
         elif anchor is not None:
-            index = bisect.bisect_left([line.n for line in lines], anchor)
+            index = bisect.bisect_left([line.order for line in lines], anchor)
             start = self._starts[index] if index < len(self._starts) else len(self._strips)
-            self.scroll_to(y=start + inside, animate=False, force=True, immediate=True)
+            self.scroll_to(y=start + rows_inside, animate=False, force=True, immediate=True)
         self.refresh()
 
     def page_up(self) -> None:
-        """A page up; `AtTop` if that is not possible."""
+        """Scroll up by a page; post `AtTop` at the top."""
         if self.scroll_offset.y <= 0:
             self.post_message(self.AtTop())
         self.scroll_page_up(animate=False)
@@ -85,11 +85,11 @@ class TimelineView(ScrollView, can_focus=False):
         return max(0, len(self._strips) - self.size.height)
 
     def _line_at(self, y: int) -> tuple[int | None, int]:
-        """The `n` of the line that is there, and how far inside of it."""
+        """The `order` of the line at row `y`, and the row within the line."""
         if not self._lines:
             return None, 0
         index = max(0, bisect.bisect_right(self._starts, y) - 1)
-        return self._lines[index].n, y - self._starts[index]
+        return self._lines[index].order, y - self._starts[index]
 
     def _lay_out(self) -> None:
         width = max(10, self.scrollable_content_region.width)
@@ -97,25 +97,25 @@ class TimelineView(ScrollView, can_focus=False):
         self._strips, self._starts = [], []
         day: date | None = None
         for line in self._lines:
-            drawn = kept.get(line.n)
-            if drawn is None or drawn.line != line or drawn.after != day:
+            drawn = kept.get(line.order)
+            if drawn is None or drawn.line != line or drawn.day_above != day:
                 drawn = self._draw(line, day, width)
             day = drawn.day
-            self._drawn[line.n] = drawn
+            self._drawn[line.order] = drawn
             self._starts.append(len(self._strips))
             self._strips += drawn.strips
         self.virtual_size = Size(width, len(self._strips))
 
-    def _draw(self, line: Line, after: date | None, width: int) -> Drawn:
-        day = day_of(line, self._zone) or after
+    def _draw(self, line: Line, day_above: date | None, width: int) -> DrawnLine:
+        day = day_of(line, self._zone) or day_above
         strips = self._wrap(draw(line, self._own_id, self._zone), width)
-        if day is not None and day != after:
+        if day is not None and day != day_above:
             strips = self._wrap(draw_day(day), width) + strips
-        return Drawn(line, after, day, strips)
+        return DrawnLine(line, day_above, day, strips)
 
     def _wrap(self, text: Text, width: int) -> list[Strip]:
-        wrapped = text.wrap(self._plain, width, overflow="fold")
-        return [Strip(part.render(self._plain)) for part in wrapped]
+        wrapped = text.wrap(self._rich_console, width, overflow="fold")
+        return [Strip(part.render(self._rich_console)) for part in wrapped]
 
     def render_line(self, y: int) -> Strip:
         y += round(self.scroll_offset.y)
@@ -128,8 +128,8 @@ class TimelineView(ScrollView, can_focus=False):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        was_following, self._follows = self._follows, round(new_value) >= self._end
-        if self._follows and not was_following:
+        was_following, self._follows_end = self._follows_end, round(new_value) >= self._end
+        if self._follows_end and not was_following:
             self.post_message(self.AtEnd())
-        if round(new_value) <= 0 < round(old_value) and not self._follows:
+        if round(new_value) <= 0 < round(old_value) and not self._follows_end:
             self.post_message(self.AtTop())

@@ -1,11 +1,11 @@
-"""What is typed into the chat line by line, and is left before the server has it."""
+"""The plain chat: sending the input, and reporting the lines that were not stored."""
 
 import asyncio
 import os
 
 import pytest
 
-from chat_actors.cli.chat import TypedLines, chat_in_lines
+from chat_actors.cli.plain_chat import InputLines, run_plain_chat
 from chat_actors.client import NotSent
 from chat_actors.protocol import messages
 
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def typed(monkeypatch):
-    """The standard input's other end."""
+def stdin_writer(monkeypatch):
+    """The other end of the standard input."""
     read, write = os.pipe()
-    with os.fdopen(read) as stdin, os.fdopen(write, "wb", buffering=0) as typing:
+    with os.fdopen(read) as stdin, os.fdopen(write, "wb", buffering=0) as writer:
         monkeypatch.setattr("sys.stdin", stdin)
-        yield typing
+        yield writer
 
 
 class Chat:
@@ -27,7 +27,7 @@ class Chat:
 
 
 class Room:
-    """Stores what is said, refuses what is rude, and has no answer for a question."""
+    """Stores messages, but refuses rude ones and never answers questions."""
 
     def __init__(self):
         self.stored = []
@@ -57,14 +57,14 @@ class Room:
         pass
 
 
-async def test_unsent_lines_are_reported(typed, capsys):
+async def test_unsent_lines_are_reported(stdin_writer, capsys):
     room = Room()
-    lines = TypedLines(room)
+    lines = InputLines(room)
     sending = asyncio.create_task(lines.send_all())
-    typed.write(b"first\nsecond?\nthird\nfourth\nunfinished")
+    stdin_writer.write(b"first\nsecond?\nthird\nfourth\nunfinished")
     await room.was_asked.wait()
     sending.cancel()
-    assert lines.tell_unsent()
+    assert lines.report_unsent()
     assert room.stored == ["first"]
     assert (
         capsys.readouterr().err
@@ -72,37 +72,37 @@ async def test_unsent_lines_are_reported(typed, capsys):
     )
 
 
-async def test_refused_line_does_not_stop_the_next(typed, capsys):
+async def test_refused_line_does_not_stop_the_next(stdin_writer, capsys):
     room = Room()
-    lines = TypedLines(room)
-    typed.write(b"rude\n  polite  \n\n   \nlast")
-    typed.close()
+    lines = InputLines(room)
+    stdin_writer.write(b"rude\n  polite  \n\n   \nlast")
+    stdin_writer.close()
     await lines.send_all()
     assert room.stored == ["polite", "last"]
-    assert lines.tell_unsent()
+    assert lines.report_unsent()
     assert capsys.readouterr().err == "! not sent: 'rude': no such words here\n"
 
 
-async def test_stored_lines_are_not_reported(typed, capsys):
-    lines = TypedLines(Room())
-    typed.write(b"one\n")
-    typed.close()
+async def test_stored_lines_are_not_reported(stdin_writer, capsys):
+    lines = InputLines(Room())
+    stdin_writer.write(b"one\n")
+    stdin_writer.close()
     await lines.send_all()
-    assert not lines.tell_unsent()
+    assert not lines.report_unsent()
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(("line", "code"), [("a question?", 1), ("", None)])
-async def test_ctrl_c_exits_1_with_unsent_lines(typed, line, code):
+async def test_ctrl_c_exits_1_with_unsent_lines(stdin_writer, line, code):
     room = Room()
 
-    async def talk():
+    async def run():
         with pytest.raises(asyncio.CancelledError if code is None else SystemExit) as ended:
-            await chat_in_lines(Chat(room), "lobby")
+            await run_plain_chat(Chat(room), "lobby")
         return getattr(ended.value, "code", None)
 
-    talking = asyncio.create_task(talk())
-    typed.write(f"first\n{line}\n".encode())
+    chat = asyncio.create_task(run())
+    stdin_writer.write(f"first\n{line}\n".encode())
     await (room.was_asked if line else room.has_stored).wait()
-    talking.cancel()
-    assert await talking == code
+    chat.cancel()
+    assert await chat == code

@@ -1,11 +1,11 @@
-"""A room on the screen: what is shown of it, and the way to it."""
+"""Connects a room of the client with its view: events update the view, and the user's actions go to the room."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from chat_actors.cli.terminal.rooms import Away, Connected, Ended, OpenRoom
+from chat_actors.cli.terminal.rooms import Closed, Connected, Disconnected, OpenRoom
 from chat_actors.client import (
     ChatMessage,
     ClientError,
@@ -21,16 +21,16 @@ from chat_actors.client import (
 )
 
 FIRST_PAGE = 50
-"""Messages that are shown on entering."""
+"""Messages that are loaded on joining."""
 
-LOOK_AGAIN_AFTER = 1.0
-"""Seconds from one look at who is there to the next, however many come and go."""
+MEMBERS_INTERVAL = 1.0
+"""Least seconds between two requests for the members, however many join and leave."""
 
 
-class Tab:
-    """Carries what happens in a room into its `view`, and what the user does into the room.
+class RoomController:
+    """Updates the `view` of a room and executes the user's actions in it.
 
-    `on_change()` is called when there is something new to draw, `on_message(view, message)` when somebody has spoken.
+    `on_change()` is called when the view has changed, `on_message(view, message)` for each new message.
     """
 
     def __init__(
@@ -44,84 +44,84 @@ class Tab:
         self._is_loading = False
 
     async def listen(self) -> None:
-        """Until the room is closed, or there is no way to it any more."""
+        """Handle events until the room is closed or its connection has ended for good."""
         try:
             await self._load(FIRST_PAGE)
             self._members_changed.set()
             async for event in self._room.events():
-                self._hear(event)
+                self._handle(event)
                 self._on_change()
         except ClientError as error:
             if not self._room.is_closed:
-                self.view.line = Ended(str(error))
-                self.view.timeline.note(f"{error}; /join {self.view.room_id} to come back", is_problem=True)
+                self.view.connection = Closed(str(error))
+                self.view.timeline.add_notice(f"{error}; /join {self.view.room_id} to come back", is_problem=True)
                 self._on_change()
 
-    def _hear(self, event: ClientEvent) -> None:
+    def _handle(self, event: ClientEvent) -> None:
         timeline = self.view.timeline
         match event:
             case ChatMessage():
-                if timeline.hear(event):
+                if timeline.add_message(event):
                     self._on_message(self.view, event)
             case Gap():
-                timeline.miss(event)
+                timeline.add_gap(event)
             case UserJoined(message=text) | UserLeft(message=text):
-                timeline.note(text)
+                timeline.add_notice(text)
                 self._members_changed.set()
             case Error(message=text):
-                timeline.note(text, is_problem=True)
+                timeline.add_notice(text, is_problem=True)
             case Reconnecting(seconds=seconds, why=why):
-                self.view.line = Away(seconds, why)
+                self.view.connection = Disconnected(seconds, why)
             case Reconnected():
-                self.view.line = Connected()
+                self.view.connection = Connected()
                 self._members_changed.set()
             case _:
                 pass
 
     async def watch_members(self) -> None:
-        """Keep who is there, until the room is closed."""
+        """Keep the list of members current until the room is closed."""
         try:
             while True:
                 await self._members_changed.wait()
                 self._members_changed.clear()
-                found = await self._room.members()
-                self.view.members, self.view.count = found.members, found.count
+                answer = await self._room.members()
+                self.view.members, self.view.count = answer.members, answer.count
                 self._on_change()
-                await asyncio.sleep(LOOK_AGAIN_AFTER)
+                await asyncio.sleep(MEMBERS_INTERVAL)
         except ClientError:
-            pass  # what has ended the room is told by who listens
+            pass  # `listen` reports the end of the room
 
     async def load_earlier(self, count: int) -> None:
-        """Load so many messages from before the first that is shown, if there are."""
+        """Load up to `count` messages from before the first line."""
         try:
             await self._load(count)
         except ClientError as error:
-            self.view.timeline.note(f"cannot load what was said before: {error}", is_problem=True)
+            self.view.timeline.add_notice(f"cannot load earlier messages: {error}", is_problem=True)
             self._on_change()
 
     async def _load(self, count: int) -> None:
         timeline = self.view.timeline
-        count = min(count, timeline.room_for)
+        count = min(count, timeline.free_space)
         if self._is_loading or not timeline.has_older or not count:
             return
         self._is_loading = True
         try:
-            timeline.load(await self._room.history(before=timeline.first_seq, limit=count))
+            timeline.add_history(await self._room.history(before=timeline.first_seq, limit=count))
         except NotSent:
-            timeline.has_older = False  # a server that keeps no messages
+            timeline.has_older = False  # the server stores no messages
         finally:
             self._is_loading = False
         self._on_change()
 
-    async def say(self, text: str, n: int) -> bool:
-        """Say what the timeline has as `n`; whether it has been stored."""
+    async def say(self, text: str, order: int) -> bool:
+        """Post the pending message `order` of the timeline. Returns whether it was stored."""
         try:
             receipt = await self._room.say(text)
         except (ClientError, ValueError) as error:
-            self.view.timeline.failed(n, error.text if isinstance(error, NotSent) else str(error))
+            self.view.timeline.fail(order, error.text if isinstance(error, NotSent) else str(error))
             return False
         else:
-            self.view.timeline.sent(n, receipt.seq)
+            self.view.timeline.confirm(order, receipt.seq)
             return True
         finally:
             self._on_change()
@@ -129,4 +129,4 @@ class Tab:
     async def close(self) -> None:
         """Leave the room."""
         await self._room.aclose()
-        self._members_changed.set()  # whoever waits for that hears that the room is closed
+        self._members_changed.set()  # wakes `watch_members`, so that it ends

@@ -1,4 +1,4 @@
-"""The chat line by line, for pipes and plain terminals."""
+"""The chat line by line, for pipes and simple terminals."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from datetime import tzinfo
 
 import click
 
-from chat_actors.cli.harmless import harmless
 from chat_actors.cli.local_time import clock
+from chat_actors.cli.sanitize import sanitize
 from chat_actors.client import Chat, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, Room
 from chat_actors.protocol import messages
 
 FAILED = 1
 
-LAST_MESSAGES = 20
-"""Messages that are shown on entering."""
+HISTORY_MESSAGES = 20
+"""Messages that are printed on joining."""
 
 
-async def chat_in_lines(chat: Chat, room_id: str) -> None:
-    """Enter the room, print what was said last and what is said, and send what is typed, until the input ends.
+async def run_plain_chat(chat: Chat, room_id: str) -> None:
+    """Join the room, print its messages, and send each line of the standard input until it ends.
 
-    Raises `ConnectionLost`, `Refused`, `NotSent`, `PutOut`; and `SystemExit` if a line was refused, or if one leaves
-    before all of them are stored.
+    Raises `ConnectionLost`, `Refused`, `NotSent`, `RemovedFromRoom`; and `SystemExit` if a line was refused, or was not
+    stored at the end.
     """
     async with chat.room(room_id) as room:
-        shown = await _print_the_last(room)
-        lines = TypedLines(room)
-        printing = asyncio.create_task(_print_all(room, shown))
-        typing = asyncio.create_task(lines.send_all())
+        last_printed = await _print_history(room)
+        lines = InputLines(room)
+        printing = asyncio.create_task(_print_events(room, last_printed))
+        sending = asyncio.create_task(lines.send_all())
         try:
-            await asyncio.wait({printing, typing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({printing, sending}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:  # Ctrl+C
-            await _stop(printing, typing)
-            if lines.tell_unsent():
+            await _stop(printing, sending)
+            if lines.report_unsent():
                 sys.exit(FAILED)
             raise
-        await _stop(printing, typing)
-        is_lost = lines.tell_unsent()
-        for task in (printing, typing):
+        await _stop(printing, sending)
+        has_unsent = lines.report_unsent()
+        for task in (printing, sending):
             if not task.cancelled():
                 task.result()
-    if is_lost:
+    if has_unsent:
         sys.exit(FAILED)
 
 
@@ -56,29 +56,29 @@ async def _stop(*tasks: asyncio.Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _print_the_last(room: Room) -> int:
-    """What was said before one came in; the number of the last message of it."""
+async def _print_history(room: Room) -> int:
+    """Print the last messages before the join. Returns the number of the last one; 0 if there is none."""
     try:
-        page = await room.history(limit=LAST_MESSAGES)
+        page = await room.history(limit=HISTORY_MESSAGES)
     except NotSent:
-        return 0  # a server that keeps no messages
+        return 0  # the server stores no messages
     for message in page.messages:
         click.echo(render(message))
     return page.last or 0
 
 
-async def _print_all(room: Room, shown: int) -> None:
+async def _print_events(room: Room, last_printed: int) -> None:
     async for event in room.events():
-        if isinstance(event, messages.ChatMessage) and event.seq <= shown:
-            continue  # it came between the entering and the look at what was said last
+        if isinstance(event, messages.ChatMessage) and event.seq <= last_printed:
+            continue  # posted between the join and the request for the history, so printed already
         if isinstance(event, messages.ChatMessage | Gap | Reconnected):
-            shown = 0  # all that comes now is new, also where the numbers have begun anew
+            last_printed = 0  # everything from here on is new, even if the room's numbers began anew
         if (line := render(event)) is not None:
             click.echo(line)
 
 
-class TypedLines:
-    """What is typed, sent line by line; each is kept until it is stored or refused."""
+class InputLines:
+    """Sends the standard input line by line. Keeps each line until it is stored or refused."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -99,42 +99,42 @@ class TypedLines:
                 await self._room.say(self._unsent[0])  # returns once it is stored
             except NotSent as error:
                 self._has_refused = True
-                click.echo(f"! not sent: {_beginning(self._unsent[0])}: {error.text}", err=True)
+                click.echo(f"! not sent: {_excerpt(self._unsent[0])}: {error.text}", err=True)
             self._unsent.popleft()
 
-    def tell_unsent(self) -> bool:
-        """Say what is given up. Whether anything that was typed has not been stored."""
+    def report_unsent(self) -> bool:
+        """Print the lines that were not sent. Returns whether any line was not stored."""
         if self._unsent:
             more = f" and {len(self._unsent) - 1} more" if len(self._unsent) > 1 else ""
-            what = f"{_beginning(self._unsent[0])}{more}"
-            click.echo(f"! not sent: {what}: the chat ended before the server had confirmed it", err=True)
+            unsent = f"{_excerpt(self._unsent[0])}{more}"
+            click.echo(f"! not sent: {unsent}: the chat ended before the server had confirmed it", err=True)
         return bool(self._unsent) or self._has_refused
 
 
-def _beginning(line: str) -> str:
+def _excerpt(line: str) -> str:
     return repr(line[:40])
 
 
 async def _read_stdin() -> bytes:
-    """Some bytes of the standard input, none at its end."""
-    # os.read works for a terminal, a pipe and a file alike. The thread is a daemon, unlike those of a pool: at the end
-    # of the program nobody waits for it, and so for a key that is never pressed.
+    """Read some bytes of the standard input; none at its end."""
+    # os.read works for terminals, pipes and files alike. A pool's thread would block the end of the program until a key
+    # is pressed; a daemon thread does not.
     stdin = sys.stdin.fileno()
-    answer: concurrent.futures.Future[bytes] = concurrent.futures.Future()
-    answer.set_running_or_notify_cancel()
+    data: concurrent.futures.Future[bytes] = concurrent.futures.Future()
+    data.set_running_or_notify_cancel()
 
     def read() -> None:
         try:
-            answer.set_result(os.read(stdin, 65536))
+            data.set_result(os.read(stdin, 65536))
         except OSError as error:
-            answer.set_exception(error)
+            data.set_exception(error)
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
-    return await asyncio.wrap_future(answer)
+    return await asyncio.wrap_future(data)
 
 
 def render(event: ClientEvent, zone: tzinfo | None = None) -> str | None:
-    """One line for what has happened, or None if there is nothing to show. Nothing in it can act on the terminal."""
+    """Format an event as one line that is safe for a terminal. Returns None if there is nothing to show."""
     match event:
         case messages.ChatMessage():
             line = f"[{clock(event.timestamp, zone)}] {event.user_id}: {event.content}"
@@ -154,4 +154,4 @@ def render(event: ClientEvent, zone: tzinfo | None = None) -> str | None:
             line = f"* {event.lost} messages are missing here: the server does not keep them any more"
         case _:
             return None
-    return harmless(line)
+    return sanitize(line)
