@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Coroutine
 from typing import Any, ClassVar, assert_never
@@ -10,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.css.query import NoMatches
 from textual.events import Paste
 from textual.widgets import Input, OptionList, Static
 
@@ -107,6 +109,10 @@ class ChatApp(App[None]):
 
     def _draw_all(self, *, from_end: bool = False) -> None:
         self._is_redraw_scheduled = False
+        with contextlib.suppress(NoMatches):  # while the app shuts down, its widgets are removed
+            self._draw_widgets(from_end=from_end)
+
+    def _draw_widgets(self, *, from_end: bool) -> None:
         room = self._rooms.current
         self._timeline_view.show(room.timeline.lines, from_end=from_end)
         if self._timeline_view.is_at_end:
@@ -136,7 +142,9 @@ class ChatApp(App[None]):
         return RoomController(room, self._schedule_redraw, self._on_room_message)
 
     def _on_room_message(self, room: OpenRoom, message: ChatMessage) -> None:
-        if message.user_id != self._chat.user_id:
+        if message.user_id == self._chat.user_id:
+            return
+        with contextlib.suppress(NoMatches):  # as in `_draw_all`
             self._rooms.count_message(room, is_at_end=self._timeline_view.is_at_end)
 
     def _run_controller(self, controller: RoomController) -> None:
