@@ -66,6 +66,42 @@ def test_long_id_is_refused():
     assert error(type="roll", dice="d6", id="x" * 65) == (refusals.REQUEST_ID_TOO_LONG.text, None)
 
 
+def test_vocabulary_lists_its_commands():
+    assert VOCABULARY.names[-3:] == ["ping", "roll", "weigh"]
+    assert VOCABULARY.commands[-3:] == [Ping, Roll, Weigh]
+    assert VOCABULARY.owners["roll"] == "dice"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({}, "undefined"),
+        ({"type": None}, "null"),
+        ({"type": 7}, "7"),
+        ({"type": True}, "true"),
+        ({"type": ["roll", {}]}, '["roll",{}]'),
+        ({"type": ""}, ""),
+    ],
+)
+def test_unknown_type_is_shown_as_in_javascript(fields, shown):
+    assert error(**fields) == (f"Unknown message type: {shown}", None)
+
+
+def test_id_has_at_most_64_characters():
+    assert decode(type="roll", dice="d6", id="x" * 64).request_id == "x" * 64
+    assert error(type="roll", id="x" * 64) == ("dice is required for roll", "x" * 64)
+    assert error(type="roll", id="x" * 65) == ("dice is required for roll", None)
+
+
+@pytest.mark.parametrize(("size", "is_valid"), [(0, False), (1, True), (64, True), (65, False)])
+def test_client_msg_id_has_1_to_64_characters(size, is_valid):
+    fields = {"type": "chat_message", "content": "x", "clientMsgId": "m" * size, "id": "q"}
+    if is_valid:
+        assert decode(**fields).client_msg_id == "m" * size
+    else:
+        assert error(**fields) == (refusals.INVALID_CLIENT_MSG_ID.text, "q")
+
+
 def test_built_in_commands_are_unchanged():
     assert decode(type="ping") == Ping()
     assert error(type="rol")[0] == "Unknown message type: rol"

@@ -25,6 +25,16 @@ class JournalRetention(Conformance[Journal]):
         assert await adapter.extent("blue") == Extent(1, 5)
         assert await page_of(adapter, after=0) == (list(range(21, 31)), False)
 
+    async def test_limits_of_zero_do_not_apply(self, adapter: Journal) -> None:
+        """The number limits messages of any age, and the age limits any number of messages."""
+        later = NOON + timedelta(days=400)
+        await fill(adapter, 30, room="red")
+        await fill(adapter, 30, room="blue", at=later)
+        await prune_all(adapter, Retention(keep_messages=10), later)
+        assert await adapter.extent("red") == Extent(21, 30)
+        await prune_all(adapter, Retention(keep_days=1), later)
+        assert (await adapter.extent("red"), await adapter.extent("blue")) == (Extent(31, 30), Extent(21, 30))
+
     async def test_older_messages_are_removed(self, adapter: Journal) -> None:
         for day in range(10):
             await post(adapter, str(day), at=NOON + timedelta(days=day))
