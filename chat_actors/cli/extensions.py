@@ -46,8 +46,8 @@ def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) 
 def _additions(extension: Extension) -> list[str]:
     lines = []
     for service in extension.services:
-        what = f"bot {service.name}" if issubclass(service, Bot) else "service"
-        lines.append(f"{what} {service.__name__}, {service.scope.value}: {_names(methods_of(service))}")
+        label = f"bot {service.name}" if issubclass(service, Bot) else "service"
+        lines.append(f"{label} {service.__name__}, {service.scope.value}: {_names(methods_of(service))}")
         lines += [f"endpoint {method} /extensions/{extension.name}{path}" for method, path in endpoints_of(service)]
     for kind in extension.room_kinds:
         chosen = f", chosen as {kind.chosen_as}" if kind.chosen_as else ""
@@ -58,4 +58,4 @@ def _additions(extension: Extension) -> list[str]:
 
 
 def _names(methods: Methods) -> str:
-    return ", ".join(sorted(str(kind.__struct_config__.tag) for kind in methods)) or "no commands"
+    return ", ".join(sorted(str(command_type.__struct_config__.tag) for command_type in methods)) or "no commands"

@@ -86,7 +86,7 @@ def keygen(file: Path, bits: int, encrypt: bool) -> None:
     except KeyFileError as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
-    click.echo(f"made {file}; whoever has it can speak in your name, so keep it to yourself")
+    click.echo(f"wrote {file}; anyone who has it can post under your name, so keep it to yourself")
 
 
 for command in (backup, chat, extensions, export_room, import_room, protocol, users):

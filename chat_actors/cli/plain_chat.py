@@ -149,9 +149,9 @@ def render(event: ClientEvent, zone: tzinfo | None = None) -> str | None:
         case Reconnected():
             line = "* connected again"
         case Gap(lost=None):
-            line = "* messages may be missing here: the server no longer knows what was said meanwhile"
+            line = "* messages may be missing here: the server has lost its earlier messages"
         case Gap():
-            line = f"* {event.lost} messages are missing here: the server does not keep them any more"
+            line = f"* {event.lost} messages are missing here: the server no longer stores them"
         case _:
             return None
     return sanitize(line)

@@ -29,7 +29,7 @@ from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
-from tests.client.test_chat_client import Cable
+from tests.client.cable import Cable
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
