@@ -99,17 +99,18 @@ class Extensions:
         """The service that answers, by HTTP method and path below `/extensions`."""
         added: list[CommandSpec] = []
         room_kinds: list[RoomKindSpec] = []
-        for one in enabled:
-            name, owner = one.extension.name, f"the extension {one.extension.name!r}"
-            _check_names(one.extension)
-            actor_types = {service: ActorType[Any](f"{name}.{service.__name__}") for service in one.extension.services}
-            for service in one.extension.services:
+        for item in enabled:
+            extension, settings = item.extension, item.settings
+            name, owner = extension.name, f"the extension {extension.name!r}"
+            _check_names(extension)
+            actor_types = {service: ActorType[Any](f"{name}.{service.__name__}") for service in extension.services}
+            for service in extension.services:
                 methods, endpoints = methods_of(service), _endpoints(name, service)
-                self._add_service(ServiceSpec(name, service, one.settings, actor_types, methods, endpoints))
+                self._add_service(ServiceSpec(name, service, settings, actor_types, methods, endpoints))
                 added += self._route(owner, methods, actor_types[service], service.scope)
-            for kind in one.extension.room_kinds:
+            for kind in extension.room_kinds:
                 methods = methods_of_kind(kind)
-                room_kinds.append(RoomKindSpec(name, kind, one.settings, methods, actor_types))
+                room_kinds.append(RoomKindSpec(name, kind, settings, methods, actor_types))
                 added += self._route(owner, methods, None, Scope.ROOM)
         self.room_kinds = RoomKinds(room_kinds)
         if self.room_kinds.choosable:
@@ -124,7 +125,7 @@ class Extensions:
             except ValueError as error:
                 raise BadHandler(service.__qualname__, str(error)) from None
         if spec.endpoints and service.scope is not Scope.SERVER:
-            raise BadHandler(service.__qualname__, "only a service of which there is one for the server has endpoints")
+            raise BadHandler(service.__qualname__, "only a service with Scope.SERVER can have endpoints")
         self.services.append(spec)
         for method, path in spec.endpoints:
             self.endpoints[method, path] = spec.actor_type
@@ -145,7 +146,8 @@ class Extensions:
 
 def _check_names(extension: Extension) -> None:
     classes: list[type[Service] | type[RoomKind]] = [*extension.services, *extension.room_kinds]
-    for names in ([one.__name__ for one in extension.services], [one.kept_as or one.__name__ for one in classes]):
+    stores = [cls.kept_as or cls.__name__ for cls in classes]
+    for names in ([service.__name__ for service in extension.services], stores):
         for name in names:
             if names.count(name) > 1:
                 why = f"the extension {extension.name!r} has two of this name, which would share a store"

@@ -32,7 +32,7 @@ class KindChosenTwice(Exception):
 
     def __str__(self) -> str:
         return (
-            f"the kind of room {self.chosen_as!r} is claimed by the extension {self.first!r} and by {self.second!r}; "
+            f"the room kind {self.chosen_as!r} is claimed by the extension {self.first!r} and by {self.second!r}; "
             "switch one of them off"
         )
 
