@@ -74,7 +74,7 @@ def tasks_of_websockets(protocol):
     return sum(coroutine in repr(task.get_coro()) for task in asyncio.all_tasks())
 
 
-@pytest.mark.parametrize("limits", [0.1], indirect=True)
+@pytest.mark.parametrize("limits", [1.0], indirect=True)  # seconds; logging in takes less
 async def test_client_without_pongs_is_closed(chat, key, caplog):
     """A client that answers its pings stays connected."""
     alive, dead = await room_of(chat, key, 2)
