@@ -293,7 +293,7 @@ async def test_drafts_count_against_the_mailbox():
         mailbox_capacity = 4
 
     async with RunningSystem() as system:
-        journal = SlowJournal(seconds=10)
+        journal = SlowJournal(seconds=2)
         chat = MemoryChat(system, room=TightRoom, journal=journal)
         clients = await clients_in(chat, "red", "ann", "ben", "cyd")
         for n in range(20):
