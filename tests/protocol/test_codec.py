@@ -30,7 +30,10 @@ from chat_actors.protocol import (
     is_room_id,
     is_user_id,
     messages,
+    parse_retry_after,
     refusals,
+    retry_after,
+    too_slow,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -112,7 +115,7 @@ def test_unknown_fields_of_a_command_are_ignored():
 
 
 def test_unknown_message_is_an_error_to_skip():
-    with pytest.raises(UnknownMessage):
+    with pytest.raises(UnknownMessage, match="from_the_future"):
         decode_message('{"type": "from_the_future"}')
 
 
@@ -170,6 +173,27 @@ def test_close_codes_are_those_of_the_protocol():
         *(1000, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013),
         *(4001, 4003, 4008),
     }
+
+
+@pytest.mark.parametrize(
+    ("reason", "milliseconds"),
+    [
+        (retry_after(0), 0),
+        ("retry after 1500", 1500),
+        ("retry after ", None),
+        ("retry after -1", None),
+        ("retry after ١", None),
+        ("retry 5", None),
+        ("retry after 5 s", None),
+        ("", None),
+    ],
+)
+def test_retry_after_is_parsed_from_a_reason(reason, milliseconds):
+    assert parse_retry_after(reason) == milliseconds
+
+
+def test_reason_of_an_eviction_names_the_backlog():
+    assert too_slow(1000) == "too slow: over 1000 bytes were waiting; reconnect and catch up"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import anyio
 import pytest
@@ -120,3 +121,16 @@ anyio.run(main)
         for _ in range(4):
             tasks.start_soon(run)
     assert sorted(outputs) == [b"False", b"False", b"False", b"True"]
+
+
+async def test_users_are_listed_and_removed(tmp_path):
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
+    for user_id in ("cyd", "ann", "ben"):
+        await accounts.register(user_id, b"key")
+    users = await accounts.users()
+    assert [user.user_id for user in users] == ["ann", "ben", "cyd"]
+    assert all(datetime.fromisoformat(user.created_at).tzinfo == UTC for user in users)
+    assert [await accounts.remove("ben"), await accounts.remove("ben")] == [True, False]
+    assert [user.user_id for user in await accounts.users()] == ["ann", "cyd"]
+    assert await accounts.register("ben", b"other")
+    await accounts.aclose()

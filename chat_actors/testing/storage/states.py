@@ -60,6 +60,11 @@ class StatesConformance(Conformance[States]):
         rest = await adapter.page("polls", prefix="user/", after="user/a", limit=2)
         assert [key for key, _ in rest] == ["user/b", "user/é"]
 
+    async def test_page_has_100_keys_by_default(self, adapter: States) -> None:
+        await adapter.put("polls", {f"{n:03}": b"1" for n in range(150)})
+        assert [key for key, _ in await adapter.page("polls")] == [f"{n:03}" for n in range(100)]
+        assert len(await adapter.page("polls", after="049", limit=1000)) == 100
+
     async def test_prefix_has_no_wildcards(self, adapter: States) -> None:
         await adapter.put("polls", dict.fromkeys(("50%", "50%a", "501", "5_", "5_a", "*", "[a]", "A", "a"), b"1"))
         for prefix, keys in {
