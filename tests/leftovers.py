@@ -3,7 +3,6 @@
 Linux only: elsewhere there is no /proc, and only threads and temporary files are seen.
 """
 
-import os
 import threading
 import time
 from pathlib import Path
@@ -46,13 +45,19 @@ def files_in(folder):
 
 
 def processes_with(variable, value):
-    """The processes of this user whose environment has this value, this process excepted."""
-    wanted = f"{variable}={value}"
+    """The processes started after this one whose environment has this value, orphans too, with their command lines."""
+    wanted, since = f"{variable}={value}", _start_time(PROC)
     return {
         f"process {entry.name}": _text(entry / "cmdline").replace("\0", " ")
         for entry in _listed(Path("/proc"))
-        if entry.name.isdecimal() and int(entry.name) != os.getpid() and wanted in _text(entry / "environ").split("\0")
+        if entry.name.isdecimal() and _start_time(entry) > since and wanted in _text(entry / "environ").split("\0")
     }
+
+
+def _start_time(process):
+    """In clock ticks since the machine started, see proc(5); 0 for a process that has ended."""
+    fields = _text(process / "stat").rpartition(")")[2].split()
+    return int(fields[19]) if fields else 0
 
 
 def remaining(find, before):
