@@ -12,9 +12,9 @@ from quart import Websocket
 from chat_actors.chat import Admit, Chat, Closing, Frame, Limits, Outbox, Peer, QueueOutbox, SessionMessage
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Hosted
 from chat_actors.protocol import NO_BINARY, CloseCode, retry_after, too_slow
-from chat_actors.server.outbox import LineOutbox
+from chat_actors.server.outbox import FrameOutbox
 from chat_actors.server.text_connection import TextConnection
-from chat_actors.server.transport import EXTENSION, Bounds, Control, Line
+from chat_actors.server.transport import EXTENSION, Bounds, Control, FrameWriter
 
 logger = logging.getLogger(__name__)
 
@@ -31,25 +31,25 @@ def control_of(socket: Websocket) -> Control | None:
 class DirectConnection:
     """Implements `Receiver`: what the transport takes off the socket is handled by the session in the same turn."""
 
-    __slots__ = ("_address", "_backlog_bytes", "_line", "_session", "outbox")
+    __slots__ = ("_address", "_backlog_bytes", "_session", "_writer", "outbox")
 
     def __init__(self, address: str, limits: Limits) -> None:
-        self.outbox = LineOutbox()
+        self.outbox = FrameOutbox()
         self._address = address
         self._backlog_bytes = limits.backlog_bytes
         self._session: Hosted[SessionMessage]
-        self._line: Line | None = None
+        self._writer: FrameWriter | None = None
 
     def take_over(self, control: Control, session: Hosted[SessionMessage]) -> None:
         """From here on the connection's task is the session's."""
         self._session = session
-        self._line = control.take_over(self, self.run)
-        self.outbox.open(self._line)
+        self._writer = control.take_over(self, self.run)
+        self.outbox.open(self._writer)
 
     def resume(self) -> None:
         """The session has nothing left to do."""
-        if self._line is not None:
-            self._line.resume()
+        if self._writer is not None:
+            self._writer.resume()
 
     async def run(self) -> None:
         """The session's life. Returns when it has ended; the transport then sees to the client's end."""

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from chat_actors.chat import Block, Closing
 from chat_actors.protocol import CloseCode
-from chat_actors.server.transport import Line
+from chat_actors.server.transport import FrameWriter
 
 
-class LineOutbox:
+class FrameOutbox:
     """Implements `Outbox`. Nothing waits in it: what is offered is with the transport at once, in the offerer's turn.
 
     No task, no queue, no encoding for each client: for a room of 200 that is a tenth of what a queue and a writer cost.
     The bound is the transport's own (`Bounds.backlog_bytes`), which tells the connection when it is passed.
     """
 
-    __slots__ = ("_is_compressed", "_line", "_write", "closing")
+    __slots__ = ("_is_compressed", "_write", "_writer", "closing")
 
     def __init__(self) -> None:
         self.closing: Closing | None = None
-        self._line: Line | None = None
+        self._writer: FrameWriter | None = None
 
-    def open(self, line: Line) -> None:
+    def open(self, writer: FrameWriter) -> None:
         """The WebSocket is there. To be called once, before anything is offered."""
-        self._line = line
-        self._write = line.write
-        self._is_compressed = line.is_compressed
+        self._writer = writer
+        self._write = writer.write
+        self._is_compressed = writer.is_compressed
         if self.closing is not None:
-            line.close(int(self.closing.code), self.closing.reason)
+            writer.close(int(self.closing.code), self.closing.reason)
 
     def offer(self, block: Block) -> bool:
         if self.closing is not None:
@@ -37,12 +37,12 @@ class LineOutbox:
     def close(self, code: CloseCode, reason: str) -> None:
         if self.closing is None:
             self.closing = Closing(code, reason)
-            if self._line is not None:
-                self._line.close(int(code), reason)
+            if self._writer is not None:
+                self._writer.close(int(code), reason)
 
     @property
     def backlog(self) -> int:
-        return 0 if self._line is None else self._line.backlog()
+        return 0 if self._writer is None else self._writer.backlog()
 
     def forsake(self) -> None:
         """The client has gone: there is nobody to write to, nor to close."""

@@ -6,14 +6,14 @@ import sys
 
 from chat_actors.chat import SessionActor
 from chat_actors.cli.main import main
-from chat_actors.server.outbox import LineOutbox
+from chat_actors.server.outbox import FrameOutbox
 
 DROP_EVERY = 10_000
 DELAY_EVERY = 100
 DELAY = 0.3
 REORDER_EVERY = 1_000
 
-_offer = LineOutbox.offer
+_offer = FrameOutbox.offer
 
 
 def is_chat(block):
@@ -28,7 +28,7 @@ def drop_one_message_in_ten_thousand():
             return True
         return _offer(self, block)
 
-    LineOutbox.offer = offer
+    FrameOutbox.offer = offer
 
 
 def delay_one_percent():
@@ -49,7 +49,7 @@ def delay_one_percent():
             return True
         return _offer(self, block)
 
-    LineOutbox.offer = offer
+    FrameOutbox.offer = offer
 
 
 def leak_a_session_for_each_disconnect():
@@ -75,7 +75,7 @@ def reorder_two():
             return True
         return _offer(self, block)
 
-    LineOutbox.offer = offer
+    FrameOutbox.offer = offer
 
 
 FAULTS = {

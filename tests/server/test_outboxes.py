@@ -70,8 +70,8 @@ class QueueLane:
         pass
 
 
-class FakeLine:
-    """Implements `Line`: a socket that takes all, or nothing."""
+class FakeFrameWriter:
+    """Implements `FrameWriter`: a socket that takes all, or nothing."""
 
     def __init__(self, receiver, is_compressed):
         self.peer = Peer(101, {"sec-websocket-extensions": "permessage-deflate"} if is_compressed else {})
@@ -116,27 +116,27 @@ class FakeLane:
 
     async def open(self):
         connection = DirectConnection("192.0.2.1", LIMITS)
-        self.line = FakeLine(connection, self._is_compressed)
+        self.writer = FakeFrameWriter(connection, self._is_compressed)
         self.outbox = connection.outbox
         self._connection = connection
         connection.take_over(self, Session())
 
     def take_over(self, receiver, run):
         """As `Control` has it."""
-        return self.line
+        return self.writer
 
     def backlog(self):
-        return len(self.line.waits)
+        return len(self.writer.waits)
 
     async def stall(self):
-        self.line.is_stalled = True
+        self.writer.is_stalled = True
 
     async def vanish(self):
         self._connection.ended(1006)
 
     async def everything(self):
-        self.line.flush()
-        return await texts_and_close(self.line.peer)
+        self.writer.flush()
+        return await texts_and_close(self.writer.peer)
 
     async def aclose(self):
         pass

@@ -27,8 +27,8 @@ async def read_some(lane, texts):
         case QueueLane():
             texts += await lane.outbox.take()
         case FakeLane():
-            waits = lane.line.waits
-            lane.line.peer.feed(bytes(waits[: BLOCK_BYTES + 10]))
+            waits = lane.writer.waits
+            lane.writer.peer.feed(bytes(waits[: BLOCK_BYTES + 10]))
             del waits[: BLOCK_BYTES + 10]
         case _:
             lane.resume()

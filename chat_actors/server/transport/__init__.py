@@ -4,7 +4,7 @@ Importing it changes nothing; `install()` puts our stream, protocol and server c
 """
 
 from chat_actors.server.transport.carrier import anyio_context
-from chat_actors.server.transport.control import EXTENSION, Bounds, Control, Line, Receiver
+from chat_actors.server.transport.control import EXTENSION, Bounds, Control, FrameWriter, Receiver
 from chat_actors.server.transport.install import install
 from chat_actors.server.transport.quart_connection import ChatWebsocketConnection, PeerDisconnected
 from chat_actors.server.transport.versions import UntestedVersion
@@ -15,7 +15,7 @@ __all__ = [
     "Bounds",
     "ChatWebsocketConnection",
     "Control",
-    "Line",
+    "FrameWriter",
     "PeerDisconnected",
     "Receiver",
     "UntestedVersion",

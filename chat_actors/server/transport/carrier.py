@@ -1,4 +1,4 @@
-"""What a WebSocket needs of the protocol that carries it, HTTP/1.1 or HTTP/2. Nothing here waits."""
+"""The interface between a WebSocket and the protocol that carries it, HTTP/1.1 or HTTP/2. Nothing here waits."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from contextvars import Context, copy_context
 from typing import Any, Protocol
 
 LINGER = 0.9
-"""Seconds that a client gets, after our last byte, to read why it was closed and to end its own half.
+"""Seconds that a client has, after our last byte, to read the Close frame and to end its own half.
 
-Closing at once, with bytes of the client still unread, makes the kernel send a reset, and a reset may overtake the
-Close frame (RFC 6455, section 7.1.1, has the server wait for this reason). Short of a second, so that who is evicted
-is gone within one.
+If the server closed at once, with bytes of the client still unread, the kernel would send a reset, which may overtake
+the Close frame; RFC 6455, section 7.1.1, has the server wait for this reason. Less than one second, so that evicted
+clients are disconnected within a second.
 """
 
 
 try:
     import sniffio
-except ModuleNotFoundError:  # it comes with trio; without it anyio needs no telling
-    sniffio = None  # type: ignore[assignment]  # the usual way to say that an optional module is missing
+except ModuleNotFoundError:  # it comes with trio; without trio, anyio assumes asyncio
+    sniffio = None  # type: ignore[assignment]  # an optional module
 
 
 def anyio_context() -> Context:
-    """A context in which anyio knows that it is on asyncio.
+    """A context in which sniffio finds that it runs on asyncio.
 
-    sniffio tells that by the task, and a callback has none; and where there is one, to be told takes it 2 µs less.
+    sniffio otherwise looks at the current task, and a callback has none. Where there is a task, this saves 2 µs.
     """
     context = copy_context()
     if sniffio is not None:
@@ -33,57 +33,57 @@ def anyio_context() -> Context:
 
 
 class Sink(Protocol):
-    """What the bytes of one WebSocket go to. Called in the connection's own turn; nothing here waits."""
+    """Receives the bytes of one WebSocket. The connection's callbacks call it, so it must not wait."""
 
     def received(self, data: bytes) -> None:
-        """The client has sent this."""
+        """The client has sent these bytes."""
 
     def peer_ended(self) -> None:
-        """The client has ended its half: nothing more will come, but it may still read."""
+        """The client has ended its half: it sends nothing more, but may still read."""
 
     def lost(self) -> None:
-        """The connection, or the stream, is gone both ways."""
+        """The connection, or the stream, is closed in both directions."""
 
     def overflowed(self) -> None:
-        """More waits to be sent than `bound` allows."""
+        """More bytes wait to be sent than `bound` allows."""
 
 
 class Carrier(Protocol):
-    """For one WebSocket; once that is gone its calls do nothing."""
+    """Carries one WebSocket. After the end of the connection or stream, its methods do nothing."""
 
     context: Context
-    """What callbacks about this WebSocket run in."""
+    """The context of callbacks about this WebSocket."""
 
     outlives_its_app: bool
-    """Whether the client's last bytes are still to be read when the app has ended: closing would reset them."""
+    """Whether the client's last bytes must still be read when the app has ended, because closing would reset them."""
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run the app, in a task that ends with the connection at the latest."""
 
     def forget_request(self) -> None:
-        """The request that opened the WebSocket is not needed any more."""
+        """Release the request that opened the WebSocket."""
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Send behind what was sent before."""
+        """Send bytes behind what was sent before."""
 
     def is_closing(self) -> bool:
-        """Whether nothing more can be sent, although the sink may not have been told yet."""
+        """Whether nothing more can be sent. The sink may not have been notified yet."""
 
     def backlog(self) -> int:
         """Bytes that wait to be sent."""
 
     def bound(self, backlog_bytes: int) -> None:
-        """From here on tell the sink, once, when more than this waits."""
+        """Notify the sink, once, when more than this waits."""
 
     def pause(self) -> None:
-        """Read no more from this client than what is on its way already."""
+        """Stop reading from this client; bytes that are already on their way may still arrive."""
 
     def resume(self) -> None:
-        """All that came so far has been taken: the client may send as much again."""
+        """Everything received so far has been consumed: read on."""
 
     def finish(self, *, peer_is_done: bool) -> None:
-        """Nothing more will be written: end our half behind what waits, and all of it within `LINGER` seconds."""
+        """Nothing more will be written: end our half behind what waits, and the whole within `LINGER` seconds."""
 
     def abort(self) -> None:
-        """End now and throw away what waits."""
+        """End now and discard what waits."""

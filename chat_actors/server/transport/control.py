@@ -1,4 +1,4 @@
-"""What the transport and an app have to say to each other about one WebSocket."""
+"""The interface between the transport and the app of one WebSocket."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ EXTENSION = "chat_actors.transport"
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client may cost, whatever it sends or does not read. 0 switches a bound off."""
+    """Limits on the resources of one client. 0 switches a bound off."""
 
     frame_bytes: int = 0
-    """Bytes of payload of one message, over all its fragments; beyond: 1009, before the next piece is buffered."""
+    """Bytes of payload of one message, over all its fragments. Beyond: 1009, before the next fragment is buffered."""
 
     backlog_bytes: int = 0
-    """Bytes that may wait for the client, once the app has taken over; beyond: `Receiver.overflowed`."""
+    """Bytes that may wait for the client, once the app has taken over. Beyond: `Receiver.overflowed`."""
 
     ping_seconds: float = 0.0
-    """Between two pings. A client that has left two unanswered when the next is due is closed with 1008."""
+    """Seconds between two pings. A client with two unanswered pings when the next is due is closed with 1008."""
 
 
 class Receiver(Protocol):
-    """An app that has taken over. It is called in the connection's own turn of the event loop, and must not wait."""
+    """An app that has taken over. The connection's callbacks call it, so it must not wait."""
 
     def text(self, text: str) -> bool:
-        """A text message. False: not now; the socket is not read, and this is offered again after `Line.resume`."""
+        """Handle a text message. False: not now; reading stops, and the call is repeated after `FrameWriter.resume`."""
 
     def binary(self, data: bytes) -> bool:
-        """A binary message; else as `text`."""
+        """Handle a binary message, like `text`."""
 
     def overflowed(self) -> None:
-        """More than `backlog_bytes` wait for the client. Called once, maybe from within `Line.write`."""
+        """More than `backlog_bytes` wait for the client. Called once, possibly from within `FrameWriter.write`."""
 
     def unreachable(self) -> None:
-        """The connection is gone, but messages that came before are still to be offered: write nothing more."""
+        """The connection is lost, but earlier messages are still to be delivered. Write nothing more."""
 
     def ended(self, code: int) -> None:
-        """The last call: nothing more will come. The code is the client's; 1006 if it has gone without a Close."""
+        """The last call. `code` is the client's close code; 1006 if it disconnected without a Close."""
 
 
-class Line(Protocol):
-    """The way to a client, for an app that has taken over. Nothing here waits; after the end it does nothing."""
+class FrameWriter(Protocol):
+    """Writes frames to the client of an app that has taken over. Nothing here waits; after the end, nothing happens."""
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Send ready WebSocket frames (RFC 6455, section 5.2), whole ones, behind what was sent before.
+        """Send whole, ready WebSocket frames (RFC 6455, section 5.2) behind what was sent before.
 
-        A property, so that the caller can keep the very function: on HTTP/1.1 that is the socket's own, which complains
-        of what is written after the end. So write nothing after `close`, nor once the receiver has been told that the
-        client is `unreachable` or has `ended`.
+        A property, so that the caller can keep the function itself: on HTTP/1.1 it is the socket transport's own, which
+        logs a warning for writes after the end. So do not write after `close`, nor after `Receiver.unreachable` or
+        `Receiver.ended`.
         """
 
     @property
     def is_compressed(self) -> bool:
-        """Whether the client also takes messages that are compressed, each by itself (RFC 7692, without context)."""
+        """Whether the client accepts compressed messages too, each by itself (RFC 7692, without context takeover)."""
 
     def resume(self) -> None:
-        """The receiver can take messages again."""
+        """The receiver can handle messages again."""
 
     def close(self, code: int, reason: str) -> None:
-        """Send a Close behind what waits, and cut the client `LINGER` seconds later if it has not gone by then."""
+        """Send a Close behind what waits. If the client is still connected `LINGER` seconds later, cut it."""
 
     def backlog(self) -> int:
         """Bytes that wait to be sent. See `Control.backlog`."""
@@ -73,7 +73,7 @@ class Control(Protocol):
     """The transport under one WebSocket, for its app."""
 
     def limit(self, bounds: Bounds) -> None:
-        """Hold this client to these bounds. To be called before the WebSocket is accepted.
+        """Set the bounds of this client. To be called before the WebSocket is accepted.
 
         Without it, Hypercorn's `websocket_max_message_size` and `websocket_ping_interval` apply.
         """
@@ -81,47 +81,48 @@ class Control(Protocol):
     def allow_compression(self) -> None:
         """Agree to permessage-deflate if the client offers it. To be called before the WebSocket is accepted.
 
-        Off by default: it saves a slow line something, and costs CPU for each message of a client.
+        Off by default: it saves bandwidth, and costs CPU for each message that the client sends.
         """
 
-    def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
-        """Once accepted: what comes goes to `receiver`, and no more through ASGI's `receive` and `send`.
+    def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> FrameWriter:
+        """Deliver messages to `receiver` from now on, and no longer through ASGI's `receive` and `send`.
 
-        When the ASGI app returns, `run()` goes on in its place, and the WebSocket ends when that does. Until then
-        nothing is kept of the request: an idle client costs no scope, no headers, no context of a web framework.
-        If the client has gone already, `Receiver.ended` is called at once. Raises `RuntimeError` before the accept, or
-        if messages wait that were asked for with `receive` and not taken: those would be lost.
+        When the ASGI app returns, `run()` continues in its task; the WebSocket ends when `run()` does. The request is
+        then released: an idle client keeps no scope, no headers, no context of a web framework. If the client has
+        already disconnected, `Receiver.ended` is called at once. Raises `RuntimeError` before the accept, or if
+        messages that `receive` has requested are still queued: they would be lost.
         """
 
     @property
     def is_taken_over(self) -> bool:
-        """Whether an app has taken over: then nobody else closes the WebSocket when the ASGI call returns."""
+        """Whether an app has taken over. Then the end of the ASGI call does not close the WebSocket."""
 
     async def abort(self) -> None:
-        """Drop the client, whatever it does or does not read. Waits for nothing; doing it twice changes nothing.
+        """Disconnect the client at once, whether or not it reads. Idempotent; does not wait.
 
-        HTTP/1.1: the TCP connection, with or without TLS. HTTP/2: this stream alone, never its siblings. What the
-        client had sent and the app has not read yet is still handed out before the disconnect.
+        HTTP/1.1: closes the TCP connection, with or without TLS. HTTP/2: resets this stream only. What the client had
+        sent and the app has not read yet is still delivered before the disconnect.
         """
 
     @property
     def peer_close_code(self) -> int | None:
-        """The code of the client's Close frame: 1005 if the frame had none, None as long as there was no frame."""
+        """The code of the client's Close frame: 1005 if the frame had none, None before there is a frame."""
 
     def backlog(self) -> int:
         """Bytes that wait to be sent on this WebSocket.
 
-        HTTP/2: in its stream, not what waits in the TCP connection that it shares. TLS: the kernel and up to one more
+        HTTP/2: those in its stream, without those in the shared TCP connection. TLS: the kernel's buffer and up to one
         block of ciphertext come on top.
         """
 
     @property
     def wait_draining(self) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Waits until the server has stopped listening, and its connections are to end: the time to say goodbye.
+        """Wait until the server has stopped listening: the moment to close clients.
 
-        The same moment for all connections of a server process, so one wait is enough; it does not keep this alive.
+        The moment is the same for all connections of a server process, so one wait is enough. It holds no reference to
+        this connection.
         """
 
     @property
     def drain_seconds(self) -> float:
-        """How long the server waits, from then on, before it cancels the connections that are left."""
+        """How long the server waits after that before it cancels the connections that are left."""

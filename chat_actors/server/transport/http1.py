@@ -1,8 +1,8 @@
-"""HTTP/1.1 as the carrier of a WebSocket: once it is asked for, the connection is that WebSocket's alone.
+"""HTTP/1.1 as the carrier of a WebSocket. From the request on, the connection serves only that WebSocket.
 
-From then on the bytes come from asyncio's transport by callback, and the one task that the connection has, Hypercorn's
-own, runs the app. Hypercorn's way (a stream reader that wakes a task, which fills a queue that wakes another task) cost
-30 µs more for each message, and 6 kB more for each idle client.
+Bytes then come from asyncio's transport by callback, and the connection's one task, Hypercorn's own, runs the app.
+Hypercorn's stream reader wakes a task that fills a queue that wakes another task: 30 µs more for each message, and 6 kB
+more for each idle client.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from chat_actors.server.transport.websocket_stream import ChatStream
 
 
 class ChatH11Protocol(H11Protocol):
-    """Makes the carrier for its WebSocket; HTTP/2 begins with its preface, and with nothing else."""
+    """Makes the carrier for its WebSocket, and changes to HTTP/2 only at the HTTP/2 preface."""
 
-    def carrier_of(self, stream: ChatStream) -> Http1Carrier:
+    def make_carrier(self, stream: ChatStream) -> Http1Carrier:
         return Http1Carrier(server_of(self.send), self, stream)
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        # Hypercorn also obeys "Upgrade: h2c", which is no more (RFC 9113, section 3.1), and fails on bad settings.
-        # To pass an upgrade over is always right (RFC 9110, section 7.8).
+        # Hypercorn also accepts "Upgrade: h2c", which is obsolete (RFC 9113, section 3.1), and fails on bad settings.
+        # A server may always ignore an upgrade (RFC 9110, section 7.8).
         if event.method == b"PRI" and not list(event.headers):
             await super()._check_protocol(event)
 
 
-class _Unused:
-    """In the place of an event that says when the next request may be read: there is none on this connection."""
+class _NoNextRequest:
+    """Replaces the event for "the next request may be read": this connection has no next request."""
 
     async def set(self) -> None:
-        """Nobody waits."""
+        """Has no waiters."""
 
     async def clear(self) -> None:
-        """Nobody waits."""
+        """Has no waiters."""
 
     async def wait(self) -> None:
-        """Nobody waits."""
+        """Has no waiters."""
 
     def is_set(self) -> bool:
         return True
 
 
 class Http1Carrier(asyncio.Protocol):
-    """Implements `Carrier`. Takes the place of asyncio's stream protocol, which goes on with what concerns writing."""
+    """Implements `Carrier`. Replaces asyncio's stream protocol, and forwards the callbacks for writing to it."""
 
     __slots__ = ("_before", "_is_bound", "_protocol", "_server", "_stream", "_transport", "context", "outlives_its_app")
 
@@ -63,16 +63,16 @@ class Http1Carrier(asyncio.Protocol):
         self._is_bound = False
         self.context = anyio_context()
         self._transport.set_protocol(self)
-        self.resume()  # the stream protocol may have paused it, and will not resume it any more
+        self.resume()  # the stream protocol may have paused the transport, and will not resume it any more
 
     # -- Carrier -------------------------------------------------------------------------------------------------------
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._server.go_on_with(run, self)
+        self._server.continue_with(run, self)
 
     def forget_request(self) -> None:
         cast("H11WSConnection", self._protocol.connection).h11_connection = cast("Any", None)
-        self._protocol.can_read = _Unused()
+        self._protocol.can_read = _NoNextRequest()
 
     @property
     def write(self) -> Callable[[bytes], object]:
@@ -86,7 +86,7 @@ class Http1Carrier(asyncio.Protocol):
 
     def bound(self, backlog_bytes: int) -> None:
         if backlog_bytes:
-            # The transport then tells by itself: no look at its buffer is needed at each write.
+            # The transport then calls `pause_writing` by itself, so no write has to check the buffer's size.
             self._is_bound = True
             self._transport.set_write_buffer_limits(high=backlog_bytes)
 
@@ -112,9 +112,9 @@ class Http1Carrier(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.context.run(self._stream.peer_ended)
         if self._transport.can_write_eof():
-            return True  # its other half is open still: what it has sent is answered, and then we close
+            return True  # our half stays open until the client's last messages are answered
         self.context.run(self._stream.lost)
-        return False  # TLS has no halves: the transport closes itself, and nothing more can be sent
+        return False  # TLS cannot be half-closed: the transport closes itself, and nothing more can be sent
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._before.connection_lost(exc)

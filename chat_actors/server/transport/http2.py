@@ -1,4 +1,15 @@
-"""Hypercorn's HTTP/2 as a carrier of WebSockets: what one stream does, or fails to, stays in that stream."""
+"""Hypercorn's HTTP/2 as a carrier of WebSockets, with the streams of one connection isolated from each other.
+
+Theory of operation. Hypercorn owns the h2 connection, the streams, and one send task, which sends from the stream
+buffers what the windows allow. Our part:
+
+* Input windows: the connection's window is restored at once, a stream's window only when its WebSocket has consumed the
+  bytes (`_held`), so a slow app stops its own client and no sibling.
+* Output: each stream has a `BoundedStreamBuffer`; `Http2Carrier` reports when its bound is exceeded.
+* End of a stream: END_STREAM behind the buffered bytes, RST_STREAM after `LINGER` seconds if the client's half is still
+  open or its window is 0 (`_lingering`). Frames that arrive after the end of a stream are ignored.
+* An exception while one stream's event is handled resets that stream; the connection continues.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +32,28 @@ from chat_actors.server.transport.tcp_server import server_of
 from chat_actors.server.transport.websocket_stream import ChatStream
 
 WINDOW_STEP = 16384
-"""Bytes after which a window is opened again: a quarter of the window that streams begin with, so none runs dry."""
+"""Bytes after which a window is restored: a quarter of the initial window, so that clients need not stop sending."""
 
 
 class ChatH2Protocol(H2Protocol):
-    """Refuses a CONNECT that is no WebSocket; late frames for a stream that is gone are harmless."""
+    """Refuses a CONNECT that is no WebSocket, and ignores late frames for an ended stream."""
 
     has_data: Signal
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.has_data = Signal()
-        self._taken = 0  # bytes off the connection's window that are not given back yet
+        self._taken = 0  # bytes of the connection's window that are not restored yet
         self._held: dict[int, int] = {}  # the same for each stream
         self._lingering: dict[int, asyncio.TimerHandle] = {}
 
-    def carrier_of(self, stream: ChatStream) -> Http2Carrier:
+    def make_carrier(self, stream: ChatStream) -> Http2Carrier:
         return Http2Carrier(self, stream)
 
-    # -- what a carrier asks for ---------------------------------------------------------------------------------------
+    # -- for the carriers ----------------------------------------------------------------------------------------------
 
     def write(self, stream_id: int, data: bytes) -> int:
-        """Send behind what was sent before. Returns how many bytes wait in that stream now."""
+        """Send behind what was sent before. Returns the number of bytes that wait in that stream."""
         if (buffer := self._buffer(stream_id)) is None:
             return 0
         buffer.append(data)
@@ -74,7 +85,7 @@ class ChatH2Protocol(H2Protocol):
         try:
             self.priority.unblock(stream_id)
         except MissingStreamError:
-            return  # all is sent, and the stream's end too
+            return  # everything is sent, including the end of the stream
         self.has_data.notify()
 
     def _reset_in_time(self, stream_id: int) -> None:
@@ -84,7 +95,7 @@ class ChatH2Protocol(H2Protocol):
 
     def _reset_late(self, stream_id: int) -> None:
         del self._lingering[stream_id]
-        # No window to send the rest, or its client does not end its own half: either keeps the stream open for ever.
+        # The client leaves the window at 0, or does not end its own half. Either keeps the stream open for ever.
         self._reset(stream_id, h2.errors.ErrorCodes.NO_ERROR)
 
     def _reset(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
@@ -108,16 +119,16 @@ class ChatH2Protocol(H2Protocol):
         try:
             self.connection.increment_flow_control_window(size, stream_id)
         except h2.exceptions.ProtocolError:
-            pass  # the stream, or the connection, is so gone that there is no window to give back
+            pass  # the stream or the connection has ended, and its window with it
 
-    # -- Hypercorn's side ----------------------------------------------------------------------------------------------
+    # -- overrides of Hypercorn ----------------------------------------------------------------------------------------
 
     def _write_out(self) -> None:
         if data := self.connection.data_to_send():
             server_of(self.send).write(data)
 
     async def _flush(self) -> None:
-        # Written at once and only then waited for, so that frames leave in the order in which h2 made them.
+        # Written first, then waited for, so that frames are sent in the order in which h2 made them.
         self._write_out()
         await self.send(RawData(data=b""))
 
@@ -135,7 +146,7 @@ class ChatH2Protocol(H2Protocol):
             try:
                 await self._handle_event(event)
             except h2.exceptions.ProtocolError:
-                pass  # the client has reset the stream, or ended the connection, before we could answer: its own doing
+                pass  # the client has reset the stream, or ended the connection, before our answer
             except Exception:
                 stream_id: int | None = getattr(event, "stream_id", None)
                 if not stream_id:
@@ -154,7 +165,7 @@ class ChatH2Protocol(H2Protocol):
             case h2.events.RequestReceived() if not _is_ascii(event):
                 self._refuse(event.stream_id, b"400")
             case h2.events.PriorityUpdated():
-                pass  # deprecated (RFC 9113, section 5.3.2): all streams are equal; Hypercorn keeps a thousand of these
+                pass  # deprecated (RFC 9113, section 5.3.2); Hypercorn would store a thousand of these
             case h2.events.StreamReset() if (buffer := self._buffer(event.stream_id)) is not None:
                 buffer.discard()
                 await super()._handle_events([event])
@@ -167,7 +178,7 @@ class ChatH2Protocol(H2Protocol):
         if stream is not None and not isinstance(stream, ChatStream):
             await super()._handle_events([event])
             return
-        # The connection's window is given back at once, or a stream whose app is slow would hold up its siblings.
+        # The connection's window is restored at once, or a stream with a slow app would stop its siblings.
         self._taken += event.flow_controlled_length
         if self._taken >= WINDOW_STEP:
             self._open_window(self._taken)
@@ -175,12 +186,12 @@ class ChatH2Protocol(H2Protocol):
         if stream is not None:
             self._held[stream_id] = self._held.get(stream_id, 0) + event.flow_controlled_length
             await stream.handle(Body(stream_id=stream_id, data=event.data))
-        # With no stream this is, say, the client's Close after ours: Hypercorn would raise, and every stream would end.
+        # Without a stream, this may be the client's Close after ours. Hypercorn would raise, and all streams would end.
 
     def _refuse(self, stream_id: int, status: bytes) -> None:
-        # 501 (RFC 9110, section 15.6.2): CONNECT without a protocol asks for a tunnel (RFC 9113, section 8.5), and
-        # with one other than "websocket" for something that this server does not speak (RFC 8441, section 4).
-        # 400: a method and a path are ASCII (RFC 9110, section 9.1; RFC 3986, section 2), or Hypercorn raises.
+        # 501 (RFC 9110, section 15.6.2): CONNECT without a protocol requests a tunnel (RFC 9113, section 8.5), and
+        # with another than "websocket" a protocol that this server does not implement (RFC 8441, section 4).
+        # 400: methods and paths are ASCII (RFC 9110, section 9.1; RFC 3986, section 2), else Hypercorn raises.
         self.connection.send_headers(stream_id, [(b":status", status), (b"content-length", b"0")], end_stream=True)
         self._reset_in_time(stream_id)
 
@@ -189,26 +200,26 @@ class ChatH2Protocol(H2Protocol):
         await super()._close_stream(stream_id)
         self._held.pop(stream_id, None)
         if isinstance(stream, ChatStream):
-            # Hypercorn leaves our half of the stream open for ever: end it behind what still waits.
+            # Hypercorn leaves our half of the stream open for ever. End it behind the buffered bytes.
             self.finish(stream_id)
 
     async def _send_data(self, stream_id: int) -> None:
         if stream_id in self.stream_buffers:
             await super()._send_data(stream_id)
             if stream_id not in self.stream_buffers:
-                await self._say_if_idle()
+                await self._report_idle()
         else:
             self.priority.remove_stream(stream_id)
 
     async def stream_send(self, event: StreamEvent) -> None:
         if isinstance(event, StreamClosed):
             await self._close_stream(event.stream_id)
-            await self._say_if_idle()
+            await self._report_idle()
         else:
             await super().stream_send(event)
 
-    async def _say_if_idle(self) -> None:
-        # Hypercorn does not look at what still waits: at the end of the server the last Close frames would be lost.
+    async def _report_idle(self) -> None:
+        # Hypercorn ignores buffered bytes here, so the last Close frames of a shutdown would be lost.
         is_idle = not self.stream_buffers and all(stream.idle for stream in self.streams.values())
         if is_idle and self.context.terminated.is_set() and not self.closed:
             self.connection.close_connection()
@@ -222,7 +233,7 @@ class Http2Carrier:
     __slots__ = ("_bound", "_protocol", "_stream", "_stream_id", "context", "outlives_its_app")
 
     def __init__(self, protocol: ChatH2Protocol, stream: ChatStream) -> None:
-        self.outlives_its_app = False  # a stream ends by itself: the TCP connection stays, so no reset threatens
+        self.outlives_its_app = False  # the TCP connection stays open, so unread bytes cause no reset
         self.context = anyio_context()
         self._protocol = protocol
         self._stream = stream
@@ -233,7 +244,7 @@ class Http2Carrier:
         self._protocol.task_group.spawn(run)
 
     def forget_request(self) -> None:
-        """h2 keeps none."""
+        """h2 does not keep the request."""
 
     def write(self, data: bytes) -> None:
         if self._protocol.write(self._stream_id, data) > self._bound > 0:
@@ -249,7 +260,7 @@ class Http2Carrier:
         self._bound = backlog_bytes
 
     def pause(self) -> None:
-        """The window is not opened again while nothing is taken."""
+        """Nothing to do: the window is restored only by `resume`."""
 
     def resume(self) -> None:
         self._protocol.consumed(self._stream_id)

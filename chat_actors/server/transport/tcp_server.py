@@ -1,4 +1,13 @@
-"""Hypercorn's TCP connection, with an end that comes whatever the client does."""
+"""Hypercorn's TCP connection, ended in bounded time whatever the client does.
+
+Theory of operation. One task runs `run`: it reads bytes and passes them to the HTTP protocol. For a WebSocket on
+HTTP/1.1, the protocol calls `continue_with`: the task then stops reading, moves the rest of the stream reader to the
+carrier, and runs the WebSocket's app.
+
+Writes have one order, that of the calls of `write`. Each way to close starts one timer (`_cut_in_time`), which aborts
+the socket after `LINGER` seconds: `writer.close()` alone waits for a client that does not read. A cancelled task closes
+in the same way.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +25,14 @@ from chat_actors.server.transport.carrier import LINGER
 
 
 class IdleTimer(AsyncioSingleTask):
-    """The connection's idle timer, which is not started any more once the connection is being cancelled.
+    """The connection's idle timer. Does nothing once the connection is being cancelled.
 
-    A stream that ends then wants it restarted, and the task group takes no more tasks; Hypercorn's own raises, and the
-    cancellation becomes an error of the app's.
+    A stream that ends then restarts the timer, but the task group accepts no more tasks. Hypercorn's timer raises, and
+    the cancellation is logged as an error of the app.
     """
 
     async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        # Made only in its turn: a stream that is cancelled while it waits here would leave it behind, unawaited.
+        # The coroutine is made only when it is started: a stream cancelled before would leave it unawaited.
         made: list[Coroutine[Any, Any, None]] = []
 
         def begin() -> Coroutine[Any, Any, None]:
@@ -38,7 +47,7 @@ class IdleTimer(AsyncioSingleTask):
 
 
 def _keep_alive(connection: Any) -> None:
-    """Have the kernel probe a silent peer, so that one that has vanished without a word is gone after two minutes."""
+    """Have the kernel probe a silent peer: one that vanished without a FIN is disconnected after two minutes."""
     if connection.family in {socket.AF_INET, socket.AF_INET6}:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
@@ -47,7 +56,7 @@ def _keep_alive(connection: Any) -> None:
 
 
 class Successor(NamedTuple):
-    """What a connection becomes when it is no longer HTTP."""
+    """Continues the connection when it is no longer HTTP."""
 
     run: Callable[[], Coroutine[Any, Any, None]]
     reader: asyncio.Protocol
@@ -65,15 +74,13 @@ class ChatTCPServer(TCPServer):
         try:
             _keep_alive(self.writer.get_extra_info("socket"))
         except OSError:
-            pass  # it is gone already, which run() finds out
+            pass  # disconnected already, which run() finds out
 
     async def run(self) -> None:
         try:
             await super().run()
         except asyncio.CancelledError:
-            # This is how Hypercorn ends a connection at shutdown, and all is cleaned up by now. The task is nobody's
-            # to await; asyncio asks a cancelled one for its exception, and logs that as an error of its own.
-            pass
+            pass  # the end of the server; everything is cleaned up by now
         except Exception:
             await self.config.log.exception("a connection has failed; its client has to reconnect")
         finally:
@@ -81,7 +88,7 @@ class ChatTCPServer(TCPServer):
                 self._cut.cancel()
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the socket without waiting. What comes after its end is dropped."""
+        """Write without waiting. After the end of the connection, bytes are dropped."""
         if not self.writer.transport.is_closing():
             try:
                 self.writer.write(data)
@@ -89,22 +96,21 @@ class ChatTCPServer(TCPServer):
                 pass  # after write_eof()
 
     def finish(self, *, peer_is_done: bool) -> None:
-        """Close if the client is done too; else end our half, where the socket has halves, and wait for it to be."""
+        """Close if the client has finished too; else end our half, where the socket can be half-closed."""
         if peer_is_done:
             self.writer.close()
         elif self.writer.can_write_eof() and not self.writer.transport.is_closing():
             try:
                 self.writer.write_eof()
             except OSError:
-                pass  # the client was first
+                pass  # the client has disconnected first
         self._cut_in_time()
 
     def abort(self) -> None:
         self.writer.transport.abort()
 
     async def protocol_send(self, event: Event) -> None:
-        # Hypercorn takes a lock before it writes. Without it, what was sent first is written first, also between
-        # those who wait here for the socket and those who do not wait.
+        # Hypercorn locks around the write, so callers that do not wait could overtake those that wait for the lock.
         if isinstance(event, Updated) and self._client_is_done:
             return
         if not isinstance(event, RawData):
@@ -116,15 +122,15 @@ class ChatTCPServer(TCPServer):
         except (OSError, RuntimeError):
             await self.protocol.handle(Closed())
 
-    def go_on_with(self, run: Callable[[], Coroutine[Any, Any, None]], reader: asyncio.Protocol) -> None:
-        """The connection has become something else, which reads by itself: run that instead of reading."""
+    def continue_with(self, run: Callable[[], Coroutine[Any, Any, None]], reader: asyncio.Protocol) -> None:
+        """Stop reading, and await `run()` instead. `reader` receives all further bytes."""
         self._successor = Successor(run, reader)
 
     async def _read_data(self) -> None:
         while self._successor is None and not self.reader.at_eof():
             try:
                 data = await asyncio.wait_for(self.reader.read(MAX_RECV), self.config.read_timeout)
-            except OSError:  # and so TimeoutError, and what TLS raises
+            except OSError:  # includes TimeoutError and ssl.SSLError
                 break
             await self.protocol.handle(RawData(data))
         if self._successor is not None:
@@ -132,14 +138,14 @@ class ChatTCPServer(TCPServer):
             await self._hand_over(successor.reader)
             await successor.run()
         await self.protocol.handle(Closed())
-        # Hypercorn waits for its idle timer, five seconds, before it closes a socket whose client has gone.
+        # Hypercorn waits for its idle timer, five seconds, before it closes the socket of a disconnected client.
         self._client_is_done = True
         await self.idle_task.stop()
 
     async def _hand_over(self, reader: asyncio.Protocol) -> None:
-        """What our stream reader still had, and that the client had ended by then, nobody will say again."""
+        """Pass on the bytes in the stream reader, and the end of the stream: neither is reported again."""
         has_ended = self.reader.at_eof() or self.reader.exception() is not None
-        self.reader.feed_eof()  # nobody feeds it any more, and so read() has nothing to wait for
+        self.reader.feed_eof()  # it is fed no more, so read() must not wait
         try:
             rest = await self.reader.read()
         except OSError:
@@ -150,12 +156,12 @@ class ChatTCPServer(TCPServer):
             self.writer.close()
 
     async def _close(self) -> None:
-        # writer.close() waits for its buffer to empty, and a client that does not read keeps it waiting for ever.
+        # writer.close() waits until its buffer is empty: for ever, if the client does not read.
         self._cut_in_time()
         try:
             await super()._close()
         except OSError:
-            pass  # how the connection was lost does not matter to its end
+            pass  # the connection was lost, which is an end too
 
     async def _initiate_server_close(self) -> None:
         self._cut_in_time()
@@ -167,5 +173,5 @@ class ChatTCPServer(TCPServer):
 
 
 def server_of(send: Callable[[Event], Any]) -> ChatTCPServer:
-    """The connection behind what Hypercorn gives a protocol to send with: that is a method of its."""
+    """The connection of a protocol, whose `send` is a bound method of it."""
     return cast("ChatTCPServer", cast("MethodType", send).__self__)

@@ -1,4 +1,16 @@
-"""A WebSocket of Hypercorn's from its handshake on: ASGI on one side, a `WebSocketProtocol` on the other."""
+"""A WebSocket from its handshake on: Hypercorn's stream, between ASGI and a `WebSocketProtocol`.
+
+Theory of operation. A stream is made when the request arrives; `state` is Hypercorn's:
+
+* HANDSHAKE: the app runs, and `websocket` is None. Data or the end of the client's half before the answer break the
+  protocol: the app gets a disconnect, the client a 400 in place of the app's answer.
+* CONNECTED: the app has accepted. Input goes to `websocket`, and from there to ASGI's `receive` (`Inbound`) or, after
+  `take_over`, to the app's `Receiver`. `run` then continues in the task of the ASGI call.
+* HTTPCLOSED (refused) or CLOSED: later messages of the app are ignored, as ASGI demands.
+
+The task always ends in `_app_ended`, which closes what the app has left open: 1012 in a shutdown, 1011 after an error.
+`closed` is set when the connection or stream is lost in both directions.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +29,17 @@ from wsproto.events import BytesMessage, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from chat_actors.server.transport.carrier import Carrier
-from chat_actors.server.transport.control import EXTENSION, Bounds, Line, Receiver
+from chat_actors.server.transport.control import EXTENSION, Bounds, FrameWriter, Receiver
 from chat_actors.server.transport.deflate import agree
 from chat_actors.server.transport.inbound import Inbound
 from chat_actors.server.transport.websocket_protocol import WebSocketProtocol
 
 
 class CarrierProtocol(Protocol):
-    """Hypercorn's protocol object, as we have it."""
+    """Our variant of Hypercorn's protocol object."""
 
-    def carrier_of(self, stream: ChatStream) -> Carrier:
-        """The carrier for a WebSocket that it has just made."""
+    def make_carrier(self, stream: ChatStream) -> Carrier:
+        """The carrier for a new WebSocket."""
 
 
 class ChatStream(WSStream):
@@ -43,18 +55,18 @@ class ChatStream(WSStream):
         )
         self._inbound = Inbound(self.config.max_app_queue_size)
         self._run_after: Callable[[], Coroutine[Any, Any, None]] | None = None
-        self._gone: asyncio.Event | None = None  # made when it is waited for
+        self._lost: asyncio.Event | None = None  # made by the first waiter, to save memory
         self._has_app = False
         self._may_compress = False
         self._has_early_data = False
         self.task_group = cast("Any", AppHost(self))
-        # Hypercorn hands its streams a method of the protocol that made them, and no protocol.
-        self.carrier = cast("CarrierProtocol", cast("MethodType", self.send).__self__).carrier_of(self)
+        # Hypercorn passes a bound method of the protocol, not the protocol itself.
+        self.carrier = cast("CarrierProtocol", cast("MethodType", self.send).__self__).make_carrier(self)
 
     def __deepcopy__(self, memo: object) -> ChatStream:
-        return self  # Hypercorn's ProxyFixMiddleware copies the whole scope, and this lies in it
+        return self  # Hypercorn's ProxyFixMiddleware copies the scope deeply, and the scope contains this object
 
-    # -- what the app may do: see Control ------------------------------------------------------------------------------
+    # -- Control -------------------------------------------------------------------------------------------------------
 
     def limit(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -62,11 +74,11 @@ class ChatStream(WSStream):
     def allow_compression(self) -> None:
         self._may_compress = True
 
-    def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> Line:
+    def take_over(self, receiver: Receiver, run: Callable[[], Coroutine[Any, Any, None]]) -> FrameWriter:
         if self.websocket is None:
             raise RuntimeError("the WebSocket has to be accepted before it can be taken over")
         if self._inbound.has_unread:
-            raise RuntimeError("messages wait that were asked for: receive them first, or take over before asking")
+            raise RuntimeError("requested messages wait: receive them first, or take over before requesting any")
         self.is_taken_over = True
         self._run_after = run
         self.websocket.attach(receiver)
@@ -81,7 +93,7 @@ class ChatStream(WSStream):
             self.carrier.abort()
         else:
             self.websocket.abort()
-        self._announce_end()
+        self._set_lost()
 
     @property
     def peer_close_code(self) -> int | None:
@@ -98,7 +110,7 @@ class ChatStream(WSStream):
     def drain_seconds(self) -> float:
         return self.config.graceful_timeout
 
-    # -- what comes in -------------------------------------------------------------------------------------------------
+    # -- input ---------------------------------------------------------------------------------------------------------
 
     async def handle(self, event: Event) -> None:
         match event:
@@ -125,7 +137,7 @@ class ChatStream(WSStream):
 
     def lost(self) -> None:
         self.closed = True
-        self._announce_end()
+        self._set_lost()
         if self.websocket is not None:
             self.websocket.lost()
         else:
@@ -140,16 +152,15 @@ class ChatStream(WSStream):
         try:
             await super().handle(event)
         except ValueError:
-            await self._refuse()  # a header or a path that is not what the RFC lets it be made of
+            await self._refuse()  # a header or a path with bytes that the RFC does not allow
             return
         if self.closed:
-            # Hypercorn has refused it, and would leave the connection as it is.
+            # Hypercorn has refused the handshake, and would leave the connection open.
             self.state = ASGIWebsocketState.HTTPCLOSED
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     def _refuse_early_data(self) -> None:
-        # Data, or the end, before the answer to the handshake: Hypercorn refuses it without telling the app. Here the
-        # app is told, and the client gets the refusal in place of the app's answer.
+        # Hypercorn refuses data before the answer to the handshake without notifying the app.
         self._has_early_data = True
         self._inbound.ended(CloseReason.ABNORMAL_CLOSURE)
 
@@ -159,13 +170,13 @@ class ChatStream(WSStream):
         await self.send(Response(stream_id=self.stream_id, status_code=400, headers=headers))
         self._inbound.ended(CloseReason.ABNORMAL_CLOSURE)
         self.carrier.finish(peer_is_done=False)
-        if not self._has_app:  # which would do it at its end
+        if not self._has_app:  # else `_app_ended` sends it
             await self.send(StreamClosed(stream_id=self.stream_id))
 
     # -- the app -------------------------------------------------------------------------------------------------------
 
     def start_app(self, scope: Any) -> None:
-        """Instead of Hypercorn, which always gives it a task of its own."""
+        """Run the app where the carrier chooses; Hypercorn would always start a task."""
         self._has_app = True
         scope["extensions"][EXTENSION] = self
         self.carrier.spawn(self._run_app)
@@ -182,7 +193,7 @@ class ChatStream(WSStream):
             await self._app_ended()
 
     def _forget_request(self) -> None:
-        """An idle WebSocket holds on to nothing of its request: that would be 7 kB more for each."""
+        """Release the request: it takes 7 kB for each idle WebSocket."""
         del self.scope, self.handshake, self.app, self.buffer, self._inbound
         self.carrier.forget_request()
 
@@ -195,9 +206,9 @@ class ChatStream(WSStream):
     async def app_send(self, message: Any) -> None:
         match message["type"]:
             case "websocket.accept" if self.state is ASGIWebsocketState.HANDSHAKE:
-                await (self._accept_nobody() if self.closed or self._has_early_data else self._accept(message))
+                await (self._accept_too_late() if self.closed or self._has_early_data else self._accept(message))
             case _ if self.closed:
-                pass  # as ASGI wants it: an app need not know yet
+                pass  # ASGI demands no error: the app may not know yet
             case _ if self.websocket is None:
                 if self.state is not ASGIWebsocketState.HTTPCLOSED:
                     await super().app_send(message)
@@ -217,8 +228,8 @@ class ChatStream(WSStream):
         if frame := websocket.frame(event):
             await self.send(Data(stream_id=self.stream_id, data=frame))
 
-    async def _accept_nobody(self) -> None:
-        # The client has gone, or has broken the rules, and the app cannot know: it gets a WebSocket that has ended.
+    async def _accept_too_late(self) -> None:
+        # The client has disconnected, or was refused, and the app cannot know: it gets a WebSocket that has ended.
         self.websocket = WebSocketProtocol(self.carrier, self._bounds, self._inbound)
         self.websocket.lost()
         if self.closed:
@@ -227,7 +238,7 @@ class ChatStream(WSStream):
             await self._refuse()
 
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
-        offers, self.handshake.extensions = self.handshake.extensions, None  # Hypercorn would agree to any of them
+        offers, self.handshake.extensions = self.handshake.extensions, None  # Hypercorn would agree to any offer
         agreed = agree(offers or [], self._bounds.frame_bytes) if self._may_compress else None
         deflate, answer = agreed or (None, b"")
         extra = [*message.get("headers", []), *([(b"sec-websocket-extensions", answer)] if answer else [])]
@@ -239,28 +250,29 @@ class ChatStream(WSStream):
 
     async def _app_ended(self) -> None:
         try:
-            await self._say_goodbye()
+            await self._close_open_ends()
             if self.websocket is not None:
-                self.websocket.abandon()
+                self.websocket.detach()
                 if self.carrier.outlives_its_app and not _is_cancelled():
-                    await self._wait_gone()
+                    await self._wait_lost()
                 self.websocket.lost()
             await self.send(StreamClosed(stream_id=self.stream_id))
         except Exception:
-            await self.config.log.exception("a WebSocket has failed at its end and is cut")
+            await self.config.log.exception("a WebSocket has failed at its end and is aborted")
             await self.abort()
 
-    async def _wait_gone(self) -> None:
-        """It comes within `LINGER`; until then the client's last bytes are read."""
+    async def _wait_lost(self) -> None:
+        """Read the client's last bytes; `Carrier.finish` bounds this to `LINGER` seconds."""
         if not self.closed:
-            self._gone = asyncio.Event()
-            await self._gone.wait()
+            self._lost = asyncio.Event()
+            await self._lost.wait()
 
-    def _announce_end(self) -> None:
-        if self._gone is not None:
-            self._gone.set()
+    def _set_lost(self) -> None:
+        if self._lost is not None:
+            self._lost.set()
 
-    async def _say_goodbye(self) -> None:
+    async def _close_open_ends(self) -> None:
+        """Answer the handshake, or send a Close, if the app has not."""
         if self.closed:
             return
         if self.state is ASGIWebsocketState.HANDSHAKE:
@@ -270,28 +282,28 @@ class ChatStream(WSStream):
                 self.state = ASGIWebsocketState.HTTPCLOSED
                 await self._send_error_response(500)
         elif self.websocket is not None:
-            # Nothing happens if it has been closed already; else it has failed, or is being cancelled.
+            # No effect after a close by the app; otherwise the app has failed, or is being cancelled.
             is_stopping = self.context.terminated.is_set()
             self.websocket.close(CloseReason.SERVICE_RESTART if is_stopping else CloseReason.INTERNAL_ERROR)
 
 
 class AppHost:
-    """Stands where a stream of Hypercorn's has its task group."""
+    """Replaces the task group of a Hypercorn stream, which spawns only the app."""
 
     def __init__(self, stream: ChatStream) -> None:
         self._stream = stream
 
     async def spawn_app(self, app: object, config: object, scope: Any, send: object) -> Callable[..., Any]:
         self._stream.start_app(scope)
-        return _connect_is_queued
+        return _ignore_connect_event
 
 
-async def _connect_is_queued(event: object) -> None:
-    """Hypercorn puts the first event into the app's queue; here it lies in the queue from the beginning."""
+async def _ignore_connect_event(event: object) -> None:
+    """Hypercorn queues the connect event for the app; `Inbound` contains it from the beginning."""
 
 
 def _no_threads(*args: object) -> Any:
-    raise RuntimeError("a WebSocket's app is asynchronous: it is given no threads")
+    raise RuntimeError("the app of a WebSocket is asynchronous and gets no threads")
 
 
 def _is_cancelled() -> bool:

@@ -19,7 +19,7 @@ class Taker:
         self.app = app
         self.told = []
         self.refuses = False
-        self.line = None
+        self.writer = None
         self.has_ended = asyncio.Event()
 
     def text(self, text):
@@ -32,9 +32,9 @@ class Taker:
         if text == "fail":
             raise ValueError("asked to fail in a message")
         if text == "close me":
-            self.line.close(4000, "as you wish")
+            self.writer.close(4000, "as you wish")
         elif "unreachable" not in self.told:
-            self.line.write(b"\x81" + bytes([len(text)]) + text.encode())
+            self.writer.write(b"\x81" + bytes([len(text)]) + text.encode())
         return True
 
     def binary(self, data):
@@ -42,7 +42,7 @@ class Taker:
 
     def overflowed(self):
         self.told.append("overflowed")
-        self.line.close(4008, "too slow")
+        self.writer.close(4008, "too slow")
 
     def unreachable(self):
         self.told.append("unreachable")
@@ -89,7 +89,7 @@ class TakingApp:
         self._fail("after the accept")
         taker = Taker(self)
         self.takers.append(taker)
-        taker.line = control.take_over(taker, taker.run)
+        taker.writer = control.take_over(taker, taker.run)
         self._fail("after the take-over")
 
     def _fail(self, stage):

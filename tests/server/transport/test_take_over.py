@@ -137,14 +137,14 @@ async def test_a_client_that_goes_while_it_is_not_read_costs_nothing_and_is_no_e
     peer = await served.open()
     await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x") * 5)
     taker = await served.app.taker()
-    await eventually(lambda: taker.line.is_paused)
+    await eventually(lambda: taker.writer.is_paused)
     await served.go(how)
     for _ in range(20):  # others go on talking to it
         if "unreachable" not in taker.told:
-            taker.line.write(b"\x81\x01x")
+            taker.writer.write(b"\x81\x01x")
         await asyncio.sleep(0.001)
     taker.refuses = False
-    taker.line.resume()
+    taker.writer.resume()
     await eventually(taker.has_ended.is_set)
     assert taker.told[-1] == 1006
     assert complaints(caplog) == []
@@ -156,7 +156,7 @@ async def test_a_client_that_goes_while_it_overflows_is_no_error(served, how, ca
     peer.stop_reading()
     taker = await served.app.taker()
     while "overflowed" not in taker.told:
-        taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+        taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
         await asyncio.sleep(0)
     await served.go(how)
     await eventually(taker.has_ended.is_set)
@@ -169,7 +169,7 @@ async def test_a_client_that_overflows_and_does_nothing_is_gone_within_the_linge
     peer.stop_reading()
     taker = await served.app.taker()
     while "overflowed" not in taker.told:
-        taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+        taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
         await asyncio.sleep(0)
     async with asyncio.timeout(1.5):
         await taker.has_ended.wait()
@@ -253,7 +253,7 @@ async def test_a_flood_of_pings_is_bounded_and_others_come_between(served, caplo
     await other.send_text("me too")
     assert await other.receive_text() == "me too"
     taker = await served.app.taker()
-    assert taker.line.backlog() < 70_000
+    assert taker.writer.backlog() < 70_000
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     for one in (peer, other):
@@ -283,7 +283,7 @@ async def test_a_receiver_that_crashes_is_cut_and_logged_once(served, caplog):
     taker = await served.app.taker()
     assert taker.told == ["fail", 1006]
     await peer.aclose()
-    assert complaints(caplog) == ["a WebSocket has failed and is cut"]
+    assert complaints(caplog) == ["a WebSocket has failed and is aborted"]
 
 
 @pytest.mark.parametrize("stage", ["asked", "open", "not read", "never reads", "closing"])
@@ -304,11 +304,11 @@ async def test_the_end_of_the_server_ends_its_websockets_at_every_stage(stage, c
                 match stage:
                     case "not read":
                         await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x"))
-                        await eventually(lambda taker=taker: taker.line.is_paused)
+                        await eventually(lambda taker=taker: taker.writer.is_paused)
                     case "never reads":
                         peer.stop_reading()
-                        while not taker.line.backlog():
-                            taker.line.write(b"\x82\x7e\xff\xff" + bytes(65535))
+                        while not taker.writer.backlog():
+                            taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
                             await asyncio.sleep(0)
                     case "closing":
                         await peer.send_text("close me")

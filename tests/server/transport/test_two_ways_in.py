@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.websocket_protocol import PIECES_IN_A_TURN, WebSocketProtocol
+from chat_actors.server.transport.websocket_protocol import PIECES_PER_TURN, WebSocketProtocol
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver
 from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
 
@@ -139,6 +139,6 @@ def test_a_conversation_cut_at_every_place_has_the_same_effect_both_ways(name, r
 
 
 def test_a_burst_of_several_turns_has_the_same_effect_both_ways():
-    data = frame_bytes(TEXT, b"x") * (3 * PIECES_IN_A_TURN) + frame_bytes(CLOSE)
-    for refusals in ((), {5}, {PIECES_IN_A_TURN}):
+    data = frame_bytes(TEXT, b"x") * (3 * PIECES_PER_TURN) + frame_bytes(CLOSE)
+    for refusals in ((), {5}, {PIECES_PER_TURN}):
         compare([data[:100], data[100:]], refusals)

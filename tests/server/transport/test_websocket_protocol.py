@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chat_actors.server.transport.control import Bounds
-from chat_actors.server.transport.websocket_protocol import PIECES_IN_A_TURN, WebSocketProtocol
+from chat_actors.server.transport.websocket_protocol import PIECES_PER_TURN, WebSocketProtocol
 from tests.server.transport.fakes import FakeCarrier, FakeReceiver, Rig
 from tests.wire.peer import BINARY, CLOSE, PING, TEXT, frame_bytes
 
@@ -189,7 +189,7 @@ async def test_a_take_over_after_the_end_is_told_the_end():
 
 @pytest.mark.parametrize("frame", [frame_bytes(TEXT, b"x"), frame_bytes(PING)], ids=["texts", "pings"])
 async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig, frame):
-    rig.websocket.received(frame * (2 * PIECES_IN_A_TURN + 1))
+    rig.websocket.received(frame * (2 * PIECES_PER_TURN + 1))
     counts = [len(rig.told)]
     rig.websocket.received(frame[:1])
     assert not rig.carrier.is_reading
@@ -197,7 +197,7 @@ async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig
         await asyncio.sleep(0)
         counts.append(len(rig.told))
     rig.websocket.received(frame[1:])
-    assert counts == [PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN, 2 * PIECES_IN_A_TURN + 1]
+    assert counts == [PIECES_PER_TURN, 2 * PIECES_PER_TURN, 2 * PIECES_PER_TURN + 1]
     assert rig.carrier.is_reading
 
 
@@ -212,22 +212,22 @@ async def test_a_burst_of_a_client_that_is_lost_meanwhile_is_handed_out_with_a_w
 
 
 async def test_a_burst_of_just_one_turn_needs_no_second(rig):
-    rig.websocket.received(frame_bytes(TEXT, b"x") * PIECES_IN_A_TURN)
-    assert len(rig.told) == PIECES_IN_A_TURN
+    rig.websocket.received(frame_bytes(TEXT, b"x") * PIECES_PER_TURN)
+    assert len(rig.told) == PIECES_PER_TURN
     assert rig.carrier.is_reading
 
 
 async def test_resuming_gives_nobody_more_than_one_turn_at_a_time(rig):
-    rig.websocket.received(frame_bytes(TEXT, b"x") * (4 * PIECES_IN_A_TURN))
+    rig.websocket.received(frame_bytes(TEXT, b"x") * (4 * PIECES_PER_TURN))
     for _ in range(5):
         rig.websocket.resume()
-    assert len(rig.told) == PIECES_IN_A_TURN
+    assert len(rig.told) == PIECES_PER_TURN
     await asyncio.sleep(0)
-    assert len(rig.told) == 2 * PIECES_IN_A_TURN
+    assert len(rig.told) == 2 * PIECES_PER_TURN
 
 
 async def test_a_turn_that_waits_dies_with_its_endpoint(rig):
-    rig.websocket.received(frame_bytes(TEXT, b"x") * (2 * PIECES_IN_A_TURN))
+    rig.websocket.received(frame_bytes(TEXT, b"x") * (2 * PIECES_PER_TURN))
     rig.websocket.abort()
     await asyncio.sleep(0)
-    assert rig.told[PIECES_IN_A_TURN:] == [("abort",), ("ended", 1006)]
+    assert rig.told[PIECES_PER_TURN:] == [("abort",), ("ended", 1006)]

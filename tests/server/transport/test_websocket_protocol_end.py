@@ -92,7 +92,7 @@ async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
 async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close():
     rig = Rig(refusals={0})
     rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
-    rig.websocket.abandon()
+    rig.websocket.detach()
     assert rig.told == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
 
 
@@ -145,8 +145,8 @@ async def test_pings_go_unanswered_while_too_much_waits(rig):
 
 def beat(rig):
     """What the timer does."""
-    rig.websocket._timer.cancel()
-    rig.websocket._beat()
+    rig.websocket._ping_timer.cancel()
+    rig.websocket._ping()
 
 
 async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_closed():
@@ -185,7 +185,7 @@ async def test_while_a_client_is_not_read_no_pong_is_missed():
 async def test_the_timer_ends_with_the_endpoint(end):
     rig = Rig(ping_seconds=3600)
     getattr(rig.websocket, end)()
-    assert rig.websocket._timer.cancelled()
+    assert rig.websocket._ping_timer.cancelled()
 
 
 async def test_the_timer_pings_by_itself():
