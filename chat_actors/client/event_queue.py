@@ -1,4 +1,4 @@
-"""The events between the connection, which must not block on a slow reader, and the program that reads them."""
+"""The bounded queue of events between the connection and the program."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ async def example(name, tmp_path, *arguments):
 
 
 async def next_from(room, user_id):
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         async for message in room:
             if message.user_id == user_id:
                 return message.content

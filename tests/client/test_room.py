@@ -34,7 +34,7 @@ from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 KEY = generate_key(2048)
 
 
