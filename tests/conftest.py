@@ -84,12 +84,13 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Two for each core, as the slow tests mostly wait for other processes; none for a single module."""
+    """None for single modules; one for each core for the fast part; else two, as the slow tests mostly wait."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist itself reads it
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
-    return min(2 * (os.cpu_count() or 1), MOST_WORKERS)
+    cores = os.cpu_count() or 1
+    return min(cores if config.option.markexpr == "fast" else 2 * cores, MOST_WORKERS)
 
 
 @pytest.fixture(scope="session", autouse=True)
