@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from chat_actors.server.settings_sources import Loaded, SettingsError, load_settings
+from chat_actors.server.settings_sources import LoadedSettings, SettingsError, load_settings
 
 BAD_SETTINGS = 2
 """Exit code."""
@@ -39,7 +39,7 @@ def data_flags(command: Any) -> Any:
     return click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")(command)
 
 
-def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: Mapping[str, Any]) -> Loaded:
+def load_from_flags(config: Path | None, assignments: tuple[str, ...], flags: Mapping[str, Any]) -> LoadedSettings:
     """Load the settings. Exits with one line if they are not valid."""
     keys = {"folder": "data.dir"}
     named: dict[str, object] = {keys.get(name, f"server.{name}"): value or None for name, value in flags.items()}

@@ -1,4 +1,4 @@
-"""Where settings come from: defaults, a TOML file, the environment, flags. The later wins."""
+"""Load the settings from defaults, a TOML file, the environment and flags. Later sources override earlier ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -15,11 +15,11 @@ from chat_actors.server.settings import SECTIONS, Settings, problem_between, pro
 EXTENSIONS = "extensions"
 PREFIX = "CHAT_ACTORS_"
 CONFIG_VARIABLE = "CHAT_ACTORS_CONFIG"
-"""Names the TOML file where no flag can: under plain `hypercorn`."""
+"""The environment variable with the path of the TOML file, for plain `hypercorn`, which has no `--config` flag."""
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used: where it was given, which, and what is wrong with it."""
+    """A setting is invalid. `source` says which file, variable or flag set it."""
 
     def __init__(self, source: str, key: str, problem: str) -> None:
         self.source = source
@@ -30,24 +30,24 @@ class SettingsError(Exception):
         return ": ".join(part for part in (self.source, self.key, self.problem) if part)
 
 
-class Loaded(msgspec.Struct, frozen=True):
-    """The settings in force, and for each `section.key` where its value came from."""
+class LoadedSettings(msgspec.Struct, frozen=True):
+    """The effective settings, and the source of each value by `section.key`."""
 
     settings: Settings
     origins: Mapping[str, str]
 
 
-def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
-    """The settings from all sources. `flags` are by `section.key`; those that are None were not given.
+def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> LoadedSettings:
+    """Load the settings from all sources. `flags` has values by `section.key`; None means that the flag was not given.
 
     Raises `SettingsError`, whose text is one line.
     """
     if config is None and environ.get(CONFIG_VARIABLE):
         config = Path(environ[CONFIG_VARIABLE])
     values: dict[str, Any] = {}
-    origins = dict.fromkeys(_known(), "default")
+    origins = dict.fromkeys(_all_keys(), "default")
     for source, key, raw, is_text in (*_from_file(config), *_from_environment(environ), *_from_flags(flags)):
-        values[key] = _converted(source, key, raw, is_text=is_text)
+        values[key] = _convert(source, key, raw, is_text=is_text)
         origins[key] = source
     sections: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for key, value in values.items():
@@ -56,11 +56,11 @@ def load_settings(config: Path | None, environ: Mapping[str, str], flags: Mappin
     settings = msgspec.convert({**sections, "extensions": _extension_sections(config)}, Settings)
     if (problem := problem_between(settings)) is not None:
         raise SettingsError("settings", "", problem)
-    return Loaded(settings, origins)
+    return LoadedSettings(settings, origins)
 
 
-def describe(loaded: Loaded) -> str:
-    """What is in force and where each value came from, a line each."""
+def describe(loaded: LoadedSettings) -> str:
+    """One line for each setting: key, effective value, source."""
     rows = [
         (f"{section}.{name}", msgspec.json.encode(value).decode(), loaded.origins[f"{section}.{name}"])
         for section in SECTIONS
@@ -70,7 +70,7 @@ def describe(loaded: Loaded) -> str:
     return "\n".join(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {origin}" for key, value, origin in rows)
 
 
-def _known() -> list[str]:
+def _all_keys() -> list[str]:
     return [f"{section}.{name}" for section, struct in SECTIONS.items() for name in struct.__struct_fields__]
 
 
@@ -84,10 +84,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _extension_sections(path: Path | None) -> dict[str, dict[str, Any]]:
-    """As they were written: only the extensions know what they may be."""
+    """The sections of the extensions, not validated: each extension has its own schema."""
     sections = {} if path is None else _read(path).get(EXTENSIONS, {})
     if not isinstance(sections, dict) or not all(isinstance(fields, dict) for fields in sections.values()):
-        raise SettingsError(str(path), EXTENSIONS, "holds no settings itself: write [extensions.NAME] above them")
+        raise SettingsError(str(path), EXTENSIONS, "has settings outside a section: write [extensions.NAME] above them")
     return sections
 
 
@@ -116,30 +116,38 @@ def _from_flags(flags: Mapping[str, object]) -> Iterator[tuple[str, str, Any, bo
             yield f"--{key.partition('.')[2].replace('_', '-')}", key, value, isinstance(value, str)
 
 
-def _converted(source: str, key: str, raw: Any, *, is_text: bool) -> Any:
+def _convert(source: str, key: str, raw: Any, *, is_text: bool) -> Any:
     section, _, name = key.partition(".")
     if section not in SECTIONS or name not in SECTIONS[section].__struct_fields__:
-        near = difflib.get_close_matches(key, _known(), 1)
+        near = difflib.get_close_matches(key, _all_keys(), 1)
         hint = f", did you mean {near[0]}?" if near else ""
         raise SettingsError(source, key, f"is not a setting{hint}")
-    kind = get_type_hints(SECTIONS[section])[name]
-    if is_text and kind == tuple[str, ...]:
+    value_type = get_type_hints(SECTIONS[section])[name]
+    if is_text and value_type == tuple[str, ...]:
         raw = [part.strip() for part in raw.split(",") if part.strip()]
     try:
-        value = msgspec.convert(raw, kind, strict=not is_text)
+        value = msgspec.convert(raw, value_type, strict=not is_text)
     except msgspec.ValidationError as error:
-        raise SettingsError(source, key, f"{_plain(error)}, not {raw!r}") from None
+        raise SettingsError(source, key, f"{_describe_error(error, value_type)}, not {raw!r}") from None
     if (problem := problem_with(key, value)) is not None:
         raise SettingsError(source, key, f"{problem}, not {raw!r}")
     return value
 
 
-_PLAIN_TYPES = {"`int`": "a whole number", "`float`": "a number", "`str`": "a text", "`array`": "a list"}
+_PLAIN_TYPES = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "a text",
+    "`array`": "a list",
+    "`bool`": "true or false",
+}
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def _describe_error(error: msgspec.ValidationError, value_type: Any) -> str:
     text = str(error)
     if text.startswith("Expected "):
         expected, _, _ = text.removeprefix("Expected ").partition(",")
         return f"must be {_PLAIN_TYPES.get(expected, expected)}"
-    return "must be one of the values that it may have"
+    if get_origin(value_type) is Literal:
+        return f"must be one of {', '.join(get_args(value_type))}"
+    return f"is not valid ({text})"
