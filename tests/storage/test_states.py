@@ -27,6 +27,16 @@ class TestSqliteStates(SqliteHooks, StatesConformance):
     make = SqliteStates
 
 
+@pytest.mark.anyio
+async def test_memory_states_keep_no_empty_space():
+    states = MemoryStates()
+    assert await states.get("polls", "a") is None
+    await states.put("polls", {"a": b"1"})
+    await states.put("polls", {"a": None})
+    await states.put("votes", {"a": None})
+    assert states._spaces == {}
+
+
 WRITER = """
 import asyncio, os, signal, sys
 from pathlib import Path
