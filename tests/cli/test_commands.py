@@ -106,6 +106,7 @@ async def test_two_users_chat_over_a_new_server(tmp_path):
 
 
 async def test_plain_chat_ends_at_ctrl_c(tmp_path):
+    """The chat ends although its input stays open."""
     server, url = await serve(tmp_path)
     async with server, await start_chat(tmp_path, url, "lobby") as alice:
         await alice.type("hello")
@@ -115,6 +116,7 @@ async def test_plain_chat_ends_at_ctrl_c(tmp_path):
 
 
 async def test_plain_chat_ends_when_user_is_kicked(tmp_path):
+    """The chat ends although its input stays open."""
     server, url = await serve(tmp_path, "--extension", "moderation")
     owner = Identity("owner", generate_key(2048))
     async with (

@@ -158,6 +158,7 @@ class FailingSocket:
 
 
 async def test_disconnect_keeps_unread_events(server, key, monkeypatch):
+    """Events that wait for space in the queue survive the end of their connection."""
     monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 3)
     url, sockets, ids = websocket_url(f"ws://127.0.0.1:{server.port}"), [], itertools.count()
 
@@ -291,6 +292,7 @@ async def test_too_long_message_fails_alone(server, key):
 
 
 async def test_bot_may_answer_with_many_events_unread(server, key, monkeypatch):
+    """Answers arrive although more events wait in front of them than the queue holds."""
     monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 20)
     async with connect_as(server.port, "bot", key) as bot, connect_as(server.port, "ann", key, listen=False) as ann:
         await bot.join("red")

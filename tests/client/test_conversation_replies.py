@@ -22,7 +22,7 @@ def test_unanswered_commands_are_bounded():
 
 
 def test_repeated_message_is_dropped():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     assert feed(conversation, *chat_messages(7), *chat_messages(7)) == chat_messages(7)
 
 
@@ -31,7 +31,7 @@ def test_receive_needs_a_connection():
         Conversation("ann", KEY, new_id=lambda: "x").receive("{}")
 
 
-def conversation_in_red(position):
+def conversation_rejoining_red(position):
     """Logged in again after a disconnect, with the room's messages received up to `position`."""
     ids = itertools.count()
     conversation = Conversation("ann", KEY, new_id=lambda: f"id{next(ids)}")
@@ -64,7 +64,8 @@ def rejoined(rejoin, seq, lost):
 
 
 def test_two_rejoins_in_flight_report_a_gap_once():
-    conversation = conversation_in_red(position=5)
+    """Messages lost between two rejoins are reported by one of the two answers only."""
+    conversation = conversation_rejoining_red(position=5)
     first = sent_by(conversation)[-1]
     late = feed(conversation, refusals.ROOM_CLOSED.as_error())
     conversation.retry()
@@ -83,7 +84,8 @@ def test_two_rejoins_in_flight_report_a_gap_once():
 
 
 def test_gap_without_replay_is_reported_once():
-    conversation = conversation_in_red(position=5)
+    """A gap that no message follows is not reported again by the next rejoin."""
+    conversation = conversation_rejoining_red(position=5)
     assert feed(conversation, rejoined(sent_by(conversation)[-1], 20, 15)) == [Resumed(), Gap("red", 15)]
     conversation.disconnected()
     conversation.connected()
@@ -98,12 +100,14 @@ def test_gap_without_replay_is_reported_once():
 
 
 def test_hole_in_the_numbers_is_no_gap():
-    conversation = conversation_in_red(position=5)
+    """Only the server's `lost` means lost messages: the numbers may have holes."""
+    conversation = conversation_rejoining_red(position=5)
     assert feed(conversation, *chat_messages(6, 9)) == chat_messages(6, 9)
 
 
 def test_restarted_numbers_invalidate_older_rejoins():
-    conversation = conversation_in_red(position=5)
+    """After the server lost its data, another rejoin with an old `since` is an unknown gap."""
+    conversation = conversation_rejoining_red(position=5)
     first = sent_by(conversation)[-1]
     feed(conversation, refusals.ROOM_CLOSED.as_error())
     conversation.retry()
@@ -114,7 +118,7 @@ def test_restarted_numbers_invalidate_older_rejoins():
 
 
 def test_query_is_retried_after_transient_failure():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     asked = conversation.query(lambda request_id: ReadHistory(request_id=request_id))
     for refusal in (refusals.INTERNAL_FAILURE, refusals.TOO_MANY_FRAMES):
@@ -127,7 +131,8 @@ def test_query_is_retried_after_transient_failure():
 
 
 def test_failed_replay_is_requested_again():
-    conversation = conversation_in_red(position=5)
+    """The server may answer a rejoin and then fail to replay the messages."""
+    conversation = conversation_rejoining_red(position=5)
     rejoin = sent_by(conversation)[-1]
     feed(conversation, rejoined(rejoin, 8, 0), *chat_messages(6))
     assert feed(conversation, refusals.INTERNAL_FAILURE.as_error(rejoin.request_id)) == []
@@ -140,7 +145,8 @@ def test_failed_replay_is_requested_again():
 
 
 def test_rejoin_behind_a_join_is_followed_by_another():
-    conversation = conversation_in_red(position=5)
+    """A rejoin sent after a join moves the user back, so the client joins the new room again."""
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     wanted = conversation.join("blue")
     conversation.post("for blue only")
@@ -162,7 +168,8 @@ def test_rejoin_behind_a_join_is_followed_by_another():
 
 
 def test_rejoin_behind_a_leave_is_undone():
-    conversation = conversation_in_red(position=5)
+    """A rejoin sent after a leave moves the user back in, so the client leaves again."""
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     wanted = conversation.leave()
     sent_by(conversation)
@@ -177,7 +184,7 @@ def test_rejoin_behind_a_leave_is_undone():
 
 
 def test_invalid_text_is_rejected_before_queueing():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     for ask in (
         lambda: conversation.post("\ud800"),
@@ -191,7 +198,7 @@ def test_invalid_text_is_rejected_before_queueing():
 
 
 def test_cancelled_command_is_never_sent():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     first, second = conversation.post("first"), conversation.post("second")
     conversation.cancel(second)
@@ -203,7 +210,8 @@ def test_cancelled_command_is_never_sent():
 
 
 def test_fail_in_flight_fails_one_command():
-    conversation = conversation_in_red(position=5)
+    """A command that ended the connection is refused; the next ones stay in the queue."""
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     too_big = messages.Error("too big", "too_big")
     huge = conversation.post("huge")
@@ -215,7 +223,7 @@ def test_fail_in_flight_fails_one_command():
 
 
 def test_queries_in_flight_are_bounded():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     feed(conversation, rejoined(sent_by(conversation)[-1], 5, 0))
     wanted = [
         conversation.query(lambda request_id: ReadHistory(request_id=request_id))
@@ -233,7 +241,8 @@ def test_queries_in_flight_are_bounded():
 
 
 def test_refused_rejoin_leaves_the_room():
-    conversation = conversation_in_red(position=5)
+    """A permanent refusal of a rejoin ends the membership, and the queue goes on."""
+    conversation = conversation_rejoining_red(position=5)
     conversation.post("to red")
     rejoin = sent_by(conversation)[-1]
     banned = messages.Error("You are banned.", "banned", request_id=rejoin.request_id)
@@ -245,15 +254,15 @@ def test_refused_rejoin_leaves_the_room():
     assert isinstance(refused, RequestRefused)
 
 
-def in_red(position=5):
+def conversation_in_red(position=5):
     """Logged in, and in the room again."""
-    conversation = conversation_in_red(position)
+    conversation = conversation_rejoining_red(position)
     feed(conversation, rejoined(sent_by(conversation)[-1], position, 0))
     return conversation
 
 
 def test_removed_user_does_not_rejoin():
-    conversation = in_red()
+    conversation = conversation_in_red()
     conversation.post("to red")
     (post,) = sent_by(conversation)
     kicked = messages.Error("ann put you out.", "kicked", "red")
@@ -268,14 +277,15 @@ def test_removed_user_does_not_rejoin():
 
 
 def test_removal_from_another_room_is_ignored():
-    conversation = in_red()
+    conversation = conversation_in_red()
     kicked = messages.Error("ann put you out.", "kicked", "blue")
     assert feed(conversation, kicked) == [kicked]
     assert conversation.room_id == "red"
 
 
 def test_removal_before_a_rejoin_answer_is_overruled():
-    conversation = conversation_in_red(position=5)
+    """With a rejoin in flight, a removal came first, so the rejoin's answer decides."""
+    conversation = conversation_rejoining_red(position=5)
     rejoin = sent_by(conversation)[-1]
     feed(conversation, messages.Error("ann put you out.", "kicked", "red"))
     feed(conversation, rejoined(rejoin, 5, 0))

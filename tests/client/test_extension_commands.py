@@ -10,7 +10,7 @@ from chat_actors.client.conversation_events import RequestAnswered, RequestLost,
 from chat_actors.client.session import ClientSession
 from chat_actors.protocol import encode, messages, refusals
 from tests.chat.rig import KEY
-from tests.client.test_conversation_replies import conversation_in_red, feed
+from tests.client.test_conversation_replies import conversation_rejoining_red, feed
 
 
 class Roll(Command, frozen=True, tag="roll"):
@@ -23,7 +23,7 @@ class Rolled(Message, frozen=True, tag="rolled"):
 
 @pytest.fixture
 def conversation():
-    conversation = conversation_in_red(position=5)
+    conversation = conversation_rejoining_red(position=5)
     rejoin = sent_by(conversation)[-1]
     feed(conversation, messages.Joined("red", "ann", "", 5, True, 0, request_id=rejoin["id"]))
     return conversation
@@ -61,6 +61,7 @@ def test_queued_commands_survive_a_disconnect(conversation):
 
 
 def test_command_in_flight_is_lost_at_frame_limit(conversation):
+    """The refusal of a frame over the limit names no request, so it may be about the command in flight."""
     request_id = conversation.ask(Roll(), Rolled)
     events = feed(conversation, refusals.TOO_MANY_FRAMES.as_error())
     assert events == [RequestLost(request_id, "Roll", refusals.TOO_MANY_FRAMES.text)]
@@ -104,6 +105,7 @@ def test_unknown_texts_are_ignored(conversation, text):
 
 
 def test_concurrent_registration_still_logs_in():
+    """Another connection of the user registered first; its key is the same, so the login succeeds."""
     session = ClientSession("ann", KEY)
     for message in (
         messages.Challenge("AAAA"),
@@ -117,6 +119,7 @@ def test_concurrent_registration_still_logs_in():
 
 
 def test_registration_is_tried_once_per_connection():
+    """A server that never knows the registered user must not cause an endless loop."""
     conversation = Conversation("ann", KEY, new_id=str)
     conversation.connected()
     known = [messages.Challenge("AAAA"), refusals.USER_NOT_REGISTERED.as_error(), messages.registered("ann")]

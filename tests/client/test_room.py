@@ -146,6 +146,7 @@ async def test_rooms_have_separate_connections(server):
 
 
 async def test_cancelling_one_join_keeps_the_other(server):
+    """Two tasks wait for the same join; cancelling one does not cancel the join."""
     async with connect_as(server.port, "alice") as chat:
         room = chat.room("general")
         waiting, staying = asyncio.create_task(room.join()), asyncio.create_task(room.join())
@@ -261,6 +262,7 @@ async def test_answer_of_unknown_type_is_an_error(server):
 
 
 async def test_extension_messages_need_their_class(server):
+    """Messages of classes that were not passed to `connect` are skipped."""
     async with (
         connect_as(server.port, "alice", messages=[Shouted]) as alice,
         connect_as(server.port, "bobby") as bobby,
