@@ -5,7 +5,7 @@ from chat_actors.client.chat import Chat
 from chat_actors.client.chat_client import ChatClient
 from chat_actors.client.connecting import connect, open_connection
 from chat_actors.client.conversation import Conversation
-from chat_actors.client.errors import ClientError, NobodyReads, NotSent, RemovedFromRoom, TooMuchUnsent, Unanswered
+from chat_actors.client.errors import ClientError, EventsUnread, NotSent, RemovedFromRoom, TooMuchUnsent, Unanswered
 from chat_actors.client.event_queue import MAX_UNREAD_EVENTS
 from chat_actors.client.events import ClientEvent, Gap, Reconnected, Reconnecting
 from chat_actors.client.identity import Identity, key_file
@@ -48,6 +48,7 @@ __all__ = [
     "ConnectionLost",
     "Conversation",
     "Error",
+    "EventsUnread",
     "ExtensionMessage",
     "Gap",
     "History",
@@ -56,7 +57,6 @@ __all__ = [
     "KeyFileError",
     "Left",
     "MemberList",
-    "NobodyReads",
     "NotSent",
     "PassphraseNeeded",
     "Reconnected",

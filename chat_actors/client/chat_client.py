@@ -2,7 +2,7 @@
 
 A request waits for its answer in `PendingAnswers`, over all connections; it ends with an error when the client does. An
 event waits in the `EventQueue` until the program reads it. If the program does not, the client stops reading from the
-server; a request whose answer is behind unread events then fails with `NobodyReads`.
+server; a request whose answer is behind unread events then fails with `EventsUnread`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ChatClient:
         Raises:
             ConnectionLost: There is no connection any more.
             NotSent: The server refused the request.
-            NobodyReads: The answer is behind unread events.
+            EventsUnread: The answer is behind unread events.
             TooMuchUnsent: 1,000 commands have no answer yet.
             ValueError: `room_id` is not valid Unicode.
         """

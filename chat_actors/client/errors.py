@@ -64,7 +64,7 @@ class RemovedFromRoom(ClientError):
         return f"out of the room {self.room_id}: {self.text}"
 
 
-class NobodyReads(ClientError):
+class EventsUnread(ClientError):
     """The answer cannot be received, because the program does not read the events before it.
 
     The server may have executed the request.

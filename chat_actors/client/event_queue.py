@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from chat_actors.client.errors import NobodyReads
+from chat_actors.client.errors import EventsUnread
 from chat_actors.client.events import ClientEvent
 from chat_actors.client.pending_answers import PendingAnswers
 
@@ -46,7 +46,7 @@ class EventQueue:
                 async with asyncio.timeout(READ_TIMEOUT):
                     await self._queue.put(self._pushed[0])
             except TimeoutError:
-                self._answers.fail_all(NobodyReads(self._queue.qsize()))
+                self._answers.fail_all(EventsUnread(self._queue.qsize()))
             else:
                 self._pushed.popleft()
 

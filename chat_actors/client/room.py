@@ -31,7 +31,7 @@ class Room:
     `MAX_UNREAD_EVENTS` events wait to be read; beyond, the client stops reading from the server.
 
     Every method can raise `ConnectionLost` (there is no connection any more), `Refused` (the server refused the
-    login), `NotSent` (the server refused the request, or the join at the first use) and `NobodyReads` (the answer is
+    login), `NotSent` (the server refused the request, or the join at the first use) and `EventsUnread` (the answer is
     behind unread events). Reading events raises `RemovedFromRoom` once the server has removed the user.
 
     Attributes:

@@ -12,8 +12,8 @@ from chat_actors.client import (
     ChatClient,
     ConnectionLost,
     Conversation,
+    EventsUnread,
     Identity,
-    NobodyReads,
     NotSent,
     Reconnected,
     Reconnecting,
@@ -249,7 +249,7 @@ async def test_answer_behind_unread_events_fails(server, key, monkeypatch):
             for n in range(2 * event_queue.MAX_UNREAD_EVENTS):
                 await alice.say(str(n))
 
-        with pytest.raises(NobodyReads, match="listen=False"):
+        with pytest.raises(EventsUnread, match="listen=False"):
             await post_too_much()
         received = await events_until(alice, is_message(str(event_queue.MAX_UNREAD_EVENTS - 2)))
         said = [event.content for event in received if isinstance(event, messages.ChatMessage)]
