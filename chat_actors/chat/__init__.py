@@ -13,7 +13,7 @@ from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.room_kind import RoomKind
-from chat_actors.chat.room_kinds import KindChosenTwice
+from chat_actors.chat.room_kinds import DuplicateRoomKind
 from chat_actors.chat.room_messages import ROOMS
 from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.service import Scope, Service
@@ -34,6 +34,7 @@ __all__ = [
     "CountSessions",
     "Directory",
     "Drain",
+    "DuplicateRoomKind",
     "Enabled",
     "Extension",
     "Extensions",
@@ -43,7 +44,6 @@ __all__ = [
     "HttpRequest",
     "HttpResponse",
     "Journaling",
-    "KindChosenTwice",
     "Limits",
     "Outbox",
     "Peer",

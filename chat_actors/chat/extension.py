@@ -92,7 +92,7 @@ class Extensions:
     """All enabled extensions: their services and room kinds, and the routes of their commands and endpoints."""
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
-        """Raises `DuplicateCommand`, `KindChosenTwice`, or `BadHandler` for an invalid class."""
+        """Raises `DuplicateCommand`, `DuplicateRoomKind`, or `BadHandler` for an invalid class."""
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}

@@ -49,7 +49,7 @@ class ChosenKind(msgspec.Struct, frozen=True):
 
 
 class KindRoom(RoomActor):
-    """Calls the hooks of its room kinds before each join and each post; otherwise a room like any other.
+    """A room that calls the hooks of its room kinds before each join and each post.
 
     If a room kind has `on_post`, posts go through the mailbox instead of the sender's turn, since the hook may wait.
     """
@@ -65,14 +65,14 @@ class KindRoom(RoomActor):
         accounts: Accounts,
         subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
-        """`subscribers` holds those of each extension and outlives a crash."""
+        """`subscribers` holds the subscribers of each extension, and outlives a crash."""
         super().__init__(room_id, state, now, journaling)
         self._room_kinds = room_kinds
         self._states = states
         self._accounts = accounts
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
-        self._listeners: Sequence[RoomKind] = ()  # with on_post
+        self._filters: Sequence[RoomKind] = ()  # with on_post
         self._commands: dict[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing_kind: str | None = None
         self._users_left: list[str] = []
@@ -94,7 +94,7 @@ class KindRoom(RoomActor):
     async def _open_kinds(self, chosen: ChosenKind) -> None:
         specs = self._room_kinds.for_room(self.room_id, chosen.chosen_as)
         self._kinds = [(spec.extension, self._make_kind(spec, chosen)) for spec in specs]
-        self._listeners = [kind for _, kind in self._kinds if type(kind).on_post is not RoomKind.on_post]
+        self._filters = [kind for _, kind in self._kinds if type(kind).on_post is not RoomKind.on_post]
         self._commands = {
             command: (kind, method)
             for spec, (_, kind) in zip(specs, self._kinds, strict=True)
@@ -121,7 +121,7 @@ class KindRoom(RoomActor):
         return kind
 
     def on_delivery(self, message: RoomMessage) -> None:
-        if self._listeners or self._missing_kind:
+        if self._filters or self._missing_kind:
             self.context.self_ref.send_nowait(message)
         else:
             super().on_delivery(message)
@@ -181,7 +181,7 @@ class KindRoom(RoomActor):
     @handles
     async def post(self, message: PostToRoom) -> None:  # type: ignore[override]  # a kind may wait
         author = self.members.get(message.session)
-        if author is not None and (self._listeners or self._missing_kind):
+        if author is not None and (self._filters or self._missing_kind):
             content = await self._filter_content(author.user_id, message.content)
             if isinstance(content, Refusal):
                 self._refuse(author, content, message.request_id)
@@ -201,7 +201,7 @@ class KindRoom(RoomActor):
             return refusals.kind_missing(self._missing_kind)
         try:
             with anyio.fail_after(HOOK_WITHIN):
-                for kind in self._listeners:
+                for kind in self._filters:
                     if kind.room is not posted_by:
                         content = checked_content(await kind.on_post(user_id, content))
         except Refused as refused:

@@ -1,7 +1,7 @@
-"""The outbox: a session's port to its socket. Offering a block never blocks.
+"""The outbox: the queue of messages from the server to one client.
 
-A room offers to all members in one loop without an await. The outbox applies the limit for a slow client, in bytes,
-so a slow client costs the other members nothing.
+A room offers each block to all members in one loop, without an await: `offer` never waits. Each outbox has a bound in
+bytes and closes a slow client that exceeds it, so a slow client does not delay the other members.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Block:
 
     @classmethod
     def of(cls, message: AnyMessage) -> Block:
+        """A block of one message."""
         return cls((encode(message),))
 
     @property
@@ -48,36 +49,36 @@ class Block:
 
     @property
     def texts(self) -> Sequence[str]:
-        """The text of each message, for transports that do their own framing."""
+        """The text of each message, for ASGI servers, which frame messages themselves."""
         if self._texts is None:
             self._texts = [payload.decode() for payload in self._payloads]
         return self._texts
 
     @property
     def size(self) -> int:
-        """Bytes of UTF-8, without frame headers."""
+        """The size of all messages in bytes of UTF-8, without frame headers."""
         return sum(map(len, self._payloads))
 
 
 class Closing(msgspec.Struct, frozen=True):
-    """The close code and reason for the socket."""
+    """The code and reason of a close: the arguments of `Outbox.close`."""
 
     code: CloseCode
     reason: str
 
 
 class Outbox(Protocol):
-    """The sending side of one connection. No method blocks or raises.
+    """The sending side of one connection. No method waits or raises.
 
     There are two implementations for sockets: `chat_actors.server.outbox` writes frames to a socket or an HTTP/2
     stream; `QueueOutbox` serves every other transport. Both pass the same test suite.
     """
 
     def offer(self, block: Block) -> bool:
-        """Queue a block after all earlier ones. False if the outbox is closed, or if this block overflows it.
+        """Queue a block after all earlier ones. False if the outbox is closed, or if this block exceeds the bound.
 
-        An overflow closes the outbox with 4008: a client receives every message in order or is disconnected. It never
-        receives a stream with a gap.
+        A block that exceeds the bound closes the outbox with 4008: a client receives every message in order or is
+        disconnected. It never receives a stream with a gap.
         """
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -93,7 +94,7 @@ class Outbox(Protocol):
 
 
 class NullOutbox:
-    """Discards every block: for senders that receive nothing."""
+    """Discards every block: for senders without a connection."""
 
     closing: Closing | None = None
     backlog = 0
@@ -106,10 +107,10 @@ class NullOutbox:
 
 
 class QueueOutbox:
-    """An outbox on a queue that one writer empties with `take`, for transports that send texts one by one.
+    """An outbox on a queue that one writer empties with `take`, for connections that send one text at a time.
 
     The bound is `backlog_bytes` of text (0: unbounded), whatever the number of messages. An empty queue accepts a block
-    above the bound, which could not be delivered otherwise.
+    of any size; otherwise a block above the bound could never be delivered.
     """
 
     def __init__(self, backlog_bytes: int) -> None:
@@ -150,7 +151,7 @@ class QueueOutbox:
             self._closed.set()
 
     async def take(self) -> Sequence[str] | Closing:
-        """Wait for the oldest block and return its texts. If the outbox is closed and empty, return how to close.
+        """Wait for the oldest block and return its texts. If the outbox is closed and empty, return its `Closing`.
 
         A taken block no longer counts as backlog: the writer holds one at most, and the socket buffer has its own
         bound.

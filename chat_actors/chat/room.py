@@ -1,9 +1,9 @@
-"""The room actor: one order of messages for all members.
+"""The room actor, which delivers the same messages in the same order to all members.
 
 Theory of operation. A post is *drafted*, then *in flight* (one append at a time is with the journal writer), then
-numbered by the journal, broadcast, and accepted. Meanwhile the room collects the next drafts, so appends grow with the
-load. Without a journal the room numbers a post itself and broadcasts it at once. `on_turn_end` starts the next append
-and flushes the fan-out: one block for each member and turn.
+numbered by the journal, broadcast, and accepted. Meanwhile the room collects the next drafts, so the batches grow with
+the load. Without a journal the room numbers a post itself and broadcasts it at once. `on_turn_end` starts the next
+append and flushes the fan-out: one block for each member and turn.
 
 Invariants: messages are broadcast in sequence order, each once (`last_seq` skips repeats). A member leaves after its
 own posts are broadcast. Drafts keep mailbox slots reserved, so mailbox and drafts have one bound.
@@ -63,14 +63,14 @@ small: direct conversations, and the rooms named after a user.
 """
 
 CLOSE_CHECK_SECONDS = 30.0
-"""Seconds between two checks whether an empty room can close that could not when its last member left."""
+"""Seconds between two checks for an empty room, which could not close while messages for it were queued."""
 
 OPEN_WITHIN = 10.0
 """Seconds that a starting room waits for the journal writer."""
 
 
 class CloseIfEmpty(msgspec.Struct, frozen=True):
-    """The timer with which a room checks whether it is empty."""
+    """The message of the timer: close the room if it is empty."""
 
 
 class AppendFailed(msgspec.Struct, frozen=True):
@@ -82,8 +82,8 @@ class AppendFailed(msgspec.Struct, frozen=True):
 class RoomActor(Actor[RoomMessage]):
     """Orders the messages of one room and broadcasts them to all members, including the sender.
 
-    With a journal, a message is broadcast once it is stored. The room watches each member's session, so every end of a
-    connection removes the member exactly once. The room stops when it is empty and no message for it is queued.
+    With a journal, a message is broadcast once it is stored. The room watches each member's session, so the end of a
+    connection removes its member exactly once. The room stops when it is empty and no message for it is queued.
     """
 
     mailbox_capacity = 1024
@@ -186,7 +186,7 @@ class RoomActor(Actor[RoomMessage]):
         self.take_post(message)
 
     def take_post(self, message: PostToRoom) -> None:
-        """Number or draft a post; in the sender's turn or in the room's."""
+        """Number a post, or draft it if there is a journal. Runs in the turn of the sender or of the room."""
         author = self.members.get(message.session)
         if author is None:
             message.session.tell(NotAMember(self.context.self_ref))

@@ -1,4 +1,4 @@
-"""Maps rooms to their room kinds: by name, or by a user's choice."""
+"""The room kinds of a room: those that match its id, and the one that a user has chosen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chat_actors.kernel import ActorType
 
 
 class RoomKindSpec(msgspec.Struct, frozen=True):
-    """A room kind of an extension, with the dependencies of its objects."""
+    """A room kind of an extension, with what its instances need."""
 
     extension: str
     kind: type[RoomKind]
@@ -22,7 +22,7 @@ class RoomKindSpec(msgspec.Struct, frozen=True):
     services: Mapping[type[Any], ActorType[Any]]
 
 
-class KindChosenTwice(Exception):
+class DuplicateRoomKind(Exception):
     """Two room kinds have the same `chosen_as`."""
 
     def __init__(self, chosen_as: str, first: str, second: str) -> None:
@@ -41,16 +41,16 @@ class RoomKinds:
     """The room kinds of all enabled extensions."""
 
     def __init__(self, specs: Sequence[RoomKindSpec] = ()) -> None:
-        """Raises `KindChosenTwice`."""
+        """Raises `DuplicateRoomKind`."""
         self._specs = specs
         self.choosable: dict[str, RoomKindSpec] = {}
         """The room kinds that a user can choose, by `chosen_as`."""
         for spec in specs:
-            word = spec.kind.chosen_as
-            if word and word in self.choosable:
-                raise KindChosenTwice(word, self.choosable[word].extension, spec.extension)
-            if word:
-                self.choosable[word] = spec
+            chosen_as = spec.kind.chosen_as
+            if chosen_as and chosen_as in self.choosable:
+                raise DuplicateRoomKind(chosen_as, self.choosable[chosen_as].extension, spec.extension)
+            if chosen_as:
+                self.choosable[chosen_as] = spec
 
     def has_kind_for(self, room_id: str) -> bool:
         """Whether a room with this id has a room kind, or could be given one by a user."""

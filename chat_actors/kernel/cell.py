@@ -216,14 +216,14 @@ class Cell:
                     self.dead_letter(item, Undelivered.STOPPED)
 
     async def _stop_children(self) -> None:
-        children = self.family.everyone()
+        children = self.family.with_ending()
         for child in reversed(children):
             child.stop()
         with anyio.move_on_after(self.actor.stop_within):
             for child in children:
                 await child.wait_ended()
         self.system.count_cancelled(cell.path for cell in self.family.walk())
-        late = self.family.everyone()
+        late = self.family.with_ending()
         for child in late:
             logger.warning("%s did not stop within %g s and is cancelled", child.path, self.actor.stop_within)
             child.cancel()
@@ -251,7 +251,7 @@ class Cell:
         if self._reason is not None:
             return
         self.close_mailbox()
-        for child in self.family.everyone():  # there are some only if this actor was cancelled
+        for child in self.family.with_ending():  # there are some only if this actor was cancelled
             child.cancel()
         self._reason = reason
         self.is_idle = True

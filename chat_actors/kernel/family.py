@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 
-class Member(Protocol):
+class Child(Protocol):
     """The part of a cell that families use."""
 
     @property
@@ -15,7 +15,7 @@ class Member(Protocol):
     def family(self) -> Family[Any]: ...
 
 
-Cell = TypeVar("Cell", bound=Member)
+Cell = TypeVar("Cell", bound=Child)
 
 
 class Family(Generic[Cell]):
@@ -48,12 +48,12 @@ class Family(Generic[Cell]):
         """Remove an actor that has ended."""
         self._ending.pop(cell, None)
 
-    def everyone(self) -> list[Cell]:
-        """All actors that have not ended: the ending ones first, then the running ones, oldest first."""
+    def with_ending(self) -> list[Cell]:
+        """All actors that have not ended: first those that are ending, then the running ones, oldest first."""
         return [*self._ending, *self._running.values()]
 
     def walk(self) -> Iterator[Cell]:
         """All actors that have not ended, with their descendants, parents before children."""
-        for cell in self.everyone():
+        for cell in self.with_ending():
             yield cell
             yield from cell.family.walk()

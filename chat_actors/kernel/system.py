@@ -130,15 +130,15 @@ class ActorSystem:
             raise self._failure
 
     async def _stop_all(self) -> None:
-        while everyone := self.family.everyone():
-            youngest = everyone[-1]
+        while cells := self.family.with_ending():
+            youngest = cells[-1]
             youngest.stop()
             await youngest.wait_ended()
 
     async def stop(self, *, within: float) -> Sequence[str]:
         """End all actors in order, and wait until they have ended.
 
-        A second call waits for the first. A system that does not run yet ends as soon as it runs; this returns at once.
+        A second call waits for the first. Called before `run`, it returns at once, and `run` then ends immediately.
 
         Args:
             within: Seconds until the remaining actors are cancelled. An `on_stop` that has begun by then may still take
@@ -234,9 +234,9 @@ class ActorSystem:
 
     def tree(self) -> Sequence[Node]:
         """Return all actors that have not ended, as a forest of parents and children."""
-        return [_node(cell) for cell in self.family.everyone()]
+        return [_node(cell) for cell in self.family.with_ending()]
 
 
 def _node(cell: Cell) -> Node:
-    children = [_node(child) for child in cell.family.everyone()]
+    children = [_node(child) for child in cell.family.with_ending()]
     return Node(cell.path, type(cell.actor).__name__, len(cell.mailbox), cell.restarts, children)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from chat_actors.chat import Enabled, Extension, Extensions, KindChosenTwice
+from chat_actors.chat import DuplicateRoomKind, Enabled, Extension, Extensions
 from chat_actors.kernel import BadHandler
 from chat_actors.protocol import DuplicateCommand
 
@@ -63,7 +63,7 @@ def combine(loaded: Sequence[Loaded]) -> Extensions:
     """All of them together. Raises `ExtensionError`."""
     try:
         return Extensions([one.enabled for one in loaded])
-    except (DuplicateCommand, KindChosenTwice) as error:
+    except (DuplicateCommand, DuplicateRoomKind) as error:
         raise ExtensionError(error.second, f"cannot be used: {error}") from None
     except BadHandler as error:
         raise ExtensionError(

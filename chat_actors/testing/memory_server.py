@@ -130,7 +130,7 @@ class MemoryServer:
         Raises:
             msgspec.ValidationError: The settings of an extension are invalid.
             DuplicateCommand: Two extensions have the same command.
-            KindChosenTwice: Two room kinds have the same `chosen_as`.
+            DuplicateRoomKind: Two room kinds have the same `chosen_as`.
             BadHandler: A class of an extension has an invalid method.
         """
         sections = settings or {}

@@ -30,7 +30,7 @@ FULL = StorageError("store messages", "a test", "the disk is full", "free some s
 
 
 def writer_of(system):
-    (cell,) = [cell for cell in system.family.everyone() if cell.path == "/journal"]
+    (cell,) = [cell for cell in system.family.with_ending() if cell.path == "/journal"]
     return cell
 
 

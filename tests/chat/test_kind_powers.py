@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chat_actors import Command, Extension, Message, Refused, RoomKind, Scope, Service, command, events, handles
-from chat_actors.chat import KindChosenTwice
+from chat_actors.chat import DuplicateRoomKind
 from chat_actors.kernel import BadHandler
 from chat_actors.testing import MemoryServer, on_virtual_time
 
@@ -240,7 +240,7 @@ async def test_user_chooses_the_kind_of_a_new_room():
 
 
 def test_duplicate_chosen_as_is_rejected():
-    with pytest.raises(KindChosenTwice, match="'counter' is claimed by the extension 'counter' and by 'other'"):
+    with pytest.raises(DuplicateRoomKind, match="'counter' is claimed by the extension 'counter' and by 'other'"):
         MemoryServer(
             COUNTER, Extension(name="other", room_kinds=[type("Other", (RoomKind,), {"chosen_as": "counter"})])
         )

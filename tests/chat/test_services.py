@@ -241,7 +241,7 @@ async def test_command_rate_applies_to_each_connection():
 async def test_no_services_run_without_extensions():
     async with RunningSystem() as system:
         ann = await MemoryChat(system).log_in("ann", "red")
-        assert [cell.path for cell in system.family.everyone() if "services" in cell.path] == []
+        assert [cell.path for cell in system.family.with_ending() if "services" in cell.path] == []
         assert (await answers(system, ann, type="roll"))[0]["code"] == "unknown_type"
 
 

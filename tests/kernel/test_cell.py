@@ -148,5 +148,5 @@ async def test_ended_actor_leaves_no_reference():
         del ref
         gc.collect()
         assert [gone() for gone in objects] == [None] * 20
-        assert len(system.family.everyone()) == 1
+        assert len(system.family.with_ending()) == 1
         assert len(probe.context._watched) == 0

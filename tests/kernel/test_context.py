@@ -91,7 +91,7 @@ async def test_context_of_ended_actor_keeps_nothing():
             context.spawn(Counter)
         await anyio.sleep(5)
         assert len(system.timers) == 0
-        assert not any(cell.watchers for cell in system.family.everyone())
+        assert not any(cell.watchers for cell in system.family.with_ending())
         assert ran == []
 
 

@@ -98,7 +98,7 @@ async def test_late_child_is_cancelled_and_parent_stops(caplog):
         probe = await start_probe(system)
         parent = system.spawn_named("parent", Parent, "parent", order)
         await anyio.sleep(1)
-        stuck = next(iter(system.family.everyone()[1].family)).ref
+        stuck = next(iter(system.family.with_ending()[1].family)).ref
         probe.context.watch(stuck)
         caplog.set_level("WARNING", "chat_actors.kernel")
         parent.stop()

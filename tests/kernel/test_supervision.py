@@ -197,7 +197,7 @@ async def test_restart_keeps_children_watches_and_mailbox():
         assert await parent.ask(Get(), timeout=5) == 1
         (node,) = system.tree()
         assert node.restarts == 1
-        child = system.family.everyone()[0].family.everyone()[0].ref
+        child = system.family.with_ending()[0].family.with_ending()[0].ref
         child.stop()
         await child.wait_stopped()
         await settle(system)

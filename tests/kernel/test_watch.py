@@ -106,7 +106,7 @@ async def test_ended_watcher_is_forgotten():
         probe.context.watch(counter)
         probe.context.self_ref.stop()
         await probe.context.self_ref.wait_stopped()
-        (cell,) = system.family.everyone()
+        (cell,) = system.family.with_ending()
         assert not cell.watchers
 
 

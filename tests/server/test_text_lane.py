@@ -139,7 +139,7 @@ async def test_a_session_that_is_cut_short_takes_its_connection_along(app, key, 
     async with connect(app) as socket:
         client = await Client(socket).log_in("alice", key, "red")
         runtime = app.extensions["chat_actors"]
-        (cell,) = runtime.chat.gate._cell.family.everyone()
+        (cell,) = runtime.chat.gate._cell.family.with_ending()
         cell.cancel()
         assert await client.receive_close() == 1012
 
@@ -151,7 +151,7 @@ async def test_a_session_that_was_stopped_before_its_socket_was_accepted_takes_i
 
     async def stop_then_accept(message):
         if message["type"] == "websocket.accept":
-            (cell,) = runtime.chat.gate._cell.family.everyone()
+            (cell,) = runtime.chat.gate._cell.family.with_ending()
             cell.ref.stop()
         await accept(message)
 
