@@ -236,29 +236,3 @@ async def test_load_is_all_or_nothing(tmp_path):
     assert (await journal.extent("red")).last == 0
     assert (await post(journal, "after")).receipts[0].seq == 1
     await journal.aclose()
-
-
-async def test_failed_rollback_is_made_up_for(tmp_path):
-    """The next write ends the transaction that is still open, and stores nothing of it."""
-
-    class NoRollback:
-        def __init__(self, connection):
-            self.connection = connection
-
-        def __getattr__(self, name):
-            return getattr(self.connection, name)
-
-        def execute(self, statement, *values):
-            if statement in {"COMMIT", "ROLLBACK"}:
-                raise sqlite3.OperationalError("disk I/O error")
-            return self.connection.execute(statement, *values)
-
-    file = await SqliteFile.open(tmp_path / "chat.db")
-    journal = SqliteJournal(file)
-    writer, reader = file._connections
-    file._connections = NoRollback(writer), reader
-    with pytest.raises(StorageError, match="disk I/O error"):
-        await post(journal, "lost")
-    file._connections = writer, reader
-    assert (await post(journal, "stored")).receipts[0].seq == 1
-    await journal.aclose()
