@@ -1,4 +1,4 @@
-"""Which member receives which messages of a turn, tested without actors."""
+"""The fan-out, without actors: each member receives the messages between its join and its leave, in order."""
 
 import pytest
 from hypothesis import given
@@ -11,10 +11,10 @@ from chat_actors.protocol import decode_message, messages
 
 
 class Session:
-    """Stands for a session ref, which the fan-out only compares."""
+    """A stand-in for a session ref, which the fan-out only compares."""
 
 
-def member(name):
+def make_member(name):
     return Member(Session(), name, QueueOutbox(0))
 
 
@@ -22,7 +22,8 @@ def chat_message(content):
     return messages.ChatMessage("ann", "red", content, "2026-01-01T00:00:00.000Z", 1)
 
 
-def plain(text):
+def summary(text):
+    """A short form of a message: its content, "joined", or the user with + or -."""
     match decode_message(text):
         case messages.ChatMessage(content=content):
             return content
@@ -35,7 +36,7 @@ def plain(text):
 
 
 def blocks_for(recipient):
-    blocks = [[plain(text) for text in block.texts] for block in recipient.outbox._blocks]
+    blocks = [[summary(text) for text in block.texts] for block in recipient.outbox._blocks]
     recipient.outbox._blocks.clear()
     return blocks
 
@@ -44,13 +45,13 @@ def received_by(recipient):
     return [text for block in blocks_for(recipient) for text in block]
 
 
-def join(fan_out, newcomer):
-    return fan_out.join(newcomer, messages.joined(newcomer.user_id, "red"))
+def join(fan_out, member):
+    return fan_out.join(member, messages.joined(member.user_id, "red"))
 
 
 def fan_out_with(*names):
     fan_out = FanOut("red")
-    clients = [member(name) for name in names]
+    clients = [make_member(name) for name in names]
     for each in clients:
         join(fan_out, each)
     fan_out.flush()
@@ -59,9 +60,9 @@ def fan_out_with(*names):
     return fan_out, clients
 
 
-def test_joins_of_one_turn_are_one_block():
+def test_joins_of_one_turn_share_a_block():
     fan_out, (ann,) = fan_out_with("ann")
-    newcomers = [member(name) for name in "bcdef"]
+    newcomers = [make_member(name) for name in "bcdef"]
     for each in newcomers:
         join(fan_out, each)
     fan_out.flush()
@@ -70,10 +71,10 @@ def test_joins_of_one_turn_are_one_block():
     assert blocks_for(newcomers[-1]) == [["joined"]]
 
 
-def test_join_and_leave_in_one_turn():
-    """The member receives the messages between its join and its leave."""
+def test_join_and_leave_in_one_turn_limit_delivery():
+    """A member receives only the messages between its join and its leave."""
     fan_out, (ann,) = fan_out_with("ann")
-    bob = member("bob")
+    bob = make_member("bob")
     fan_out.add(chat_message("before"))
     join(fan_out, bob)
     fan_out.add(chat_message("meanwhile"))
@@ -97,7 +98,7 @@ def test_repeated_join_keeps_the_order():
 def test_second_connection_is_not_announced():
     """It receives the messages from its join on."""
     fan_out, (ann,) = fan_out_with("ann")
-    second = member("ann")
+    second = make_member("ann")
     fan_out.add(chat_message("before"))
     assert not join(fan_out, second)
     fan_out.add(chat_message("after"))
@@ -107,12 +108,12 @@ def test_second_connection_is_not_announced():
     assert received_by(ann) == ["before", "after"]
 
 
-def test_join_at_a_full_block():
+def test_new_member_at_a_full_block_starts_at_its_join():
     """The new member receives neither earlier messages nor its own announcement."""
     fan_out, (ann,) = fan_out_with("ann")
     full = "x" * (BLOCK_BYTES - 150)
     fan_out.add(chat_message(full))
-    bob = member("b" * 32)
+    bob = make_member("b" * 32)
     join(fan_out, bob)
     fan_out.flush()
     assert received_by(bob) == ["joined"]
@@ -122,11 +123,11 @@ def test_join_at_a_full_block():
 @pytest.mark.parametrize("turn", [1, 3, 1000])
 @given(steps=st.lists(st.tuples(st.sampled_from(["join", "leave", "say"]), st.integers(0, 4)), max_size=40))
 def test_delivery_does_not_depend_on_the_turns(turn, steps):
-    fan_out, clients, expected = FanOut("red"), [member(str(n)) for n in range(5)], [[] for _ in range(5)]
-    inside = []
+    fan_out, clients, expected = FanOut("red"), [make_member(str(n)) for n in range(5)], [[] for _ in range(5)]
+    members = []
 
-    def deliver(text, but=None):
-        for n in inside:
+    def expect(text, but=None):
+        for n in members:
             if n != but:
                 expected[n].append(text)
 
@@ -134,17 +135,17 @@ def test_delivery_does_not_depend_on_the_turns(turn, steps):
         match step:
             case "join":
                 join(fan_out, clients[index])
-                if index not in inside:
-                    inside.append(index)
-                    deliver(f"+{index}", but=index)
+                if index not in members:
+                    members.append(index)
+                    expect(f"+{index}", but=index)
                 expected[index].append("joined")
-            case "leave" if index in inside:
+            case "leave" if index in members:
                 fan_out.leave(clients[index].session)
-                inside.remove(index)
-                deliver(f"-{index}")
+                members.remove(index)
+                expect(f"-{index}")
             case "say":
                 fan_out.add(chat_message(str(at)))
-                deliver(str(at))
+                expect(str(at))
         if at % turn == 0:
             fan_out.flush()
     fan_out.flush()

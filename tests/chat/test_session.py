@@ -1,4 +1,4 @@
-"""The session between a socket and slow rooms and accounts."""
+"""The session: backpressure from a slow room, pipelined commands, and the limit for logging in."""
 
 import anyio
 import pytest
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class TightRoom(FragileRoom):
-    """Has a small mailbox, and takes 10 s for the message "hold"."""
+    """A room with a mailbox of 4 messages, which takes 10 s to handle the message "hold"."""
 
     mailbox_capacity = 4
 
@@ -43,7 +43,7 @@ async def test_full_room_pauses_reading():
             ann.deliver(type="chat_message", content=f"ann {n}")
             ben.deliver(type="chat_message", content=f"ben {n}")
         await anyio.sleep(1)
-        assert room_of(ann).waiting <= 4 + 2, "four, and one for each waiting session"
+        assert room_of(ann).waiting <= 4 + 2, "the mailbox is full, and two sessions hold one message each"
         assert not ann.session.deliver_nowait(Frame("{}"))
         assert len(ann.unread) > 10
         await settle(system)
@@ -97,21 +97,21 @@ async def test_frames_before_a_disconnect_are_handled():
         ]
 
 
-async def test_session_stopped_before_it_runs():
-    """The gate no longer counts it, and running it has no effect."""
+async def test_session_stopped_before_its_run_is_not_counted():
+    """The gate stops counting it, and running it afterwards has no effect."""
     async with RunningSystem() as system:
         opened = []
         system.events.listen(events.SessionOpened, opened.append)
         chat = MemoryChat(system)
-        hosted = await chat.chat.gate.ask(Admit(Peer("192.0.2.1", QueueOutbox(0))), timeout=1)
+        session = await chat.chat.gate.ask(Admit(Peer("192.0.2.1", QueueOutbox(0))), timeout=1)
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 1
-        hosted.ref.stop()
+        session.ref.stop()
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 0
-        await hosted.run()
+        await session.run()
         assert opened == []
 
 
-async def test_closed_connection_is_not_admitted():
+async def test_gate_does_not_admit_a_closed_connection():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         outbox = QueueOutbox(0)
@@ -120,7 +120,7 @@ async def test_closed_connection_is_not_admitted():
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 0
 
 
-async def test_authentication_cancels_its_timer():
+async def test_login_or_stop_cancels_the_login_timer():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
         before = system.statistics().timers
@@ -136,7 +136,7 @@ async def test_authentication_cancels_its_timer():
         assert ben.outbox.closing is None
 
 
-async def test_authentication_started_in_time_succeeds():
+async def test_login_that_starts_in_time_may_end_late():
     async with RunningSystem() as system:
         chat = MemoryChat(system, Limits(unauthenticated_seconds=300))
         ann = await chat.connect()
@@ -145,13 +145,13 @@ async def test_authentication_started_in_time_succeeds():
         ann.deliver(type="get_challenge")
         await settle(system)
         challenge = ann.hear()[-1].challenge
-        find_key = chat.accounts.key_of
+        key_of = chat.accounts.key_of
 
-        async def take_long(user_id):
+        async def slow_key_of(user_id):
             await anyio.sleep(5)
-            return await find_key(user_id)
+            return await key_of(user_id)
 
-        chat.accounts.key_of = take_long
+        chat.accounts.key_of = slow_key_of
         ann.deliver(type="authenticate", userId="ann", signature=sign(KEY, challenge))
         await settle(system)
         assert [type(message) for message in ann.hear()] == [messages.Authenticated]

@@ -1,0 +1,75 @@
+"""Which room kinds a room has: by its name, by a user's choice, and several in one room."""
+
+import pytest
+
+from chat_actors import Extension, Refused, RoomKind
+from chat_actors.chat import DuplicateRoomKind
+from chat_actors.kernel import BadHandler
+from chat_actors.testing import MemoryServer, on_virtual_time
+from tests.chat.counter_kind import COUNTER, errors, totals
+
+
+@on_virtual_time
+async def test_user_chooses_the_room_kind_of_a_new_room():
+    async with MemoryServer(COUNTER) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        await ann.send("create_room", roomId="sheep", kind="counter")
+        assert ann.expect("room_created")["kind"] == "counter"
+        await ben.join("sheep")
+        assert ben.expect("joined")["state"] == {"counter": {"total": 0, "creator": "ann"}}
+        await ben.send("add")
+        assert totals(ben) == [1]
+        await server.restart()
+        ben = await server.connect("ben")
+        await ben.join("sheep")
+        assert ben.expect("joined")["state"] == {"counter": {"total": 1, "creator": "ann"}}
+        await ben.join("cafe")
+        assert "state" not in ben.expect("joined")
+        await ben.say("hello")
+        assert ben.expect("chat_message")["content"] == "hello"
+
+
+def test_kinds_with_one_chosen_as_are_rejected():
+    with pytest.raises(DuplicateRoomKind, match="'counter' is claimed by the extension 'counter' and by 'other'"):
+        MemoryServer(
+            COUNTER, Extension(name="other", room_kinds=[type("Other", (RoomKind,), {"chosen_as": "counter"})])
+        )
+
+
+@on_virtual_time
+async def test_kinds_apply_in_extension_order():
+    class Shouting(RoomKind):
+        rooms = "*"
+
+        async def on_post(self, user_id, content):
+            return content.upper()
+
+    class Polite(RoomKind):
+        rooms = "*"
+
+        async def may_join(self, user_id):
+            if user_id == "eve":
+                raise Refused("impolite", "Not you.")
+
+        async def on_post(self, user_id, content):
+            return f"{content}, please"
+
+        def state_for(self, user_id):
+            return "polite"
+
+    shouting, polite = (Extension(name=kind.__name__.lower(), room_kinds=[kind]) for kind in (Shouting, Polite))
+    async with MemoryServer(shouting, polite, COUNTER) as server:
+        ann = await server.connect("ann")
+        await ann.join("count-sheep")
+        assert ann.expect("joined")["state"] == {"polite": "polite", "counter": {"total": 0, "creator": ""}}
+        await ann.say("tea")
+        assert ann.expect("chat_message")["content"] == "TEA, please"
+        eve = await server.connect("eve")
+        await eve.join("count-sheep")
+        assert errors(eve) == [("impolite", None)]
+
+
+def test_kinds_with_one_store_name_are_rejected():
+    same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
+    with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
+        MemoryServer(Extension(name="twice", room_kinds=same))
