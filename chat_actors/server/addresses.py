@@ -1,4 +1,4 @@
-"""Where a client comes from."""
+"""The address of a client, also behind reverse proxies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 
 def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxies: int) -> str:
-    """The address of the client behind `trusted_proxies` proxies, each of which has added its own peer to the header.
+    """The address of the client behind `trusted_proxies` proxies, each of which appends its own peer to the header.
 
-    `forwarded_for`: the values of all `X-Forwarded-For` headers, in order. Counted from the right: the last entry was
-    written by the nearest proxy, and whatever a client invents stands further left. Too few entries, or one that is no
-    address: the peer's own. A peer without an address (a Unix socket) is "local".
+    `forwarded_for`: the values of all `X-Forwarded-For` headers, in order. The entries are counted from the right: the
+    nearest proxy has appended the last one, and entries that a client forges are further left. With too few entries, or
+    one that is not an address, the result is the peer's own address. A peer without one (a Unix socket) is "local".
     """
     own = peer or "local"
     if trusted_proxies < 1:
@@ -23,7 +23,7 @@ def client_address(peer: str | None, forwarded_for: Sequence[str], trusted_proxi
 
 
 def _address(entry: str) -> str | None:
-    """The address in an entry that may have a port or brackets, in its canonical form."""
+    """The canonical form of the address in an entry, which may have a port or brackets."""
     if entry.startswith("["):
         entry = entry[1:].partition("]")[0]
     elif entry.count(":") == 1:

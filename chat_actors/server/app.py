@@ -1,4 +1,4 @@
-"""The Quart app: the composition of a whole server from its settings."""
+"""The Quart app: composes a whole server from its settings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from chat_actors.server.transport import ChatWebsocketConnection, install
 logger = logging.getLogger(__name__)
 
 STOP_WITHIN = 5.0
-"""Seconds for the end of the actors once the server has closed its connections."""
+"""Seconds in which the actors stop, after the connections have ended."""
 
 EXTENSIONS = "/extensions"
-"""Below this are the endpoints of extensions."""
+"""The path of the endpoints of extensions."""
 
 EXTENSION_BODY_BYTES = 65_536
-"""The longest body that an extension is given."""
+"""The longest request body that extensions receive."""
 
 ORIGIN_REFUSED = "Pages of this origin may not open a socket here; the operator can add it to server.allowed_origins.\n"
 
@@ -50,9 +50,16 @@ def create_app(
 ) -> Quart:
     """A whole chat server as an ASGI app.
 
-    `on_failure(error)` is called when the actor system has failed for good; it should end the process. Without
-    `storage`, it is opened as `[data]` says. `room` and `session` make the actors of these kinds.
-    Raises `UntestedVersion`, `ExtensionError`.
+    Args:
+        settings: The settings in force.
+        on_failure: Called with the error when the actor system has failed for good; should end the process.
+        storage: By default, the storage of the `[data]` settings.
+        room: Makes the room actors.
+        session: Makes the session actors.
+
+    Raises:
+        UntestedVersion: Hypercorn or Quart has another version than this was tested with.
+        ExtensionError: An extension cannot be loaded.
     """
     install()
     app = Quart(__name__, static_folder=None)
@@ -87,7 +94,7 @@ def create_app(
     @app.websocket("/")
     @app.websocket("/ws")
     async def chat() -> None:
-        # The object itself, once: the context-bound name costs a look-up at each use, and none works across tasks.
+        # The object itself: the context-bound name costs a look-up at each use, and does not work in other tasks.
         socket: Any = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - Quart documents it
         address = client_address(
             socket.remote_addr, socket.headers.getlist("X-Forwarded-For"), settings.server.trusted_proxies

@@ -1,7 +1,7 @@
 """The app for plain Hypercorn: `hypercorn 'chat_actors.server.asgi:app'`.
 
-Its settings come from the environment, and from the TOML file that `CHAT_ACTORS_CONFIG` names; of `[server]`, what
-concerns the listening (`bind`, `certfile`, `keyfile`) is Hypercorn's own business there.
+The settings come from the environment, and from the TOML file that `CHAT_ACTORS_CONFIG` names. `server.bind`,
+`server.certfile` and `server.keyfile` have no effect: Hypercorn has its own options for them.
 """
 
 from __future__ import annotations

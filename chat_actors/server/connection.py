@@ -1,4 +1,4 @@
-"""One WebSocket: between its socket and its session, until either ends."""
+"""Connects one WebSocket with its session, until either ends."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ADMIT_WITHIN = 10.0
 
 
 def control_of(socket: Websocket) -> Control | None:
-    """The transport under a WebSocket, on a server that has ours."""
+    """The transport under a WebSocket, or None on a server without our transport."""
     extensions: dict[str, Any] = socket.scope.get("extensions") or {}
     return extensions.get(EXTENSION)
 
 
 class DirectConnection:
-    """Implements `Receiver`: what the transport takes off the socket is handled by the session in the same turn."""
+    """Implements `Receiver`: the session handles a message in the turn in which it is read from the socket."""
 
     __slots__ = ("_address", "_backlog_bytes", "_session", "_writer", "outbox")
 
@@ -41,18 +41,18 @@ class DirectConnection:
         self._writer: FrameWriter | None = None
 
     def take_over(self, control: Control, session: Hosted[SessionMessage]) -> None:
-        """From here on the connection's task is the session's."""
+        """Run the session in the connection's task."""
         self._session = session
         self._writer = control.take_over(self, self.run)
         self.outbox.open(self._writer)
 
     def resume(self) -> None:
-        """The session has nothing left to do."""
+        """The session's mailbox is empty."""
         if self._writer is not None:
             self._writer.resume()
 
     async def run(self) -> None:
-        """The session's life. Returns when it has ended; the transport then sees to the client's end."""
+        """Run the session. Returns when it has ended; the transport then closes the connection."""
         path = self._session.ref.path
         try:
             await self._session.run()
@@ -73,31 +73,33 @@ class DirectConnection:
 
     def unreachable(self) -> None:
         if self.outbox.closing is None:
-            logger.info("%s: the client at %s is gone, and what it sent is done", self._session.ref.path, self._address)
+            logger.info(
+                "%s: the client at %s has disconnected; its messages are handled", self._session.ref.path, self._address
+            )
         self.outbox.forsake()
 
     def ended(self, code: int) -> None:
         if self.outbox.closing is None:
-            logger.info("%s: the client at %s has gone (%d)", self._session.ref.path, self._address, code)
+            logger.info("%s: the client at %s has disconnected (%d)", self._session.ref.path, self._address, code)
         self.outbox.forsake()
         self._session.ref.stop()
 
 
 def log_closing(path: str, address: str, outbox: Outbox) -> None:
-    """One line for each client that was closed and did not go by itself."""
+    """Log each client that the server closes, except for code 1000."""
     closing = outbox.closing
     if closing is not None and closing.code is not CloseCode.NORMAL:
         logger.info("%s: closing the client at %s (%d %s)", path, address, closing.code, closing.reason)
 
 
 def _abandon(asked: asyncio.Task[Hosted[SessionMessage] | Closing]) -> None:
-    """End the session that was asked for, if there is one: its connection has gone meanwhile."""
+    """Stop the requested session, if the gate has made one: its connection is closed."""
     if not asked.cancelled() and asked.exception() is None and isinstance(session := asked.result(), Hosted):
         session.ref.stop()
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """What one WebSocket needs to be served."""
+    """Serves one WebSocket."""
 
     chat: Chat
     limits: Limits
@@ -105,10 +107,10 @@ class Connection(msgspec.Struct, frozen=True):
     compression: bool = False
 
     async def serve(self, socket: Websocket) -> None:
-        """Let the client in, or close it with the reason.
+        """Admit the client, or close the connection with the reason.
 
-        On our own transport this returns once the connection has been handed over to its session, which then lives
-        without Quart; on any other server when the connection is over.
+        On our own transport, returns once the session has taken over the connection; the session then runs without
+        Quart. On any other server, returns when the connection has ended.
         """
         control = control_of(socket)
         if control is None:
@@ -128,7 +130,7 @@ class Connection(msgspec.Struct, frozen=True):
         connection = DirectConnection(self.address, self.limits)
         session = await self._admit(Peer(self.address, connection.outbox, connection.resume))
         if isinstance(session, Closing):
-            await self._turn_away(socket, session)
+            await self._close(socket, session)
             return
         try:
             await socket.accept()
@@ -141,14 +143,14 @@ class Connection(msgspec.Struct, frozen=True):
         outbox = QueueOutbox(self.limits.backlog_bytes)
         session = await self._admit(Peer(self.address, outbox))
         if isinstance(session, Closing):
-            await self._turn_away(socket, session)
+            await self._close(socket, session)
         else:
             await TextConnection(socket, session, outbox, self.limits.frame_bytes).serve()
             log_closing(session.ref.path, self.address, outbox)
 
     async def _admit(self, peer: Peer) -> Hosted[SessionMessage] | Closing:
-        # In a task that outlives this one: a session that is opened when nobody waits for it any more would stay for
-        # ever. (anyio's shield holds off anyio's cancellation; ASGI servers cancel by asyncio's.)
+        # In a task that outlives this one: otherwise a session made after the cancellation would have no owner, and
+        # never end. (anyio's shield stops anyio's cancellation only; ASGI servers use asyncio's.)
         asking = asyncio.create_task(self.chat.gate.ask(Admit(peer), timeout=ADMIT_WITHIN))
         try:
             return await asyncio.shield(asking)
@@ -159,9 +161,9 @@ class Connection(msgspec.Struct, frozen=True):
             closing = Closing(CloseCode.SERVICE_RESTART, retry_after(0))
         except (AskFailed, AskTimeout):
             closing = Closing(CloseCode.TRY_AGAIN_LATER, "the server is busy; try again later")
-        peer.outbox.close(closing.code, closing.reason)  # so the gate, if it comes to it, lets nobody in
+        peer.outbox.close(closing.code, closing.reason)  # the gate does not admit a peer with a closed outbox
         return closing
 
-    async def _turn_away(self, socket: Websocket, closing: Closing) -> None:
+    async def _close(self, socket: Websocket, closing: Closing) -> None:
         await socket.accept()
         await socket.close(int(closing.code), closing.reason)

@@ -1,4 +1,4 @@
-"""Extensions by their names: found, imported, given their settings."""
+"""Finds extensions by name, imports them, and gives them their settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUP = "chat_actors.extensions"
 
 
 class ExtensionError(Exception):
-    """An extension cannot be used: as which it was asked for, and what is wrong with it."""
+    """An extension cannot be used. `spec` is its configured name, `problem` the reason."""
 
     def __init__(self, spec: str, problem: str) -> None:
         self.spec = spec
@@ -36,7 +36,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def available() -> Sequence[EntryPoint]:
-    """What installed packages offer, by name."""
+    """The extensions of installed packages, by name."""
     return sorted(entry_points(group=GROUP), key=lambda point: point.name)
 
 
@@ -60,7 +60,7 @@ def load_extensions(specs: Sequence[str], sections: Mapping[str, Mapping[str, An
 
 
 def combine(loaded: Sequence[Loaded]) -> Extensions:
-    """All of them together. Raises `ExtensionError`."""
+    """Combine the extensions. Raises `ExtensionError`."""
     try:
         return Extensions([one.enabled for one in loaded])
     except (DuplicateCommand, DuplicateRoomKind) as error:
@@ -86,7 +86,7 @@ def _import(spec: str, origin: str) -> Extension:
     try:
         found = getattr(importlib.import_module(module), thing)
     except Exception as error:
-        # Whatever a module of somebody else's raises: it is named, and the start ends.
+        # A foreign module may raise anything.
         raise ExtensionError(spec, f"cannot be imported from {origin}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Extension):
         raise ExtensionError(spec, f"is no Extension: {origin} is a {type(found).__name__}")

@@ -1,4 +1,4 @@
-"""Which web pages may open a socket here (cross-site WebSocket hijacking). Pure."""
+"""The web pages that may open a WebSocket here (against cross-site WebSocket hijacking). Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _ORIGIN = re.compile(r"(https?)://([^/?#@\s\x80-\U0010ffff]+)", re.ASCII)
 
 
 def is_origin(text: str) -> bool:
-    """Whether it is written as a browser writes an origin of a page from the web (RFC 6454, section 6.2): in ASCII."""
+    """Whether the text has the form in which browsers send an origin (RFC 6454, section 6.2): ASCII, no path."""
     return _ORIGIN.fullmatch(text.lower()) is not None
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address is of this machine alone."""
+    """Whether the text is a loopback IP address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
@@ -27,15 +27,15 @@ def is_loopback(address: str) -> bool:
 def may_open(
     origins: Sequence[str], host: str | None, allowed: Collection[str], *, is_secure: bool, is_local: bool
 ) -> bool:
-    """Whether a socket may be opened by whoever sends these `Origin` headers to this `Host`.
+    """Whether a request with these `Origin` headers and this `Host` may open a WebSocket.
 
-    Without the header it is no browser, and passes. A page passes if it is from the server's own host and port, or from
-    an origin among the `allowed`. Its scheme must be https where the server itself `is_secure`; where it is not, either
-    will do: a proxy in front of it may have ended the TLS.
+    A client without the header is not a browser, and may. A page may if its origin is the server's own host and port,
+    or one of the `allowed`. If the server itself `is_secure`, its own pages must have the scheme https; otherwise both
+    schemes pass, since a proxy may have terminated the TLS.
 
-    If the connection `is_local`, to an address of this machine alone with no proxy before it, the host must be a name
-    of this machine too. Any other is a stranger's, whose DNS leads here so that their page passes for one of ours
-    (DNS rebinding).
+    If the connection `is_local`, that is, to a loopback address and without a proxy, the host must be a name of this
+    machine. Any other name can be a foreign one that resolves to a loopback address, so that a foreign page has the
+    same origin as ours (DNS rebinding).
     """
     if not origins:
         return True
@@ -53,18 +53,18 @@ def may_open(
 
 
 def _parsed(origin: str) -> tuple[str, str] | None:
-    """Its scheme, and its authority with the port."""
+    """The scheme of an origin, and its authority with the port."""
     match = _ORIGIN.fullmatch(origin.lower())
     return None if match is None else (match[1], _with_port(match[2], match[1]))
 
 
 def _is_local_name(authority: str) -> bool:
-    """RFC 6761, section 6.3: what ends in `localhost` is this machine."""
+    """Whether the authority names this machine: a loopback address, or below `localhost` (RFC 6761, section 6.3)."""
     name = authority.rpartition(":")[0].strip("[]").removesuffix(".")
     return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
 
 
 def _with_port(authority: str, scheme: str) -> str:
-    """The authority with its port, which browsers leave out where it is the scheme's own."""
+    """The authority with its port, which browsers omit if it is the scheme's default."""
     name, colon, port = authority.rpartition(":")
     return authority if colon and name and port.isdecimal() else f"{authority}:{_DEFAULT_PORT[scheme]}"

@@ -1,4 +1,4 @@
-"""The outbox that writes ready frames to its socket, or to its HTTP/2 stream: lanes one and two."""
+"""The outbox that writes ready frames to its socket, or to its HTTP/2 stream."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from chat_actors.server.transport import FrameWriter
 
 
 class FrameOutbox:
-    """Implements `Outbox`. Nothing waits in it: what is offered is with the transport at once, in the offerer's turn.
+    """Implements `Outbox`. Writes an offered block to the transport at once; nothing waits here.
 
-    No task, no queue, no encoding for each client: for a room of 200 that is a tenth of what a queue and a writer cost.
-    The bound is the transport's own (`Bounds.backlog_bytes`), which tells the connection when it is passed.
+    It needs no task, no queue and no encoding for each client, so a delivery in a room of 200 costs a tenth of one
+    through a queue and a writer task. The bound is the transport's (`Bounds.backlog_bytes`), which notifies the
+    connection when it is exceeded.
     """
 
     __slots__ = ("_is_compressed", "_write", "_writer", "closing")
@@ -21,7 +22,7 @@ class FrameOutbox:
         self._writer: FrameWriter | None = None
 
     def open(self, writer: FrameWriter) -> None:
-        """The WebSocket is there. To be called once, before anything is offered."""
+        """Attach the accepted WebSocket. To be called once, before anything is offered."""
         self._writer = writer
         self._write = writer.write
         self._is_compressed = writer.is_compressed
@@ -45,6 +46,6 @@ class FrameOutbox:
         return 0 if self._writer is None else self._writer.backlog()
 
     def forsake(self) -> None:
-        """The client has gone: there is nobody to write to, nor to close."""
+        """The client has disconnected: drop all further blocks, and send no Close."""
         if self.closing is None:
             self.closing = Closing(CloseCode.NORMAL, "the client has gone")

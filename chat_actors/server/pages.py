@@ -1,4 +1,4 @@
-"""The browser client's files, as they are served."""
+"""The files of the browser client, and the headers that they are served with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES: Mapping[str, str] = {
     ".mjs": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""Written down, since what Python's `mimetypes` says depends on the machine's own tables."""
+"""Fixed here, since Python's `mimetypes` depends on the tables of the machine."""
 
 _POLICY = "; ".join(
     (
@@ -34,11 +34,11 @@ _POLICY = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""No script but our own files, and no way to make one of a text: the key in the browser is as safe as its page."""
+"""Allows scripts only from our own files, and none made from text: a script could use the key in the browser."""
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": _POLICY,
-    "Cache-Control": "no-cache",  # asked for each time, and answered with 304: a new server's page is a new page
+    "Cache-Control": "no-cache",  # revalidated each time (304), so that pages change with the server's version
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
@@ -46,11 +46,11 @@ HEADERS: Mapping[str, str] = {
 }
 
 CLIENT = "client/"
-"""The JavaScript client. Pages of any origin may have it; whether they may open a socket is another question."""
+"""The JavaScript client. Pages of any origin may load it; `may_open` decides whether they may open a WebSocket."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One file: its bytes, what they are, and a name for this version of them."""
+    """One file to serve. Its `etag` is a hash of its content."""
 
     body: bytes
     content_type: str
@@ -67,5 +67,5 @@ def load_pages() -> Mapping[str, Page]:
 
 
 def page_of(body: bytes, content_type: str) -> Page:
-    """These bytes, under a name of their own."""
+    """A page with the hash of these bytes as its `etag`."""
     return Page(body, content_type, hashlib.sha256(body).hexdigest()[:32])

@@ -1,4 +1,4 @@
-"""The running chat behind an app: its actor system in a task of its own, from the first connection to the last."""
+"""Runs the chat behind an app: its actor system, in a task of its own."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 
 DATA_FILE = "chat.db"
 
-CATCH_UP_WITHIN = 1.0
-"""Seconds that rooms with messages waiting get to hand them out, before their members are sent away."""
+FLUSH_WITHIN = 1.0
+"""Seconds in which rooms deliver their queued messages, before their members are closed."""
 
 
 def data_file(data: DataSettings) -> Path:
@@ -54,7 +54,7 @@ def data_file(data: DataSettings) -> Path:
 
 
 async def open_storage(settings: Settings) -> Storage:
-    """What `[data]` says: the accounts in `data.dir`, and the journal. Raises `StorageError`."""
+    """Open the storage of the `[data]` settings. Raises `StorageError`."""
     data = settings.data
     file = await SqliteFile.open(data_file(data), durability=data.durability, exclusive=True)
     return Storage(
@@ -67,14 +67,14 @@ def _journal(data: DataSettings, file: SqliteFile) -> Journal | None:
         case "sqlite":
             return SqliteJournal(file)
         case "memory":
-            # Microseconds: above the numbers of a server before, unless it stored a million messages a second.
+            # In microseconds: above the numbers of an earlier run, unless that stored a million messages a second.
             return MemoryJournal(above=int(datetime.now(UTC).timestamp() * 1_000_000))
         case "off":
             return None
 
 
 class Runtime:
-    """Owns the actor system. A system that fails calls `on_failure` once: a server without it must not go on."""
+    """Owns the actor system. If the system fails, `on_failure` is called once, to end the server."""
 
     def __init__(
         self,
@@ -99,23 +99,23 @@ class Runtime:
 
     @property
     def chat(self) -> Chat:
-        """The actors to talk to, once started."""
+        """The references to the chat's actors. Raises `RuntimeError` before the start."""
         if self._chat is None:
             raise RuntimeError("the chat has not been started: the app must be served with its lifespan events")
         return self._chat
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What clients may say here."""
+        """The commands and messages of this server."""
         return self._extensions.vocabulary
 
     @property
     def endpoints(self) -> Collection[tuple[str, str]]:
-        """HTTP methods and paths that extensions answer."""
+        """HTTP methods and paths of the extensions' endpoints."""
         return self._extensions.endpoints
 
     async def serve_http(self, request: HttpRequest) -> HttpResponse:
-        """Have an extension answer."""
+        """Have an extension answer an HTTP request."""
         if self.chat.services is None:
             raise AssertionError("without services there are no endpoints to be routed")
         return await serve_http(self.chat.services, self._extensions.endpoints[request.method, request.path], request)
@@ -152,13 +152,13 @@ class Runtime:
             started.set()
 
     def drain_with(self, control: Control) -> None:
-        """Say goodbye to everybody when the server that this connection is on begins to stop.
+        """Close all clients when the server of this connection begins its shutdown.
 
         That is when it has stopped listening. Quart's shutdown hooks come too late: after the connections were cut.
         """
         if self._draining is None:
             wait, seconds = control.wait_draining, control.drain_seconds
-            # In a context of its own: in the caller's, it would keep that connection's request for ever.
+            # In its own context: the caller's would keep the connection's request alive.
             draining = self._drain_after(wait, seconds)
             self._draining = asyncio.create_task(draining, name="drain", context=self._context)
 
@@ -167,19 +167,19 @@ class Runtime:
         await self._drain(seconds)
 
     async def _drain(self, within: float) -> None:
-        """First what has been said, then the goodbye."""
-        catch_up = FlushRooms(min(CATCH_UP_WITHIN, within / 2))
+        """Deliver the queued messages of all rooms, then close all clients."""
+        catch_up = FlushRooms(min(FLUSH_WITHIN, within / 2))
         try:
             await self.chat.directory.ask(catch_up, timeout=within)
         except (ActorStopped, AskFailed, AskTimeout) as error:
-            logger.warning("what was said last may not have been heard by everybody: %s", error)
+            logger.warning("some clients may not have received the last messages: %s", error)
         try:
             await self.chat.gate.ask(Drain(self.settings.server.drain_seconds), timeout=within)
         except (ActorStopped, AskFailed, AskTimeout) as error:
-            logger.warning("not everybody could be told that the server stops: %s", error)
+            logger.warning("some clients may not have been closed with a time to reconnect: %s", error)
 
     async def stop(self, *, within: float) -> None:
-        """End sessions, rooms and storage, in this order. Doing it twice changes nothing."""
+        """End sessions, rooms and storage, in this order. Idempotent."""
         if self._draining is not None:
             self._draining.cancel()
         if self._task is not None:

@@ -1,4 +1,4 @@
-"""`chat-actors serve`: the app on Hypercorn in this process, from the socket's opening to the orderly end."""
+"""`chat-actors serve`: runs the app on Hypercorn in this process, up to the orderly shutdown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILED = 70
 
 
 class CannotListen(Exception):
-    """The address to listen on cannot be had."""
+    """The address to listen on cannot be used."""
 
     def __init__(self, bind: str, error: OSError) -> None:
         self.bind = bind
@@ -32,7 +32,7 @@ class CannotListen(Exception):
 
 
 async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Serve until SIGINT or SIGTERM, then end in order; a second signal ends the process at once.
+    """Serve until SIGINT or SIGTERM, then shut down in order. A second signal ends the process at once.
 
     `announce(url)` is called once it listens. Returns the exit code. Raises `CannotListen`, `StorageError`.
     """
@@ -48,7 +48,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
         sockets = config.create_sockets()
     except OSError as error:
         raise CannotListen(settings.server.bind, error) from error
-    # Opened here and not in the app's startup: Hypercorn would wrap what goes wrong into an error of its own.
+    # Opened here and not in the app's startup, where Hypercorn would wrap its errors.
     app = create_app(settings, on_failure=fail, storage=await open_storage(settings))
     listening = (sockets.secure_sockets or sockets.insecure_sockets)[0]
 
@@ -59,7 +59,7 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> int:
 
     async def until_stopped() -> None:
         announce(_url(listening.getsockname(), is_secure=config.ssl_enabled))
-        await stopping.wait()  # then Hypercorn stops listening, and its connections say so: see Runtime.drain_with
+        await stopping.wait()  # then the worker stops listening, and the clients are closed: see Runtime.drain_with
 
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):

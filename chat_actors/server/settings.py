@@ -1,4 +1,4 @@
-"""The settings: one typed, frozen record, what each value may be, and what this version does not do yet."""
+"""The settings: one typed, frozen record, the rules for its values, and the features that this version lacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chat_actors.server.origins import is_origin
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[server]`: where it listens, and for whom."""
+    """`[server]`: listening, TLS, proxies, and extensions."""
 
     bind: str = "127.0.0.1:8080"
     """`host:port` (port 0: any free one), `[::1]:port`, or `unix:/path`."""
@@ -27,68 +27,68 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """PEM file of the certificate's private key."""
 
     workers: int = 1
-    """Processes."""
+    """Number of server processes."""
 
     drain_seconds: float = 10.0
-    """How long the end of the server may take, and over how many seconds its clients are told to come back."""
+    """Seconds that connections have to end at shutdown; also the range of the retry times given to clients."""
 
     compression: bool = False
-    """Whether permessage-deflate is agreed to if a client offers it."""
+    """Whether to accept permessage-deflate if a client offers it."""
 
     trusted_proxies: int = 0
-    """How many reverse proxies in front of it add to `X-Forwarded-For`."""
+    """Number of reverse proxies in front of the server that add to `X-Forwarded-For`."""
 
     allowed_origins: tuple[str, ...] = ()
-    """Origins of web pages, besides its own, that may open a socket, as in `https://example.org`."""
+    """Origins of web pages that may open a WebSocket, besides the server's own, as in `https://example.org`."""
 
     extensions: tuple[str, ...] = ()
-    """What is switched on: names of installed extensions, or `module:thing`."""
+    """Enabled extensions: names of installed ones, or `module:thing`."""
 
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[data]`: what is kept, and where."""
+    """`[data]`: the storage of accounts and messages."""
 
     dir: str = "chat-data"
-    """Folder of the SQLite file, made if missing."""
+    """Folder of the SQLite file; created if missing."""
 
     journal: Literal["sqlite", "memory", "off"] = "sqlite"
-    """Where messages are kept: in the SQLite file, in memory for as long as the process lives, or not at all."""
+    """Where messages are kept: in the SQLite file, in the memory of the process, or not at all."""
 
     durability: Literal["os", "disk"] = "os"
-    """What a message that is heard has survived: the end of the process ("os"), or a power cut as well ("disk")."""
+    """What a stored message survives: the end of the process ("os"), or a power cut as well ("disk")."""
 
     keep_messages: int = 0
-    """How many messages of each room are kept. 0: all."""
+    """Number of messages kept for each room. 0: all."""
 
     keep_days: float = 0.0
-    """For how many days messages are kept. 0: for ever."""
+    """Number of days that messages are kept. 0: for ever."""
 
     nats: str = ""
     """URL of the NATS server of a cluster."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings. `[limits]` are those of the chat's actors."""
+    """All settings. `[limits]` is defined by the chat's actors."""
 
     server: ServerSettings = ServerSettings()
     data: DataSettings = DataSettings()
     limits: Limits = Limits()
 
     extensions: Mapping[str, Mapping[str, Any]] = {}
-    """`[extensions.NAME]`: the settings of each, as they were written; its own struct says what they may be."""
+    """`[extensions.NAME]`: the settings of each extension as written; its own struct checks them."""
 
 
 SECTIONS: Mapping[str, type[msgspec.Struct]] = {"server": ServerSettings, "data": DataSettings, "limits": Limits}
 
 MIN_FRAME_BYTES = 12_288
-"""The least `frame_bytes`: a registration with a public key of 8 KiB, its line breaks escaped, must fit."""
+"""The smallest `frame_bytes`: a registration with a public key of 8 KiB and escaped line breaks must fit."""
 
 MIN_BACKLOG_BYTES = 2 * BLOCK_BYTES
-"""The least `backlog_bytes`: what a room hands out at once must not evict a client that reads."""
+"""The smallest `backlog_bytes`: one delivery of a room must not evict a client that reads."""
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """`holds(value)`, or the value is bad: it `must` be something else."""
+    """A value is valid if `holds(value)`; otherwise the error says that it `must` be something else."""
 
     holds: Callable[[Any], bool]
     must: str
@@ -131,11 +131,11 @@ _NOT_YET: Mapping[str, _Rule] = {
     "server.workers": _Rule(lambda value: value == 1, "be 1: several processes are not available in this version"),
     "data.nats": _Rule(lambda value: not value, "be empty: clusters are not available in this version"),
 }
-"""What this version accepts of settings that it has but does not carry out yet. A row goes when its feature comes."""
+"""The accepted values of settings whose features this version lacks. A feature removes its row."""
 
 
 def problem_with(key: str, value: Any) -> str | None:
-    """What is wrong with a value of the right type for `section.key`, as "must ...", or None."""
+    """The problem with a value of the right type for `section.key`, as "must ...", or None."""
     for rules in (_RULES, _NOT_YET):
         rule = rules.get(key)
         if rule is not None and not rule.holds(value):
@@ -146,7 +146,7 @@ def problem_with(key: str, value: Any) -> str | None:
 
 
 def problem_between(settings: Settings) -> str | None:
-    """What is wrong with values that are fine one by one, or None."""
+    """The problem with values that are valid one by one, or None."""
     if bool(settings.server.certfile) != bool(settings.server.keyfile):
         return "server.certfile and server.keyfile go together: give both or neither"
     limits = settings.limits

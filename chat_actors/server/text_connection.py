@@ -1,4 +1,4 @@
-"""Lane three: a WebSocket on a server that has not our transport, through ASGI's texts one by one."""
+"""A WebSocket on an ASGI server without our transport: each text goes through ASGI's `receive` and `send`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from chat_actors.kernel import ActorStopped, Hosted
 from chat_actors.protocol import NO_BINARY, CloseCode, retry_after
 from chat_actors.server.transport import PeerDisconnected
 
-GOODBYE_WITHIN = 1.0
-"""Seconds that a client gets to take what still waits for it, once its socket is to be closed."""
+CLOSE_WITHIN = 1.0
+"""Seconds in which a client can still read the waiting messages, once its WebSocket is to be closed."""
 
 
 class TextConnection(msgspec.Struct, frozen=True):
-    """A task that reads, a task that writes, and the session in the task of the handler."""
+    """Runs a task that reads, a task that writes, and the session in the handler's own task."""
 
     socket: Websocket
     session: Hosted[SessionMessage]
@@ -24,13 +24,13 @@ class TextConnection(msgspec.Struct, frozen=True):
     frame_bytes: int
 
     async def serve(self) -> None:
-        """Accept the socket and carry texts both ways. Returns when the connection is over, however it ends."""
+        """Accept the WebSocket and transfer texts in both directions. Returns when the connection has ended."""
         try:
             await self.socket.accept()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._carry)
                 await self.session.run()
-                self.outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))  # ended before it began, or cut short
+                self.outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))  # stopped before its start, or cancelled
         finally:
             self.session.ref.stop()
 
@@ -41,9 +41,9 @@ class TextConnection(msgspec.Struct, frozen=True):
         self.session.ref.stop()
 
     async def _read(self, connection: anyio.CancelScope) -> None:
-        """Hand each text to the session; when that is full, stop reading: the client's own sending then stalls.
+        """Pass each text to the session. While its mailbox is full, do not read, so that the client has to wait.
 
-        Once the socket is to be closed, what still comes is thrown away, up to the client's own Close.
+        Once the WebSocket is to be closed, input is dropped, up to the client's own Close.
         """
         try:
             while True:
@@ -71,14 +71,14 @@ class TextConnection(msgspec.Struct, frozen=True):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, written)
             closing = await self.outbox.wait_closed()
-            with anyio.move_on_after(GOODBYE_WITHIN):
+            with anyio.move_on_after(CLOSE_WITHIN):
                 await written.wait()
             tasks.cancel_scope.cancel()
         if written.is_set():
-            await anyio.sleep(GOODBYE_WITHIN)  # for the client's own Close, which cuts this short
+            await anyio.sleep(CLOSE_WITHIN)  # ended early by the client's own Close
         else:
-            with anyio.move_on_after(GOODBYE_WITHIN):
-                await self._close(closing)  # past what it does not take, if the server can
+            with anyio.move_on_after(CLOSE_WITHIN):
+                await self._close(closing)  # overtakes the unread messages, if the server allows it
         connection.cancel()
 
     async def _write(self, written: anyio.Event) -> None:
@@ -87,8 +87,8 @@ class TextConnection(msgspec.Struct, frozen=True):
                 for text in texts:
                     await self.socket.send(text)
         except OSError:
-            # How ASGI says that the client has gone. The reader is told too, behind what the client sent before.
-            await anyio.sleep(GOODBYE_WITHIN)
+            # ASGI reports the disconnect. The reader gets it too, behind the client's last messages.
+            await anyio.sleep(CLOSE_WITHIN)
             self.outbox.close(CloseCode.NORMAL, "the client has gone")
         else:
             await self._close(texts)

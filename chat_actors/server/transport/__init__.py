@@ -1,6 +1,6 @@
-"""The seam to Hypercorn and Quart: the one folder that knows their inside.
+"""The seam to Hypercorn and Quart: the only package that uses their private names.
 
-Importing it changes nothing; `install()` puts our stream, protocol and server classes where Hypercorn looks its own up.
+Importing it changes nothing; `install()` makes Hypercorn use our worker, connection, protocol and stream classes.
 """
 
 from chat_actors.server.transport.carrier import anyio_context

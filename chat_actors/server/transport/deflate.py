@@ -1,4 +1,4 @@
-"""permessage-deflate (RFC 7692) for those who ask for it: each message by itself, and bounded in what it unfolds to."""
+"""permessage-deflate (RFC 7692) without context takeover, and with a bound on the decompressed size."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.handshake import server_extensions_handshake
 
 WINDOW_BITS = 15
-"""What our frames are compressed with. One form for all: an offer that asks for less is declined."""
+"""The window of our compressed frames, the same for all clients: an offer of a smaller one is declined."""
 
 
 class BoundedDeflate(PerMessageDeflate):
     """Without context in either direction (RFC 7692, section 7.1.1).
 
-    So a client costs nothing between two messages (a context is 32 to 300 kB), and a message to a room can be
-    compressed once for all of its members. What a message unfolds to is counted as it unfolds: 58 kB can make 118 MB.
+    An idle client then needs no memory for a context (32 to 300 kB), and a message is compressed once for all members
+    of a room. The size is checked while a message is decompressed: 58 kB can become 118 MB.
     """
 
     def __init__(self, longest: int) -> None:
-        """`longest`: bytes that a message may unfold to (0: no limit); beyond, the parser fails with 1009."""
+        """`longest`: decompressed bytes of a message at most (0: no limit); beyond, the parser fails with 1009."""
         super().__init__(client_no_context_takeover=True, server_no_context_takeover=True)
         self._longest = longest
         self._unfolded = 0
 
     def accept(self, offer: str) -> bool | str | None:
-        """The parameters agreed to, or None: not this offer."""
+        """The agreed parameters, or None to decline the offer."""
         try:
             if self._parse_params(offer)[1] not in {None, WINDOW_BITS}:
                 return None
             return super().accept(offer)
         except ValueError:
-            return None  # a parameter that is no number
+            return None  # a parameter is not a number
 
     def frame_inbound_payload_data(self, proto: Any, data: bytes) -> bytes | CloseReason:
         if not self._longest or not self._inbound_compressed or not self._inbound_is_compressible:
             return super().frame_inbound_payload_data(proto, data)
         if self._decompressor is None:
-            raise AssertionError("the frame's header has made it")
+            raise AssertionError("the frame's header has made the decompressor")
         try:
             unfolded = self._decompressor.decompress(bytes(data), self._longest + 1 - self._unfolded)
         except zlib.error:
@@ -55,7 +55,7 @@ class BoundedDeflate(PerMessageDeflate):
 
 
 def agree(offers: Sequence[str], longest: int) -> tuple[BoundedDeflate, bytes] | None:
-    """The extension, and what to answer, if one of the client's offers can be had."""
+    """The extension and the answer header for the first of the client's offers that is acceptable, or None."""
     deflate = BoundedDeflate(longest)
     for offer in offers:
         if answer := server_extensions_handshake([offer], [deflate]):

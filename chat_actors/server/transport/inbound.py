@@ -1,4 +1,4 @@
-"""The messages between a WebSocket, which takes them off the socket, and an ASGI app, which asks for them."""
+"""The queue between a `WebSocketProtocol` and an ASGI app that calls `receive`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 class Inbound:
     """A `Receiver` for an app that has not taken over: a queue for one writer and one reader, bounded by messages.
 
-    Takes nothing before the app has asked for a first message; the connect event is none. On overflow it refuses, and
-    so the socket is not read. Its end needs no room, so it is never waited for.
+    Refuses messages until the app has requested a first one, beyond the connect event, and while it is full; then the
+    socket is not read. The disconnect event takes no place in the queue.
     """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = max(1, capacity)  # with no room at all nothing would ever come
+        self._capacity = max(1, capacity)  # with 0, no message could pass
         self._messages: deque[Any] = deque([{"type": "websocket.connect"}])
         self._end_code: int | None = None
-        self._is_connected = False  # whether the app has been handed the connect event
+        self._is_connected = False  # whether the app has received the connect event
         self._is_asked = False
         self._news = asyncio.Event()
 
@@ -36,28 +36,28 @@ class Inbound:
         return True
 
     def overflowed(self) -> None:
-        """Cannot be: only who has taken over is held to a bound."""
+        """Not called: the bound applies only after a take-over."""
 
     def unreachable(self) -> None:
-        """An app's `send` looks for itself."""
+        """Nothing to do: `send` checks the connection itself."""
 
     def ended(self, code: int) -> None:
-        """Behind what waits the reader gets a disconnect with this code. The first end counts."""
+        """Put a disconnect with this code behind the queued messages. Only the first call counts."""
         if self._end_code is None:
             self._end_code = code
             self._news.set()
 
     def ask(self) -> None:
-        """The app wants a message: once it is connected, from now on there is room."""
+        """The app requests an event. After the connect event, messages are accepted from now on."""
         self._is_asked = self._is_connected
 
     @property
     def has_unread(self) -> bool:
-        """Whether messages wait that the app has not taken out."""
+        """Whether the app has not received all queued messages."""
         return self._is_connected and bool(self._messages)
 
     async def get(self) -> Any:
-        """The next ASGI event. After the end it is a disconnect, however often one asks."""
+        """The next ASGI event. After the end, every call returns a disconnect."""
         while not self._messages:
             if self._end_code is not None:
                 return {"type": "websocket.disconnect", "code": self._end_code}

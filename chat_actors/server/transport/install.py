@@ -1,4 +1,4 @@
-"""Puts our classes where Hypercorn looks its own up."""
+"""Replaces classes of Hypercorn by ours."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _REPLACED = (
 
 
 def install() -> None:
-    """Make Hypercorn use our classes, in this process, from its next connection on. Doing it twice changes nothing.
+    """Make Hypercorn use our classes, in this process, from the next connection on. Idempotent.
 
-    By name in its modules, since Hypercorn has no setting for them; that way it also holds when the app is run by plain
-    `hypercorn`. Raises `UntestedVersion`.
+    Replaces names in Hypercorn's modules, since it has no setting for these classes; so it also works for an app that
+    plain `hypercorn` runs. Raises `UntestedVersion`.
     """
     check_versions()
     for module, name, replacement in _REPLACED:

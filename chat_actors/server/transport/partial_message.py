@@ -1,4 +1,4 @@
-"""A message that comes in pieces."""
+"""A message that is received in pieces."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 
 class PartialMessage:
-    """What there is of it so far. Empty pieces cost nothing: a client may send any number of them."""
+    """The pieces received so far. Empty ones are not stored: a client may send any number of them."""
 
     __slots__ = ("_pieces", "size")
 
     def __init__(self) -> None:
         self._pieces: list[Any] = []
         self.size = 0
-        """Bytes; of a text, those of its UTF-8."""
+        """Bytes; for a text, those of its UTF-8 form."""
 
     def add(self, piece: str | bytes) -> None:
-        """One of a text for a text, of bytes for a binary message."""
+        """Add a `str` to a text message, `bytes` to a binary message."""
         if piece:
             self._pieces.append(piece)
             self.size += len(piece) if isinstance(piece, bytes) or piece.isascii() else len(piece.encode())

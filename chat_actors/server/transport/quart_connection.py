@@ -16,7 +16,7 @@ NORMAL, ABNORMAL, INTERNAL_ERROR = 1000, 1006, 1011
 
 
 class PeerDisconnected(Exception):
-    """The client has gone; `code` is its close code, or 1006 if it sent none. All that it sent has been handed out."""
+    """The client has disconnected, and everything it sent is delivered. `code`: its close code, or 1006 without one."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -26,7 +26,7 @@ class PeerDisconnected(Exception):
 
 
 class _Inbound:
-    """Stands where Quart has an unbounded queue: takes from the server when the handler asks, and no sooner.
+    """Replaces Quart's unbounded queue: receives from the server only when the handler does.
 
     The bound is then the server's own queue, and behind it the socket.
     """
@@ -36,7 +36,7 @@ class _Inbound:
         self.has_ended = False
 
     async def get(self) -> str | bytes:
-        """The next message. Raises `PeerDisconnected` once there are no more."""
+        """The next message. Raises `PeerDisconnected` after the last one."""
         while True:
             event: Any = await self._receive()
             match event["type"]:
@@ -49,10 +49,10 @@ class _Inbound:
 
 
 class ChatWebsocketConnection(ASGIWebsocketConnection):
-    """No queue and no task of its own: `receive()` raises `PeerDisconnected` when the client is gone.
+    """Has no queue and no task of its own: `receive()` raises `PeerDisconnected` after a disconnect.
 
-    Quart cancels its handler at a disconnect, with what came just before it unhandled, and never cancels it if the
-    connection's own task ends. A handler here ends by itself, or with its connection's task.
+    Quart cancels the handler at a disconnect, when the last messages are still unhandled, and does not cancel it when
+    the connection's task ends. Here a handler ends by itself, or with its connection's task.
     """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -66,7 +66,7 @@ class ChatWebsocketConnection(ASGIWebsocketConnection):
         extensions: dict[str, Any] = self.scope.get("extensions") or {}
         control: Control | None = extensions.get(EXTENSION)
         if control is not None and control.is_taken_over and not has_failed:
-            return  # it goes on, without Quart
+            return  # the app continues without Quart
         if self._accepted:
             if not self._closed and not self._inbound.has_ended:
                 await self.close_connection(send, INTERNAL_ERROR if has_failed else NORMAL, "")
@@ -74,7 +74,7 @@ class ChatWebsocketConnection(ASGIWebsocketConnection):
             await self._reject(response, send)
 
     async def _dispatch(self, websocket: Websocket) -> tuple[ResponseTypes | None, bool]:
-        # As Quart.handle_websocket, which hides from its caller whether the handler has failed.
+        # Like Quart.handle_websocket, which does not return whether the handler has failed.
         async with self.app.websocket_context(websocket) as context:
             try:
                 response = await self.app.full_dispatch_websocket(context)
@@ -99,10 +99,10 @@ class ChatWebsocketConnection(ASGIWebsocketConnection):
         await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
 
     async def close_connection(self, send: ASGISendCallable, code: int, reason: str) -> None:
-        """Close, unless the client has gone: then there is nothing to do, and nothing to complain about."""
+        """Close, unless the client has disconnected already."""
         if self._inbound.has_ended:
             return
         try:
             await super().close_connection(send, code, reason)
         except OSError:
-            self._closed = True  # it has gone, and this ASGI server says so
+            self._closed = True  # disconnected; some ASGI servers raise then

@@ -1,4 +1,4 @@
-"""What waits in one HTTP/2 stream for its client's window."""
+"""The bytes of one HTTP/2 stream that wait for the client's window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, BUFFER_LOW_WATER, BufferCom
 
 
 class Signal(EventWrapper):
-    """Hypercorn's event, which can also be set by who cannot await."""
+    """Hypercorn's event, with methods that callers can use without awaiting."""
 
     def notify(self) -> None:
         self._event.set()
@@ -19,9 +19,10 @@ class Signal(EventWrapper):
 
 
 class BoundedStreamBuffer(StreamBuffer):
-    """Holds a writer until the buffer has really emptied: 32 KiB (`BUFFER_HIGH_WATER`) and one message of each writer.
+    """Holds at most 32 KiB (`BUFFER_HIGH_WATER`) and one message of each writer.
 
-    Hypercorn looks at how little was taken out: with a zero window nothing is, and every writer is let through.
+    Hypercorn resumes writers when few bytes were taken out, as is always so with a window of 0: its buffer then has no
+    bound. This one resumes them when few bytes are left.
     """
 
     _is_empty: Signal
@@ -31,13 +32,13 @@ class BoundedStreamBuffer(StreamBuffer):
         super().__init__(Signal)
 
     def append(self, data: bytes) -> None:
-        """Take the data without waiting. Once complete, it is dropped."""
+        """Append without waiting. Once the buffer is complete, data is dropped."""
         if not self._complete:
             self.buffer.extend(data)
             self._is_empty.reset()
 
     def discard(self) -> None:
-        """Throw away what waits, and release who waits."""
+        """Drop the buffered bytes, and resume the waiting writers."""
         self._complete = True
         self.buffer.clear()
         self._is_empty.notify()

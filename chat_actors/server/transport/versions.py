@@ -1,4 +1,4 @@
-"""Which versions of Hypercorn and Quart the seam was tested with."""
+"""The versions of Hypercorn and Quart that the seam was tested with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TESTED = {"hypercorn": "0.18.0", "quart": "0.22.0"}
 
 
 class UntestedVersion(Exception):
-    """A package that the seam reaches into is not the version that it was tested with."""
+    """Hypercorn or Quart has another version than the seam was tested with."""
 
     def __init__(self, package: str, found: str, tested: str) -> None:
         self.package = package
@@ -24,7 +24,7 @@ class UntestedVersion(Exception):
 
 
 def check_versions(find: Callable[[str], str] = version) -> None:
-    """Raises `UntestedVersion` for the first package that is another version."""
+    """Raise `UntestedVersion` for the first package with another version."""
     for package, tested in TESTED.items():
         if (found := find(package)) != tested:
             raise UntestedVersion(package, found, tested)
