@@ -69,7 +69,7 @@ class Actor(Generic[Message]):
         """Called before the first message of each incarnation. An exception here is a crash."""
 
     def on_turn_end(self) -> None:
-        """Called when the mailbox is empty, after 64 messages in a row (`TURN`), and before a stop.
+        """Called when the mailbox is empty, after 64 messages in a row, and before a stop.
 
         Override it to act once on all messages since the last call.
 
@@ -115,7 +115,7 @@ class HandlerTable(typing.NamedTuple):
     """The handler of each message type, and whether the class overrides `on_turn_end`."""
 
     methods: dict[type[Any], HandlerMethod]
-    ends_turns: bool
+    has_turn_end: bool
 
 
 class HandlerMethod(typing.NamedTuple):

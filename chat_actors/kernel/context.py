@@ -9,7 +9,7 @@ import msgspec
 
 from chat_actors.kernel.events import EventBus
 from chat_actors.kernel.hosted import Hosted
-from chat_actors.kernel.messages import Asked, Cause, OwedAnswer, Reply, Request, StopReason, ToldReply
+from chat_actors.kernel.messages import Asked, Cause, MessageReply, OwedAnswer, Reply, Request, StopReason
 from chat_actors.kernel.ports import ActorObject, CellPort
 from chat_actors.kernel.ref import ActorType, AnyRef, Ref
 from chat_actors.kernel.resources import Resources
@@ -170,7 +170,7 @@ class Context(Resources):
             MailboxFull: The request could not be queued.
             ActorStopped: The actor to ask has ended.
         """
-        ref.send_nowait(Asked(request, ToldReply(self._cell.mailbox.put_system, into, failed)))
+        ref.send_nowait(Asked(request, MessageReply(self._cell.mailbox.put_system, into, failed)))
 
     def answer_later(self) -> OwedAnswer[Any]:
         """Take over the answer to the request being handled; the handler's return value is then ignored.

@@ -24,8 +24,8 @@ from chat_actors.kernel.ports import CellPort
 
 logger = logging.getLogger(__name__)
 
-TURN = 64
-"""Number of messages in a row that a busy actor handles before it yields to the event loop."""
+MESSAGES_PER_TURN = 64
+"""Messages that a busy actor handles in a row before it yields to the event loop."""
 
 
 class Crash(Exception):
@@ -51,12 +51,12 @@ class LoopCell(CellPort, Protocol):
 class MessageLoop:
     """The loop of one actor. It runs again after each crash from which the actor resumes or restarts."""
 
-    __slots__ = ("_cell", "_ends_turns", "_handlers")
+    __slots__ = ("_cell", "_handlers", "_has_turn_end")
 
     def __init__(self, cell: LoopCell) -> None:
         self._cell = cell
         actor_class: Any = type(cell.actor)
-        self._handlers, self._ends_turns = handlers_of(actor_class)
+        self._handlers, self._has_turn_end = handlers_of(actor_class)
 
     async def run(self) -> StopReason:
         """Handle messages until a stop order, or until the actor stops itself. Raises `Crash`."""
@@ -64,8 +64,8 @@ class MessageLoop:
         mailbox = cell.mailbox
         handled = 0
         item: Any = None
-        while not mailbox.is_closed:  # as it is after stop_if_idle()
-            if handled == TURN:
+        while not mailbox.is_closed:  # stop_if_idle() closes it
+            if handled == MESSAGES_PER_TURN:
                 handled = 0
                 self._end_turn()
                 await checkpoint()
@@ -87,7 +87,7 @@ class MessageLoop:
         return StopReason(Cause.FINISHED)
 
     def _end_turn(self) -> None:
-        if self._ends_turns:
+        if self._has_turn_end:
             try:
                 self._cell.actor.on_turn_end()
             except Exception as error:

@@ -79,8 +79,8 @@ class Reply(Generic[Answer]):
         return cast("Answer", self._value)  # None is a valid answer to a Request[None]
 
 
-class ToldReply(Reply[Answer]):
-    """A reply that is told to the requesting actor as a message, so that no task waits for it."""
+class MessageReply(Reply[Answer]):
+    """A reply that the requesting actor receives as a message, so that no task waits for it."""
 
     __slots__ = ("_failed", "_into", "_is_open", "_tell")
 

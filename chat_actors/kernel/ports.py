@@ -1,4 +1,4 @@
-"""The parts of a cell and of the actor system that the modules below them use, so that imports go down only."""
+"""Protocols of the cell and the actor system for the modules below them, which cannot import the classes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Message = TypeVar("Message")
 Accepted = TypeVar("Accepted", contravariant=True)
 
 Factory: TypeAlias = Callable[[], Any]
-"""Makes the actor object of each incarnation. Typed loosely here; the public methods require an `ActorObject`."""
+"""Makes the actor object of each incarnation. `Any` here; the public methods require an `ActorObject`."""
 
-Maker: TypeAlias = Callable[[str], Factory]
-"""Returns the factory for the actor with this key."""
+KeyedFactory: TypeAlias = Callable[[str], Factory]
+"""Called with the key of an actor; returns the factory of its incarnations."""
 
 
 class ActorObject(Protocol[Accepted]):
-    """An `Actor[Accepted]`. This hook is enough to tell which messages its ref accepts."""
+    """An `Actor[Accepted]`. From this one hook, type checkers infer which messages its ref accepts."""
 
     def on_delivery(self, message: Accepted, /) -> None: ...
 
@@ -52,7 +52,7 @@ class SystemPort(Protocol):
     def is_running(self) -> bool: ...
     def start_task(self, work: Callable[[], Coroutine[Any, Any, None]], name: str | None = None) -> None: ...
     def fail(self, path: str, error: Exception) -> None: ...
-    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: Maker) -> None: ...
+    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: KeyedFactory) -> None: ...
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]: ...
     def find(self, actor_type: ActorType[Message], key: str) -> Ref[Message] | None: ...
     def count_failure(self) -> None: ...

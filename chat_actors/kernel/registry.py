@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from chat_actors.kernel.errors import UnknownActorType
-from chat_actors.kernel.ports import CellPort, Maker
+from chat_actors.kernel.ports import CellPort, KeyedFactory
 from chat_actors.kernel.ref import ActorType, AnyRef
 
 
 class _Declaration:
     __slots__ = ("make", "parent", "running")
 
-    def __init__(self, parent: CellPort, make: Maker) -> None:
+    def __init__(self, parent: CellPort, make: KeyedFactory) -> None:
         self.parent = parent
         self.make = make
         self.running: dict[str, AnyRef] = {}
@@ -25,7 +25,7 @@ class Registry:
     def __init__(self) -> None:
         self._declared: dict[str, _Declaration] = {}
 
-    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: Maker) -> None:
+    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: KeyedFactory) -> None:
         """Make `parent` the parent of this type's actors. A restarted parent declares again and keeps them."""
         declared = self._declared.get(actor_type.name)
         if declared is not None and declared.parent is parent:

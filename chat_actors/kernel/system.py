@@ -16,7 +16,7 @@ from chat_actors.kernel.cell import Cell, start
 from chat_actors.kernel.errors import SystemFailed
 from chat_actors.kernel.events import DeadLetter, EventBus, Undelivered
 from chat_actors.kernel.family import Family
-from chat_actors.kernel.ports import CellPort, Maker
+from chat_actors.kernel.ports import CellPort, KeyedFactory
 from chat_actors.kernel.ref import ActorType, Ref
 from chat_actors.kernel.registry import Registry
 from chat_actors.kernel.timers import TimerQueue
@@ -176,7 +176,7 @@ class ActorSystem:
         """See `Context.get_or_spawn`."""
         return self.registry.get_or_spawn(actor_type, key)
 
-    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: Maker) -> None:
+    def declare(self, actor_type: ActorType[Any], parent: CellPort, make: KeyedFactory) -> None:
         """See `Context.declare`."""
         self.registry.declare(actor_type, parent, make)
 

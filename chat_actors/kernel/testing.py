@@ -1,4 +1,4 @@
-"""A test kit: virtual clocks, a system for the length of a test, a probe actor, and waiting until all is idle."""
+"""A test kit: virtual clocks, a running actor system, a probe actor, and a wait until all actors are idle."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from chat_actors.kernel.system import ActorSystem
 Expected = TypeVar("Expected")
 
 
-class _JumpingSelector(selectors.DefaultSelector):
-    """Advances the clock by a timeout instead of waiting for it."""
+class _VirtualSelector(selectors.DefaultSelector):
+    """Adds a timeout to `now` instead of waiting for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.jumped = 0.0
+        self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0 if timeout is not None else None)
         if not ready and timeout is not None and timeout > 0:
-            self.jumped += timeout
+            self.now += timeout
         return ready
 
 
@@ -39,21 +39,21 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        return self._jumping.jumped
+        return self._virtual_selector.now
 
 
 def virtual_asyncio() -> tuple[str, dict[str, Any]]:
-    """Return backend and options for `anyio.run` and anyio's pytest plugin: asyncio on virtual time."""
+    """Return the backend and options for `anyio.run` and anyio's pytest plugin: asyncio on virtual time."""
     return "asyncio", {"loop_factory": VirtualEventLoop}
 
 
 def virtual_trio() -> tuple[str, dict[str, Any]]:
-    """Return backend and options for `anyio.run`: trio on virtual time, with a new clock. Needs trio installed."""
-    from trio.testing import MockClock  # only tests need it, so it is no requirement
+    """Return the backend and options for one `anyio.run`: trio, with a new virtual clock. Needs trio installed."""
+    from trio.testing import MockClock  # imported here because trio is an optional dependency
 
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
@@ -88,7 +88,11 @@ class RunningSystem:
 
 
 async def settle(system: ActorSystem) -> None:
-    """Wait until no message waits, all actors are idle and no piped work is under way. Ignores pending timers."""
+    """Wait until all mailboxes are empty, all actors are idle and no piped work runs. Ignores pending timers.
+
+    Args:
+        system: The running actor system.
+    """
     quiet = 0
     while quiet < 3:  # an actor that was just woken looks idle for one turn of the event loop
         if system.is_quiet():
@@ -101,7 +105,7 @@ async def settle(system: ActorSystem) -> None:
 
 
 class Probe(Actor[Any]):
-    """An actor that keeps all messages for the test, in order.
+    """An actor that records the messages that it receives, in order.
 
     Start it with `probe = Probe()` and `system.spawn_named("probe", lambda: probe)`.
 
@@ -120,7 +124,7 @@ class Probe(Actor[Any]):
         return True
 
     async def expect(self, message_type: type[Expected], *, within: float = 5.0) -> Expected:
-        """Return the next message, and wait for it if necessary.
+        """Return the oldest message in `received`, or wait for the next one.
 
         Args:
             message_type: The expected class.

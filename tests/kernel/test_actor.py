@@ -41,8 +41,8 @@ def test_handler_table_marks_own_on_turn_end():
     class Collecting(Counter):
         def on_turn_end(self): ...
 
-    assert handlers_of(Collecting).ends_turns
-    assert not handlers_of(Counter).ends_turns
+    assert handlers_of(Collecting).has_turn_end
+    assert not handlers_of(Counter).has_turn_end
 
 
 def test_second_handler_of_a_type_is_refused():

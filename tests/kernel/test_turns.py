@@ -3,7 +3,7 @@
 import pytest
 
 from chat_actors.kernel import ActorFailed, DeadLetter, Restart, Stop, Undelivered, handles
-from chat_actors.kernel.loop import TURN
+from chat_actors.kernel.loop import MESSAGES_PER_TURN
 from chat_actors.kernel.testing import RunningSystem, settle
 from tests.kernel.conftest import Add, Counter, Fail, Get, collect
 
@@ -46,10 +46,10 @@ async def test_turn_has_a_maximum_length():
     async with RunningSystem() as system:
         actor = Collecting()
         ref = system.spawn_named("collecting", lambda: actor)
-        for n in range(2 * TURN + 5):
+        for n in range(2 * MESSAGES_PER_TURN + 5):
             ref.tell(Add(n))
         await settle(system)
-        assert [len(turn) for turn in actor.turns] == [TURN, TURN, 5]
+        assert [len(turn) for turn in actor.turns] == [MESSAGES_PER_TURN, MESSAGES_PER_TURN, 5]
 
 
 async def test_turn_ends_before_the_actor_stops():
