@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client import ClientSession, Refused, Step, UnknownMessage
+from chat_actors.client import AccessRefused, ClientSession, Step, UnknownMessage
 from chat_actors.protocol import AnyMessage, Command, Join, Leave, Ping, Post, ReadHistory, SwitchRoom, messages
 from load import operations
 from load.delivery_checks import DeliveryChecker, MessageStamp, MessageStamper
@@ -62,14 +62,14 @@ class ChatConnection:
     # -- operations ----------------------------------------------------------------------------------------------------
 
     def log_in(self) -> None:
-        """Log in, and register the user first if necessary. Raises `Refused`, `Closed`, `ResponseTimeout`."""
+        """Log in, and register the user first if necessary. Raises `AccessRefused`, `Closed`, `ResponseTimeout`."""
         while not self._session.is_ready:
             step = self._session.step
             started = self._start(_STEPS[step])
             try:
                 self._send_all()
                 self._session.receive(self._receive(RESPONSE_TIMEOUT))
-            except Refused as error:
+            except AccessRefused as error:
                 self._fail(_STEPS[step], CommandRefused(error.code, error.text))  # `str(error)` names the user
                 raise
             except (Closed, ResponseTimeout) as error:

@@ -12,7 +12,7 @@ import gevent
 from locust import User, task
 from locust.env import Environment
 
-from chat_actors.client import Backoff, Refused
+from chat_actors.client import AccessRefused, Backoff
 from load import operations
 from load.chat_connection import ChatConnection
 from load.delivery_checks import DeliveryChecker, MessageStamper
@@ -133,7 +133,7 @@ class ChatUser(User):
             self.report_failure(operations.closed(close.code), close)
             self.disconnect(clean=False)
             self._sleep(self._backoff.pause_after(close.code, close.reason))
-        except (ResponseTimeout, Refused, Unreachable, UpgradeRefused):
+        except (ResponseTimeout, AccessRefused, Unreachable, UpgradeRefused):
             self.disconnect(clean=False)  # the operation has reported the failure
             self._sleep(self._backoff.next_pause())
         except (CommandRefused, ProtocolViolation):  # reported as well

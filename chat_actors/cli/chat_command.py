@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from chat_actors.cli.plain_chat import run_plain_chat
-from chat_actors.client import Chat, ClientError, Identity, PassphraseNeeded, Refused, connect
+from chat_actors.client import AccessRefused, Chat, ClientError, Identity, PassphraseNeeded, connect
 from chat_actors.protocol import is_room_id, is_user_id, refusals
 
 FAILED = 1
@@ -41,7 +41,7 @@ def chat(user_id: str, room_id: str, url: str, key: Path | None, ca: Path | None
         asyncio.run(_chat(url, _identity(user_id, key), tls, room_id, _choose_interface(plain=plain)))
     except ClientError as error:
         click.echo(f"chat-actors: {error}", err=True)
-        if isinstance(error, Refused) and error.code == refusals.INVALID_SIGNATURE.code:
+        if isinstance(error, AccessRefused) and error.code == refusals.INVALID_SIGNATURE.code:
             click.echo(f"  {user_id} belongs to another key: choose another name, or name the key with --key", err=True)
         sys.exit(FAILED)
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ import click
 
 from chat_actors.cli.local_time import clock
 from chat_actors.cli.sanitize import sanitize
-from chat_actors.client import Chat, ClientEvent, Gap, NotSent, Reconnected, Reconnecting, Room
+from chat_actors.client import Chat, ClientEvent, CommandRefused, Gap, Reconnected, Reconnecting, Room
 from chat_actors.protocol import messages
 
 FAILED = 1
@@ -26,8 +26,8 @@ HISTORY_MESSAGES = 20
 async def run_plain_chat(chat: Chat, room_id: str) -> None:
     """Join the room, print its messages, and send each line of the standard input until it ends.
 
-    Raises `ConnectionLost`, `Refused`, `NotSent`, `RemovedFromRoom`; and `SystemExit` if a line was refused, or was not
-    stored at the end.
+    Raises `ConnectionLost`, `AccessRefused`, `CommandRefused`, `RemovedFromRoom`; and `SystemExit` if a line was
+    refused, or was not stored at the end.
     """
     async with chat.room(room_id) as room:
         last_printed = await _print_history(room)
@@ -60,7 +60,7 @@ async def _print_history(room: Room) -> int:
     """Print the last messages before the join. Returns the number of the last one; 0 if there is none."""
     try:
         page = await room.history(limit=HISTORY_MESSAGES)
-    except NotSent:
+    except CommandRefused:
         return 0  # the server stores no messages
     for message in page.messages:
         click.echo(render(message))
@@ -97,7 +97,7 @@ class InputLines:
         while self._unsent:
             try:
                 await self._room.say(self._unsent[0])  # returns once it is stored
-            except NotSent as error:
+            except CommandRefused as error:
                 self._has_refused = True
                 click.echo(f"! not sent: {_excerpt(self._unsent[0])}: {error.text}", err=True)
             self._unsent.popleft()

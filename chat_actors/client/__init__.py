@@ -5,7 +5,14 @@ from chat_actors.client.chat import Chat
 from chat_actors.client.chat_client import ChatClient
 from chat_actors.client.connecting import connect, open_connection
 from chat_actors.client.conversation import Conversation
-from chat_actors.client.errors import ClientError, EventsUnread, NotSent, RemovedFromRoom, TooMuchUnsent, Unanswered
+from chat_actors.client.errors import (
+    ClientError,
+    CommandRefused,
+    EventsUnread,
+    RemovedFromRoom,
+    TooMuchUnsent,
+    Unanswered,
+)
 from chat_actors.client.event_queue import MAX_UNREAD_EVENTS
 from chat_actors.client.events import ClientEvent, Gap, Reconnected, Reconnecting
 from chat_actors.client.identity import Identity, key_file
@@ -20,7 +27,7 @@ from chat_actors.client.keyfile import (
 )
 from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room import Room
-from chat_actors.client.session import ClientSession, Refused, Step
+from chat_actors.client.session import AccessRefused, ClientSession, Step
 from chat_actors.client.socket import ConnectionLost
 from chat_actors.protocol.messages import (
     Accepted,
@@ -38,6 +45,7 @@ from chat_actors.protocol.messages import (
 __all__ = [
     "MAX_UNREAD_EVENTS",
     "Accepted",
+    "AccessRefused",
     "Backoff",
     "Chat",
     "ChatClient",
@@ -45,6 +53,7 @@ __all__ = [
     "ClientError",
     "ClientEvent",
     "ClientSession",
+    "CommandRefused",
     "ConnectionLost",
     "Conversation",
     "Error",
@@ -57,11 +66,9 @@ __all__ = [
     "KeyFileError",
     "Left",
     "MemberList",
-    "NotSent",
     "PassphraseNeeded",
     "Reconnected",
     "Reconnecting",
-    "Refused",
     "RemovedFromRoom",
     "Room",
     "Step",

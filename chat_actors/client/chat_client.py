@@ -87,7 +87,7 @@ class ChatClient:
 
         Raises:
             ConnectionLost: There is no connection any more.
-            NotSent: The server refused the request.
+            CommandRefused: The server refused the request.
             EventsUnread: The answer is behind unread events.
             TooMuchUnsent: 1,000 commands have no answer yet.
             ValueError: `room_id` is not valid Unicode.
@@ -180,7 +180,7 @@ class ChatClient:
 
         Raises:
             Unanswered: The connection was lost before the answer; the server may have executed the command or not.
-            NotSent: The extension refused the command, with its own `code`.
+            CommandRefused: The extension refused the command, with its own `code`.
             ClientError: As for `join`.
             TypeError: The answer has another class.
             ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.
@@ -241,7 +241,7 @@ class ChatClient:
 
         Raises:
             ConnectionLost: There is no connection any more, and all events have been read.
-            Refused: The server refused the login on a new connection.
+            AccessRefused: The server refused the login on a new connection.
         """
         return await self._events.receive()
 
@@ -252,7 +252,7 @@ class ChatClient:
 
         Raises:
             ConnectionLost: There is no connection.
-            Refused: The server refused the login.
+            AccessRefused: The server refused the login.
         """
         await self._connections.start()
 

@@ -94,7 +94,7 @@ async def open_connection(
 
     Raises:
         ConnectionLost: There is no connection.
-        Refused: The server refused the login.
+        AccessRefused: The server refused the login.
     """
     address = websocket_url(url)
     client = ChatClient(

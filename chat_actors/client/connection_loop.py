@@ -21,11 +21,11 @@ from chat_actors.client.conversation_events import (
     RequestRefused,
     Resumed,
 )
-from chat_actors.client.errors import NotSent, Unanswered
+from chat_actors.client.errors import CommandRefused, Unanswered
 from chat_actors.client.event_queue import EventQueue
 from chat_actors.client.events import Reconnected, Reconnecting
 from chat_actors.client.pending_answers import PendingAnswers
-from chat_actors.client.session import Refused
+from chat_actors.client.session import AccessRefused
 from chat_actors.client.socket import ClientSocket, ConnectionLost, PermanentFailure
 from chat_actors.protocol import CloseCode, messages
 
@@ -73,7 +73,7 @@ class ConnectionLoop:
         self._to_send.set()
 
     async def start(self) -> None:
-        """Connect and log in, with one attempt. Raises `ConnectionLost` or `Refused`."""
+        """Connect and log in, with one attempt. Raises `ConnectionLost` or `AccessRefused`."""
         if self._run_task is not None:
             raise RuntimeError("this client has been connected already: call open_connection() again for another")
         self._ready = asyncio.get_running_loop().create_future()
@@ -96,29 +96,29 @@ class ConnectionLoop:
             while True:
                 try:
                     await self._run_connection()
-                except (ConnectionLost, Refused) as error:
+                except (ConnectionLost, AccessRefused) as error:
                     if isinstance(error, ConnectionLost) and error.code == CloseCode.TOO_BIG:
                         self._dispatch(self._conversation.fail_in_flight(TOO_BIG))
                     self._dispatch(self._conversation.disconnected())
                     pause = self._pause_after(error)
                     if pause is None:
                         raise
-                    why = error.text if isinstance(error, Refused) else error.problem
+                    why = error.text if isinstance(error, AccessRefused) else error.problem
                     self._events.push(Reconnecting(pause, why))
                     await self._events.flush()
                     await asyncio.sleep(pause)
-        except (ConnectionLost, Refused) as error:
+        except (ConnectionLost, AccessRefused) as error:
             self._finish(error)
         except BaseException:
             self._finish(ConnectionLost(self._url, "the client was closed"))
             raise
 
-    def _pause_after(self, error: ConnectionLost | Refused) -> float | None:
+    def _pause_after(self, error: ConnectionLost | AccessRefused) -> float | None:
         is_first_connection = self._ready is not None and not self._ready.done()
         if is_first_connection or not self._reconnect:
             return None
         match error:
-            case Refused(code=code):
+            case AccessRefused(code=code):
                 return self._backoff.next_pause() if code in TRANSIENT_CODES else None
             case PermanentFailure():
                 return None
@@ -186,7 +186,7 @@ class ConnectionLoop:
                 case RequestAnswered(request_id=request_id, answer=answer):
                     self._answers.resolve(request_id, answer)
                 case RequestRefused(request_id=request_id, error=error):
-                    self._answers.fail(request_id, NotSent(error))
+                    self._answers.fail(request_id, CommandRefused(error))
                 case RequestLost(request_id=request_id, command=command, why=why):
                     self._answers.fail(request_id, Unanswered(command, why))
                 case Resumed():

@@ -334,7 +334,7 @@ class Conversation:
             The new events.
 
         Raises:
-            Refused: The server refused the login.
+            AccessRefused: The server refused the login.
         """
         if self._session is None:
             raise RuntimeError("nothing can come before connected()")

@@ -12,7 +12,7 @@ class ClientError(Exception):
     """
 
 
-class NotSent(ClientError):
+class CommandRefused(ClientError):
     """The server refused the request, and would refuse it again.
 
     Attributes:

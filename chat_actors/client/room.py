@@ -30,9 +30,9 @@ class Room:
     tried once; a lost connection is restored, unless the chat was made with `reconnect=False`. At most
     `MAX_UNREAD_EVENTS` events wait to be read; beyond, the client stops reading from the server.
 
-    Every method can raise `ConnectionLost` (there is no connection any more), `Refused` (the server refused the
-    login), `NotSent` (the server refused the request, or the join at the first use) and `EventsUnread` (the answer is
-    behind unread events). Reading events raises `RemovedFromRoom` once the server has removed the user.
+    Every method can raise `ConnectionLost` (there is no connection any more), `AccessRefused` (the server refused the
+    login), `CommandRefused` (the server refused the request, or the join at the first use) and `EventsUnread` (the
+    answer is behind unread events). Reading events raises `RemovedFromRoom` once the server has removed the user.
 
     Attributes:
         is_closed: Whether the room or its chat has been closed.
@@ -170,7 +170,7 @@ class Room:
 
         Raises:
             Unanswered: The connection was lost before the answer; the server may have executed the command or not.
-            NotSent: The extension refused the command, with its own `code`.
+            CommandRefused: The extension refused the command, with its own `code`.
             ClientError: As for every method (see `Room`).
             TooMuchUnsent: 1,000 requests have no answer yet.
             TypeError: The answer has another class.

@@ -24,7 +24,7 @@ from chat_actors.protocol import (
 )
 
 
-class Refused(ClientError):
+class AccessRefused(ClientError):
     """The server refused the login or the registration.
 
     Attributes:
@@ -124,7 +124,7 @@ class ClientSession:
             The message, or None if it is a step of the login.
 
         Raises:
-            Refused: The server refused the login or the registration.
+            AccessRefused: The server refused the login or the registration.
         """
         message = self._decoder.decode(text)
         match message:
@@ -161,4 +161,4 @@ class ClientSession:
                 self.send(GetChallenge())
             case step:
                 doing = "register" if step is Step.REGISTRATION else "log in"
-                raise Refused(f"{doing} {self.user_id}", error.message, error.code)
+                raise AccessRefused(f"{doing} {self.user_id}", error.message, error.code)

@@ -206,7 +206,7 @@ class Room:
 
         Raises:
             Unanswered: The connection was lost before the answer; the server may have executed the command or not.
-            NotSent: The extension refused the command, with its own `code`.
+            CommandRefused: The extension refused the command, with its own `code`.
             ClientError: As for `chat_actors.client.Room`.
             TypeError: The answer has another class.
             ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.

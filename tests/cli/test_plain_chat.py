@@ -6,7 +6,7 @@ import os
 import pytest
 
 from chat_actors.cli.plain_chat import InputLines, run_plain_chat
-from chat_actors.client import NotSent
+from chat_actors.client import CommandRefused
 from chat_actors.protocol import messages
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ class Room:
 
     async def say(self, text):
         if text == "rude":
-            raise NotSent(messages.Error("no such words here", "not_allowed"))
+            raise CommandRefused(messages.Error("no such words here", "not_allowed"))
         if text.endswith("?"):
             self.was_asked.set()
             await asyncio.Event().wait()
@@ -44,7 +44,7 @@ class Room:
         self.has_stored.set()
 
     async def history(self, *, limit):
-        raise NotSent(messages.Error("nothing is kept", "no_history"))
+        raise CommandRefused(messages.Error("nothing is kept", "no_history"))
 
     async def events(self):
         await asyncio.Event().wait()

@@ -8,16 +8,16 @@ import pytest
 
 from chat_actors.chat import Limits, Storage
 from chat_actors.client import (
+    AccessRefused,
     Backoff,
     ChatClient,
+    CommandRefused,
     ConnectionLost,
     Conversation,
     EventsUnread,
     Identity,
-    NotSent,
     Reconnected,
     Reconnecting,
-    Refused,
     event_queue,
     generate_key,
     open_connection,
@@ -77,7 +77,7 @@ async def test_message_is_accepted_and_delivered(server, key):
         assert (await alice.members()).members == ["alice"]
         assert [message.content for message in (await alice.history()).messages] == ["hello"]
         assert (await alice.leave()).room_id == "lobby"
-        with pytest.raises(NotSent, match="Not connected to any room") as caught:
+        with pytest.raises(CommandRefused, match="Not connected to any room") as caught:
             await alice.say("into the void")
         assert caught.value.code == "not_in_room"
 
@@ -216,7 +216,7 @@ async def test_first_connection_is_tried_once(server, key):
 async def test_wrong_key_is_refused_not_retried(server, key):
     async with connect_as(server.port, "alice", key):
         pass
-    with pytest.raises(Refused, match="Invalid signature"):
+    with pytest.raises(AccessRefused, match="Invalid signature"):
         async with connect_as(server.port, "alice", generate_key(2048)):
             pass
 
@@ -264,7 +264,7 @@ async def test_concurrent_requests_keep_their_order(server, key):
         assert [type(answer).__name__ for answer in answers] == ["Joined", "Accepted", "Joined", "Accepted", "Left"]
         for room in ("one", "two"):
             assert [message.content for message in (await alice.history(room)).messages] == [f"in {room}"]
-        with pytest.raises(NotSent, match="Room ID"):
+        with pytest.raises(CommandRefused, match="Room ID"):
             await alice.history("\n")
 
 
@@ -285,7 +285,7 @@ async def test_too_long_message_fails_alone(server, key):
     async with connect_as(server.port, "ann", key) as chat:
         await chat.join("red")
         huge, small = asyncio.create_task(chat.say("x" * 70_000)), asyncio.create_task(chat.say("small"))
-        with pytest.raises(NotSent, match="longer than the server takes"):
+        with pytest.raises(CommandRefused, match="longer than the server takes"):
             await huge
         async with asyncio.timeout(TIMEOUT):
             assert (await small).seq > 0

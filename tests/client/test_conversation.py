@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from chat_actors.chat import Frame, Limits
-from chat_actors.client import Conversation, Gap, Refused, generate_key
+from chat_actors.client import AccessRefused, Conversation, Gap, generate_key
 from chat_actors.client.conversation_events import RequestAnswered, RequestRefused, Resumed
 from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
 from chat_actors.protocol import ReadHistory, messages
@@ -371,5 +371,5 @@ async def test_wrong_key_is_refused():
         link = Link(chat, "ann")
         link.conversation = Conversation("ann", generate_key(2048), new_id=lambda: "x")
         await link.connect()
-        with pytest.raises(Refused, match="Invalid signature"):
+        with pytest.raises(AccessRefused, match="Invalid signature"):
             await link.run_until_idle()

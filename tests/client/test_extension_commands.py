@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chat_actors import Command, Message
-from chat_actors.client import Conversation, Refused
+from chat_actors.client import AccessRefused, Conversation
 from chat_actors.client.conversation_events import RequestAnswered, RequestLost, RequestRefused
 from chat_actors.client.session import ClientSession
 from chat_actors.protocol import encode, messages, refusals
@@ -124,5 +124,5 @@ def test_registration_is_tried_once_per_connection():
     conversation.connected()
     known = [messages.Challenge("AAAA"), refusals.USER_NOT_REGISTERED.as_error(), messages.registered("ann")]
     feed(conversation, *known, messages.Challenge("AAAA"))
-    with pytest.raises(Refused, match="User not registered"):
+    with pytest.raises(AccessRefused, match="User not registered"):
         feed(conversation, refusals.USER_NOT_REGISTERED.as_error())

@@ -11,11 +11,11 @@ from chat_actors.chat import Limits, Storage
 from chat_actors.client import (
     Backoff,
     ChatMessage,
+    CommandRefused,
     ConnectionLost,
     Gap,
     Identity,
     Joined,
-    NotSent,
     Reconnected,
     Reconnecting,
     RemovedFromRoom,
@@ -159,12 +159,12 @@ async def test_cancelling_one_join_keeps_the_other(server):
 
 async def test_refused_join_closes_the_connection(server):
     async with connect_as(server.port, "alice") as chat:
-        with pytest.raises(NotSent, match="Room ID"):
+        with pytest.raises(CommandRefused, match="Room ID"):
             async with chat.room("\n"):
                 pass
         room = chat.room("\n")
         for _ in range(2):
-            with pytest.raises(NotSent, match="Room ID"):
+            with pytest.raises(CommandRefused, match="Room ID"):
                 await room.say("hello")
 
 
@@ -245,7 +245,7 @@ async def test_extension_command_is_answered(server):
     async with connect_as(server.port, "alice") as chat, chat.room("casino") as room:
         said, rolled = await asyncio.gather(room.say("rolling"), room.ask(Roll(sides=20), answer=Rolled))
         assert (said.seq, rolled.result) == (1, 20)
-        with pytest.raises(NotSent, match="at least two sides") as caught:
+        with pytest.raises(CommandRefused, match="at least two sides") as caught:
             await room.ask(Roll(sides=1), answer=Rolled)
         assert caught.value.code == "too_few_sides"
         with pytest.raises(TypeError, match="'Rolled', which is no Shouted"):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from chat_actors.client import ChatMessage, ConnectionLost, Identity, NotSent, generate_key
+from chat_actors.client import ChatMessage, CommandRefused, ConnectionLost, Identity, generate_key
 from chat_actors.client.sync import connect
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
@@ -84,7 +84,7 @@ def test_sync_room_posts_and_receives(url):
 def test_sync_extension_command_is_answered(url):
     with connect(url, Identity("alice", KEY), messages=[Shouted]) as chat, chat.room("casino") as room:
         assert room.ask(Roll(sides=8), answer=Rolled).result == 8
-        with pytest.raises(NotSent, match="at least two sides"):
+        with pytest.raises(CommandRefused, match="at least two sides"):
             room.ask(Roll(sides=1), answer=Rolled)
         assert room.tell(Shout("hey"))
         assert next(event for event in room.events() if isinstance(event, Shouted)) == Shouted("HEY")

@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from chat_actors.client import Refused
+from chat_actors.client import AccessRefused
 from load.chat_connection import ChatConnection
 from load.delivery_checks import DeliveryChecker, MessageStamper
 from load.keys import cached_keys
@@ -170,7 +170,7 @@ def test_listen_for_error_returns_rate_limit(open_websocket, ann):
 def test_login_with_wrong_key_is_refused(open_websocket, ann, keys):
     ann.connect(open_websocket).close()
     ann.key = keys[1]
-    with pytest.raises(Refused):
+    with pytest.raises(AccessRefused):
         ann.connect(open_websocket)
     assert ann.reporter.failures[-1][0] == "authenticate"
 

@@ -10,9 +10,9 @@ from chat_actors.client import (
     ChatMessage,
     ClientError,
     ClientEvent,
+    CommandRefused,
     Error,
     Gap,
-    NotSent,
     Reconnected,
     Reconnecting,
     Room,
@@ -107,7 +107,7 @@ class RoomController:
         self._is_loading = True
         try:
             timeline.add_history(await self._room.history(before=timeline.first_seq, limit=count))
-        except NotSent:
+        except CommandRefused:
             timeline.has_older = False  # the server stores no messages
         finally:
             self._is_loading = False
@@ -118,7 +118,7 @@ class RoomController:
         try:
             receipt = await self._room.say(text)
         except (ClientError, ValueError) as error:
-            self.view.timeline.fail(order, error.text if isinstance(error, NotSent) else str(error))
+            self.view.timeline.fail(order, error.text if isinstance(error, CommandRefused) else str(error))
             return False
         else:
             self.view.timeline.confirm(order, receipt.seq)

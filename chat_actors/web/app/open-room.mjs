@@ -1,6 +1,6 @@
 /** A room that is open in the page: turns the client's events into rows, people and a count of unread messages. */
 
-import { NotSent, Refused } from "../client/chat-client.mjs";
+import { AccessRefused, CommandRefused } from "../client/chat-client.mjs";
 import { Timeline } from "./timeline.mjs";
 
 /** Messages in a page of history. */
@@ -268,7 +268,7 @@ export class OpenRoom {
 
 /** The server's own text if there is one, else the error's. @param {unknown} error */
 function problemOf(error) {
-  if (error instanceof Refused || error instanceof NotSent) return error.text;
+  if (error instanceof AccessRefused || error instanceof CommandRefused) return error.text;
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -1,6 +1,6 @@
 /** The login form: a name and one click, or a key file from another device. */
 
-import { connect, exportKey, Identity, Refused } from "../client/chat-client.mjs";
+import { AccessRefused, connect, exportKey, Identity } from "../client/chat-client.mjs";
 import { keepIdentity, loadIdentity } from "./keyring.mjs";
 
 /** The room that opens if the address names none. */
@@ -81,7 +81,7 @@ async function logIn(login) {
   try {
     await chat.logIn();
   } catch (error) {
-    throw new Error(error instanceof Refused ? explain(error, login.identity.userId) : await whyNoChat());
+    throw new Error(error instanceof AccessRefused ? explain(error, login.identity.userId) : await whyNoChat());
   }
   await keepIdentity(login.identity, login.keyFile);
   at("welcome").hidden = true;
@@ -94,7 +94,7 @@ async function whyNoChat() {
   return isUp ? notAllowed(location.origin) : NO_SERVER;
 }
 
-/** @param {Refused} refused @param {string} userId */
+/** @param {AccessRefused} refused @param {string} userId */
 function explain({ code, text }, userId) {
   return code === "invalid_signature" ? `The name ${userId} is taken. Choose another.` : text;
 }

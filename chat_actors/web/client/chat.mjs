@@ -31,7 +31,7 @@ export class Chat {
   /**
    * Log in once and disconnect. An unknown user is registered first.
    *
-   * @throws {Refused} if the server refuses the login
+   * @throws {AccessRefused} if the server refuses the login
    * @throws {ConnectionLost} if the server cannot be reached
    */
   async logIn() {
@@ -46,7 +46,7 @@ export class Chat {
 
   /**
    * Join a room and rejoin it after every lost connection. An unknown user is registered first. Returns at once; the
-   * first event is `entered` or `reconnecting`, and reading throws `Refused` if the server refuses the join.
+   * first event is `entered` or `reconnecting`, and reading throws `AccessRefused` if the server refuses the join.
    *
    * @param {string} roomId
    * @param {{since?: number, listen?: boolean}} [options] `since`: the `seq` of the last message that the program has
@@ -64,7 +64,7 @@ export class Chat {
    *
    * @param {string} roomId
    * @param {{since?: number, listen?: boolean}} [options] as for `room`
-   * @throws {Refused} if the server refuses the login or the join
+   * @throws {AccessRefused} if the server refuses the login or the join
    * @throws {ConnectionLost} if the first attempt fails
    */
   async join(roomId, options) {

@@ -9,7 +9,7 @@
  * deduplicates.
  */
 
-import { NotSent, Refused } from "./errors.mjs";
+import { AccessRefused, CommandRefused } from "./errors.mjs";
 import { Requests } from "./requests.mjs";
 
 /** Codes of errors that may not occur at a later attempt. */
@@ -143,7 +143,7 @@ export class Conversation {
    * Post a message. It is stored once, over any number of connections.
    *
    * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted`; rejects with `NotSent`, or with the error given to `giveUp`
+   * @returns {Promise<ServerMessage>} `accepted`; rejects with `CommandRefused`, or with the error given to `giveUp`
    * @throws {TooMuchUnsent} if too many requests wait already
    */
   post(content) {
@@ -208,7 +208,7 @@ export class Conversation {
    *
    * @param {string} text
    * @returns {ChatEvent[]} what is new to the user
-   * @throws {Refused} if the server refuses the login or the join
+   * @throws {AccessRefused} if the server refuses the login or the join
    */
   receive(text) {
     const message = parsed(text);
@@ -249,7 +249,7 @@ export class Conversation {
         } else if (TRANSIENT.has(message.code)) {
           this.isBroken = true;
         } else {
-          throw new Refused(this.#hasRegistered ? "register" : "log in", message.message, message.code);
+          throw new AccessRefused(this.#hasRegistered ? "register" : "log in", message.message, message.code);
         }
     }
     return [];
@@ -263,7 +263,7 @@ export class Conversation {
     if (message.id !== this.#joinId) return [];
     if (message.type === "error") {
       if (!TRANSIENT.has(message.code) && !ROOM_LOST.has(message.code)) {
-        throw new Refused("join", message.message, message.code);
+        throw new AccessRefused("join", message.message, message.code);
       }
       this.isBroken = true;
       return [];
@@ -309,7 +309,7 @@ export class Conversation {
       this.isBroken = true;
       return [];
     }
-    if (error.roomId === this.#roomId) throw new Refused("join", error.message, error.code);
+    if (error.roomId === this.#roomId) throw new AccessRefused("join", error.message, error.code);
     if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.maySendAgain(error.id))) {
       // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
       if (error.id === undefined) this.#requests.sendAllAgain(error.message);
@@ -318,7 +318,7 @@ export class Conversation {
       return [];
     }
     if (error.id === undefined) return [error];
-    this.#requests.refused(error.id, new NotSent(error.message, error.code));
+    this.#requests.refused(error.id, new CommandRefused(error.message, error.code));
     this.#sendWaiting();
     return [];
   }

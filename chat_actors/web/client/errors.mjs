@@ -33,7 +33,7 @@ export class EventsUnread extends Error {
 }
 
 /** The server refuses the login, the registration or the join for good. `doing` says which. */
-export class Refused extends Error {
+export class AccessRefused extends Error {
   /**
    * @param {"log in" | "register" | "join"} doing
    * @param {string} text the server's text, for people
@@ -42,7 +42,7 @@ export class Refused extends Error {
   constructor(doing, text, code) {
     const hint = code === "invalid_signature" ? "; the name belongs to another key" : "";
     super(`the server refused to ${doing}: ${text}${hint}`);
-    this.name = "Refused";
+    this.name = "AccessRefused";
     this.doing = doing;
     this.text = text;
     this.code = code;
@@ -50,14 +50,14 @@ export class Refused extends Error {
 }
 
 /** The server refused the request, and would refuse it again. */
-export class NotSent extends Error {
+export class CommandRefused extends Error {
   /**
    * @param {string} text the server's text, for people
    * @param {string} [code] the server's error code, for programs
    */
   constructor(text, code) {
     super(`the server refused: ${text}`);
-    this.name = "NotSent";
+    this.name = "CommandRefused";
     this.text = text;
     this.code = code;
   }

@@ -1,6 +1,6 @@
 /** The requests without an answer: which to send now, which to send again, and which to fail. No I/O. */
 
-import { NotSent, TooMuchUnsent, Unanswered } from "./errors.mjs";
+import { CommandRefused, TooMuchUnsent, Unanswered } from "./errors.mjs";
 
 /** The most requests that may wait for an answer. */
 const MOST_UNSENT = 1000;
@@ -106,7 +106,7 @@ export class Requests {
     const ids = [...this.#inFlight];
     const id = ids.find((one) => this.#waiting.get(one)?.repeat === "post") ?? ids[0];
     if (id === undefined) return false;
-    this.refused(id, new NotSent(text, "too_big"));
+    this.refused(id, new CommandRefused(text, "too_big"));
     return true;
   }
 

@@ -2,7 +2,7 @@
 
 import { Conversation } from "./conversation.mjs";
 import { fromBase64 } from "./encoding.mjs";
-import { ConnectionLost, EventsUnread, Refused } from "./errors.mjs";
+import { AccessRefused, ConnectionLost, EventsUnread } from "./errors.mjs";
 
 /** Milliseconds for the connection, the login and the join together. */
 const JOIN_TIMEOUT = 30_000;
@@ -33,7 +33,7 @@ const NOT_OPENED = "no connection could be made: is the server up, its address r
 
 /**
  * `for await (const event of room)` yields each message once and in order, or a `gap`; `user_joined` and `user_left`;
- * `reconnecting` and `reconnected` in between. It throws `ConnectionLost` or `Refused`, and ends without an error after
+ * `reconnecting` and `reconnected` in between. It throws `ConnectionLost` or `AccessRefused`, and ends without an error after
  * `leave()`.
  *
  * At 5,000 unread events the client disconnects. It rejoins when they have been read, and the server then replays the
@@ -88,10 +88,10 @@ export class Room {
    * @param {string} content
    * @returns {Promise<ServerMessage>} `accepted` with its `seq`, when the server has stored the message. The message is
    *   also delivered among the events, like those of other users.
-   * @throws {NotSent} if the server refuses the message
+   * @throws {CommandRefused} if the server refuses the message
    * @throws {TooMuchUnsent} if 1,000 requests wait for an answer
    * @throws {EventsUnread} if the answer is behind events that are not read
-   * @throws {ConnectionLost | Refused} if the room has ended
+   * @throws {ConnectionLost | AccessRefused} if the room has ended
    */
   async say(content) {
     return this.#sending(() => this.#conversation.post(content));
@@ -231,7 +231,7 @@ export class Room {
     try {
       events = this.#conversation.receive(text);
     } catch (error) {
-      this.#finish(error instanceof Refused ? error : new ConnectionLost(`the server sent what this protocol does not have: ${error}`));
+      this.#finish(error instanceof AccessRefused ? error : new ConnectionLost(`the server sent what this protocol does not have: ${error}`));
       return;
     }
     if (this.#conversation.toSign !== null) this.#sign(this.#conversation.toSign);

@@ -4,8 +4,8 @@ import { test } from "node:test";
 import {
   Backoff,
   Conversation,
-  NotSent,
-  Refused,
+  CommandRefused,
+  AccessRefused,
   TooMuchUnsent,
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
@@ -50,7 +50,7 @@ test("a login with another key is refused", () => {
   const { conversation, receive } = begin();
   conversation.connected();
   const refused = { type: "error", code: "invalid_signature", message: "Invalid signature" };
-  assert.throws(() => receive(refused), (error) => error instanceof Refused && error.code === "invalid_signature");
+  assert.throws(() => receive(refused), (error) => error instanceof AccessRefused && error.code === "invalid_signature");
 });
 
 test("a join with since returns later messages or a gap", () => {
@@ -114,7 +114,7 @@ test("posts are sent one at a time and again after a reconnect", async () => {
   const [next] = sent();
   assert.equal(next.content, "two");
   receive({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
-  await assert.rejects(second, NotSent);
+  await assert.rejects(second, CommandRefused);
   assert.equal(conversation.unsent, 0);
 });
 
@@ -184,7 +184,7 @@ test("a lost room is rejoined, a removal ends the room", () => {
   receive({ type: "error", code: "room_closed", message: "the room has failed", roomId: "lobby" });
   assert.equal(conversation.isBroken, true);
   enter({ recovered: true });
-  assert.throws(() => receive({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), Refused);
+  assert.throws(() => receive({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), AccessRefused);
 });
 
 test("messages of extensions are returned unchanged", () => {

@@ -5,7 +5,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createConnection, createServer } from "node:net";
 import { after, before, test } from "node:test";
 
-import { connect, Identity, NotSent, Refused } from "../../../chat_actors/web/client/chat-client.mjs";
+import { connect, Identity, CommandRefused, AccessRefused } from "../../../chat_actors/web/client/chat-client.mjs";
 
 const url = process.env.CHAT_URL ?? "";
 let alice, bob, intruder;
@@ -52,14 +52,14 @@ test("posts keep their order and are delivered once", async () => {
 
 test("a message that is too long is refused alone", async () => {
   const room = await alice.join("long");
-  await assert.rejects(room.say("x".repeat(5000)), NotSent);
-  await assert.rejects(room.say("x".repeat(500_000)), NotSent);
+  await assert.rejects(room.say("x".repeat(5000)), CommandRefused);
+  await assert.rejects(room.say("x".repeat(500_000)), CommandRefused);
   assert.equal((await room.say("short")).type, "accepted");
 });
 
 test("another key cannot log in under a taken name", async () => {
-  await assert.rejects(intruder.logIn(), (error) => error instanceof Refused && error.code === "invalid_signature");
-  await assert.rejects(intruder.join("lobby"), Refused);
+  await assert.rejects(intruder.logIn(), (error) => error instanceof AccessRefused && error.code === "invalid_signature");
+  await assert.rejects(intruder.join("lobby"), AccessRefused);
 });
 
 test("a slow reader pauses and then gets every message", async () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { connect, ConnectionLost, EventsUnread, NotSent } from "../../../chat_actors/web/client/chat-client.mjs";
+import { connect, ConnectionLost, EventsUnread, CommandRefused } from "../../../chat_actors/web/client/chat-client.mjs";
 import { websocketUrl } from "../../../chat_actors/web/client/chat.mjs";
 
 const identity = { userId: "alice", publicPem: "PEM", sign: async () => "sig" };
@@ -132,7 +132,7 @@ test("a message that is too long fails, and retries are paused", async () => {
   await latest().letsIn();
   const said = room.say("x");
   latest().onclose({ code: 1009, reason: "" });
-  await assert.rejects(said, NotSent);
+  await assert.rejects(said, CommandRefused);
   mock.timers.tick(0);
   assert.equal(FakeSocket.made.length, 2);
   latest().opens();
