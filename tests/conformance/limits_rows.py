@@ -1,10 +1,10 @@
-"""The kinds of rows in the table of limits, and how each proves the scope of its limit."""
+"""The row types of the table of limits, and how each checks the scope of its limit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.conformance.limits_world import ALIKE, APART, Carrier, Scope, World
+from tests.conformance.limits_world import ALIKE, APART, Scope, Subject, World
 
 Code = str | int | None
 """The code of an error, a close code, or None: allowed."""
@@ -36,7 +36,7 @@ class Row:
     prepare: Callable[..., Awaitable[None]] | None = None
     """Called as `prepare(world, number)` for each new server."""
 
-    def carriers(self, table: Mapping[Scope, tuple[Carrier, Carrier]]) -> tuple[Carrier, Carrier]:
+    def subjects(self, table: Mapping[Scope, tuple[Subject, Subject]]) -> tuple[Subject, Subject]:
         return table[self.scope]
 
 
@@ -45,25 +45,25 @@ class Count(Row):
     """`allowed` uses are accepted; the next one is refused."""
 
     allowed: int
-    use: Callable[[World, Carrier, int], Awaitable[Code]]
-    """`use(world, carrier, n)` uses the limit once; `n` counts from 0, for names that must differ."""
+    use: Callable[[World, Subject, int], Awaitable[Code]]
+    """`use(world, subject, n)` uses the limit once; `n` counts from 0, for names that must differ."""
 
     spacing: float = 0.0
     """Seconds between two uses."""
 
     refill: tuple[float, int] | None = None
-    """Seconds after the refusal, and the uses that are then allowed, and no more. None: time changes nothing."""
+    """Seconds after the refusal, and the number of uses allowed after them. None: the limit is not refilled."""
 
-    enters: bool = True
-    """Whether the carriers' connections are opened before the first use."""
+    connects_first: bool = True
+    """Whether the subjects connect before the first use."""
 
     in_room: bool = True
     login_uses: int = 0
     """Uses that a second login on the same connection costs."""
 
-    def carriers(self, table):
-        carriers = super().carriers(table)
-        return carriers if self.in_room else tuple(replace(carrier, room="") for carrier in carriers)
+    def subjects(self, table):
+        subjects = super().subjects(table)
+        return subjects if self.in_room else tuple(replace(subject, room="") for subject in subjects)
 
     async def prove(self):
         await self._is_reached()
@@ -72,71 +72,71 @@ class Count(Row):
 
     async def _is_reached(self):
         async with World(self) as world:
-            carrier = self.carriers(APART)[0]
-            await self._enter(world, carrier)
-            await self._exhaust(world, [carrier] * self.allowed, carrier, spacing=self.spacing)
+            subject = self.subjects(APART)[0]
+            await self._connect(world, subject)
+            await self._exhaust(world, [subject] * self.allowed, subject, spacing=self.spacing)
             if self.refill is not None:
                 seconds, uses = self.refill
                 await world.advance(seconds)
-                await self._exhaust(world, [carrier] * uses, carrier, first=self.allowed + 1)
+                await self._exhaust(world, [subject] * uses, subject, first=self.allowed + 1)
 
     async def _is_separate_for_others(self):
         async with World(self) as world:
-            carriers = self.carriers(APART)
-            await self._enter(world, *carriers)
+            subjects = self.subjects(APART)
+            await self._connect(world, *subjects)
             for n in range(2 * self.allowed):
-                assert await self.use(world, carriers[n % 2], n) is None, f"{self.scope} is too wide, at use {n}"
+                assert await self.use(world, subjects[n % 2], n) is None, f"{self.scope} is too wide, at use {n}"
 
     async def _is_shared_within_the_scope(self):
         async with World(self) as world:
-            one, other = self.carriers(ALIKE)
+            one, other = self.subjects(ALIKE)
             is_relogin = self.scope is Scope.CONNECTION
-            await self._enter(world, *([one] if is_relogin else [one, other]))
+            await self._connect(world, *([one] if is_relogin else [one, other]))
             allowed = self.allowed - (self.login_uses if is_relogin else 0)
             uses = [one] * (allowed // 2) + [other] * (allowed - allowed // 2)
             await self._exhaust(world, uses, other)
 
-    async def _enter(self, world, *carriers):
-        if self.enters:
-            for carrier in carriers:
-                await world.enter(carrier)
-            await world.advance(10_000)  # refill what entering has used
+    async def _connect(self, world, *subjects):
+        if self.connects_first:
+            for subject in subjects:
+                await world.client_of(subject)
+            await world.advance(10_000)  # refill what connecting and joining have used
 
     async def _exhaust(self, world, uses, last, first=0, spacing=0.0):
-        for n, carrier in enumerate(uses, start=first):
-            assert await self.use(world, carrier, n) is None, f"refused at use {n}"
+        for n, subject in enumerate(uses, start=first):
+            assert await self.use(world, subject, n) is None, f"refused at use {n}"
             await world.advance(spacing)
         assert await self.use(world, last, first + len(uses)) == self.refusal, "the use beyond the limit"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept(Row):
-    """At most `allowed` are kept or listed. Further ones are accepted, and others are left out."""
+    """At most `allowed` items are kept or listed. Each use adds one and is accepted; beyond, items are left out."""
 
     allowed: int
-    use: Callable[[World, Carrier, int], Awaitable[None]]
-    listed: Callable[[World, Carrier], Awaitable[int]]
+    use: Callable[[World, Subject, int], Awaitable[None]]
+    listed: Callable[[World, Subject], Awaitable[int]]
 
     async def prove(self):
-        for carriers, uses in (
-            (self.carriers(APART)[:1], self.allowed + 2),
-            (self.carriers(APART), 2 * self.allowed),
-            (self.carriers(ALIKE), self.allowed + 2),
+        for subjects, uses in (
+            (self.subjects(APART)[:1], self.allowed + 2),
+            (self.subjects(APART), 2 * self.allowed),
+            (self.subjects(ALIKE), self.allowed + 2),
         ):
             async with World(self) as world:
                 for n in range(uses):
-                    await self.use(world, carriers[n % len(carriers)], n)
-                for carrier in carriers:
-                    assert await self.listed(world, carrier) == self.allowed
+                    await self.use(world, subjects[n % len(subjects)], n)
+                for subject in subjects:
+                    assert await self.listed(world, subject) == self.allowed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size(Row):
-    """A message of size `allowed` is accepted, also after others; a larger one is refused."""
+    """A message of size `allowed` is accepted, also repeatedly; a larger one is refused."""
 
     allowed: int
-    send: Callable[[World, Carrier, Sequence[int]], Awaitable[Code]]
-    """Sends one message of these parts: fragments, or characters of different kinds."""
+    send: Callable[[World, Subject, Sequence[int]], Awaitable[Code]]
+    """Sends one message. The parts are its fragments in bytes, or its one-byte and four-byte characters."""
 
     async def prove(self):
         half = self.allowed // 2
@@ -149,19 +149,19 @@ class Size(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class Time(Row):
-    """Something ends after `seconds`. Other activity of the same client does not extend it."""
+    """A state ends after `seconds`. Other activity of the same client does not extend it."""
 
     seconds: float
-    start: Callable[[World, Carrier], Awaitable[Any]]
+    start: Callable[[World, Subject], Awaitable[Any]]
     touch: Callable[[World, Any], Awaitable[None]]
     end: Callable[[World, Any], Awaitable[Code]]
-    """The outcome, for what `start` has returned. Called once for each."""
+    """Returns the outcome for the result of `start`. Called once for each result."""
 
     tolerance: float = 0.5
 
     async def prove(self):
         async with World(self) as world:
-            first, second = self.carriers(APART)
+            first, second = self.subjects(APART)
             early = await self.start(world, replace(first, connection=10))
             touched = await self.start(world, first)
             await world.advance(self.seconds / 2)

@@ -13,11 +13,11 @@ TABLE = [
     # The connection and its frames.
     Count(
         name="limits.connections", scope=Scope.SERVER, limits={"connections": 3},
-        allowed=3, use=uses.connect, enters=False, refusal=1013,
+        allowed=3, use=uses.connect, connects_first=False, refusal=1013,
     ),
     Count(
         name="limits.connections_per_ip", scope=Scope.ADDRESS, limits={"connections_per_ip": 3},
-        allowed=3, use=uses.connect, enters=False, refusal=1008,
+        allowed=3, use=uses.connect, connects_first=False, refusal=1008,
     ),
     Size(
         name="limits.frame_bytes", scope=Scope.MESSAGE,
@@ -30,15 +30,15 @@ TABLE = [
     ),
     Count(
         name="limits.backlog_bytes", scope=Scope.CONNECTION, limits={"backlog_bytes": 8_500},
-        allowed=8, use=uses.leave_unread, in_room=False, enters=False, refusal=4008,
+        allowed=8, use=uses.leave_unread, in_room=False, connects_first=False, refusal=4008,
     ),
     Time(
         name="limits.ping_seconds", scope=Scope.CONNECTION,
-        seconds=30, start=uses.start_pings, touch=uses.talk_without_pongs, end=uses.closed_transport, refusal=1008,
+        seconds=30, start=uses.start_pings, touch=uses.send_text_no_pong, end=uses.transport_close_code, refusal=1008,
     ),
     Time(
         name="limits.unauthenticated_seconds", scope=Scope.CONNECTION, limits={"unauthenticated_seconds": 60},
-        seconds=60, start=uses.start_unauthenticated, touch=uses.ping, end=uses.close_code, refusal=4001,
+        seconds=60, start=uses.start_unauthenticated, touch=uses.ping, end=uses.client_close_code, refusal=4001,
     ),
     # Registration and login.
     Count(
@@ -58,34 +58,34 @@ TABLE = [
     ),
     Size(
         name="limits.content_chars", scope=Scope.MESSAGE, limits={"content_chars": 10},
-        allowed=10, send=uses.fits("chat_message", "content"), refusal="content_too_long",
+        allowed=10, send=uses.sends_sized("chat_message", "content"), refusal="content_too_long",
     ),
-    Size(name="id", scope=Scope.MESSAGE, allowed=64, send=uses.fits("ping", "id"), refusal="invalid_id"),
+    Size(name="id", scope=Scope.MESSAGE, allowed=64, send=uses.sends_sized("ping", "id"), refusal="invalid_id"),
     Size(
         name="clientMsgId", scope=Scope.MESSAGE,
-        allowed=64, send=uses.fits("chat_message", "clientMsgId", content="x"), refusal="invalid_client_msg_id",
+        allowed=64, send=uses.sends_sized("chat_message", "clientMsgId", content="x"), refusal="invalid_client_msg_id",
     ),
     Size(
         name="roomId", scope=Scope.MESSAGE,
-        allowed=128, send=uses.fits("switch_room", "roomId"), refusal="invalid_room_id",
+        allowed=128, send=uses.sends_sized("switch_room", "roomId"), refusal="invalid_room_id",
     ),
     Kept(
         name="data.keep_messages", scope=Scope.ROOM, retention={"keep_messages": 3},
-        allowed=3, use=uses.post, listed=uses.lists("history", "messages"),
+        allowed=3, use=uses.post, listed=uses.item_count("history", "messages"),
     ),
     Time(
         name="data.keep_days", scope=Scope.MESSAGE, retention={"keep_days": 2.0},
-        seconds=2 * DAY, tolerance=120, start=uses.post_once, touch=uses.post_again, end=uses.is_removed,
+        seconds=2 * DAY, tolerance=120, start=uses.post_once, touch=uses.post_again, end=uses.removal,
         refusal=uses.REMOVED,
     ),
     # Answers.
     Kept(
         name="messages of history", scope=Scope.MESSAGE, constants={"chat_actors.chat.room_queries.PAGE_MESSAGES": 3},
-        allowed=3, use=uses.post, listed=uses.lists("history", "messages", limit=100),
+        allowed=3, use=uses.post, listed=uses.item_count("history", "messages", limit=100),
     ),
     Kept(
         name="members listed", scope=Scope.MESSAGE, constants={"chat_actors.chat.room.MEMBERS_LISTED": 3},
-        allowed=3, use=uses.join_as_new_user, listed=uses.lists("members", "members"),
+        allowed=3, use=uses.join_as_new_user, listed=uses.item_count("members", "members"),
     ),
     # Extensions.
     Count(
@@ -93,7 +93,7 @@ TABLE = [
         allowed=3, use=uses.sends("roll"), refusal="too_many_messages", refill=(1, 2),
     ),
     Count(
-        name="slow_mode", scope=Scope.USER, extensions=[moderation], prepare=uses.slow_down,
+        name="slow_mode", scope=Scope.USER, extensions=[moderation], prepare=uses.enable_slow_mode,
         allowed=1, use=uses.sends("chat_message", content="x"), refusal="slow_mode", refill=(30, 1),
     ),
     Count(
@@ -106,12 +106,12 @@ TABLE = [
         name="guests", scope=Scope.ROOM, extensions=[private_rooms], prepare=uses.admit_ben,
         settings={"private_rooms": {"rooms": ["red", "blue"]}},
         constants={"chat_actors.extensions.private_rooms.MAX_GUESTS": 4},
-        allowed=3, use=uses.make_guests, refusal="too_many",
+        allowed=3, use=uses.invite_registered_user, refusal="too_many",
     ),
     Kept(
         name="invitations", scope=Scope.USER, extensions=[private_rooms],
         constants={"chat_actors.extensions.private_rooms.MAX_INVITATIONS": 3},
-        allowed=3, use=uses.invite_to_new_room, listed=uses.lists("invitations", "invitations"),
+        allowed=3, use=uses.invite_to_new_room, listed=uses.item_count("invitations", "invitations"),
     ),
     Count(
         name="polls", scope=Scope.ROOM, extensions=[polls],
@@ -126,11 +126,11 @@ TABLE = [
     Kept(
         name="direct.keep", scope=Scope.USER, extensions=[direct], settings={"direct": {"keep": 3}},
         allowed=3, use=uses.sends("direct_send", to="owen", content="x"),
-        listed=uses.lists("direct_history", "messages"),
+        listed=uses.item_count("direct_history", "messages"),
     ),
     Size(
         name="direct.chars", scope=Scope.MESSAGE, extensions=[direct], settings={"direct": {"chars": 10}},
-        allowed=10, send=uses.fits("direct_send", "content", to="owen"), refusal="content_too_long",
+        allowed=10, send=uses.sends_sized("direct_send", "content", to="owen"), refusal="content_too_long",
     ),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The carriers of limits: connections, users, addresses, rooms and servers, in memory and on virtual time."""
+"""The subjects of limits: connections, users, addresses, rooms and servers. In memory, on virtual time."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from tests.chat.rig import KEY
 
 
 class Scope(Enum):
-    """What a limit is counted for."""
+    """The subjects for which a limit is counted separately."""
 
     MESSAGE = "one message, or one answer"
     CONNECTION = "one connection, whichever users log in on it"
@@ -28,8 +28,8 @@ class Scope(Enum):
 
 
 @dataclass(frozen=True)
-class Carrier:
-    """A client in the place from which it uses a limit."""
+class Subject:
+    """A client, by all that a limit may be counted for. An empty user or room: not logged in, in no room."""
 
     server: int = 1
     address: str = "192.0.2.1"
@@ -38,7 +38,7 @@ class Carrier:
     room: str = "red"
 
 
-ANN = Carrier()
+ANN = Subject()
 
 APART = {
     Scope.MESSAGE: (ANN, replace(ANN, connection=2)),
@@ -48,7 +48,7 @@ APART = {
     Scope.ROOM: (ANN, replace(ANN, connection=2, room="blue")),
     Scope.SERVER: (ANN, replace(ANN, server=2)),
 }
-"""Two carriers that differ in the scope and are equal otherwise, as far as possible. They must not share the limit."""
+"""Two subjects for each scope. They differ in it and, as far as possible, only in it: they must not share the limit."""
 
 ALIKE = {
     Scope.MESSAGE: (ANN, ANN),
@@ -61,7 +61,7 @@ ALIKE = {
     Scope.ROOM: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben")),
     Scope.SERVER: (ANN, replace(ANN, connection=2, address="192.0.2.2", user="ben", room="blue")),
 }
-"""Two carriers that are equal in the scope and differ otherwise, as far as possible. They must share the limit."""
+"""Two subjects for each scope. They agree in it and, as far as possible, only in it: they must share the limit."""
 
 
 class World:
@@ -97,27 +97,27 @@ class World:
         return self._servers[number]
 
     async def register(self, server, *user_ids):
-        """Register users in the storage, past the limits."""
+        """Register users directly in the storage, which no limit counts."""
         for user_id in user_ids:
             await server._storage.accounts.register(user_id, parse_public_key(public_pem(KEY)).spki)
 
-    async def enter(self, carrier):
-        """Open the carrier's connection unless it is open; log in and join the room unless that is done already."""
-        key = (carrier.server, carrier.connection)
-        server = await self.server(carrier.server)
+    async def client_of(self, subject):
+        """Return the subject's client. Connects, logs in and joins the room, unless that is done already."""
+        key = (subject.server, subject.connection)
+        server = await self.server(subject.server)
         if key not in self._clients:
-            self._clients[key] = await server.connect(address=carrier.address)
+            self._clients[key] = await server.connect(address=subject.address)
         client = self._clients[key]
-        if carrier.user and client.user_id != carrier.user:
-            await self._log_in(client, carrier.user)
+        if subject.user and client.user_id != subject.user:
+            await self.log_in(client, subject.user)
             self._rooms.pop(key, None)
-        if carrier.room and self._rooms.get(key) != carrier.room:
-            await client.join(carrier.room)
-            self._rooms[key] = carrier.room
+        if subject.room and self._rooms.get(key) != subject.room:
+            await client.join(subject.room)
+            self._rooms[key] = subject.room
         return client
 
-    async def _log_in(self, client, user_id):
-        """Log in with two frames, and without reading the messages that wait for the client."""
+    async def log_in(self, client, user_id):
+        """Log in with two frames, without taking messages out of the client's outbox."""
         await client.send("get_challenge")
         challenge = msgspec.json.decode(client.outbox._blocks[-1].texts[-1])["challenge"]
         await client.send("authenticate", userId=user_id, signature=sign(KEY, challenge))
