@@ -95,7 +95,7 @@ def test_any_object_is_a_command_or_a_protocol_error(fields):
         '{"type": "chat_message", "content": "\\ud800"}',
         '{"type": "chat_message", "content": "\ud800"}',
         '{"\\udfff": 1, "type": "get_challenge"}',
-        '{"type": "get_challenge", "x": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"type": "get_challenge", "x": ' + "[" * 12_000 + "]" * 12_000 + "}",
         b'{"type": "chat_message", "content": "\xff"}',
     ],
 )
