@@ -88,9 +88,7 @@ async def our_own(tmp_path):
 
 
 @pytest.mark.parametrize("start", [our_own, plain_hypercorn])
-async def test_everybody_is_told_a_time_of_their_own_and_nothing_posted_before_is_lost(
-    tmp_path, key, start, in_the_end
-):
+async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, start, in_the_end):
     server, url = await start(tmp_path)
     port = int(url.rpartition(":")[2])
     async with server:
@@ -118,7 +116,7 @@ async def test_everybody_is_told_a_time_of_their_own_and_nothing_posted_before_i
         assert "Traceback" not in output, output
 
 
-async def test_clients_that_never_read_do_not_hold_up_the_end(tmp_path, key, in_the_end):
+async def test_shutdown_does_not_wait_for_clients_that_stall(tmp_path, key, in_the_end):
     server, url = await serve(tmp_path, *NO_LIMITS, "--set", "server.drain_seconds=300")
     port = int(url.rpartition(":")[2])
     async with server:
@@ -136,7 +134,7 @@ async def test_clients_that_never_read_do_not_hold_up_the_end(tmp_path, key, in_
         assert (await server.finish())[0] == 0
 
 
-async def test_a_second_signal_ends_the_process_at_once(tmp_path, key, in_the_end):
+async def test_second_signal_ends_the_process_at_once(tmp_path, key, in_the_end):
     server, url = await serve(tmp_path, *NO_LIMITS, "--set", "server.drain_seconds=300")
     port = int(url.rpartition(":")[2])
     async with server:
@@ -148,7 +146,7 @@ async def test_a_second_signal_ends_the_process_at_once(tmp_path, key, in_the_en
         assert (await server.finish())[0] == 1
 
 
-async def test_a_signal_while_clients_connect_and_log_in_leaves_nobody_without_an_answer(tmp_path, key, in_the_end):
+async def test_shutdown_answers_clients_that_log_in(tmp_path, key, in_the_end):
     server, url = await serve(tmp_path, *NO_LIMITS)
     port = int(url.rpartition(":")[2])
 

@@ -141,7 +141,7 @@ def check(stored, accepted, streams):
 
 
 @pytest.mark.timeout(300)
-async def test_twenty_kills_lose_nothing_double_nothing_and_change_no_order(tmp_path):
+async def test_kills_keep_every_message_once_and_in_order(tmp_path):
     chance = random.Random(SEED)
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
@@ -180,7 +180,7 @@ async def refusal(peer):
     return message["code"], message["id"]
 
 
-async def test_a_disk_that_is_full_refuses_messages_until_there_is_room_again(tmp_path):
+async def test_full_disk_refuses_messages_until_space_is_free(tmp_path):
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:
@@ -204,7 +204,7 @@ async def test_a_disk_that_is_full_refuses_messages_until_there_is_room_again(tm
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-async def test_a_file_that_another_process_holds_refuses_messages_until_it_lets_go(tmp_path):
+async def test_locked_file_refuses_messages_until_unlocked(tmp_path):
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:
@@ -223,7 +223,7 @@ async def test_a_file_that_another_process_holds_refuses_messages_until_it_lets_
     check(stored, accepted, streams)
 
 
-async def test_in_a_terminal_one_sees_what_was_said_before_and_comes_back_by_oneself(tmp_path):
+async def test_terminal_shows_history_and_reconnects(tmp_path):
     env = {"HOME": str(tmp_path / "home")}
     async with Server(tmp_path) as server:
         arguments = ("--room", "lobby", "--url", server.url)
@@ -245,7 +245,7 @@ async def test_in_a_terminal_one_sees_what_was_said_before_and_comes_back_by_one
                 assert (printed + output).count("before bob came") == 1
 
 
-async def test_a_user_is_told_when_the_server_never_comes_back(tmp_path):
+async def test_killed_server_raises_connection_lost(tmp_path):
     key = generate_key(2048)
     async with Server(tmp_path) as server, client(server, "alice", key, reconnect=False) as chat:
         await chat.join("lobby")

@@ -20,5 +20,5 @@ from chat_actors.server.addresses import client_address
         (None, [], 0, "local"),
     ],
 )
-def test_the_address_is_counted_from_the_right(peer, forwarded, trusted, expected):
+def test_client_address_is_counted_from_the_right(peer, forwarded, trusted, expected):
     assert client_address(peer, forwarded, trusted) == expected

@@ -45,7 +45,7 @@ async def cancel(task):
         await task
 
 
-async def test_cancelled_before_the_gate_has_answered(runtime):
+async def test_cancel_before_admission_leaves_no_session(runtime):
     for turns in range(12):
         serving = serve(runtime, Socket())
         for _ in range(turns):
@@ -56,7 +56,7 @@ async def test_cancelled_before_the_gate_has_answered(runtime):
                 pass
 
 
-async def test_cancelled_while_the_socket_is_being_accepted(runtime):
+async def test_cancel_during_accept_leaves_no_session(runtime):
     socket = Socket()
     serving = serve(runtime, socket)
     await socket.is_accepted.wait()
@@ -65,7 +65,7 @@ async def test_cancelled_while_the_socket_is_being_accepted(runtime):
     assert await sessions(runtime) == 0
 
 
-async def test_cancelled_once_it_is_served(runtime):
+async def test_cancel_while_served_leaves_no_session(runtime):
     socket = Socket()
     socket.may_accept.set()
     serving = serve(runtime, socket)
@@ -76,7 +76,7 @@ async def test_cancelled_once_it_is_served(runtime):
     assert await sessions(runtime) == 0
 
 
-async def test_who_comes_while_the_server_drains_is_told_when_to_come_back_each_a_time_of_its_own(runtime):
+async def test_draining_server_gives_each_client_a_retry_time(runtime):
     await runtime.chat.gate.ask(Drain(reconnect_within=10), timeout=5)
     closed = []
     for _ in range(3):

@@ -54,14 +54,14 @@ def settings_of(loaded):
     return {one.enabled.extension.name: one.enabled.settings for one in loaded}
 
 
-def test_what_is_named_is_loaded_with_its_settings():
+def test_named_extension_is_loaded_with_its_settings():
     (one,) = load_extensions([f"{HERE}:dice"], {"dice": {"sides": 20}})
     assert one.origin == f"{HERE}:dice"
     assert one.enabled.settings == DiceSettings(20)
     assert "roll" in combine([one]).vocabulary.names
 
 
-def test_an_installed_one_is_found_by_its_name(monkeypatch):
+def test_installed_extension_is_found_by_its_name(monkeypatch):
     point = importlib.metadata.EntryPoint("rolling", f"{HERE}:dice", extension_loading.GROUP)
     monkeypatch.setattr(extension_loading, "entry_points", lambda group: [point])
     assert settings_of(load_extensions(["rolling"], {})) == {"dice": DiceSettings()}
@@ -81,22 +81,22 @@ def test_an_installed_one_is_found_by_its_name(monkeypatch):
         ([], {"dice": {}}, "'dice' has settings but is not switched on"),
     ],
 )
-def test_what_cannot_be_used_is_named_with_why(specs, sections, problem):
+def test_unusable_extension_is_reported_with_its_reason(specs, sections, problem):
     with pytest.raises(ExtensionError, match=problem):
         load_extensions(specs, sections)
 
 
-def test_two_that_claim_one_command_are_both_named():
+def test_two_claims_of_one_command_are_both_reported():
     with pytest.raises(ExtensionError, match="'roll' is claimed by the extension 'dice' and by the extension 'casino'"):
         combine(load_extensions([f"{HERE}:dice", f"{HERE}:casino"], {}))
 
 
-def test_a_service_of_no_use_stops_the_start():
+def test_invalid_service_stops_the_start():
     with pytest.raises(ExtensionError, match=r"'useless' cannot be used: Useless\.roll"):
         combine(load_extensions([f"{HERE}:useless"], {}))
 
 
-def test_settings_name_extensions_and_hold_their_sections(tmp_path):
+def test_settings_contain_extensions_and_their_sections(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text('[server]\nextensions = ["a:b"]\n[extensions.dice]\nsides = 4\n')
     settings = load_settings(config, {}, {}).settings
@@ -106,7 +106,7 @@ def test_settings_name_extensions_and_hold_their_sections(tmp_path):
     assert by_environment.server.extensions == ("a:b", "c")
 
 
-def test_a_setting_outside_of_an_extensions_section_is_refused(tmp_path):
+def test_setting_outside_an_extension_section_is_refused(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text("[extensions]\nsides = 4\n")
     with pytest.raises(SettingsError, match=r"write \[extensions.NAME\] above them"):

@@ -47,7 +47,7 @@ WITH_PORT = "https://With-Port.example:443"
         (["chrome-extension://abcdef"], "abcdef", True, False),
     ],
 )
-def test_a_page_may_open_a_socket_to_its_own_host_and_where_it_is_allowed(origins, host, is_secure, expected):
+def test_page_may_connect_to_own_and_allowed_hosts(origins, host, is_secure, expected):
     assert may_open(origins, host, (PARTNER, WITH_PORT), is_secure=is_secure, is_local=False) is expected
 
 
@@ -70,7 +70,7 @@ def test_a_page_may_open_a_socket_to_its_own_host_and_where_it_is_allowed(origin
         ("0.0.0.0:8080", False),
     ],
 )
-def test_a_stranger_whose_name_leads_to_this_machine_is_none_of_its_own_pages(host, expected):
+def test_foreign_name_of_loopback_is_refused(host, expected):
     assert may_open([f"http://{host}"], host, (), is_secure=False, is_local=True) is expected
     assert may_open([f"http://{host}"], host, (f"http://{host}",), is_secure=False, is_local=True)
     assert may_open([f"http://{host}"], host, (), is_secure=False, is_local=False)
@@ -80,13 +80,13 @@ def test_a_stranger_whose_name_leads_to_this_machine_is_none_of_its_own_pages(ho
 @pytest.mark.parametrize(
     "text", ["example.org", "https://bücher.example", "https://", "https://example.org/", "https://a b", "*", "null"]
 )
-def test_what_is_no_origin_is_no_setting(text):
+def test_invalid_origin_is_refused(text):
     assert not is_origin(text)
 
 
 @pytest.mark.parametrize("protocol", ["http1", "http2"])
 @pytest.mark.parametrize("path", ["/", "/ws"])
-async def test_a_foreign_page_is_refused_before_the_upgrade(protocol, path):
+async def test_foreign_page_is_refused_before_the_upgrade(protocol, path):
     settings = Settings(server=ServerSettings(allowed_origins=(PARTNER,)))
     async with LiveServer(create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))) as server:
 
@@ -109,7 +109,7 @@ async def test_a_foreign_page_is_refused_before_the_upgrade(protocol, path):
 
 @pytest.mark.parametrize("protocol", ["http1", "http2"])
 @pytest.mark.parametrize(("proxies", "is_let_in"), [(0, False), (1, True)])
-async def test_by_another_name_a_server_on_loopback_is_reached_through_its_proxies_alone(protocol, proxies, is_let_in):
+async def test_loopback_takes_foreign_names_from_proxies_only(protocol, proxies, is_let_in):
     settings = Settings(server=ServerSettings(trusted_proxies=proxies))
     async with LiveServer(create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))) as server:
         headers = [("origin", "http://chat.example")]

@@ -251,7 +251,7 @@ def block_of(*texts):
 
 
 @pytest.mark.parametrize("reads_late", [False, True])
-async def test_all_arrives_in_the_order_offered_and_then_the_close(lane, reads_late):
+async def test_blocks_arrive_in_order_before_the_close(lane, reads_late):
     if reads_late:
         await lane.stall()
     offered = []
@@ -263,7 +263,7 @@ async def test_all_arrives_in_the_order_offered_and_then_the_close(lane, reads_l
     assert await lane.everything() == (offered, (1012, "retry after 5"))
 
 
-async def test_nothing_is_taken_after_the_close_and_the_first_close_counts(lane):
+async def test_outbox_refuses_blocks_after_the_first_close(lane):
     assert lane.outbox.closing is None
     assert lane.outbox.offer(block_of("before"))
     lane.outbox.close(CloseCode.NORMAL, "bye")
@@ -273,7 +273,7 @@ async def test_nothing_is_taken_after_the_close_and_the_first_close_counts(lane)
     assert await lane.everything() == (["before"], (1000, "bye"))
 
 
-async def test_a_block_of_several_kinds_of_length_arrives_whole(lane):
+async def test_blocks_of_all_frame_lengths_arrive_whole(lane):
     texts = ["", "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]
     for text in texts:
         assert lane.outbox.offer(block_of(text))
@@ -282,7 +282,7 @@ async def test_a_block_of_several_kinds_of_length_arrives_whole(lane):
 
 
 @pytest.mark.parametrize("in_one_turn", [True, False])
-async def test_who_does_not_read_is_closed_with_4008_within_the_bound_and_has_got_no_hole(lane, in_one_turn):
+async def test_stalled_client_is_evicted_without_a_hole(lane, in_one_turn):
     await lane.stall()
     offered, taken, most = [], 0, 0
     block_bytes = 4000
@@ -303,7 +303,7 @@ async def test_who_does_not_read_is_closed_with_4008_within_the_bound_and_has_go
     assert closed is None or closed[0] == 4008
 
 
-async def test_the_backlog_is_what_waits_for_the_client(lane):
+async def test_backlog_counts_the_waiting_bytes(lane):
     assert lane.outbox.backlog == 0
     await lane.stall()
     texts = [f"{n:>4000}" for n in range(30)]
@@ -316,13 +316,13 @@ async def test_the_backlog_is_what_waits_for_the_client(lane):
 
 
 @pytest.mark.parametrize("lane", [Http1Lane, Http2Lane], indirect=True, ids=["http1", "http2"])
-async def test_a_client_that_keeps_reading_is_never_too_slow(lane):
+async def test_reading_client_is_not_evicted(lane):
     for n in range(100):
         assert lane.outbox.offer(block_of(f"{n:>4000}"))
         assert int(await lane.peer.receive_text()) == n
 
 
-async def test_offering_and_closing_never_raise_when_the_client_has_gone(lane):
+async def test_disconnected_outbox_does_not_raise(lane):
     lane.outbox.offer(block_of("before"))
     await lane.vanish()
     for _ in range(20):

@@ -28,7 +28,7 @@ class BrokenAccounts(MemoryAccounts):
         raise ValueError("a bug in the storage")
 
 
-async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(caplog):
+async def test_repeated_core_failure_ends_the_server(caplog):
     failures = []
     runtime = Runtime(Settings(), on_failure=failures.append, storage=Storage(BrokenAccounts()))
     await runtime.start()
@@ -45,7 +45,7 @@ async def test_a_core_that_fails_again_and_again_ends_the_server_with_its_error(
     await runtime.stop(within=1)
 
 
-async def test_stopping_twice_or_before_the_start_changes_nothing():
+async def test_stop_is_idempotent_also_before_the_start():
     runtime = Runtime(Settings(), on_failure=lambda error: None, storage=Storage(MemoryAccounts()))
     await runtime.stop(within=1)
     await runtime.start()
@@ -72,7 +72,7 @@ async def let_in(runtime, address="192.0.2.1"):
     return outbox
 
 
-async def test_the_first_connection_that_hears_of_the_end_is_enough_to_send_everybody_away(runtime):
+async def test_one_connection_starts_the_drain_for_all(runtime):
     control = Stopping()
     for _ in range(3):
         runtime.drain_with(control)
@@ -82,7 +82,7 @@ async def test_the_first_connection_that_hears_of_the_end_is_enough_to_send_ever
     assert [outbox.closing.reason for outbox in outboxes] == [f"retry after {n}" for n in (100, 200, 300)]
 
 
-async def test_what_waits_in_a_room_is_handed_out_before_its_members_are_sent_away(runtime):
+async def test_drain_delivers_queued_messages_first(runtime):
     control = Stopping()
     runtime.drain_with(control)
     await anyio.wait_all_tasks_blocked()
@@ -105,7 +105,7 @@ async def test_what_waits_in_a_room_is_handed_out_before_its_members_are_sent_aw
         assert said == [str(n) for n in range(900)]
 
 
-async def test_a_drain_waits_for_a_gate_that_has_crashed(runtime):
+async def test_drain_waits_for_a_crashed_gate(runtime):
     control = Stopping()
     runtime.drain_with(control)
     outbox = await let_in(runtime)
@@ -116,7 +116,7 @@ async def test_a_drain_waits_for_a_gate_that_has_crashed(runtime):
     assert outbox.closing.reason == "retry after 100"
 
 
-async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
+async def test_stuck_room_delays_the_drain_by_one_second():
     class Stuck(RoomActor):
         stop_within = 0.1
 
@@ -137,7 +137,7 @@ async def test_a_room_that_is_stuck_holds_the_goodbye_up_for_a_second():
     await runtime.stop(within=5)
 
 
-async def test_a_drain_when_the_actor_system_has_failed_is_over_at_once(runtime, caplog):
+async def test_drain_after_a_system_failure_ends_at_once(runtime, caplog):
     control = Stopping()
     runtime.drain_with(control)
     outbox = await let_in(runtime)
@@ -150,7 +150,7 @@ async def test_a_drain_when_the_actor_system_has_failed_is_over_at_once(runtime,
     assert outbox.closing.code == 1012
 
 
-async def test_a_system_that_fails_in_the_middle_of_a_drain_ends_and_holds_nothing_up(runtime, caplog):
+async def test_system_failure_during_a_drain_delays_nothing(runtime, caplog):
     control = Stopping()
     runtime.drain_with(control)
     outboxes = [await let_in(runtime, f"198.51.100.{n}") for n in range(250)]

@@ -4,13 +4,13 @@ from chat_actors.server.settings import SECTIONS, Settings
 from chat_actors.server.settings_sources import SettingsError, describe, load_settings
 
 
-def test_without_sources_the_defaults_are_in_force():
+def test_defaults_apply_without_sources():
     loaded = load_settings(None, {}, {})
     assert loaded.settings == Settings()
     assert set(loaded.origins.values()) == {"default"}
 
 
-def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
+def test_flags_override_environment_overrides_file(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text('[server]\nbind = "127.0.0.1:1"\n[limits]\nconnections = 1\nregistrations = 1\n')
     environ = {"CHAT_ACTORS_SERVER__BIND": "127.0.0.1:2", "CHAT_ACTORS_LIMITS__CONNECTIONS": "2", "HOME": "/"}
@@ -22,7 +22,7 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path):
     assert loaded.origins["limits.registrations"] == str(config)
 
 
-def test_the_file_may_be_named_by_the_environment(tmp_path):
+def test_environment_may_name_the_file(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text("[limits]\nconnections = 7\n")
     assert load_settings(None, {"CHAT_ACTORS_CONFIG": str(config)}, {}).settings.limits.connections == 7
@@ -49,7 +49,7 @@ def test_the_file_may_be_named_by_the_environment(tmp_path):
         ({"CHAT_ACTORS_DATA__NATS": "nats://x"}, "not available in this version"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_the_source_and_the_key(environ, text):
+def test_bad_value_error_names_source_and_key(environ, text):
     with pytest.raises(SettingsError) as caught:
         load_settings(None, environ, {})
     line = str(caught.value)
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_one_line_that_names_the_source_and_the_key(environ, te
         ("[other]\nkey = 1", "is not a setting"),
     ],
 )
-def test_a_file_that_is_wrong(tmp_path, content, text):
+def test_invalid_file_is_refused(tmp_path, content, text):
     config = tmp_path / "chat.toml"
     config.write_text(content)
     with pytest.raises(SettingsError) as caught:
@@ -77,25 +77,25 @@ def test_a_file_that_is_wrong(tmp_path, content, text):
     assert str(config) in str(caught.value)
 
 
-def test_a_file_that_is_missing(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="cannot be read"):
         load_settings(tmp_path / "none.toml", {}, {})
 
 
-def test_a_certificate_without_its_key(tmp_path):
+def test_certificate_without_key_is_refused(tmp_path):
     cert = tmp_path / "cert.pem"
     cert.write_text("")
     with pytest.raises(SettingsError, match="go together"):
         load_settings(None, {}, {"server.certfile": str(cert)})
 
 
-def test_a_backlog_that_one_message_would_fill():
+def test_backlog_below_two_messages_is_refused():
     with pytest.raises(SettingsError, match="at least twice"):
         load_settings(None, {"CHAT_ACTORS_LIMITS__FRAME_BYTES": "600000"}, {})
     load_settings(None, {"CHAT_ACTORS_LIMITS__FRAME_BYTES": "600000", "CHAT_ACTORS_LIMITS__BACKLOG_BYTES": "0"}, {})
 
 
-def test_the_description_shows_every_key_with_its_value_and_origin():
+def test_description_shows_each_key_value_and_origin():
     lines = describe(load_settings(None, {"CHAT_ACTORS_LIMITS__CONNECTIONS": "9"}, {})).splitlines()
     assert len(lines) == sum(len(struct.__struct_fields__) for struct in SECTIONS.values())
     row = next(line for line in lines if line.startswith("limits.connections "))

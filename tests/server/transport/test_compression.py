@@ -71,7 +71,7 @@ async def test_plain_and_compressed_messages_may_alternate(server, connect_raw):
 
 
 @both
-async def test_what_unfolds_beyond_the_limit_is_closed_with_1009(server, connect_raw):
+async def test_decompression_beyond_the_limit_closes_1009(server, connect_raw):
     peer = await connect_raw(server.port, headers=OFFER)
     await peer.send_frame(TEXT, deflated(b"x" * 50_000_000), rsv1=True)
     assert (await peer.receive_close())[0] == 1009
@@ -99,13 +99,13 @@ def test_an_offer_that_cannot_be_had_is_declined(offer):
     assert agree([offer], FRAME_BYTES) is None
 
 
-def test_the_next_offer_is_taken_if_the_first_cannot_be_had():
+def test_second_offer_is_accepted_if_the_first_is_not():
     deflate, answer = agree(["permessage-deflate; server_max_window_bits=10", "permessage-deflate"], FRAME_BYTES)
     assert isinstance(deflate, BoundedDeflate)
     assert answer == b"permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 
 
-def test_a_compressed_frame_is_made_only_where_it_is_smaller():
+def test_frame_is_compressed_only_if_smaller():
     short, long = b"hello", b"hello " * 100
     assert compressed_text_frame(short) == text_frame(short)
     frame = compressed_text_frame(long)

@@ -42,7 +42,7 @@ async def test_what_came_before_a_close_is_handed_out_first(connect):
         await peer.aclose()
 
 
-async def test_http2_messages_that_waited_survive_the_end_of_the_connection():
+async def test_http2_queued_messages_survive_the_disconnect():
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         peer = await open_http2(server.port, "/ws?mode=slow")
@@ -54,7 +54,7 @@ async def test_http2_messages_that_waited_survive_the_end_of_the_connection():
 
 
 @both
-async def test_a_failing_handler_closes_with_1011_and_is_logged_once(connect, caplog):
+async def test_failing_handler_closes_1011_and_is_logged_once(connect, caplog):
     async with LiveServer(Sockets().app) as server:
         peer = await connect(server.port)
         await peer.send_text("raise")
@@ -65,7 +65,7 @@ async def test_a_failing_handler_closes_with_1011_and_is_logged_once(connect, ca
 
 @both
 @pytest.mark.parametrize("in_a_group", [False, True])
-async def test_a_disconnect_that_leaves_the_handler_is_no_error(connect, in_a_group, caplog):
+async def test_peer_disconnected_from_handler_is_no_error(connect, in_a_group, caplog):
     ended = asyncio.Event()
 
     async def handler():
@@ -86,7 +86,7 @@ async def test_a_disconnect_that_leaves_the_handler_is_no_error(connect, in_a_gr
 
 
 @both
-async def test_closing_after_the_client_has_gone_does_nothing(connect, caplog):
+async def test_close_after_a_disconnect_does_nothing(connect, caplog):
     ended = asyncio.Event()
 
     async def handler():
@@ -106,7 +106,7 @@ async def test_closing_after_the_client_has_gone_does_nothing(connect, caplog):
 
 
 @both
-async def test_a_handler_that_returns_with_messages_unread_ends_its_connection(connect):
+async def test_handler_may_return_with_messages_unread(connect):
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         peer = await connect(server.port, "/ws?mode=idle")
@@ -120,7 +120,7 @@ async def test_a_handler_that_returns_with_messages_unread_ends_its_connection(c
 
 
 @both
-async def test_b4_abort_lets_the_blocked_reader_of_a_connection_go(connect):
+async def test_b4_abort_releases_a_blocked_reader(connect):
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         before = descriptors()
@@ -157,7 +157,7 @@ def connection_tasks():
 
 
 @both
-async def test_b7_a_connection_whose_task_is_cancelled_ends_its_handler(connect):
+async def test_b7_cancelled_connection_ends_its_handler(connect):
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         peer = await connect(server.port)
@@ -169,7 +169,7 @@ async def test_b7_a_connection_whose_task_is_cancelled_ends_its_handler(connect)
         await peer.aclose()
 
 
-async def test_b7_an_http2_connection_that_crashes_ends_its_handlers(monkeypatch, caplog):
+async def test_b7_crashed_http2_connection_ends_its_handlers(monkeypatch, caplog):
     sockets = Sockets()
 
     async def crash(event):
@@ -186,7 +186,7 @@ async def test_b7_an_http2_connection_that_crashes_ends_its_handlers(monkeypatch
     assert errors(caplog) == ["a connection has failed; its client has to reconnect"]
 
 
-async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_http1():
+async def test_b7_shutdown_ignores_unread_data_over_http1():
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         peer = await open_http1(server.port, "/ws?mode=flood", receive_buffer=4096)
@@ -196,7 +196,7 @@ async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_h
     await peer.aclose()
 
 
-async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_http2():
+async def test_b7_shutdown_ignores_unread_data_over_http2():
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         connection = await Http2Connection.open(server.port, initial_window=0)
@@ -206,7 +206,7 @@ async def test_b7_a_client_that_never_reads_does_not_hold_up_the_shutdown_over_h
     await connection.aclose()
 
 
-async def test_the_end_of_the_server_is_said_with_1012_over_http1():
+async def test_shutdown_closes_with_1012_over_http1():
     async with LiveServer(Sockets().app) as server:
         peer = await open_http1(server.port)
         await peer.send_text("hello")
@@ -215,7 +215,7 @@ async def test_the_end_of_the_server_is_said_with_1012_over_http1():
     await peer.aclose()
 
 
-async def test_a_handshake_that_is_refused_ends_its_connection():
+async def test_refused_handshake_ends_its_connection():
     async with LiveServer(Sockets().app) as server:
         peer = await open_http1(server.port, headers=[("Sec-WebSocket-Version", "8")])
         assert peer.status == 400
@@ -224,7 +224,7 @@ async def test_a_handshake_that_is_refused_ends_its_connection():
 
 
 @both
-async def test_before_websocket_refuses_with_a_status_before_the_upgrade(connect):
+async def test_before_websocket_refuses_before_the_upgrade(connect):
     app = Sockets().app
 
     @app.before_websocket
@@ -239,7 +239,7 @@ async def test_before_websocket_refuses_with_a_status_before_the_upgrade(connect
 
 
 @both
-async def test_an_app_of_another_framework_works_on_the_same_server(connect):
+async def test_app_of_another_framework_works(connect):
     install()
 
     async def plain(scope, receive, send):
@@ -267,7 +267,7 @@ async def test_an_app_of_another_framework_works_on_the_same_server(connect):
 
 
 @pytest.mark.parametrize("number", [1, 3])
-async def test_http2_websockets_that_close_while_the_server_ends_get_their_close_out(number):
+async def test_http2_close_frames_are_sent_during_shutdown(number):
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         connection = await Http2Connection.open(server.port)
@@ -281,7 +281,7 @@ async def test_http2_websockets_that_close_while_the_server_ends_get_their_close
 
 
 @pytest.mark.parametrize("settings", ["AAQAAAAA", "AAQ", "!!!", ""])
-async def test_an_upgrade_to_http2_is_passed_over_whatever_its_settings(settings, caplog):
+async def test_upgrade_to_h2c_is_ignored(settings, caplog):
     app = Sockets().app
 
     @app.get("/")
@@ -296,7 +296,7 @@ async def test_an_upgrade_to_http2_is_passed_over_whatever_its_settings(settings
 
 
 @both
-async def test_an_accept_that_fails_is_answered_with_a_refusal(connect, caplog):
+async def test_failed_accept_is_answered_with_a_refusal(connect, caplog):
     async def handler():
         await websocket.accept(subprotocol="nobody offered this")
 
@@ -308,7 +308,7 @@ async def test_an_accept_that_fails_is_answered_with_a_refusal(connect, caplog):
     assert errors(caplog) == ["Exception on websocket /ws"]
 
 
-async def test_an_idle_timer_whose_restart_is_cancelled_makes_no_timeout_that_nobody_awaits():
+async def test_cancelled_timer_restart_leaves_no_coroutine():
     made = []
     timer = IdleTimer()
     async with timer._lock:  # as while an earlier timeout is being ended

@@ -8,14 +8,14 @@ from tests.wire.peer import BINARY, CLOSE, PING, PONG, TEXT, frame_bytes
 pytestmark = pytest.mark.anyio
 
 
-async def test_texts_arrive_as_they_were_sent_however_they_are_cut(peer, recorder):
+async def test_texts_arrive_however_they_are_split(peer, recorder):
     data = frame_bytes(TEXT, b"one") + frame_bytes(TEXT, b"") + frame_bytes(TEXT, "zwei ü".encode())
     for at in range(len(data)):
         await peer.write(data[at : at + 1])
     assert [await recorder.next() for _ in range(3)] == ["one", "", "zwei ü"]
 
 
-async def test_an_empty_binary_frame_is_told_from_an_empty_text(peer, recorder):
+async def test_empty_binary_frame_differs_from_empty_text(peer, recorder):
     await peer.send_frame(BINARY, b"")
     await peer.send_frame(TEXT, b"")
     assert [await recorder.next(), await recorder.next()] == [b"", ""]
@@ -52,7 +52,7 @@ async def test_the_close_code_of_the_peer_is_kept(peer, recorder):
         (frame_bytes(TEXT, b"x" * FRAME_BYTES, fin=False) + frame_bytes(0x0, b"x"), 1009),
     ],
 )
-async def test_what_breaks_the_rules_is_closed_with_its_code(peer, recorder, data, code):
+async def test_protocol_error_closes_with_its_code(peer, recorder, data, code):
     await peer.write(data)
     assert (await peer.receive_close())[0] == code
     assert await recorder.next() == code
@@ -60,12 +60,12 @@ async def test_what_breaks_the_rules_is_closed_with_its_code(peer, recorder, dat
     await peer.wait_ended()
 
 
-async def test_a_message_of_just_the_limit_passes(peer, recorder):
+async def test_message_of_exactly_the_limit_passes(peer, recorder):
     await peer.send_text("x" * FRAME_BYTES)
     assert await recorder.next() == "x" * FRAME_BYTES
 
 
-async def test_b3_after_an_oversized_message_nothing_more_is_buffered(peer, recorder):
+async def test_b3_input_after_oversized_message_is_dropped(peer, recorder):
     await peer.send_frame(TEXT, b"x" * (FRAME_BYTES + 1), fin=False)
     assert (await peer.receive_close())[0] == 1009
     stream = recorder.control
@@ -77,7 +77,7 @@ async def test_b3_after_an_oversized_message_nothing_more_is_buffered(peer, reco
     assert len(stream.websocket._splitter) == 0
 
 
-async def test_compression_is_not_negotiated_where_it_is_not_allowed(server):
+async def test_compression_is_off_unless_allowed(server):
     from tests.wire.http1 import open_http1
 
     peer = await open_http1(server.port, headers=[("Sec-WebSocket-Extensions", "permessage-deflate")])

@@ -19,7 +19,7 @@ async def _eventually(condition):
             await asyncio.sleep(0.001)
 
 
-async def test_b1_a_handler_that_does_not_read_makes_the_server_stop_reading(peer, recorder):
+async def test_b1_blocked_handler_stops_the_reading(peer, recorder):
     recorder.may_read.clear()
     flood = frame_bytes(TEXT, b"x" * 900)
     sending = asyncio.create_task(_send_many(peer, flood, 50_000))
@@ -43,7 +43,7 @@ async def _never_accepts(told):
     return LiveServer(plain(handler))
 
 
-async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection_over_http1():
+async def test_b2_early_data_ends_handler_and_connection():
     told = asyncio.Queue()
     async with await _never_accepts(told) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -56,7 +56,7 @@ async def test_b2_data_before_the_accept_ends_the_handler_and_the_connection_ove
         writer.transport.abort()
 
 
-async def test_b2_data_before_the_accept_ends_the_handler_and_the_stream_over_http2():
+async def test_b2_early_data_ends_handler_and_http2_stream():
     told = asyncio.Queue()
     async with await _never_accepts(told) as server:
         connection = await Http2Connection.open(server.port)
@@ -93,7 +93,7 @@ async def _send_for_ever(socket):
         await socket.send("x" * 50_000)
 
 
-async def test_b5_a_zero_window_bounds_what_is_buffered_for_a_stream(server, recorder):
+async def test_b5_zero_window_bounds_the_stream_buffer(server, recorder):
     connection = await Http2Connection.open(server.port)
     connection._on_event = _without_acknowledging(connection, connection._on_event)
     await connection.open_websocket()
@@ -128,7 +128,7 @@ def _without_acknowledging(connection, on_event):
     return handle
 
 
-async def test_b6_a_late_close_reply_leaves_the_sibling_streams_alive(server, recorder):
+async def test_b6_late_close_reply_keeps_sibling_streams(server, recorder):
     connection = await Http2Connection.open(server.port)
     sibling, closing = await connection.open_websocket(), await connection.open_websocket()
     await closing.send_text("close me")
@@ -152,7 +152,7 @@ async def test_b7_no_handler_outlives_its_server(recorder):
         await peer.aclose()
 
 
-async def test_an_end_of_the_stream_without_a_close_is_a_disconnect(peer, recorder):
+async def test_end_of_stream_without_close_is_a_disconnect(peer, recorder):
     await peer.half_close()
     assert await recorder.next() == 1006
 
@@ -191,7 +191,7 @@ async def test_aborting_one_stream_leaves_its_siblings_alive(server, recorder):
     await connection.aclose()
 
 
-async def test_a_ping_on_a_stalled_stream_does_not_stall_its_connection(server, recorder):
+async def test_ping_on_a_stalled_stream_stalls_no_sibling(server, recorder):
     connection = await Http2Connection.open(server.port)
     on_event = connection._on_event
     connection._on_event = _without_acknowledging(connection, on_event)

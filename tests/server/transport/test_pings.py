@@ -35,7 +35,7 @@ async def test_a_client_that_answers_its_pings_stays(connect):
 
 
 @both
-async def test_a_client_that_answers_no_pings_is_closed_although_it_talks(connect):
+async def test_sending_client_without_pongs_is_closed(connect):
     sockets = Sockets()
     async with pinging(sockets.app) as server:
         peer = await connect(server.port)

@@ -31,7 +31,7 @@ async def assert_echoes(peer, text="still here"):
     assert await peer.receive_text() == text
 
 
-async def test_b1_a_handler_that_does_not_read_stalls_its_own_stream_alone(live, sockets):
+async def test_b1_blocked_handler_stalls_only_its_stream(live, sockets):
     connection = await Http2Connection.open(live.port)
     idle, sibling = await connection.open_websocket("/ws?mode=idle"), await connection.open_websocket("/ws")
     sending = asyncio.create_task(idle.write(frame_bytes(TEXT, b"x" * 1000) * 200))
@@ -45,7 +45,7 @@ async def test_b1_a_handler_that_does_not_read_stalls_its_own_stream_alone(live,
     await connection.aclose()
 
 
-async def test_what_stalled_flows_again_when_the_handler_reads(live, sockets):
+async def test_stalled_stream_resumes_when_the_handler_reads(live, sockets):
     connection = await Http2Connection.open(live.port)
     slow = await connection.open_websocket("/ws?mode=slow")
     sending = asyncio.create_task(slow.write(b"".join(frame_bytes(TEXT, b"%04d" % n * 250) for n in range(200))))
@@ -59,7 +59,7 @@ async def test_what_stalled_flows_again_when_the_handler_reads(live, sockets):
     await connection.aclose()
 
 
-async def test_b5_a_zero_window_makes_the_apps_send_wait_and_stalls_no_sibling(live, sockets):
+async def test_b5_zero_window_blocks_only_its_own_send(live, sockets):
     connection = await Http2Connection.open(live.port, initial_window=0)
     await connection.open_websocket("/ws?mode=flood")
     await eventually(lambda: sockets.sent == 3)
@@ -72,7 +72,7 @@ async def test_b5_a_zero_window_makes_the_apps_send_wait_and_stalls_no_sibling(l
     await eventually(lambda: sockets.alive == 0)
 
 
-async def test_a_flood_of_pings_under_a_zero_window_is_bounded_and_stalls_no_sibling(live, sockets):
+async def test_ping_flood_under_zero_window_is_bounded(live, sockets):
     connection = await Http2Connection.open(live.port, initial_window=0)
     pinging, sibling = await connection.open_websocket("/ws?mode=idle"), await connection.open_websocket("/ws")
     await pinging.write(frame_bytes(PING, b"x" * 125) * 2000)
@@ -85,7 +85,7 @@ async def test_a_flood_of_pings_under_a_zero_window_is_bounded_and_stalls_no_sib
 @pytest.mark.parametrize(
     ("path", "headers"), [("/ws\xff", ()), ("/ws", (("sec-websocket-protocol", "\xff"),))], ids=["path", "subprotocol"]
 )
-async def test_a_request_that_is_not_ascii_is_refused_and_its_siblings_live(live, path, headers):
+async def test_non_ascii_path_is_refused_siblings_continue(live, path, headers):
     connection = await Http2Connection.open(live.port)
     sibling = await connection.open_websocket("/ws")
     assert (await connection.open_websocket(path, headers)).status == 400
@@ -93,7 +93,7 @@ async def test_a_request_that_is_not_ascii_is_refused_and_its_siblings_live(live
     await connection.aclose()
 
 
-async def test_a_failure_in_one_stream_resets_it_and_its_siblings_live(live, sockets, monkeypatch, caplog):
+async def test_failed_stream_is_reset_siblings_continue(live, sockets, monkeypatch, caplog):
     connection = await Http2Connection.open(live.port)
     failing, sibling = await connection.open_websocket("/ws?mode=failing"), await connection.open_websocket("/ws")
     await eventually(lambda: sockets.alive == 2)
@@ -110,7 +110,7 @@ async def test_a_failure_in_one_stream_resets_it_and_its_siblings_live(live, soc
     await connection.aclose()
 
 
-async def test_b4_aborting_one_stream_of_a_stalled_connection_leaves_its_siblings_alive(live, sockets):
+async def test_b4_abort_of_a_stream_keeps_its_siblings(live, sockets):
     connection = await Http2Connection.open(live.port, initial_window=1 << 24)
     connection.h2.increment_flow_control_window(1 << 24)
     await connection.flush()
@@ -127,7 +127,7 @@ async def test_b4_aborting_one_stream_of_a_stalled_connection_leaves_its_sibling
     await connection.aclose()
 
 
-async def test_a_stream_that_its_client_never_lets_end_is_reset_and_its_buffer_freed(live, sockets):
+async def test_unended_stream_is_reset_and_its_buffer_freed(live, sockets):
     connection = await Http2Connection.open(live.port, initial_window=0)
     await connection.open_websocket("/ws?mode=return")
     await eventually(lambda: sockets.alive == 0 and not sockets.protocol("return").stream_buffers)
@@ -135,7 +135,7 @@ async def test_a_stream_that_its_client_never_lets_end_is_reset_and_its_buffer_f
     await connection.aclose()
 
 
-async def test_resetting_a_stalled_stream_gives_the_connection_its_window_back(live, sockets):
+async def test_reset_of_a_stalled_stream_restores_the_window(live, sockets):
     connection = await Http2Connection.open(live.port)
     sibling = await connection.open_websocket("/ws")
     for _ in range(3):
@@ -231,7 +231,7 @@ async def stall_its_window(peer):
         stall_its_window,
     ],
 )
-async def test_of_fifty_websockets_on_a_connection_one_misbehaves_and_the_others_talk_on(sockets, misbehave, caplog):
+async def test_one_bad_stream_of_fifty_affects_no_other(sockets, misbehave, caplog):
     server = LiveServer(sockets.app)
     server._config.websocket_max_message_size = 10_000
     async with server as live:
@@ -251,7 +251,7 @@ async def test_of_fifty_websockets_on_a_connection_one_misbehaves_and_the_others
     assert [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}] == []
 
 
-async def test_a_stream_that_ignores_our_close_is_told_as_ended_within_the_linger(live):
+async def test_stream_ignoring_our_close_ends_within_linger(live):
     app = TakingApp()
     async with LiveServer(app) as server:
         connection = await Http2Connection.open(server.port)
@@ -266,7 +266,7 @@ async def test_a_stream_that_ignores_our_close_is_told_as_ended_within_the_linge
 
 
 @pytest.mark.parametrize("protocol", ["websocket", "chat"])
-async def test_a_request_that_is_reset_in_the_same_packet_is_no_error(live, protocol, caplog):
+async def test_request_reset_in_its_packet_is_no_error(live, protocol, caplog):
     connection = await Http2Connection.open(live.port)
     sibling = await connection.open_websocket("/ws")
     for _ in range(20):
@@ -291,7 +291,7 @@ async def test_priorities_are_passed_over_and_cost_nothing(live, sockets, caplog
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_method_that_is_not_ascii_is_refused_and_its_siblings_live(live, caplog):
+async def test_non_ascii_method_is_refused_siblings_continue(live, caplog):
     connection = await Http2Connection.open(live.port)
     sibling = await connection.open_websocket("/ws")
     fields = [(":method", "G\xcbT"), (":scheme", "http"), (":path", "/"), (":authority", "localhost")]
@@ -301,7 +301,7 @@ async def test_a_method_that_is_not_ascii_is_refused_and_its_siblings_live(live,
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_a_stream_whose_time_is_up_after_its_connection_has_failed_is_no_error(live, sockets, caplog):
+async def test_reset_after_connection_failure_is_no_error(live, sockets, caplog):
     connection = await Http2Connection.open(live.port, initial_window=0)
     await connection.open_websocket("/ws?mode=return")
     protocol = sockets.protocol("return")

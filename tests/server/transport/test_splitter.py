@@ -70,11 +70,11 @@ def test_texts_that_come_together_are_taken_one_by_one():
         "unknown opcode",
     ],
 )
-def test_what_is_not_plain_goes_to_the_parser_as_one_frame_unchanged(frame):
+def test_other_frames_go_to_the_parser_unchanged(frame):
     assert split(frame) == [frame]
 
 
-def test_a_text_behind_another_frame_is_taken_at_once_again():
+def test_text_after_another_frame_is_taken_at_once():
     ping, binary = frame_bytes(PING, b"p"), frame_bytes(BINARY, b"b")
     assert split(frame_bytes(TEXT, b"1") + ping + frame_bytes(TEXT, b"2") + binary + frame_bytes(TEXT, b"3")) == [
         "1",
@@ -85,7 +85,7 @@ def test_a_text_behind_another_frame_is_taken_at_once_again():
     ]
 
 
-def test_within_a_fragmented_message_everything_goes_to_the_parser():
+def test_fragmented_message_goes_to_the_parser():
     first, ping, text, last = (
         frame_bytes(TEXT, b"a", fin=False),
         frame_bytes(PING),
@@ -97,7 +97,7 @@ def test_within_a_fragmented_message_everything_goes_to_the_parser():
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65536])
-def test_a_frame_cut_anywhere_reaches_the_parser_at_once_and_complete(size):
+def test_split_frame_reaches_the_parser_completely(size):
     frame, text = frame_bytes(TEXT, b"x" * size), frame_bytes(TEXT, b"next")
     for at in [*range(1, min(len(frame), 20)), len(frame) - 1]:
         *pieces, last = split(frame[:at], frame[at:] + text, longest=100_000)
@@ -105,7 +105,7 @@ def test_a_frame_cut_anywhere_reaches_the_parser_at_once_and_complete(size):
         assert (b"".join(pieces), last) == (frame, "next")
 
 
-def test_one_byte_at_a_time_every_byte_goes_on_as_it_comes():
+def test_single_bytes_are_passed_on_at_once():
     data = frame_bytes(TEXT, b"x" * 200) + frame_bytes(PING, b"y") + frame_bytes(TEXT, b"z")
     chunks = [data[at : at + 1] for at in range(len(data))]
     assert split(*chunks) == chunks
@@ -117,12 +117,12 @@ def test_the_limit_is_in_bytes():
     assert isinstance(piece, bytes)
 
 
-def test_without_a_fast_path_everything_goes_to_the_parser():
+def test_all_frames_go_to_the_parser_without_fast_path():
     empty, text = frame_bytes(TEXT, b""), frame_bytes(TEXT, b"hello")
     assert split(empty + text, longest=-1) == [empty, text]
 
 
-def test_it_says_how_much_has_not_been_taken_and_forgets_it_when_told():
+def test_splitter_length_and_clear():
     splitter = FrameSplitter(1000)
     first, second = frame_bytes(TEXT, b"one"), frame_bytes(TEXT, b"two")
     splitter.feed(first)
@@ -144,7 +144,7 @@ def test_it_says_how_much_has_not_been_taken_and_forgets_it_when_told():
         (frame_bytes(TEXT, b"x", fin=False) + frame_bytes(CONTINUATION, b""), True),
     ],
 )
-def test_it_knows_whether_a_frame_or_a_message_is_under_way(data, is_between):
+def test_splitter_knows_if_it_is_between_messages(data, is_between):
     splitter = FrameSplitter(1000)
     splitter.feed(data)
     while splitter.next() is not None:

@@ -86,7 +86,7 @@ async def served(request, certificate, caplog):
 rude = pytest.mark.parametrize("how", ["reset", "end"])
 
 
-async def test_what_is_sent_comes_back(served, caplog):
+async def test_echo_returns_what_was_sent(served, caplog):
     peer = await served.open()
     for n in range(100):
         await peer.send_text(f"{n}")
@@ -109,7 +109,7 @@ async def test_a_client_that_asks_and_goes_is_no_error(served, how, more, caplog
 
 
 @rude
-async def test_a_client_that_goes_between_its_request_and_the_accept_is_no_error(served, how, caplog):
+async def test_disconnect_before_the_accept_is_no_error(served, how, caplog):
     served.app.may_accept.clear()
     await served.ask()
     await eventually(lambda: served.app.asked == 1)
@@ -123,7 +123,7 @@ async def test_a_client_that_goes_between_its_request_and_the_accept_is_no_error
 
 
 @rude
-async def test_a_client_that_goes_after_the_accept_is_told_as_1006(served, how, caplog):
+async def test_disconnect_after_the_accept_is_1006(served, how, caplog):
     await served.open()
     taker = await served.app.taker()
     await served.go(how)
@@ -133,7 +133,7 @@ async def test_a_client_that_goes_after_the_accept_is_told_as_1006(served, how, 
 
 
 @rude
-async def test_a_client_that_goes_while_it_is_not_read_costs_nothing_and_is_no_error(served, how, caplog):
+async def test_disconnect_while_paused_is_no_error(served, how, caplog):
     peer = await served.open()
     await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x") * 5)
     taker = await served.app.taker()
@@ -151,7 +151,7 @@ async def test_a_client_that_goes_while_it_is_not_read_costs_nothing_and_is_no_e
 
 
 @rude
-async def test_a_client_that_goes_while_it_overflows_is_no_error(served, how, caplog):
+async def test_disconnect_while_overflowing_is_no_error(served, how, caplog):
     peer = await served.open()
     peer.stop_reading()
     taker = await served.app.taker()
@@ -164,7 +164,7 @@ async def test_a_client_that_goes_while_it_overflows_is_no_error(served, how, ca
     assert complaints(caplog) == []
 
 
-async def test_a_client_that_overflows_and_does_nothing_is_gone_within_the_linger(served, caplog):
+async def test_overflowing_client_is_cut_within_linger(served, caplog):
     peer = await served.open()
     peer.stop_reading()
     taker = await served.app.taker()
@@ -178,7 +178,7 @@ async def test_a_client_that_overflows_and_does_nothing_is_gone_within_the_linge
 
 
 @rude
-async def test_a_client_that_goes_in_place_of_its_close_is_no_error(served, how, caplog):
+async def test_disconnect_instead_of_a_close_is_no_error(served, how, caplog):
     peer = await served.open()
     await peer.send_text("close me")
     assert await peer.receive_close() == (4000, "as you wish")
@@ -215,7 +215,7 @@ async def test_what_follows_a_clients_close_is_dropped(served, caplog):
     assert complaints(caplog) == []
 
 
-async def test_a_half_closed_client_is_heard_to_its_last_word(served, caplog):
+async def test_half_closed_client_is_read_to_the_end(served, caplog):
     peer = await served.open()
     await peer.write(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(200)))
     if served.tls and not served.is_http2:
@@ -231,7 +231,7 @@ async def test_a_half_closed_client_is_heard_to_its_last_word(served, caplog):
     assert complaints(caplog) == []
 
 
-async def test_bursts_of_tiny_frames_all_arrive_and_others_come_between(served, caplog):
+async def test_burst_of_tiny_frames_delays_no_other_client(served, caplog):
     peer, other = await served.open(), await served.open()
     sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x") * 5000 + frame_bytes(TEXT, b"last")))
     await other.send_text("me too")
@@ -246,7 +246,7 @@ async def test_bursts_of_tiny_frames_all_arrive_and_others_come_between(served, 
     assert complaints(caplog) == []
 
 
-async def test_a_flood_of_pings_is_bounded_and_others_come_between(served, caplog):
+async def test_ping_flood_is_bounded_and_delays_no_other(served, caplog):
     peer, other = await served.open(), await served.open()
     peer.stop_reading()
     sending = asyncio.create_task(peer.write(frame_bytes(PING, b"x" * 125) * 5000))
@@ -263,7 +263,7 @@ async def test_a_flood_of_pings_is_bounded_and_others_come_between(served, caplo
 
 
 @pytest.mark.parametrize("stage", ["before the accept", "after the accept", "after the take-over", "run"])
-async def test_an_app_that_crashes_is_logged_once_and_leaves_nothing(served, stage, caplog):
+async def test_crashing_app_is_logged_once_and_leaves_nothing(served, stage, caplog):
     served.app.fails_in = stage
     peer = await served.open()
     if stage == "before the accept":
@@ -276,7 +276,7 @@ async def test_an_app_that_crashes_is_logged_once_and_leaves_nothing(served, sta
     assert complaints(caplog) == ["Error in ASGI Framework"]
 
 
-async def test_a_receiver_that_crashes_is_cut_and_logged_once(served, caplog):
+async def test_crashing_receiver_is_aborted_and_logged_once(served, caplog):
     peer = await served.open()
     await peer.send_text("fail")
     await peer.wait_ended()
@@ -287,7 +287,7 @@ async def test_a_receiver_that_crashes_is_cut_and_logged_once(served, caplog):
 
 
 @pytest.mark.parametrize("stage", ["asked", "open", "not read", "never reads", "closing"])
-async def test_the_end_of_the_server_ends_its_websockets_at_every_stage(stage, certificate, caplog):
+async def test_shutdown_ends_websockets_at_every_stage(stage, certificate, caplog):
     app = TakingApp()
     async with nothing_left():
         async with LiveServer(app) as server:
@@ -319,7 +319,7 @@ async def test_the_end_of_the_server_ends_its_websockets_at_every_stage(stage, c
     assert complaints(caplog) == []
 
 
-async def test_a_take_over_with_messages_unread_is_refused_and_nothing_is_lost(caplog):
+async def test_take_over_with_unread_messages_is_refused(caplog):
     asked_for = asyncio.Event()
     received = []
 
@@ -345,7 +345,7 @@ async def test_a_take_over_with_messages_unread_is_refused_and_nothing_is_lost(c
     assert received == ["1", "2"]
 
 
-async def test_a_websocket_that_has_ended_is_kept_by_nobody():
+async def test_ended_websocket_is_freed():
     app = TakingApp()
     async with LiveServer(app) as server:
         peers = [await open_http1(server.port), await open_http2(server.port)]

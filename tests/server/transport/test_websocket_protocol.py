@@ -19,7 +19,7 @@ PONG_EMPTY = ("write", b"\x8a\x00")
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
-async def test_messages_of_every_kind_reach_the_receiver_in_order(rig):
+async def test_all_message_types_arrive_in_order(rig):
     rig.send(TEXT, b"plain")
     rig.send(BINARY, b"bytes")
     rig.send(TEXT, b"in ", fin=False)
@@ -36,14 +36,14 @@ async def test_messages_of_every_kind_reach_the_receiver_in_order(rig):
     ]
 
 
-async def test_a_ping_between_fragments_is_answered_at_once_and_leaves_the_message_whole(rig):
+async def test_ping_between_fragments_keeps_the_message(rig):
     rig.send(TEXT, b"in ", fin=False)
     rig.send(PING)
     rig.send(CONTINUATION, b"pieces")
     assert rig.told == [PONG_EMPTY, ("text", "in pieces")]
 
 
-async def test_a_close_between_fragments_ends_it_and_the_message_is_dropped(rig):
+async def test_close_between_fragments_drops_the_message(rig):
     rig.send(TEXT, b"never ", fin=False)
     rig.send(CLOSE, b"\x03\xe8")
     rig.send(CONTINUATION, b"finished")
@@ -53,7 +53,7 @@ async def test_a_close_between_fragments_ends_it_and_the_message_is_dropped(rig)
 @pytest.mark.parametrize("unit", [b"x", "ü".encode(), "€".encode(), "😀".encode()])
 @pytest.mark.parametrize("way", ["one frame", "fragments of a byte", "a byte at a time"])
 @pytest.mark.parametrize("over", [0, 1])
-async def test_the_limit_of_a_message_is_exact_in_bytes_however_it_comes(unit, way, over):
+async def test_message_limit_is_exact_in_bytes(unit, way, over):
     limit = 12 * len(unit)
     rig = Rig(frame_bytes=limit)
     payload = unit * 12 + b"x" * over
@@ -84,7 +84,7 @@ async def test_any_number_of_empty_fragments_costs_no_memory(rig):
     assert rig.told == [("text", "at last")]
 
 
-async def test_an_idle_client_holds_neither_a_parser_nor_a_message(rig):
+async def test_idle_client_holds_no_parser_and_no_message(rig):
     rig.send(TEXT, b"in ", fin=False)
     rig.send(CONTINUATION, b"pieces")
     rig.send(PING)
@@ -94,7 +94,7 @@ async def test_an_idle_client_holds_neither_a_parser_nor_a_message(rig):
 # -- a receiver that cannot take it now --------------------------------------------------------------------------------
 
 
-async def test_what_is_refused_is_offered_again_and_meanwhile_the_client_is_not_read():
+async def test_refused_message_pauses_reading_and_is_repeated():
     rig = Rig(refusals={1, 2})
     rig.websocket.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
     assert rig.told == [("text", "0"), ("refused", "1")]
@@ -125,7 +125,7 @@ async def test_resuming_what_is_not_paused_does_nothing(rig):
     assert rig.told == []
 
 
-async def test_a_receiver_may_resume_from_within_a_message_and_order_is_kept():
+async def test_resume_within_a_delivery_keeps_the_order():
     rig = Rig(refusals={0})
     rig.websocket.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(60)))
     take = rig.receiver.text
@@ -139,7 +139,7 @@ async def test_a_receiver_may_resume_from_within_a_message_and_order_is_kept():
     assert rig.told == [("refused", "0"), *(("text", str(n)) for n in range(60))]
 
 
-async def test_a_close_by_the_client_waits_behind_what_was_refused():
+async def test_client_close_waits_behind_a_refused_message():
     rig = Rig(refusals={0})
     rig.websocket.received(frame_bytes(TEXT, b"last words") + frame_bytes(CLOSE, b"\x03\xe8"))
     assert rig.told == [("refused", "last words")]
@@ -157,7 +157,7 @@ async def test_what_came_before_the_end_is_handed_out_first(end):
     assert told == [("text", "1"), ("text", "2"), ("ended", 1006)]
 
 
-async def test_who_is_lost_with_messages_waiting_is_said_to_be_unreachable_once():
+async def test_lost_client_is_reported_unreachable_once():
     rig = Rig(refusals={0})
     rig.send(TEXT, b"last words")
     rig.websocket.lost()
@@ -167,7 +167,7 @@ async def test_who_is_lost_with_messages_waiting_is_said_to_be_unreachable_once(
     assert rig.told[2:] == [("text", "last words"), ("ended", 1006), ("finish", True)]
 
 
-async def test_to_who_was_lost_before_the_take_over_that_is_said_at_the_take_over():
+async def test_loss_before_the_take_over_is_reported_at_it():
     told = []
     websocket = WebSocketProtocol(FakeCarrier(), Bounds(), FakeReceiver(refusals={0}))
     websocket.received(frame_bytes(TEXT, b"last words"))
@@ -188,7 +188,7 @@ async def test_a_take_over_after_the_end_is_told_the_end():
 
 
 @pytest.mark.parametrize("frame", [frame_bytes(TEXT, b"x"), frame_bytes(PING)], ids=["texts", "pings"])
-async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig, frame):
+async def test_burst_of_frames_is_handled_in_turns(rig, frame):
     rig.websocket.received(frame * (2 * PIECES_PER_TURN + 1))
     counts = [len(rig.told)]
     rig.websocket.received(frame[:1])
@@ -201,7 +201,7 @@ async def test_a_burst_of_frames_is_handled_in_turns_and_others_come_between(rig
     assert rig.carrier.is_reading
 
 
-async def test_a_burst_of_a_client_that_is_lost_meanwhile_is_handed_out_with_a_warning():
+async def test_burst_of_a_lost_client_is_still_delivered():
     rig = Rig()
     rig.carrier.is_gone = True
     rig.websocket.received(frame_bytes(TEXT, b"x") * 10 + frame_bytes(PING))
@@ -217,7 +217,7 @@ async def test_a_burst_of_just_one_turn_needs_no_second(rig):
     assert rig.carrier.is_reading
 
 
-async def test_resuming_gives_nobody_more_than_one_turn_at_a_time(rig):
+async def test_resume_gives_one_turn_at_a_time(rig):
     rig.websocket.received(frame_bytes(TEXT, b"x") * (4 * PIECES_PER_TURN))
     for _ in range(5):
         rig.websocket.resume()
@@ -226,7 +226,7 @@ async def test_resuming_gives_nobody_more_than_one_turn_at_a_time(rig):
     assert len(rig.told) == 2 * PIECES_PER_TURN
 
 
-async def test_a_turn_that_waits_dies_with_its_endpoint(rig):
+async def test_abort_cancels_the_scheduled_turn(rig):
     rig.websocket.received(frame_bytes(TEXT, b"x") * (2 * PIECES_PER_TURN))
     rig.websocket.abort()
     await asyncio.sleep(0)

@@ -27,7 +27,7 @@ async def test_two_closes_send_one_close(rig):
     assert rig.told[2:] == [("ended", 1000), ("finish", True)]
 
 
-async def test_after_our_close_messages_are_dropped_and_the_clients_close_is_heard(rig):
+async def test_after_our_close_only_the_client_close_counts(rig):
     rig.websocket.close(4000)
     rig.take_told()
     rig.send(TEXT, b"too late")
@@ -56,7 +56,7 @@ async def test_what_comes_after_the_end_is_dropped(rig):
     assert [what for what in rig.told if what[0] != "finish"] == []
 
 
-async def test_a_close_code_that_is_none_fails_before_anything_is_closed(rig):
+async def test_invalid_close_code_raises_before_closing(rig):
     with pytest.raises(Exception, match="format"):
         rig.websocket.close(70_000)
     assert rig.told == []
@@ -64,21 +64,21 @@ async def test_a_close_code_that_is_none_fails_before_anything_is_closed(rig):
     assert rig.told == [CLOSED_1000, ("finish", False)]
 
 
-async def test_a_reason_is_cut_to_what_a_close_frame_has_room_for(rig):
+async def test_close_reason_is_cut_to_the_frame_limit(rig):
     rig.websocket.close(1000, "ü" * 200)
     frame = rig.told[0][1]
     assert len(frame) <= 127
     frame[4:].decode()
 
 
-async def test_abort_ends_at_once_and_a_second_time_changes_nothing(rig):
+async def test_abort_is_immediate_and_idempotent(rig):
     rig.websocket.abort()
     rig.websocket.abort()
     assert [what for what in rig.told if what[0] != "abort"] == [("ended", 1006)]
     assert rig.told[0] == ("abort",)
 
 
-async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
+async def test_close_within_a_delivery_drops_later_messages(rig):
     def text(text):
         rig.told.append(("text", text))
         rig.websocket.close(1000)
@@ -89,7 +89,7 @@ async def test_a_close_from_within_a_message_drops_the_ones_behind_it(rig):
     assert rig.told == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
 
 
-async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close():
+async def test_detach_drops_messages_up_to_the_client_close():
     rig = Rig(refusals={0})
     rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
     rig.websocket.detach()
@@ -97,7 +97,7 @@ async def test_an_abandoned_endpoint_drops_what_was_refused_and_hears_the_close(
 
 
 @pytest.mark.parametrize("call", ["text", "binary", "ended", "overflowed", "unreachable"])
-async def test_a_receiver_that_raises_is_cut_and_nothing_is_raised_at_the_carrier(rig, call, caplog):
+async def test_raising_receiver_is_aborted(rig, call, caplog):
     def fail(*args):
         raise ValueError("injected")
 
@@ -149,7 +149,7 @@ def beat(rig):
     rig.websocket._ping()
 
 
-async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_closed():
+async def test_two_missed_pongs_close_at_the_third_ping():
     rig = Rig(ping_seconds=3600)
     beat(rig)
     beat(rig)
@@ -159,7 +159,7 @@ async def test_two_pings_may_be_missed_and_with_the_third_due_the_client_is_clos
     assert rig.told[1:] == [("finish", False), ("ended", 1008)]
 
 
-async def test_a_pong_makes_up_for_what_was_missed():
+async def test_pong_resets_the_missed_pings():
     rig = Rig(ping_seconds=3600)
     for _ in range(5):
         beat(rig)
@@ -169,7 +169,7 @@ async def test_a_pong_makes_up_for_what_was_missed():
     rig.websocket.abort()
 
 
-async def test_while_a_client_is_not_read_no_pong_is_missed():
+async def test_paused_client_misses_no_pongs():
     rig = Rig(ping_seconds=3600, refusals={0})
     rig.send(TEXT, b"x")
     for _ in range(5):
@@ -182,7 +182,7 @@ async def test_while_a_client_is_not_read_no_pong_is_missed():
 
 
 @pytest.mark.parametrize("end", ["abort", "peer_ended", "lost"])
-async def test_the_timer_ends_with_the_endpoint(end):
+async def test_ping_timer_ends_with_the_websocket(end):
     rig = Rig(ping_seconds=3600)
     getattr(rig.websocket, end)()
     assert rig.websocket._ping_timer.cancelled()

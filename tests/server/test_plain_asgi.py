@@ -77,7 +77,7 @@ async def sessions(app):
     return await app.extensions["chat_actors"].chat.gate.ask(CountSessions(), timeout=WITHIN)
 
 
-async def test_people_log_in_chat_and_leave(app, key):
+async def test_users_log_in_chat_and_leave(app, key):
     async with connect(app) as a:
         alice = await Client(a).log_in("alice", key, "red")
         async with connect(app) as b:
@@ -91,7 +91,7 @@ async def test_people_log_in_chat_and_leave(app, key):
     assert await sessions(app) == 0
 
 
-async def test_commands_that_are_sent_without_waiting_are_handled_in_order_also_just_before_the_end(app, key):
+async def test_pipelined_commands_are_handled_before_the_end(app, key):
     async with connect(app) as a, connect(app) as b:
         alice = await Client(a).log_in("alice", key, "red")
         bob = await Client(b).log_in("bob", key, "blue")
@@ -106,14 +106,14 @@ async def test_commands_that_are_sent_without_waiting_are_handled_in_order_also_
 
 
 @pytest.mark.parametrize(("sent", "code"), [(b"{}", 1003), ("x" * 20_001, 1009)])
-async def test_what_is_no_command_closes_with_its_code(app, sent, code):
+async def test_binary_and_oversized_messages_close(app, sent, code):
     async with connect(app) as socket:
         await socket.send(sent)
         assert await Client(socket).receive_close() == code
     assert await sessions(app) == 0
 
 
-async def test_a_client_that_does_not_read_is_evicted_and_the_others_miss_nothing(app, key):
+async def test_stalled_client_is_evicted_others_miss_nothing(app, key):
     async with connect(app) as a, connect(app) as s:
         alice = await Client(a).log_in("alice", key, "red")
         await Client(s).log_in("slow", key, "red")
@@ -127,14 +127,14 @@ async def test_a_client_that_does_not_read_is_evicted_and_the_others_miss_nothin
         assert await Client(s).receive_close() == 4008
 
 
-async def test_everybody_is_told_when_the_server_stops(app, key):
+async def test_stop_closes_clients_with_1012(app, key):
     async with connect(app) as socket:
         client = await Client(socket).log_in("alice", key, "red")
         await app.extensions["chat_actors"].stop(within=5)
         assert await client.receive_close() == 1012
 
 
-async def test_a_session_that_is_cut_short_takes_its_connection_along(app, key, caplog):
+async def test_killed_session_closes_its_connection(app, key, caplog):
     caplog.set_level(logging.CRITICAL, "chat_actors")
     async with connect(app) as socket:
         client = await Client(socket).log_in("alice", key, "red")
@@ -144,7 +144,7 @@ async def test_a_session_that_is_cut_short_takes_its_connection_along(app, key, 
         assert await client.receive_close() == 1012
 
 
-async def test_a_session_that_was_stopped_before_its_socket_was_accepted_takes_its_connection_along(app):
+async def test_session_stopped_before_accept_closes_connection(app):
     socket = connect(app)
     runtime = app.extensions["chat_actors"]
     accept = socket._asgi_send
@@ -160,7 +160,7 @@ async def test_a_session_that_was_stopped_before_its_socket_was_accepted_takes_i
         assert await Client(socket).receive_close() == 1012
 
 
-async def test_a_server_that_raises_when_the_client_has_gone_is_no_error(app, key, caplog):
+async def test_send_error_after_disconnect_is_not_logged(app, key, caplog):
     async with connect(app) as a, connect(app) as b:
         alice = await Client(a).log_in("alice", key, "red")
         await Client(b).log_in("bob", key, "red")

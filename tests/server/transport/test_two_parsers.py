@@ -91,7 +91,7 @@ conversations = st.lists(st.one_of(right, right, right, anything), max_size=12).
     end=st.sampled_from([None, "peer_ended", "lost"]),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_cut_anywhere_have_the_same_effect_both_ways(data, cuts, refusals, end):
+def test_any_bytes_have_the_same_effect_on_both_paths(data, cuts, refusals, end):
     places = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
     chunks = [data[start:stop] for start, stop in pairwise(places)]
     compare(chunks, refusals, end)
@@ -131,14 +131,14 @@ CONVERSATIONS = {
 
 @pytest.mark.parametrize("refusals", [(), {0}, {1, 2}], ids=["takes all", "refuses once", "refuses again"])
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_a_conversation_cut_at_every_place_has_the_same_effect_both_ways(name, refusals):
+def test_split_dialog_has_the_same_effect_on_both_paths(name, refusals):
     data = CONVERSATIONS[name]
     compare([data[at : at + 1] for at in range(len(data))], refusals, "peer_ended")
     for at in range(len(data)):
         compare([data[:at], data[at:]], refusals, "peer_ended")
 
 
-def test_a_burst_of_several_turns_has_the_same_effect_both_ways():
+def test_burst_has_the_same_effect_on_both_paths():
     data = frame_bytes(TEXT, b"x") * (3 * PIECES_PER_TURN) + frame_bytes(CLOSE)
     for refusals in ((), {5}, {PIECES_PER_TURN}):
         compare([data[:100], data[100:]], refusals)
