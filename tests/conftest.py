@@ -25,7 +25,7 @@ SLOW = (
 SLOWEST_FIRST = ("load", "web", "cli", "client", "conformance", "server")
 """With several workers, long modules start early so that none is left to run alone at the end."""
 
-MOST_WORKERS = 8
+MAX_WORKERS = 8
 
 IN_TURN = "load"
 """The modules of this folder load the machine by themselves: one worker runs them one after the other."""
@@ -90,7 +90,7 @@ def pytest_xdist_auto_num_workers(config):
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
     cores = os.cpu_count() or 1
-    return min(cores if config.option.markexpr == "fast" else 2 * cores, MOST_WORKERS)
+    return min(cores if config.option.markexpr == "fast" else 2 * cores, MAX_WORKERS)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from tests.web.served import HostedChat, ServedChat
 from tests.wire.certificate import write_certificate
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-MOST_PEOPLE = 4  # in one test
+MAX_PEOPLE = 4  # in one test
 NO_BROWSER = "no Chromium on this machine: apt-get install chromium"
 
 # Chromium has no sandbox as root; the other flags keep it from calling its vendor's servers.
@@ -75,7 +75,7 @@ def restartable(tmp_path, protocol, certificate):
 @pytest.fixture(scope="session")
 def keys():
     """Private keys for the people of a test, as PKCS#8 in base64. A browser takes half a second to make one."""
-    made = (generate_private_key(65537, 3072) for _ in range(MOST_PEOPLE))
+    made = (generate_private_key(65537, 3072) for _ in range(MAX_PEOPLE))
     return [b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode() for key in made]
 
 

@@ -13,7 +13,7 @@ import pytest
 from chat_actors.storage import StorageError
 from chat_actors.testing.storage.steps import cancel_at
 
-MOST_STEPS = 1000
+MAX_STEPS = 1000
 """A call that suspends, or accesses its backend, more often than this does not end."""
 
 
@@ -126,12 +126,12 @@ class Conformance(Generic[Adapter]):
 
     async def _cancel_at_every_step(self, attempt: Attempt, check: Check) -> None:
         """Cancel `attempt(n)` at its n-th suspension, then run `check(n)`, until one ends before it is cancelled."""
-        for step in range(1, MOST_STEPS):
+        for step in range(1, MAX_STEPS):
             was_reached = await cancel_at(step, attempt(step))
             await check(step)
             if not was_reached:
                 return
-        pytest.fail(f"the call suspends more than {MOST_STEPS} times")
+        pytest.fail(f"the call suspends more than {MAX_STEPS} times")
 
     async def _fail_at_every_step(self, adapter: Adapter, attempt: Attempt, check: Check) -> None:
         """Let the n-th access of `attempt(n)` fail; it must raise `StorageError`. Then run `check(n)`."""
@@ -150,5 +150,5 @@ class Conformance(Generic[Adapter]):
             if not has_failed:
                 assert step > 1, "fail_at let the first access succeed"
                 return
-            assert step < MOST_STEPS, "fail_at lets every call fail"
+            assert step < MAX_STEPS, "fail_at lets every call fail"
             await check(step)

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from chat_actors.storage import Append, Appended, Extent, Journal, Missed, Retention, StorageError
-from chat_actors.testing.storage.conformance import MOST_STEPS, Conformance
+from chat_actors.testing.storage.conformance import MAX_STEPS, Conformance
 from chat_actors.testing.storage.journal_parts import (
     NOON,
     contents_of,
@@ -155,7 +155,7 @@ class JournalFaults(Conformance[Journal]):
     async def test_reads_do_not_wait_for_a_commit(self, adapter: Journal) -> None:
         """The commit stops after each of its suspensions in turn; reads end, and see none or all of its batch."""
         await fill(adapter, 5)
-        for step in range(1, MOST_STEPS):
+        for step in range(1, MAX_STEPS):
 
             async def meanwhile(step: int = step) -> None:
                 with self._read_deadline():
@@ -164,7 +164,7 @@ class JournalFaults(Conformance[Journal]):
 
             if not await hold_at(step, adapter.commit(batch(step), NOON), meanwhile):
                 return
-        pytest.fail(f"the commit suspends more than {MOST_STEPS} times")
+        pytest.fail(f"the commit suspends more than {MAX_STEPS} times")
 
     async def test_reads_do_not_wait_for_the_backend(self, adapter: Journal) -> None:
         """Commits wait for a backend that writes slowly; reads do not."""

@@ -3,10 +3,10 @@
 import { RoomList } from "./room-list.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
-import { onSubmit } from "./welcome.mjs";
+import { onSubmit } from "./login-form.mjs";
 
 /** The most names that are listed. Further people are only counted. */
-const MOST_PEOPLE = 500;
+const MAX_PEOPLE = 500;
 
 /** The key code of a key that an input method handles (UI Events, "How to determine keyCode for keydown and keyup events"). */
 const COMPOSING = 229;
@@ -20,7 +20,7 @@ const BY_NAME = new Intl.Collator();
  */
 
 /** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
 export class ChatView {
   #notices;
@@ -45,16 +45,16 @@ export class ChatView {
   constructor(rooms, notices) {
     this.#rooms = rooms;
     this.#notices = notices;
-    this.#list = new RoomList(at("rooms"), rooms, () => this.#focusMessage(), () => at("join-room").focus());
-    this.#timeline = new TimelineView(at("timeline"), () => this.#markRead(), (text) => this.#insert(text));
+    this.#list = new RoomList(byId("rooms"), rooms, () => this.#focusMessage(), () => byId("join-room").focus());
+    this.#timeline = new TimelineView(byId("timeline"), () => this.#markRead(), (text) => this.#insert(text));
     this.#listen();
   }
 
   /** @param {string} userId */
   show(userId) {
-    at("own-name").textContent = userId;
-    at("chat").hidden = false;
-    at("message").focus();
+    byId("own-name").textContent = userId;
+    byId("chat").hidden = false;
+    byId("message").focus();
     setInterval(() => this.#drawStatus(), 1000);
   }
 
@@ -62,9 +62,9 @@ export class ChatView {
   follow(id) {
     try {
       this.#rooms.open(id);
-      at("join-problem").textContent = "";
+      byId("join-problem").textContent = "";
     } catch (error) {
-      at("join-problem").textContent = error instanceof Error ? error.message : String(error);
+      byId("join-problem").textContent = error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -87,8 +87,8 @@ export class ChatView {
   // -- input ----------------------------------------------------------------------------------------------------------
 
   #listen() {
-    const message = at("message");
-    at("composer").addEventListener("submit", (/** @type {Event} */ event) => {
+    const message = byId("message");
+    byId("composer").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#post();
     });
@@ -100,37 +100,37 @@ export class ChatView {
       }
     });
     message.addEventListener("input", () => this.#fit());
-    onSubmit(at("join"), at("join-problem"), async () => {
-      this.#rooms.open(at("join-room").value.trim());
-      at("join-room").value = "";
+    onSubmit(byId("join"), byId("join-problem"), async () => {
+      this.#rooms.open(byId("join-room").value.trim());
+      byId("join-room").value = "";
       this.#focusMessage();
     });
-    at("newest").addEventListener("click", () => {
+    byId("newest").addEventListener("click", () => {
       this.#timeline.toNewest();
       this.#markRead();
       message.focus();
     });
-    at("reconnect").addEventListener("click", () => {
+    byId("reconnect").addEventListener("click", () => {
       const room = this.#rooms.current;
-      if (room?.standing.kind === "out") this.#rooms.open(room.id);
+      if (room?.status.kind === "ended") this.#rooms.open(room.id);
       else room?.hurry();
       message.focus();
     });
-    at("timeline").addEventListener("click", (/** @type {any} */ event) => {
+    byId("timeline").addEventListener("click", (/** @type {any} */ event) => {
       if (event.target.closest("button")) message.focus(); // the button disappears with its row
     });
     this.#toggle("show-rooms", "rooms-pane");
     this.#toggle("show-people", "people-pane");
-    at("conversation").addEventListener("pointerdown", () => this.#closePanes());
+    byId("conversation").addEventListener("pointerdown", () => this.#closePanes());
     document.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => this.#becameVisible());
   }
 
   #post() {
     const room = this.#rooms.current;
-    const text = at("message").value.trimEnd(); // leading spaces may be intended
+    const text = byId("message").value.trimEnd(); // leading spaces may be intended
     if (room === null || text === "") return;
-    at("message").value = "";
+    byId("message").value = "";
     this.#fit();
     this.#timeline.isAtBottom = true;
     void room.post(text);
@@ -138,14 +138,14 @@ export class ChatView {
 
   /** Append a text to the message box. @param {string} text */
   #insert(text) {
-    const message = at("message");
+    const message = byId("message");
     message.value = message.value === "" ? text : `${message.value}\n${text}`;
     this.#fit();
   }
 
   /** Grow the message box with its lines, in browsers where the stylesheet cannot. */
   #fit() {
-    if (!CSS.supports("field-sizing", "content")) at("message").rows = at("message").value.split("\n").length;
+    if (!CSS.supports("field-sizing", "content")) byId("message").rows = byId("message").value.split("\n").length;
   }
 
   /** @param {KeyboardEvent} event */
@@ -161,25 +161,25 @@ export class ChatView {
   /** Close the panes and focus the message box. */
   #focusMessage() {
     this.#closePanes();
-    at("message").focus();
+    byId("message").focus();
   }
 
   /** Connect a button with a pane that covers the conversation on a narrow screen. @param {string} button @param {string} pane */
   #toggle(button, pane) {
-    at(button).addEventListener("click", () => {
-      const isShown = at(pane).classList.contains("shown");
+    byId(button).addEventListener("click", () => {
+      const isShown = byId(pane).classList.contains("shown");
       this.#closePanes();
       if (isShown) return;
-      at(pane).classList.add("shown");
-      at(button).setAttribute("aria-expanded", "true");
-      at(pane).querySelector("button, input")?.focus();
+      byId(pane).classList.add("shown");
+      byId(button).setAttribute("aria-expanded", "true");
+      byId(pane).querySelector("button, input")?.focus();
     });
   }
 
   #closePanes() {
     for (const [button, pane] of [["show-rooms", "rooms-pane"], ["show-people", "people-pane"]]) {
-      at(pane).classList.remove("shown");
-      at(button).setAttribute("aria-expanded", "false");
+      byId(pane).classList.remove("shown");
+      byId(button).setAttribute("aria-expanded", "false");
     }
   }
 
@@ -195,7 +195,7 @@ export class ChatView {
       room.markRead();
       this.#rooms.keep();
     }
-    at("newest").hidden = this.#timeline.isAtBottom;
+    byId("newest").hidden = this.#timeline.isAtBottom;
   }
 
   // -- output ---------------------------------------------------------------------------------------------------------
@@ -206,9 +206,9 @@ export class ChatView {
     this.#drawStatus();
     if (room === null) {
       this.#timeline.hide(element("p", "notice", "No room is open. Open one to talk."));
-      at("room-title").textContent = "No room";
-      at("people-count").textContent = "";
-      at("people").replaceChildren();
+      byId("room-title").textContent = "No room";
+      byId("people-count").textContent = "";
+      byId("people").replaceChildren();
       this.#peopleShown = { room: null, version: 0 };
       this.#shown = null;
       return;
@@ -216,12 +216,12 @@ export class ChatView {
     if (room === this.#shown) {
       this.#timeline.draw();
     } else {
-      const typed = at("message").value;
+      const typed = byId("message").value;
       if (this.#shown !== null) this.#drafts.set(this.#shown, typed);
-      at("message").value = this.#drafts.get(room) ?? (this.#shown === null ? typed : "");
+      byId("message").value = this.#drafts.get(room) ?? (this.#shown === null ? typed : "");
       this.#fit();
       this.#shown = room;
-      at("room-title").replaceChildren(bdi(room.id));
+      byId("room-title").replaceChildren(bdi(room.id));
       this.#timeline.show(room);
     }
     this.#drawPeople(room);
@@ -230,20 +230,20 @@ export class ChatView {
 
   #drawRooms() {
     this.#list.draw();
-    const badge = at("show-rooms").querySelector(".badge");
+    const badge = byId("show-rooms").querySelector(".badge");
     badge.textContent = String(this.#rooms.unread);
     badge.hidden = this.#rooms.unread === 0;
   }
 
   #drawStatus() {
-    const standing = this.#rooms.current?.standing;
-    const [text, isOffline] = describe(standing);
-    if (at("standing").textContent !== text) at("standing").textContent = text;
+    const status = this.#rooms.current?.status;
+    const [text, isOffline] = describe(status);
+    if (byId("status-text").textContent !== text) byId("status-text").textContent = text;
     // Kept apart from the status text, which a screen reader would otherwise repeat each second.
-    at("countdown").textContent = standing?.kind === "waiting" ? countdown(standing.until - Date.now()) : "";
-    at("status").classList.toggle("offline", isOffline);
-    at("status").classList.toggle("connected", standing?.kind === "inside");
-    at("reconnect").hidden = standing?.kind !== "waiting" && standing?.kind !== "out";
+    byId("countdown").textContent = status?.kind === "reconnecting" ? countdown(status.until - Date.now()) : "";
+    byId("status").classList.toggle("offline", isOffline);
+    byId("status").classList.toggle("connected", status?.kind === "joined");
+    byId("reconnect").hidden = status?.kind !== "reconnecting" && status?.kind !== "ended";
   }
 
   /** @param {OpenRoom} room */
@@ -251,30 +251,30 @@ export class ChatView {
     // Sorting thousands of names for each received message would slow down typing.
     if (this.#peopleShown.room === room && this.#peopleShown.version === room.peopleVersion) return;
     this.#peopleShown = { room, version: room.peopleVersion };
-    at("people-count").textContent = `(${room.peopleCount})`;
-    const names = [...room.people].sort(BY_NAME.compare).slice(0, MOST_PEOPLE);
+    byId("people-count").textContent = `(${room.peopleCount})`;
+    const names = [...room.people].sort(BY_NAME.compare).slice(0, MAX_PEOPLE);
     const entries = names.map((name) => element("li", "", bdi(name)));
     const more = room.peopleCount - names.length;
     if (more > 0) entries.push(element("li", "hint", `and ${more} more`));
-    at("people").replaceChildren(...entries);
+    byId("people").replaceChildren(...entries);
   }
 }
 
 /**
- * @param {import("./open-room.mjs").Standing | undefined} standing
+ * @param {import("./open-room.mjs").RoomStatus | undefined} status
  * @returns {[string, boolean]} the text, and whether the user is offline
  */
-function describe(standing) {
-  switch (standing?.kind) {
+function describe(status) {
+  switch (status?.kind) {
     case undefined:
       return ["", false];
     case "joining":
       return ["Connecting…", false];
-    case "inside":
+    case "joined":
       return ["Connected", false];
-    case "out":
+    case "ended":
       return ["Not in this room", true];
-    case "waiting":
+    case "reconnecting":
       return ["Offline", true];
   }
 }

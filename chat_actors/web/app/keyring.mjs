@@ -55,13 +55,13 @@ export async function loadIdentity() {
  * @param {Identity} identity
  * @param {string | null} keyFile
  */
-export async function keepIdentity(identity, keyFile) {
+export async function saveIdentity(identity, keyFile) {
   await withStore("readwrite", (store) => store.put({ identity: identity.kept, keyFile }, ONLY));
   await navigator.storage?.persist?.(); // keeps the browser from deleting the key when the disk is full
 }
 
 /** Delete the key. */
-export async function forgetIdentity() {
+export async function deleteIdentity() {
   await withStore("readwrite", (store) => store.delete(ONLY));
 }
 
@@ -96,11 +96,11 @@ export function loadPlaces() {
 }
 
 /** Delete the open rooms and read positions. */
-export function forgetPlaces() {
+export function deletePlaces() {
   localStorage.removeItem(PLACES);
 }
 
 /** @param {Places} places */
-export function keepPlaces(places) {
+export function savePlaces(places) {
   localStorage.setItem(PLACES, JSON.stringify({ ...places, read: Object.fromEntries(places.read) }));
 }

@@ -2,11 +2,11 @@
 
 import { connect } from "../client/chat-client.mjs";
 import { ChatView } from "./chat-view.mjs";
-import { forgetPlaces, loadIdentity, loadPlaces } from "./keyring.mjs";
+import { deletePlaces, loadIdentity, loadPlaces } from "./keyring.mjs";
 import { Notices } from "./notices.mjs";
-import { isRoomName, MOST_ROOMS, Rooms } from "./rooms.mjs";
+import { isRoomName, MAX_ROOMS, Rooms } from "./rooms.mjs";
 import { settingsView } from "./settings-view.mjs";
-import { FIRST_ROOM, welcome } from "./welcome.mjs";
+import { FIRST_ROOM, showLoginForm } from "./login-form.mjs";
 
 /** The room in the page's address, as in `/#general`; empty if there is none. */
 function roomInAddress() {
@@ -18,17 +18,17 @@ function roomInAddress() {
   }
 }
 
-/** @returns {Promise<import("./welcome.mjs").Login>} */
+/** @returns {Promise<import("./login-form.mjs").Login>} */
 async function logIn() {
   let known;
   try {
     known = await loadIdentity();
   } catch {
-    return welcome("This browser stores no data for this page, so your key would be lost. Allow the page to store data, and try again.");
+    return showLoginForm("This browser stores no data for this page, so your key would be lost. Allow the page to store data, and try again.");
   }
   if (known !== null) return { ...known, key: null };
-  forgetPlaces(); // a page that was open when its user was forgotten stored them again as it closed
-  return welcome();
+  deletePlaces(); // a page that was open when its user was forgotten stored them again as it closed
+  return showLoginForm();
 }
 
 const login = await logIn();
@@ -50,7 +50,7 @@ const rooms = new Rooms(chat, userId, places, {
 /** @type {ChatView} */
 const view = new ChatView(rooms, notices);
 
-for (const id of places.rooms.filter(isRoomName).slice(0, MOST_ROOMS)) rooms.add(id);
+for (const id of places.rooms.filter(isRoomName).slice(0, MAX_ROOMS)) rooms.add(id);
 if (rooms.all.length > 0) rooms.select(rooms.all.find(({ id }) => id === places.current) ?? rooms.all[0]);
 if (rooms.all.length === 0 || roomInAddress()) view.follow(roomInAddress() || FIRST_ROOM);
 settingsView(login);

@@ -4,10 +4,10 @@
 const COLLECT = 1_500;
 
 /** The most messages that are announced in full. More are only counted. */
-const MOST_ANNOUNCED = 3;
+const MAX_ANNOUNCED = 3;
 
 /** The most characters of a message in a notification. */
-const MOST_CHARACTERS = 200;
+const MAX_CHARACTERS = 200;
 
 export class Notices {
   #announcer;
@@ -40,7 +40,7 @@ export class Notices {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       const texts = this.#pending.splice(0);
-      this.#announcer.textContent = texts.length > MOST_ANNOUNCED ? `${texts.length} new messages` : texts.join(". ");
+      this.#announcer.textContent = texts.length > MAX_ANNOUNCED ? `${texts.length} new messages` : texts.join(". ");
     }, COLLECT);
   }
 
@@ -54,7 +54,7 @@ export class Notices {
    */
   notify(room, userId, content, onClick) {
     if (!this.areOn) return;
-    const body = `${userId}: ${content}`.slice(0, MOST_CHARACTERS);
+    const body = `${userId}: ${content}`.slice(0, MAX_CHARACTERS);
     let notification;
     try {
       notification = new Notification(room, { body, tag: room, icon: "/web/icon.svg" });

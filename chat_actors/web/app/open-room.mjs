@@ -11,8 +11,8 @@ const PAGE = 100;
  * @typedef {import("../client/conversation.mjs").ChatEvent} ChatEvent
  * @typedef {import("./timeline.mjs").MessageRow} MessageRow
  *
- * @typedef {{kind: "joining"} | {kind: "inside"} | {kind: "waiting", until: number, why: string} |
- *   {kind: "out", why: string}} Standing
+ * @typedef {{kind: "joining"} | {kind: "joined"} | {kind: "reconnecting", until: number, why: string} |
+ *   {kind: "ended", why: string}} RoomStatus
  *
  * @typedef {object} Watcher
  * @property {(room: OpenRoom) => void} changed the room must be drawn again
@@ -24,8 +24,8 @@ const PAGE = 100;
 export class OpenRoom {
   id;
   timeline;
-  /** @type {Standing} */
-  standing = { kind: "joining" };
+  /** @type {RoomStatus} */
+  status = { kind: "joining" };
   /** The users in the room, as far as the server lists them. @type {Set<string>} */
   people = new Set();
   peopleCount = 0;
@@ -67,7 +67,7 @@ export class OpenRoom {
       return null;
     } catch (error) {
       const why = problemOf(error);
-      this.standing = { kind: "out", why };
+      this.status = { kind: "ended", why };
       this.#clearPeople();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
@@ -77,7 +77,7 @@ export class OpenRoom {
   /** Rejoin after a removal, over a new connection. @param {Room} room */
   rejoin(room) {
     this.#room = room;
-    this.standing = { kind: "joining" };
+    this.status = { kind: "joining" };
     return this.listen();
   }
 
@@ -169,8 +169,8 @@ export class OpenRoom {
         else void this.#joined(/** @type {any} */ (event).seq);
         break;
       case "reconnecting":
-        this.standing = {
-          kind: "waiting",
+        this.status = {
+          kind: "reconnecting",
           until: this.#now() + /** @type {any} */ (event).milliseconds,
           why: /** @type {any} */ (event).why,
         };
@@ -190,7 +190,7 @@ export class OpenRoom {
 
   /** @param {number} seq the number of the last message so far */
   async #joined(seq) {
-    this.standing = { kind: "inside" };
+    this.status = { kind: "joined" };
     this.#lastSeq = Math.max(this.#lastSeq, seq);
     const read = Math.min(this.readUpTo ?? seq, seq); // a server that lost its data restarts its numbering
     this.readUpTo = read;
@@ -246,7 +246,7 @@ export class OpenRoom {
 
   /** @param {number} missed */
   #rejoined(missed) {
-    this.standing = { kind: "inside" };
+    this.status = { kind: "joined" };
     void this.#readPeople();
     if (missed > 0) this.timeline.notice(`You were offline; ${messages(missed)} arrived in the meantime.`);
   }

@@ -7,6 +7,7 @@ import { bdi, element } from "./text.mjs";
  * @typedef {import("./rooms.mjs").Rooms} Rooms
  */
 
+/** Draws one entry for each open room: a button that selects it and one that leaves it. */
 export class RoomList {
   #list;
   #rooms;
@@ -28,6 +29,7 @@ export class RoomList {
     this.#onEmpty = onEmpty;
   }
 
+  /** Draw the rooms as they are now. */
   draw() {
     const entries = this.#rooms.all.map((room) => this.#entry(room));
     for (const old of [...this.#list.children]) if (!entries.includes(/** @type {HTMLElement} */ (old))) this.#remove(old);
@@ -57,7 +59,7 @@ export class RoomList {
     part(entry, ".unseen").textContent = room.unread > 0 ? " unread" : "";
   }
 
-  /** The room's entry. It is kept, because a button that is replaced while it is pressed gets no click. @param {OpenRoom} room */
+  /** The entry of a room. Reused, because a button that is replaced while it is pressed gets no click. @param {OpenRoom} room */
   #entry(room) {
     const known = this.#entries.get(room);
     if (known !== undefined) return known;

@@ -1,6 +1,6 @@
 /** The open rooms, and which one is shown. */
 
-import { keepPlaces } from "./keyring.mjs";
+import { savePlaces } from "./keyring.mjs";
 import { OpenRoom } from "./open-room.mjs";
 
 /** Whether the server accepts this name for a room. @param {string} id */
@@ -9,7 +9,7 @@ export function isRoomName(id) {
 }
 
 /** The most rooms that may be open. Each has its own connection. */
-export const MOST_ROOMS = 30;
+export const MAX_ROOMS = 30;
 
 /**
  * @typedef {import("../client/chat-client.mjs").Chat} Chat
@@ -61,7 +61,7 @@ export class Rooms {
    */
   open(id) {
     const room = this.add(id);
-    if (room.standing.kind === "out") this.#rejoin(room);
+    if (room.status.kind === "ended") this.#rejoin(room);
     this.select(room);
   }
 
@@ -70,7 +70,7 @@ export class Rooms {
     const known = this.all.find((room) => room.id === id);
     if (known !== undefined) return known;
     if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
-    if (this.all.length >= MOST_ROOMS) throw new Error(`${MOST_ROOMS} rooms are open; close one first.`);
+    if (this.all.length >= MAX_ROOMS) throw new Error(`${MAX_ROOMS} rooms are open; close one first.`);
     const connection = this.#chat.room(id);
     const room = new OpenRoom(connection, this.#userId, this.#read.get(id), this.#watcher, Date.now);
     this.#connections.set(room, connection);
@@ -126,6 +126,6 @@ export class Rooms {
     /** @type {Map<string, number>} */
     const read = new Map();
     for (const { id, readUpTo } of this.all) if (readUpTo !== undefined) read.set(id, readUpTo);
-    keepPlaces({ rooms: this.all.map(({ id }) => id), current: this.current?.id ?? null, read });
+    savePlaces({ rooms: this.all.map(({ id }) => id), current: this.current?.id ?? null, read });
   }
 }

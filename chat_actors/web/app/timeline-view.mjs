@@ -131,7 +131,7 @@ export class TimelineView {
   }
 
   #readOlder() {
-    if (this.#room?.hasHistory && this.#room.standing.kind === "inside") void this.#room.readOlder();
+    if (this.#room?.hasHistory && this.#room.status.kind === "joined") void this.#room.readOlder();
   }
 
   #toBottom() {

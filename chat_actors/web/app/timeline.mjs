@@ -1,10 +1,10 @@
 /** The rows of a room: messages, notices and presence. Pure: draws nothing. */
 
 /** The most rows in memory. Older ones are read from the server's history on scrolling. */
-const MOST_ROWS = 20_000;
+const MAX_ROWS = 20_000;
 
 /** The most names in one presence row. */
-const MOST_NAMES = 8;
+const MAX_NAMES = 8;
 
 /**
  * @typedef {object} MessageRow
@@ -57,15 +57,15 @@ export class Timeline {
 
   /** Whether the row limit is reached. */
   get isFull() {
-    return this.rows.length >= MOST_ROWS;
+    return this.rows.length >= MAX_ROWS;
   }
 
   /** Add a received message. @param {ChatMessage} message */
   add(message) {
     if (this.#bySeq.has(message.seq)) return; // an own message whose `accepted` came first
     this.#append(this.#messageRow(message));
-    if (this.rows.length > MOST_ROWS) {
-      for (const row of this.rows.splice(0, this.rows.length - MOST_ROWS)) {
+    if (this.rows.length > MAX_ROWS) {
+      for (const row of this.rows.splice(0, this.rows.length - MAX_ROWS)) {
         if (row.kind === "message" && row.seq !== null) this.#bySeq.delete(row.seq);
       }
       this.hasOlder = true;
@@ -142,7 +142,7 @@ export class Timeline {
       this.#append({ kind: "presence", key: this.#key(), version: 0, changes: [text], more: 0, text });
       return;
     }
-    if (last.changes.length < MOST_NAMES) last.changes.push(text);
+    if (last.changes.length < MAX_NAMES) last.changes.push(text);
     else last.more += 1;
     last.text = last.changes.join(" · ") + (last.more > 0 ? ` · and ${last.more} more` : "");
     last.version += 1;

@@ -101,12 +101,12 @@ export class Conversation {
     this.isBroken = this.wantsRetry = false;
     this.toSign = null;
     this.#outgoing = [];
-    this.#requests.sendAllAgain("the connection broke");
+    this.#requests.requeueAll("the connection broke");
   }
 
   /** Fail all requests without an answer. @param {Error} error */
-  giveUp(error) {
-    this.#requests.giveUp(error);
+  failAll(error) {
+    this.#requests.failAll(error);
   }
 
   /** The texts to send now, oldest first. Each is returned once. */
@@ -128,13 +128,13 @@ export class Conversation {
   }
 
   /**
-   * Fail the request that made the server close the connection: sent again, it would do so again.
+   * Fail the request whose size made the server close the connection. It must not be sent again.
    *
    * @param {string} text the reason, for people
    * @returns {boolean} whether there was such a request
    */
-  refuseHead(text) {
-    return this.#requests.refuseHead(text);
+  failTooBig(text) {
+    return this.#requests.failTooBig(text);
   }
 
   // -- requests ------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ export class Conversation {
    * Post a message. It is stored once, over any number of connections.
    *
    * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted`; rejects with `CommandRefused`, or with the error given to `giveUp`
+   * @returns {Promise<ServerMessage>} `accepted`; rejects with `CommandRefused`, or with the error given to `failAll`
    * @throws {TooMuchUnsent} if too many requests wait already
    */
   post(content) {
@@ -310,10 +310,10 @@ export class Conversation {
       return [];
     }
     if (error.roomId === this.#roomId) throw new AccessRefused("join", error.message, error.code);
-    if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.maySendAgain(error.id))) {
+    if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.isRetryable(error.id))) {
       // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
-      if (error.id === undefined) this.#requests.sendAllAgain(error.message);
-      else this.#requests.sendAgain(error.id);
+      if (error.id === undefined) this.#requests.requeueAll(error.message);
+      else this.#requests.requeue(error.id);
       this.wantsRetry = true;
       return [];
     }

@@ -11,7 +11,7 @@ const LABEL = "ENCRYPTED PRIVATE KEY";
 const ITERATIONS = 600_000;
 
 /** The bound for files of others: ten times our own count, a few seconds of work. */
-const MOST_ITERATIONS = 6_000_000;
+const MAX_ITERATIONS = 6_000_000;
 
 const OID = {
   pbes2: "06092a864886f70d01050d",
@@ -110,7 +110,7 @@ function parse(bytes) {
   const prf = rest.at(-1); // the optional key length may precede it
   if (prf === undefined || toHex(children(prf, SEQUENCE)[0]) !== OID.hmacWithSha256) throw other;
   const iterations = value(count, INTEGER).reduce((number, byte) => number * 256 + byte, 0);
-  if (iterations < 1 || iterations > MOST_ITERATIONS) throw other;
+  if (iterations < 1 || iterations > MAX_ITERATIONS) throw other;
   return { salt: value(salt, OCTETS), iterations, iv: value(iv, OCTETS), encrypted: value(encrypted, OCTETS) };
 }
 

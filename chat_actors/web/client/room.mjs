@@ -14,7 +14,7 @@ const PING_AFTER = 25_000;
 const PONG_TIMEOUT = 10_000;
 
 /** The most unread events. At the limit the client disconnects; it reconnects when all have been read. */
-const MOST_EVENTS = 5_000;
+const MAX_EVENTS = 5_000;
 
 /** Milliseconds in which the events must be read if a request waits for an answer behind them. */
 const READ_TIMEOUT = 10_000;
@@ -240,7 +240,7 @@ export class Room {
       this.#lose("the room is not available now");
       return;
     }
-    if (this.#events.length >= MOST_EVENTS) {
+    if (this.#events.length >= MAX_EVENTS) {
       this.#isPaused = true;
       this.#drop();
       this.#failUnlessRead();
@@ -260,7 +260,7 @@ export class Room {
     if (this.#conversation.unsent === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#conversation.giveUp(new EventsUnread(this.#events.length));
+      this.#conversation.failAll(new EventsUnread(this.#events.length));
     }, READ_TIMEOUT);
   }
 
@@ -319,7 +319,7 @@ export class Room {
    * @param {string} [reason]
    */
   #lose(why, code, reason = "") {
-    const isRefused = code === TOO_BIG && this.#conversation.refuseHead("The message is longer than the server accepts.");
+    const isRefused = code === TOO_BIG && this.#conversation.failTooBig("The message is longer than the server accepts.");
     this.#drop();
     const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
     if (pause === null) {
@@ -335,7 +335,7 @@ export class Room {
     if (this.#end !== null) return;
     this.#end = error;
     this.#drop();
-    this.#conversation.giveUp(error);
+    this.#conversation.failAll(error);
     this.#enqueue();
   }
 }

@@ -241,7 +241,7 @@ test("a request given up gets no answer any more", async () => {
   enter();
   const said = conversation.post("one");
   const { id } = sent()[0];
-  conversation.giveUp(new TypeError("enough"));
+  conversation.failAll(new TypeError("enough"));
   await assert.rejects(said, TypeError);
   assert.deepEqual(receive({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
   assert.equal(conversation.unsent, 0);

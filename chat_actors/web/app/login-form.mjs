@@ -1,9 +1,9 @@
-/** The login form: a name and one click, or a key file from another device. */
+/** The login form: choose a name and get a new key, or import a key file from another device. */
 
 import { AccessRefused, connect, exportKey, Identity } from "../client/chat-client.mjs";
-import { keepIdentity, loadIdentity } from "./keyring.mjs";
+import { loadIdentity, saveIdentity } from "./keyring.mjs";
 
-/** The room that opens if the address names none. */
+/** The room that opens if the page's address names none. */
 export const FIRST_ROOM = "lobby";
 
 const INSECURE = "A key can only be made on a page served by https or from this computer.";
@@ -11,55 +11,56 @@ const INSECURE = "A key can only be made on a page served by https or from this 
 const NO_SERVER = "The server does not answer. Try again in a moment.";
 
 /** @param {string} origin */
-const notAllowed = (origin) =>
+const originRefused = (origin) =>
   `The server is running, but it accepts no chat connection from a page of ${origin}. Ask its operator to allow this ` +
   "address: see allowed_origins in the server's documentation.";
 
-const NAME = /^[A-Za-z0-9_-]{3,32}$/;
+const USER_NAME = /^[A-Za-z0-9_-]{3,32}$/;
 
-const FIRST = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "clever"];
-const SECOND = ["otter", "heron", "fox", "maple", "comet", "finch", "badger", "willow"];
+const ADJECTIVES = ["quiet", "swift", "amber", "merry", "bold", "lucky", "sunny", "clever"];
+const NOUNS = ["otter", "heron", "fox", "maple", "comet", "finch", "badger", "willow"];
 
 /**
- * `key` is the private key as PKCS#8. It exists only in the page that made it, until that page is closed.
+ * `key` is the private key as PKCS#8 if this page made it, else null. `keyFile` is the encrypted key file, or null if there
+ * is none.
  *
  * @typedef {{identity: Identity, key: Uint8Array<ArrayBuffer> | null, keyFile: string | null}} Login
  */
 
 /** @param {string} id @returns {any} */
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
 /**
  * Show the login form until a login succeeds.
  *
- * @param {string} [obstacle] the reason, if no login is possible
+ * @param {string} [obstacle] the text to show instead, if no login is possible
  * @returns {Promise<Login>}
  */
-export function welcome(obstacle = window.isSecureContext ? "" : INSECURE) {
-  at("welcome").hidden = false;
-  const name = at("name");
+export function showLoginForm(obstacle = window.isSecureContext ? "" : INSECURE) {
+  byId("welcome").hidden = false;
+  const name = byId("name");
   if (obstacle) {
-    at("start-problem").textContent = obstacle;
-    at("start-button").disabled = true;
-    at("import").hidden = true;
+    byId("start-problem").textContent = obstacle;
+    byId("start-button").disabled = true;
+    byId("import").hidden = true;
     return new Promise(() => {});
   }
-  name.value = suggestion();
+  name.value = suggestName();
   name.focus();
   name.select();
   return new Promise((resolve) => {
-    onSubmit(at("start"), at("start-problem"), async () => {
+    onSubmit(byId("start"), byId("start-problem"), async () => {
       checkName(name.value);
-      await checkNoUser();
+      await checkNoStoredIdentity();
       const { identity, key } = await Identity.createWithKey(name.value);
       resolve(await logIn({ identity, key, keyFile: null }));
     });
-    onSubmit(at("import-form"), at("import-problem"), async () => {
-      const keyFile = await at("key-file").files[0].text();
+    onSubmit(byId("import-form"), byId("import-problem"), async () => {
+      const keyFile = await byId("key-file").files[0].text();
       const userId = /^The chat key of ([A-Za-z0-9_-]{3,32})$/m.exec(keyFile)?.[1] ?? name.value;
       checkName(userId);
-      await checkNoUser();
-      const identity = await Identity.import(userId, keyFile, at("import-passphrase").value);
+      await checkNoStoredIdentity();
+      const identity = await Identity.import(userId, keyFile, byId("import-passphrase").value);
       resolve(await logIn({ identity, key: null, keyFile }));
     });
   });
@@ -81,43 +82,45 @@ async function logIn(login) {
   try {
     await chat.logIn();
   } catch (error) {
-    throw new Error(error instanceof AccessRefused ? explain(error, login.identity.userId) : await whyNoChat());
+    throw new Error(error instanceof AccessRefused ? refusalText(error, login.identity.userId) : await connectionProblem());
   }
-  await keepIdentity(login.identity, login.keyFile);
-  at("welcome").hidden = true;
+  await saveIdentity(login.identity, login.keyFile);
+  byId("welcome").hidden = true;
   return login;
 }
 
-/** Why the connection failed. Browsers do not tell scripts that the server refused a WebSocket. */
-async function whyNoChat() {
+/** The reason why the connection failed. Scripts cannot see that a server refused the handshake, so probe it over HTTP. */
+async function connectionProblem() {
   const isUp = await fetch("/web/icon.svg", { cache: "no-store" }).then(({ ok }) => ok, () => false);
-  return isUp ? notAllowed(location.origin) : NO_SERVER;
+  return isUp ? originRefused(location.origin) : NO_SERVER;
 }
 
 /** @param {AccessRefused} refused @param {string} userId */
-function explain({ code, text }, userId) {
+function refusalText({ code, text }, userId) {
   return code === "invalid_signature" ? `The name ${userId} is taken. Choose another.` : text;
 }
 
 /** @param {string} name */
 function checkName(name) {
-  if (!NAME.test(name)) throw new Error("A name has 3 to 32 letters, digits, _ or -.");
+  if (!USER_NAME.test(name)) throw new Error("A name has 3 to 32 letters, digits, _ or -.");
 }
 
-/** Refuse if another tab has stored a key in the meantime: it would be overwritten and lost. */
-async function checkNoUser() {
-  const known = await loadIdentity();
-  if (known === null) return;
-  throw new Error(`Another tab has logged in as ${known.identity.userId}. Reload this page to use that name here too.`);
+/** Throw if another tab has stored a key in the meantime, since saving would overwrite it. */
+async function checkNoStoredIdentity() {
+  const stored = await loadIdentity();
+  if (stored === null) return;
+  throw new Error(`Another tab has logged in as ${stored.identity.userId}. Reload this page to use that name here too.`);
 }
 
-/** A random name. */
-function suggestion() {
-  const [first, second, number] = crypto.getRandomValues(new Uint16Array(3));
-  return `${FIRST[first % FIRST.length]}-${SECOND[second % SECOND.length]}-${number % 100}`;
+/** A random user name. */
+function suggestName() {
+  const [adjective, noun, number] = crypto.getRandomValues(new Uint16Array(3));
+  return `${ADJECTIVES[adjective % ADJECTIVES.length]}-${NOUNS[noun % NOUNS.length]}-${number % 100}`;
 }
 
 /**
+ * Run `act` at each submit, with the button disabled meanwhile. Show its error in `problem`.
+ *
  * @param {HTMLFormElement} form
  * @param {HTMLElement} problem
  * @param {() => Promise<void>} act
