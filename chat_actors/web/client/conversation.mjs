@@ -41,7 +41,7 @@ const ROOM_LOST = new Set(["room_closed", "not_in_room"]);
 /** Each post is stored once and each message is returned once, or the caller gets an error or a `gap`. */
 export class Conversation {
   /** Whether a request failed that may succeed later: call `retry` after a pause. */
-  wantsRetry = false;
+  needsRetry = false;
   /** Whether the connection is of no more use: close it and reconnect after a pause. */
   isBroken = false;
   /** The challenge to sign, in base64; then call `signed`. @type {string | null} */
@@ -98,7 +98,7 @@ export class Conversation {
   /** The connection has ended. Requests that are safe to repeat are sent again later; the others fail with `Unanswered`. */
   disconnected() {
     this.#step = "offline";
-    this.isBroken = this.wantsRetry = false;
+    this.isBroken = this.needsRetry = false;
     this.toSign = null;
     this.#outgoing = [];
     this.#requests.requeueAll("the connection broke");
@@ -122,8 +122,8 @@ export class Conversation {
 
   /** Send failed requests again. Does nothing if the connection has ended in the meantime. */
   retry() {
-    if (!this.wantsRetry || !this.isInside) return;
-    this.wantsRetry = false;
+    if (!this.needsRetry || !this.isInside) return;
+    this.needsRetry = false;
     this.#sendWaiting();
   }
 
@@ -133,8 +133,8 @@ export class Conversation {
    * @param {string} text the reason, for people
    * @returns {boolean} whether there was such a request
    */
-  failTooBig(text) {
-    return this.#requests.failTooBig(text);
+  failInFlight(text) {
+    return this.#requests.failInFlight(text);
   }
 
   // -- requests ------------------------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ export class Conversation {
   }
 
   #sendWaiting() {
-    if (!this.isInside || this.wantsRetry) return;
+    if (!this.isInside || this.needsRetry) return;
     for (const command of this.#requests.next()) this.#send(command);
   }
 
@@ -314,7 +314,7 @@ export class Conversation {
       // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
       if (error.id === undefined) this.#requests.requeueAll(error.message);
       else this.#requests.requeue(error.id);
-      this.wantsRetry = true;
+      this.needsRetry = true;
       return [];
     }
     if (error.id === undefined) return [error];

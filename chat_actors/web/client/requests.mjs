@@ -107,7 +107,7 @@ export class Requests {
    * @param {string} text the reason, for people
    * @returns {boolean} whether there was such a request
    */
-  failTooBig(text) {
+  failInFlight(text) {
     const ids = [...this.#inFlight];
     const id = ids.find((one) => this.#pending.get(one)?.policy === "post") ?? ids[0];
     if (id === undefined) return false;

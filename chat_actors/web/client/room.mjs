@@ -251,7 +251,7 @@ export class Room {
       if (!wasInside) this.#backoff.succeeded();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#ping(), PING_AFTER);
-      if (this.#conversation.wantsRetry && this.#retryTimer === undefined) this.#retryLater();
+      if (this.#conversation.needsRetry && this.#retryTimer === undefined) this.#retryLater();
     }
   }
 
@@ -319,7 +319,7 @@ export class Room {
    * @param {string} [reason]
    */
   #lose(why, code, reason = "") {
-    const isRefused = code === TOO_BIG && this.#conversation.failTooBig("The message is longer than the server accepts.");
+    const isRefused = code === TOO_BIG && this.#conversation.failInFlight("The message is longer than the server accepts.");
     this.#drop();
     const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
     if (pause === null) {

@@ -124,7 +124,7 @@ test("a request with a transient error is sent again", async () => {
   const answer = conversation.post("one");
   const [post] = sent();
   receive({ type: "error", code: "too_many_messages", message: "slower" });
-  assert.equal(conversation.wantsRetry, true);
+  assert.equal(conversation.needsRetry, true);
   assert.deepEqual(sent(), []);
   conversation.retry();
   assert.deepEqual(sent(), [post]);
@@ -218,7 +218,7 @@ test("after a refusal without id repeatable requests go again", async () => {
   const [, { id }] = sent();
   receive({ type: "error", code: "too_many_messages", message: "slower" });
   await assert.rejects(rolled, Unanswered);
-  assert.ok(conversation.wantsRetry);
+  assert.ok(conversation.needsRetry);
   conversation.retry();
   assert.deepEqual(sent().map((one) => [one.type, one.id]), [["history", id]]);
   receive({ type: "history", id, messages: [], more: false });
