@@ -111,8 +111,7 @@ class FanOut:
                 member.outbox.offer(blocks[start])
 
     def _flush_to(self, member: Member) -> None:
-        """Deliver the pending messages to one member."""
+        """Deliver the pending messages to one member, which then leaves or joins again."""
         start = self._newcomers.get(member.session, 0)
         if start < len(self._pending):
             member.outbox.offer(Block(self._pending[start:]))
-        self._newcomers[member.session] = len(self._pending)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from chat_actors.chat import QueueOutbox
 from chat_actors.chat.fan_out import BLOCK_BYTES, FanOut
 from chat_actors.chat.members import Member
-from chat_actors.protocol import decode_message, messages
+from chat_actors.protocol import decode_message, encode, messages
 
 
 class Session:
@@ -118,6 +118,72 @@ def test_new_member_at_a_full_block_starts_at_its_join():
     fan_out.flush()
     assert received_by(bob) == ["joined"]
     assert received_by(ann) == [full, "+" + "b" * 32]
+
+
+def message_of(size):
+    """A chat message of `size` bytes on the wire."""
+    return chat_message("x" * (size - len(encode(chat_message("")))))
+
+
+@pytest.mark.parametrize("flushed", [False, True])
+def test_block_holds_exactly_its_bound(flushed):
+    """This holds for the first block of a room and for a block after a flush."""
+    fan_out, ann = FanOut("red"), make_member("ann")
+    fan_out.members.add(ann)
+    if flushed:
+        fan_out.add(chat_message("before"))
+        fan_out.flush()
+        blocks_for(ann)
+    for size in (BLOCK_BYTES - 1000, 1000, 200):
+        fan_out.add(message_of(size))
+    fan_out.flush()
+    assert [block.size for block in ann.outbox._blocks] == [BLOCK_BYTES, 200]
+
+
+def test_announcement_counts_against_the_bound():
+    fan_out, (ann,) = fan_out_with("ann")
+    announcement = len(encode(messages.user_joined("ben", "red")))
+    fan_out.add(message_of(BLOCK_BYTES - announcement + 1))
+    join(fan_out, make_member("ben"))
+    fan_out.add(message_of(BLOCK_BYTES - announcement))
+    fan_out.flush()
+    assert [block.size for block in ann.outbox._blocks] == [BLOCK_BYTES - announcement + 1, BLOCK_BYTES]
+
+
+def test_larger_message_is_a_block_of_its_own():
+    fan_out, (ann,) = fan_out_with("ann")
+    for size in (200, BLOCK_BYTES + 1, 200):
+        fan_out.add(message_of(size))
+    fan_out.flush()
+    assert [block.size for block in ann.outbox._blocks] == [200, BLOCK_BYTES + 1, 200]
+
+
+def test_flush_without_messages_offers_no_block():
+    fan_out, (ann, ben) = fan_out_with("ann", "ben")
+    fan_out.flush()
+    assert blocks_for(ann) == []
+    fan_out.leave(ben.session)
+    join(fan_out, ben)
+    assert blocks_for(ben) == [["joined"]]
+
+
+def test_leave_of_an_unknown_session_does_nothing():
+    fan_out, (ann,) = fan_out_with("ann")
+    assert fan_out.leave(make_member("ann").session) is None
+    fan_out.flush()
+    assert blocks_for(ann) == []
+    assert fan_out.members.users == ["ann"]
+
+
+def test_silent_rejoin_replaces_the_outbox():
+    """The new outbox receives only the messages after the rejoin, and the user is not announced again."""
+    fan_out, (ann, ben) = fan_out_with("ann", "ben")
+    again = Member(ann.session, "ann", QueueOutbox(0))
+    fan_out.add(chat_message("before"))
+    assert not fan_out.join_silently(again)
+    fan_out.add(chat_message("after"))
+    fan_out.flush()
+    assert (received_by(ann), received_by(again), received_by(ben)) == ([], ["after"], ["before", "after"])
 
 
 @pytest.mark.parametrize("turn", [1, 3, 1000])
