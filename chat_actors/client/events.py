@@ -1,4 +1,4 @@
-"""The events of a client that are not messages of the server."""
+"""The events of a client besides the messages from the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of the server: one frozen struct for each, with `type` first and the fields in a fixed order."""
+"""The messages from the server: one frozen struct for each, with `type` first and the fields in a fixed order."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ export class Conversation {
   #hasRegistered = false;
   /** @type {number | null} the number of the last message received */
   #position = null;
-  #hasEntered = false;
+  #hasJoined = false;
   #joinId = "";
 
   /**
@@ -81,7 +81,7 @@ export class Conversation {
   }
 
   /** The number of requests without an answer. */
-  get unsent() {
+  get unanswered() {
     return this.#requests.size;
   }
 
@@ -272,10 +272,10 @@ export class Conversation {
     this.#sendWaiting();
     const missed = message.missed ?? 0;
     /** @type {ChatEvent} */
-    const arrival = this.#hasEntered
+    const arrival = this.#hasJoined
       ? { type: "reconnected", missed }
       : { type: "entered", seq: message.seq, missed, state: message.state };
-    this.#hasEntered = true;
+    this.#hasJoined = true;
     // Without a count the server has restarted its numbering, so the next message may have a lower number.
     if (this.#position === null || (message.recovered === false && message.lost === undefined)) {
       this.#position = message.seq;

@@ -154,8 +154,8 @@ export class Room {
   }
 
   /** The number of requests without an answer. */
-  get unsent() {
-    return this.#conversation.unsent;
+  get unanswered() {
+    return this.#conversation.unanswered;
   }
 
   /** @param {() => Promise<ServerMessage>} ask */
@@ -257,7 +257,7 @@ export class Room {
 
   /** Answers come behind the unread events. Fail the requests if the events are not read in time. */
   #failUnlessRead() {
-    if (this.#conversation.unsent === 0) return;
+    if (this.#conversation.unanswered === 0) return;
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#conversation.failAll(new EventsUnread(this.#events.length));

@@ -115,7 +115,7 @@ test("posts are sent one at a time and again after a reconnect", async () => {
   assert.equal(next.content, "two");
   receive({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
   await assert.rejects(second, CommandRefused);
-  assert.equal(conversation.unsent, 0);
+  assert.equal(conversation.unanswered, 0);
 });
 
 test("a request with a transient error is sent again", async () => {
@@ -175,7 +175,7 @@ test("a command without an answer is sent now or not at all", () => {
   assert.deepEqual(sent(), []);
   assert.equal(conversation.tell({ type: "typing" }), true);
   assert.deepEqual(sent(), [{ type: "typing" }]);
-  assert.equal(conversation.unsent, 0);
+  assert.equal(conversation.unanswered, 0);
 });
 
 test("a lost room is rejoined, a removal ends the room", () => {
@@ -223,7 +223,7 @@ test("after a refusal without id repeatable requests go again", async () => {
   assert.deepEqual(sent().map((one) => [one.type, one.id]), [["history", id]]);
   receive({ type: "history", id, messages: [], more: false });
   assert.equal((await page).more, false);
-  assert.equal(conversation.unsent, 0);
+  assert.equal(conversation.unanswered, 0);
 });
 
 test("a text that is not a message is ignored", () => {
@@ -244,5 +244,5 @@ test("a request given up gets no answer any more", async () => {
   conversation.failAll(new TypeError("enough"));
   await assert.rejects(said, TypeError);
   assert.deepEqual(receive({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
-  assert.equal(conversation.unsent, 0);
+  assert.equal(conversation.unanswered, 0);
 });
