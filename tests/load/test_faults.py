@@ -6,16 +6,20 @@ import pytest
 
 from tests.load.harness import Load, Server, breached
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 SCENARIOS = {
     "drop": ("steady", {"users": 40, "seconds": 14}, ("--say-every", 0.1)),
     "delay": ("steady", {"users": 40, "seconds": 10}, ("--say-every", 1)),
-    "leak": ("login_storm", {"users": 10, "seconds": 20}, ()),
+    "leak": ("login_storm", {"users": 10}, ()),
     "reorder": ("steady", {"users": 40, "seconds": 10}, ("--say-every", 0.3)),
 }
 
 
-def run(faults, tmp_path_factory):
+LEAK_SECONDS = (20, 60, 180)
+"""Memory kept per connection is judged from some thousands of connections on. A busy machine needs longer for them."""
+
+
+def run(faults, tmp_path_factory, **more):
     """The exit code and the verdict of each fault. All servers and load tests run at once."""
     with ExitStack() as running:
         loads = {}
@@ -23,15 +27,24 @@ def run(faults, tmp_path_factory):
             scenario, options, arguments = SCENARIOS[fault]
             folder = tmp_path_factory.mktemp(fault)
             server = running.enter_context(Server(folder, fault))
-            loads[fault] = Load(server.url, folder / "load", scenario, *arguments, **options)
+            loads[fault] = Load(server.url, folder / "load", scenario, *arguments, **options | more)
             running.callback(loads[fault].kill)
-        return {fault: load.verdict(200) for fault, load in loads.items()}
+        return {fault: load.verdict(250) for fault, load in loads.items()}
 
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    # The leak runs alone: its verdict needs some thousands of connections, and they need a core.
-    return run(("drop", "delay", "reorder"), tmp_path_factory) | run(("leak",), tmp_path_factory)
+    return run(("drop", "delay", "reorder"), tmp_path_factory) | run_leak(tmp_path_factory)
+
+
+def run_leak(tmp_path_factory):
+    """The leak runs alone, since its connections need a core; and for longer if there were too few to be judged."""
+    for seconds in LEAK_SECONDS:
+        outcome = run(("leak",), tmp_path_factory, seconds=seconds)
+        findings = {finding["what"]: finding for finding in outcome["leak"][1]["findings"]}
+        if findings["memory kept per closed connection"]["measured"] is not None:
+            break
+    return outcome
 
 
 @pytest.mark.parametrize("fault", SCENARIOS)
