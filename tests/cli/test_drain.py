@@ -1,4 +1,4 @@
-"""The graceful end of a server in a process of its own, as its clients see it."""
+"""The orderly shutdown of a server process, as its clients see it."""
 
 import asyncio
 import contextlib
@@ -27,8 +27,8 @@ def key():
 
 
 @pytest.fixture
-async def in_the_end():
-    """Awaits what opens something, and closes that when the test is over."""
+async def open_and_close():
+    """Awaits a coroutine that opens a peer or connection, and closes the result after the test."""
     opened = []
 
     async def open_now(opening):
@@ -53,15 +53,15 @@ async def log_in(peer, user_id, key, room):
     assert (await ask(peer, type="join", userId=user_id, roomId=room))["type"] == "joined"
 
 
-async def last_words(peer):
+async def until_close(peer):
     """The contents of the chat messages up to the close, and the close, which is answered."""
-    said, code, reason = await last_words_unanswered(peer)
+    said, code, reason = await until_close_unanswered(peer)
     with contextlib.suppress(h2.exceptions.ProtocolError):  # the server may have ended the connection by now
         await peer.send_frame(CLOSE, code.to_bytes(2, "big"))
     return said, code, reason
 
 
-async def last_words_unanswered(peer):
+async def until_close_unanswered(peer):
     said = []
     while (frame := await peer.receive()) is not None:
         if frame.opcode == CLOSE:
@@ -88,12 +88,12 @@ async def our_own(tmp_path):
 
 
 @pytest.mark.parametrize("start", [our_own, plain_hypercorn])
-async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, start, in_the_end):
+async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, start, open_and_close):
     server, url = await start(tmp_path)
     port = int(url.rpartition(":")[2])
     async with server:
-        shared = await in_the_end(Http2Connection.open(port))
-        peers = [await in_the_end(open_http1(port)) for _ in range(30)]
+        shared = await open_and_close(Http2Connection.open(port))
+        peers = [await open_and_close(open_http1(port)) for _ in range(30)]
         peers += [await shared.open_websocket() for _ in range(6)]
         for n, peer in enumerate(peers):
             await log_in(peer, f"user-{n}", key, "lobby")
@@ -102,7 +102,7 @@ async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, star
             while json.loads(await peers[n].receive_text()).get("content") != str(n):
                 pass
         server.process.send_signal(signal.SIGTERM)
-        ends = await asyncio.gather(*map(last_words, peers))
+        ends = await asyncio.gather(*map(until_close, peers))
         assert {code for _, code, _ in ends} == {1012}
         reasons = [reason for _, _, reason in ends]
         assert all(re.fullmatch(r"retry after [1-9]\d*", reason) for reason in reasons), reasons
@@ -116,44 +116,44 @@ async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, star
         assert "Traceback" not in output, output
 
 
-async def test_shutdown_does_not_wait_for_clients_that_stall(tmp_path, key, in_the_end):
+async def test_shutdown_does_not_wait_for_clients_that_stall(tmp_path, key, open_and_close):
     server, url = await serve(tmp_path, *NO_LIMITS, "--set", "server.drain_seconds=300")
     port = int(url.rpartition(":")[2])
     async with server:
-        shared = await in_the_end(Http2Connection.open(port))
-        stuck = [await in_the_end(open_http1(port, receive_buffer=4096)), await shared.open_websocket()]
+        shared = await open_and_close(Http2Connection.open(port))
+        stuck = [await open_and_close(open_http1(port, receive_buffer=4096)), await shared.open_websocket()]
         for n, peer in enumerate(stuck):
             await log_in(peer, f"stuck-{n}", key, "lobby")
             peer.stop_reading()
-        speaker = await in_the_end(open_http1(port))
+        speaker = await open_and_close(open_http1(port))
         await log_in(speaker, "speaker", key, "lobby")
         for n in range(100):
             assert (await ask(speaker, type="chat_message", content=f"{n:>4000}"))["type"] == "chat_message"
         server.process.send_signal(signal.SIGTERM)
-        assert (await last_words(speaker))[1] == 1012
+        assert (await until_close(speaker))[1] == 1012
         assert (await server.finish())[0] == 0
 
 
-async def test_second_signal_ends_the_process_at_once(tmp_path, key, in_the_end):
+async def test_second_signal_ends_the_process_at_once(tmp_path, key, open_and_close):
     server, url = await serve(tmp_path, *NO_LIMITS, "--set", "server.drain_seconds=300")
     port = int(url.rpartition(":")[2])
     async with server:
-        peer = await in_the_end(open_http1(port))
+        peer = await open_and_close(open_http1(port))
         await log_in(peer, "alice", key, "lobby")
         server.process.send_signal(signal.SIGTERM)
-        assert (await last_words_unanswered(peer))[1] == 1012  # and does not answer, so the server is still there
+        assert (await until_close_unanswered(peer))[1] == 1012  # and does not answer, so the server is still there
         server.process.send_signal(signal.SIGTERM)
         assert (await server.finish())[0] == 1
 
 
-async def test_shutdown_answers_clients_that_log_in(tmp_path, key, in_the_end):
+async def test_shutdown_answers_clients_that_log_in(tmp_path, key, open_and_close):
     server, url = await serve(tmp_path, *NO_LIMITS)
     port = int(url.rpartition(":")[2])
 
     async def come(n):
         """Connect and log in until the server says goodbye, or does not listen any more."""
         try:
-            peer = await in_the_end(open_http1(port))
+            peer = await open_and_close(open_http1(port))
         except (OSError, asyncio.IncompleteReadError):
             return "refused"
         await peer.send_text(json.dumps({"type": "register", "userId": f"user-{n}", "publicKey": public_pem(key)}))

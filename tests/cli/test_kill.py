@@ -1,4 +1,4 @@
-"""A server that is killed again and again, under load: whatever was accepted is there, once, and all saw the same."""
+"""A server that is killed repeatedly under load: accepted messages are stored once, and all readers see the same."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def free_port():
 
 
 class Server:
-    """One that comes back at the same address with the same data."""
+    """A server that restarts at the same address with the same data."""
 
     def __init__(self, folder, *arguments):
         self.port = free_port()
@@ -71,7 +71,7 @@ def client(server, user_id, key, **options):
 
 
 async def write(server, user_id, key, accepted, pause=0.0):
-    """Say one thing after the other. What was accepted is noted with its number."""
+    """Post one message after the other, and record the number of each accepted one."""
     async with client(server, user_id, key, listen=False) as chat:
         await chat.join("lobby")
         n = 0
@@ -108,7 +108,7 @@ async def until(condition):
 
 @contextlib.asynccontextmanager
 async def people(server, key, accepted, streams, pause=0.005):
-    """Writers and readers, at work until the end of the block; then the readers hear what is still to come."""
+    """Run writers and readers until the end of the block; then wait until the readers have received everything."""
     reading = [asyncio.create_task(read(server, f"reader-{n}", key, heard)) for n, heard in enumerate(streams)]
     writing = [asyncio.create_task(write(server, f"writer-{n}", key, accepted, pause)) for n in range(WRITERS)]
     try:
@@ -163,7 +163,7 @@ async def test_kills_keep_every_message_once_and_in_order(tmp_path):
 
 @contextlib.asynccontextmanager
 async def plain_client(server, key):
-    """A client without our library, in the room."""
+    """A client without our library, joined to the room."""
     peer = await open_http1(server.port)
     try:
         await log_in(peer, "plain", key, "lobby")
@@ -173,7 +173,7 @@ async def plain_client(server, key):
 
 
 async def refusal(peer):
-    """What it is told of a message that cannot be stored."""
+    """The code and id of the error for a message that cannot be stored."""
     await peer.send_text('{"type": "chat_message", "content": "plain words", "id": "q"}')
     while (message := json.loads(await peer.receive_text()))["type"] != "error":
         assert message.get("content") != "plain words"

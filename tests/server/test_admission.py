@@ -1,4 +1,4 @@
-"""A connection that is cancelled on its way in leaves nothing behind at the gate."""
+"""A connection that is cancelled during its admission leaves no session at the gate."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Extensions by their names: found, imported, given their settings, or refused with a line that helps."""
+"""Extensions are found by name, imported and configured, or refused with a helpful error."""
 
 import importlib.metadata
 

@@ -1,4 +1,4 @@
-"""What every outbox promises, whatever lies behind it: see `chat_actors.chat.Outbox`."""
+"""The contract of `chat_actors.chat.Outbox`, tested on every implementation."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""Lane three: the app on a server that has not our transport, here Quart's test client."""
+"""The app on an ASGI server without our transport, here Quart's test client."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A certificate for localhost that lives as long as the tests."""
+"""A self-signed certificate for localhost, valid for a day."""
 
 import datetime
 import ipaddress

@@ -1,4 +1,4 @@
-"""A raw WebSocket peer: sends any frame, right or wrong, and reads the server's frames. Knows no HTTP."""
+"""A raw WebSocket peer: sends any frame, valid or not, and reads the server's frames. Independent of HTTP."""
 
 import asyncio
 import os

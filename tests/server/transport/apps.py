@@ -1,4 +1,4 @@
-"""Apps for tests of the seam, and the wait for what tells nobody when it comes."""
+"""Apps for tests of the seam, and `eventually`, which polls a condition."""
 
 import asyncio
 

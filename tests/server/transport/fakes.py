@@ -1,4 +1,4 @@
-"""Both sides of a `WebSocketProtocol`, in memory: what it is carried by, and what it hands messages to."""
+"""Both sides of a `WebSocketProtocol` in memory: a carrier and a receiver."""
 
 from contextvars import copy_context
 

@@ -1,4 +1,4 @@
-"""An ASGI app that takes its WebSockets over, and rude ways for a client to ask for one and to go."""
+"""An ASGI app that takes its WebSockets over, and abrupt ways for a client to connect and disconnect."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""permessage-deflate, for those who ask for it where it is allowed."""
+"""permessage-deflate, where the client offers it and the app allows it."""
 
 import zlib
 

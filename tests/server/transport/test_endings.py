@@ -1,4 +1,4 @@
-"""How a connection ends: for the client, for the handler, and for the descriptors and tasks of the server."""
+"""The end of a connection: for the client, for the handler, and for the server's descriptors and tasks."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Frames that are wrong, over real sockets on HTTP/1.1 and HTTP/2."""
+"""Valid and invalid frames, over real sockets on HTTP/1.1 and HTTP/2."""
 
 import pytest
 

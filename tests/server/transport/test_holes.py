@@ -1,4 +1,4 @@
-"""The ways in which stock Hypercorn and Quart can be hurt from outside, each closed, over real sockets."""
+"""Regression tests for faults of stock Hypercorn and Quart that a client can trigger, over real sockets."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A client that is gone without a word, and one that is still there."""
+"""Pings: a client that has vanished without a FIN, and one that answers."""
 
 import pytest
 

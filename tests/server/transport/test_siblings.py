@@ -1,4 +1,4 @@
-"""Many WebSockets on one HTTP/2 connection, one of them misbehaving: the others must not notice."""
+"""Several WebSockets on one HTTP/2 connection: a misbehaving one does not affect the others."""
 
 import asyncio
 

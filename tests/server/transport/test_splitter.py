@@ -1,4 +1,4 @@
-"""What the splitter takes at once, and what it leaves to the full parser, and in which pieces."""
+"""The frames that the splitter takes itself, and the pieces that it passes to the full parser."""
 
 import pytest
 

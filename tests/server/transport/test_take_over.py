@@ -1,4 +1,4 @@
-"""An app that has taken its WebSockets over, and clients that are rude to it at every stage, over real sockets."""
+"""An app that takes its WebSockets over, and clients that misbehave at every stage, over real sockets."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""One WebSocket without a socket: what a WebSocket makes of what its client sends, and in which turns."""
+"""`WebSocketProtocol` without a socket: how it handles input, and in which turns of the event loop."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""One WebSocket without a socket: how a WebSocket ends, what it sends, and whether its client is still there."""
+"""`WebSocketProtocol` without a socket: its end, its output, and its pings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The worker's shutdown, where a process of its own is not needed to see it."""
+"""The worker's shutdown in the test's own process; `tests/cli/test_shutdown.py` tests it in a process of its own."""
 
 import asyncio
 import logging
