@@ -1,4 +1,4 @@
-"""Stamps in messages, by which each recipient checks that it receives every message once and in order."""
+"""Stamps messages at the sender, so that each recipient can check that it receives every message once and in order."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MessageStamper:
 
 
 class DeliveryChecker:
-    """Checks the server's guarantee for one member: each message of the room once, in one order."""
+    """Checks the server's guarantee for one member: each message of the room once, in the order of the room."""
 
     def __init__(self) -> None:
         self.last_seq: int | None = None

@@ -1,4 +1,4 @@
-"""A load test under Locust: every process records; the master, or the only process, samples the server as well."""
+"""A load test under Locust. Every process records; the master, or the only process, also samples the server."""
 
 from __future__ import annotations
 
@@ -25,29 +25,31 @@ MAX_INTERVALS = 900
 """Longer tests get longer intervals, which bounds memory and plots."""
 
 LAG_INTERVAL = 0.05
+"""Seconds between two measurements of the load generator's lag."""
+
 SETTLE_SECONDS = 2.0
 """Seconds between the end of the last user and the last sample of the server's memory."""
 
 LAST_REPORT_TIMEOUT = 20.0
-"""Seconds in which workers must stop their users and send their last report. Later ones count as lost."""
+"""Seconds in which a worker must stop its users and send its last report. A later one counts as lost."""
 
 STOP_TOLERANCE = 2.0
-"""Seconds by which a test may end early without counting as interrupted; timers of a busy process are inexact."""
+"""Seconds by which a test may end early without counting as interrupted, since timers of a busy process are inexact."""
 
 _DELTA_KEY = "chat_actors"
 _USERS_KEY = "chat_actors_users"
 
 
 class LoadRun:
-    """The load test of one `Environment`. A worker only records, and reports to the master every few seconds."""
+    """The load test of one `Environment`. A worker only records, and reports to its master every few seconds."""
 
     def __init__(self, environment: Environment, options: argparse.Namespace, scenario: Path) -> None:
         self.environment = environment
         self.options = options
         self._address = Address.of(environment.host, options.ca) if environment.host else None
-        self.objectives = _objectives(options.objectives, scenario.with_suffix(".toml"))
+        self.objectives = _load_objectives(options.objectives, scenario.with_suffix(".toml"))
         if options.server_pid is not None:
-            ServerMonitor(options.server_pid)
+            ServerMonitor(options.server_pid)  # raises now, not at the start of the test
         self.measurements = Measurements(scenario.stem, "", Records(_interval(options.run_time)))
         self._keys = cached_keys(keys_folder(), options.keys)
         gevent.get_hub().loop.update_now()  # generating keys may take seconds, and timers start from the loop's time
@@ -163,11 +165,11 @@ class LoadRun:
         self._greenlets.clear()
 
 
-def _objectives(named: str, beside: Path) -> Objectives:
-    """Load the given objectives, or those beside the scenario. A user's own scenario need not have any."""
-    if not named and not beside.exists():
+def _load_objectives(path: str, default: Path) -> Objectives:
+    """Load the objectives from `path`. If it is empty, load `default`, which need not exist."""
+    if not path and not default.exists():
         return Objectives()
-    return load_objectives(Path(named) if named else beside)
+    return load_objectives(Path(path) if path else default)
 
 
 def _interval(run_time: int | None) -> float:

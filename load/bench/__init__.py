@@ -1,1 +1,2 @@
-"""The benchmark: this server and its peers take turns on one core; one load generator on another core drives them."""
+"""The benchmark: this server and its peers (other chat servers) take turns on one core. One load generator on another
+core drives them."""

@@ -25,7 +25,7 @@ class Connection:
         self, port: int, path: str, script: Script, buffer: ReadBuffer, *, segment_bytes: int | None = None
     ) -> None:
         """`segment_bytes`: maximum TCP segment size, to imitate a network. Loopback's segments of 64 KiB let the kernel
-        hold megabytes for a peer that does not read."""
+        hold megabytes for a client that does not read."""
         self.tally = Tally()
         self.phase: Phase = "upgrading"
         self.end_reason = ""

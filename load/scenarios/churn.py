@@ -1,6 +1,6 @@
 """Churn: what do joins, leaves and reconnects cost?
 
-After each message, a user switches to another room (3 in 5), leaves the room and joins another (1 in 5), or
+After each message, a user switches to a random room (3 in 5), leaves its room and joins a random one (1 in 5), or
 disconnects and reconnects (1 in 5).
 """
 

@@ -1,7 +1,7 @@
 """Flood: do clients that exceed every limit affect the others?
 
-One user in five sends messages that are too many, too long, too large or invalid; the server must refuse each or close
-the connection. The other users send ordinary messages in the same rooms and must be unaffected.
+One user in five sends too many messages, or messages that are too long, too large or invalid. The server must refuse
+each or close the connection. The other users send ordinary messages in the same rooms and must not be affected.
 """
 
 import time
@@ -17,6 +17,7 @@ from load.wire import Closed
 install(__file__)
 
 BURST = 300
+"""Messages sent at once: more than the rate limit allows."""
 OVERSIZED_BYTES = 100_000
 """More than the server's limits for a frame and for a message."""
 
@@ -57,26 +58,26 @@ class FloodingUser(RoomUser):
             self.connection.listen_ignoring_errors(3.0)
 
 
-def too_fast(connection: ChatConnection) -> None:
+def send_too_fast(connection: ChatConnection) -> None:
     for _ in range(BURST):
         connection.send_message_nowait()
 
 
-def too_long(connection: ChatConnection) -> None:
+def send_too_long_content(connection: ChatConnection) -> None:
     connection.send_message_nowait(5_000)
 
 
-def oversized_frame(connection: ChatConnection) -> None:
+def send_oversized_frame(connection: ChatConnection) -> None:
     connection.send_message_nowait(OVERSIZED_BYTES)
 
 
-def invalid_json(connection: ChatConnection) -> None:
+def send_invalid_json(connection: ChatConnection) -> None:
     connection.send_text("[" * 5_000)
 
 
 MISBEHAVIORS: list[tuple[Callable[[ChatConnection], None], tuple[str, ...]]] = [
-    (too_fast, ("too_many_messages", "1008")),
-    (too_long, ("content_too_long", "too_many_messages")),
-    (oversized_frame, ("1009",)),
-    (invalid_json, ("invalid_json", "too_many_messages")),
+    (send_too_fast, ("too_many_messages", "1008")),
+    (send_too_long_content, ("content_too_long", "too_many_messages")),
+    (send_oversized_frame, ("1009",)),
+    (send_invalid_json, ("invalid_json", "too_many_messages")),
 ]

@@ -1,4 +1,4 @@
-"""The definition of a scenario."""
+"""The definition of a benchmark scenario."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from load.bench.generator import LoadGenerator
 from load.bench.process import ServerProcess
 
 PACE = "pace"
-"""The key of an open-loop scenario's share of sent messages that were delivered during the measurement."""
+"""The key of the share of sent messages that were delivered during the measurement; only for open-loop scenarios."""
 
 Numbers: TypeAlias = Mapping[str, float]
-"""Values by key: those of the metrics, those of `Shares`, and `PACE` in open-loop scenarios."""
+"""The results of a round by key: those of the metrics, those of `Shares`, and `PACE` in open-loop scenarios."""
 
 
 @dataclass(frozen=True)
 class Metric:
+    """One result of a scenario, a row of its table."""
+
     key: str
     title: str
     """Includes the unit."""
     better: Literal["higher", "lower"]
     digits: int = 0
+    """Decimal places in reports."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,12 @@ class RoundSetup:
     """The inputs of one round: one scenario against one server."""
 
     serve: Callable[[], ServerProcess]
-    """Creates a server that is not started yet. A scenario may start several, one after the other."""
+    """Creates a server, which the scenario starts. A scenario may start several, one after the other."""
     dialect: Dialect
     seconds: float
     is_quick: bool
     problems: list[str] = field(default_factory=list)
-    """Problems in parts of the round, while other parts have numbers."""
+    """Failures of parts of the round. The other parts still have numbers."""
 
     @contextmanager
     def server_and_generator(self) -> Iterator[tuple[ServerProcess, LoadGenerator]]:
@@ -52,10 +55,12 @@ class RoundSetup:
 
 @dataclass(frozen=True)
 class Scenario:
+    """A load, with the question that it answers and the metrics that it reports."""
+
     name: str
     title: str
     question: str
     metrics: tuple[Metric, ...]
     run: Callable[[RoundSetup], Numbers]
     is_for_peers: bool = True
-    """Whether it runs against the peers too."""
+    """Whether it runs against the peers, the chat servers to compare with, too."""
