@@ -1,12 +1,12 @@
-/** The chat on the screen: the rooms, the people, the connection's state, and the message box. */
+/** The chat on the screen: the rooms, the members, the state of the connection, and the message box. */
 
 import { RoomList } from "./room-list.mjs";
 import { bdi, element } from "./text.mjs";
 import { TimelineView } from "./timeline-view.mjs";
 import { onSubmit } from "./login-form.mjs";
 
-/** The most names that are listed. Further people are only counted. */
-const MAX_PEOPLE = 500;
+/** The most members whose names are listed. The others are only counted. */
+const MAX_LISTED_MEMBERS = 500;
 
 /** The key code of a key that an input method handles (UI Events, "How to determine keyCode for keydown and keyup events"). */
 const COMPOSING = 229;
@@ -33,8 +33,8 @@ export class ChatView {
   /** @type {OpenRoom | null} */
   #shown = null;
   #isDrawScheduled = false;
-  /** The room whose people are shown, and the version of its list. @type {{room: OpenRoom | null, version: number}} */
-  #peopleShown = { room: null, version: 0 };
+  /** The room whose members are shown, and the version of its list. @type {{room: OpenRoom | null, version: number}} */
+  #shownMembers = { room: null, version: 0 };
   /** Unsent text of the message box. @type {WeakMap<OpenRoom, string>} */
   #drafts = new WeakMap();
 
@@ -120,7 +120,7 @@ export class ChatView {
       if (event.target.closest("button")) message.focus(); // the button disappears with its row
     });
     this.#toggle("show-rooms", "rooms-pane");
-    this.#toggle("show-people", "people-pane");
+    this.#toggle("show-members", "members-pane");
     byId("conversation").addEventListener("pointerdown", () => this.#closePanes());
     document.addEventListener("keydown", (event) => this.#key(event));
     document.addEventListener("visibilitychange", () => this.#becameVisible());
@@ -177,7 +177,7 @@ export class ChatView {
   }
 
   #closePanes() {
-    for (const [button, pane] of [["show-rooms", "rooms-pane"], ["show-people", "people-pane"]]) {
+    for (const [button, pane] of [["show-rooms", "rooms-pane"], ["show-members", "members-pane"]]) {
       byId(pane).classList.remove("shown");
       byId(button).setAttribute("aria-expanded", "false");
     }
@@ -207,9 +207,9 @@ export class ChatView {
     if (room === null) {
       this.#timeline.hide(element("p", "notice", "No room is open. Open one to talk."));
       byId("room-title").textContent = "No room";
-      byId("people-count").textContent = "";
-      byId("people").replaceChildren();
-      this.#peopleShown = { room: null, version: 0 };
+      byId("member-count").textContent = "";
+      byId("members").replaceChildren();
+      this.#shownMembers = { room: null, version: 0 };
       this.#shown = null;
       return;
     }
@@ -224,7 +224,7 @@ export class ChatView {
       byId("room-title").replaceChildren(bdi(room.id));
       this.#timeline.show(room);
     }
-    this.#drawPeople(room);
+    this.#drawMembers(room);
     this.#markRead();
   }
 
@@ -247,16 +247,16 @@ export class ChatView {
   }
 
   /** @param {OpenRoom} room */
-  #drawPeople(room) {
+  #drawMembers(room) {
     // Sorting thousands of names for each received message would slow down typing.
-    if (this.#peopleShown.room === room && this.#peopleShown.version === room.peopleVersion) return;
-    this.#peopleShown = { room, version: room.peopleVersion };
-    byId("people-count").textContent = `(${room.peopleCount})`;
-    const names = [...room.people].sort(BY_NAME.compare).slice(0, MAX_PEOPLE);
+    if (this.#shownMembers.room === room && this.#shownMembers.version === room.memberListVersion) return;
+    this.#shownMembers = { room, version: room.memberListVersion };
+    byId("member-count").textContent = `(${room.memberCount})`;
+    const names = [...room.members].sort(BY_NAME.compare).slice(0, MAX_LISTED_MEMBERS);
     const entries = names.map((name) => element("li", "", bdi(name)));
-    const more = room.peopleCount - names.length;
+    const more = room.memberCount - names.length;
     if (more > 0) entries.push(element("li", "hint", `and ${more} more`));
-    byId("people").replaceChildren(...entries);
+    byId("members").replaceChildren(...entries);
   }
 }
 

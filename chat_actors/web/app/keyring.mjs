@@ -1,4 +1,4 @@
-/** What the page stores: the user's key in IndexedDB; the open rooms and read positions in localStorage. */
+/** The page's storage: the user's key in IndexedDB, the open rooms and read positions in localStorage. */
 
 import { Identity } from "../client/chat-client.mjs";
 

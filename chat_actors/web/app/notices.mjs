@@ -1,13 +1,13 @@
-/** Notices outside the timeline: the title, notifications, and the announcements of screen readers. */
+/** Notices outside the timeline: the page title, notifications, and announcements for screen readers. */
 
-/** Milliseconds over which announcements are collected. */
-const COLLECT = 1_500;
+/** Milliseconds for which announcements are collected, so that a burst of messages is announced once. */
+const COLLECTING_TIME = 1_500;
 
-/** The most messages that are announced in full. More are only counted. */
+/** The most messages that are announced in full. If there are more, only their number is announced. */
 const MAX_ANNOUNCED = 3;
 
-/** The most characters of a message in a notification. */
-const MAX_CHARACTERS = 200;
+/** The most UTF-16 code units of text in a notification. */
+const MAX_NOTIFICATION_LENGTH = 200;
 
 export class Notices {
   #announcer;
@@ -27,7 +27,9 @@ export class Notices {
   }
 
   /**
-   * @param {string | null} room
+   * Show the current room and the number of unread messages in the page's title.
+   *
+   * @param {string | null} room null: no room is open
    * @param {number} unread in all rooms
    */
   setTitle(room, unread) {
@@ -41,20 +43,20 @@ export class Notices {
       this.#timer = undefined;
       const texts = this.#pending.splice(0);
       this.#announcer.textContent = texts.length > MAX_ANNOUNCED ? `${texts.length} new messages` : texts.join(". ");
-    }, COLLECT);
+    }, COLLECTING_TIME);
   }
 
   /**
-   * Notify the user of a message that is not visible.
+   * Notify the user of a message that is not visible, if the user has allowed notifications.
    *
    * @param {string} room
    * @param {string} userId
    * @param {string} content
-   * @param {() => void} onClick
+   * @param {() => void} onClick called when the user clicks the notification
    */
   notify(room, userId, content, onClick) {
-    if (!this.areOn) return;
-    const body = `${userId}: ${content}`.slice(0, MAX_CHARACTERS);
+    if (!this.areAllowed) return;
+    const body = `${userId}: ${content}`.slice(0, MAX_NOTIFICATION_LENGTH);
     let notification;
     try {
       notification = new Notification(room, { body, tag: room, icon: "/web/icon.svg" });
@@ -69,7 +71,7 @@ export class Notices {
   }
 
   /** Whether the user has allowed notifications. */
-  get areOn() {
+  get areAllowed() {
     return "Notification" in window && Notification.permission === "granted";
   }
 }

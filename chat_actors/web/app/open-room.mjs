@@ -1,4 +1,4 @@
-/** A room that is open in the page: turns the client's events into rows, people and a count of unread messages. */
+/** A room that is open in the page: turns the client's events into rows, members and a count of unread messages. */
 
 import { AccessRefused, CommandRefused } from "../client/chat-client.mjs";
 import { Timeline } from "./timeline.mjs";
@@ -27,10 +27,10 @@ export class OpenRoom {
   /** @type {RoomStatus} */
   status = { kind: "joining" };
   /** The users in the room, as far as the server lists them. @type {Set<string>} */
-  people = new Set();
-  peopleCount = 0;
-  /** Changes with each change of `people`. */
-  peopleVersion = 0;
+  members = new Set();
+  memberCount = 0;
+  /** Grows with each change of `members`. */
+  memberListVersion = 0;
   unread = 0;
   /** The number of the last message that the user has read. */
   readUpTo;
@@ -68,7 +68,7 @@ export class OpenRoom {
     } catch (error) {
       const why = problemOf(error);
       this.status = { kind: "ended", why };
-      this.#clearPeople();
+      this.#clearMembers();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -162,7 +162,7 @@ export class OpenRoom {
         break;
       case "user_joined":
       case "user_left":
-        this.#updatePeople(/** @type {any} */ (event));
+        this.#updateMembers(/** @type {any} */ (event));
         break;
       case "entered":
         if (this.hasHistory) this.#rejoined(/** @type {any} */ (event).missed);
@@ -194,7 +194,7 @@ export class OpenRoom {
     this.#lastSeq = Math.max(this.#lastSeq, seq);
     const read = Math.min(this.readUpTo ?? seq, seq); // a server that lost its data restarts its numbering
     this.readUpTo = read;
-    void this.#readPeople();
+    void this.#readMembers();
     await this.readOlder();
     this.unread = this.timeline.rows.filter(
       (row) => row.kind === "message" && row.seq !== null && row.seq > read && row.userId !== this.#userId,
@@ -216,38 +216,38 @@ export class OpenRoom {
   }
 
   /** @param {{type: string, userId: string}} event */
-  #updatePeople({ type, userId }) {
-    const areAllKnown = this.people.size >= this.peopleCount; // in a large room the server lists only some
-    const isNews = type === "user_joined" ? !this.people.has(userId) : this.people.delete(userId) || !areAllKnown;
-    if (type === "user_joined") this.people.add(userId);
-    if (!isNews) return;
-    this.peopleVersion += 1;
-    this.peopleCount += type === "user_joined" ? 1 : -1;
+  #updateMembers({ type, userId }) {
+    const areAllKnown = this.members.size >= this.memberCount; // in a large room the server lists only some
+    const isChange = type === "user_joined" ? !this.members.has(userId) : this.members.delete(userId) || !areAllKnown;
+    if (type === "user_joined") this.members.add(userId);
+    if (!isChange) return;
+    this.memberListVersion += 1;
+    this.memberCount += type === "user_joined" ? 1 : -1;
     this.timeline.presence(`${userId} ${type === "user_joined" ? "came" : "left"}`);
   }
 
-  async #readPeople() {
+  async #readMembers() {
     try {
       const { members, count } = await this.#room.members();
-      this.people = new Set(members);
-      this.peopleCount = count;
-      this.peopleVersion += 1;
+      this.members = new Set(members);
+      this.memberCount = count;
+      this.memberListVersion += 1;
     } catch {
-      this.#clearPeople(); // not in the room, or not allowed to list its members
+      this.#clearMembers(); // not in the room, or not allowed to list its members
     }
     this.#changed();
   }
 
-  #clearPeople() {
-    this.people = new Set();
-    this.peopleCount = 0;
-    this.peopleVersion += 1;
+  #clearMembers() {
+    this.members = new Set();
+    this.memberCount = 0;
+    this.memberListVersion += 1;
   }
 
   /** @param {number} missed */
   #rejoined(missed) {
     this.status = { kind: "joined" };
-    void this.#readPeople();
+    void this.#readMembers();
     if (missed > 0) this.timeline.notice(`You were offline; ${messages(missed)} arrived in the meantime.`);
   }
 

@@ -189,9 +189,9 @@ export class TimelineView {
     time.title = this.#moment.format(row.time);
     const content = element("div", "content", ...linked(row.content));
     content.dir = "auto";
-    const shown = element("article", `message ${row.fate}${isFirst ? " first" : ""}`, author, time, content);
-    if (row.fate === "sending") shown.append(element("p", "fate", "Sending…"));
-    if (row.fate === "failed") shown.append(this.#failure(row));
+    const shown = element("article", `message ${row.sendStatus}${isFirst ? " first" : ""}`, author, time, content);
+    if (row.sendStatus === "sending") shown.append(element("p", "send-status", "Sending…"));
+    if (row.sendStatus === "failed") shown.append(this.#failure(row));
     return shown;
   }
 
@@ -206,7 +206,7 @@ export class TimelineView {
     });
     const discard = element("button", "", "Discard");
     discard.addEventListener("click", () => this.#room?.timeline.discard(row));
-    return element("div", "fate", element("span", "", `Not sent: ${row.problem}`), again, edit, discard);
+    return element("div", "send-status", element("span", "", `Not sent: ${row.problem}`), again, edit, discard);
   }
 }
 

@@ -15,7 +15,7 @@ const MAX_NAMES = 8;
  * @property {string} userId
  * @property {string} content
  * @property {Date} time
- * @property {"sent" | "sending" | "failed"} fate
+ * @property {"sent" | "sending" | "failed"} sendStatus
  * @property {string} problem why sending failed
  *
  * @typedef {{kind: "notice" | "problem" | "unread", key: string, version: number, text: string}} NoticeRow
@@ -50,7 +50,7 @@ export class Timeline {
   get unsent() {
     let count = 0;
     for (let at = this.rows.length - 1; at >= 0 && this.#isUnsent(this.rows[at]); at -= 1) {
-      if (/** @type {MessageRow} */ (this.rows[at]).fate === "sending") count += 1;
+      if (/** @type {MessageRow} */ (this.rows[at]).sendStatus === "sending") count += 1;
     }
     return count;
   }
@@ -109,7 +109,7 @@ export class Timeline {
     this.#remove(row);
     const known = this.#bySeq.get(seq);
     if (known === undefined) {
-      Object.assign(row, { seq, time: new Date(timestamp), fate: "sent", problem: "", version: row.version + 1 });
+      Object.assign(row, { seq, time: new Date(timestamp), sendStatus: "sent", problem: "", version: row.version + 1 });
       this.#bySeq.set(seq, row);
       let at = this.rows.length;
       while (at > 0 && this.#isAfter(this.rows[at - 1], seq)) at -= 1;
@@ -120,7 +120,7 @@ export class Timeline {
 
   /** @param {MessageRow} row @param {string} problem */
   failed(row, problem) {
-    Object.assign(row, { fate: "failed", problem, version: row.version + 1 });
+    Object.assign(row, { sendStatus: "failed", problem, version: row.version + 1 });
     this.#onChange();
   }
 
@@ -174,11 +174,11 @@ export class Timeline {
    * @param {string} userId
    * @param {string} content
    * @param {Date} time
-   * @param {MessageRow["fate"]} fate
+   * @param {MessageRow["sendStatus"]} sendStatus
    * @returns {MessageRow}
    */
-  #message(seq, userId, content, time, fate) {
-    return { kind: "message", key: this.#key(), version: 0, seq, userId, content, time, fate, problem: "" };
+  #message(seq, userId, content, time, sendStatus) {
+    return { kind: "message", key: this.#key(), version: 0, seq, userId, content, time, sendStatus, problem: "" };
   }
 
   /** Append a row, before the messages that are not stored yet. @param {Row} row */

@@ -155,7 +155,7 @@ export class Conversation {
    *
    * @param {Record<string, unknown> & {type: string}} command
    */
-  lookUp(command) {
+  query(command) {
     return this.#ask("lookup", () => command);
   }
 

@@ -7,10 +7,10 @@ import { fromPem, toPem } from "./encoding.mjs";
 
 const LABEL = "ENCRYPTED PRIVATE KEY";
 
-/** OWASP Password Storage Cheat Sheet, 2023, for PBKDF2-HMAC-SHA256. */
+/** Iterations of PBKDF2 for new files: OWASP Password Storage Cheat Sheet, 2023, for PBKDF2-HMAC-SHA256. */
 const ITERATIONS = 600_000;
 
-/** The bound for files of others: ten times our own count, a few seconds of work. */
+/** The most iterations of a file that is read: ten times those of new files, which takes a few seconds. */
 const MAX_ITERATIONS = 6_000_000;
 
 const OID = {
@@ -81,36 +81,38 @@ export async function decryptKey(pem, passphrase) {
 }
 
 /**
+ * Derive the AES key from the passphrase.
+ *
  * @param {string} passphrase
  * @param {Uint8Array<ArrayBuffer>} salt
  * @param {number} iterations
  */
 async function derive(passphrase, salt, iterations) {
-  const typed = await crypto.subtle.importKey("raw", new TextEncoder().encode(passphrase), "PBKDF2", false, [
+  const material = await crypto.subtle.importKey("raw", new TextEncoder().encode(passphrase), "PBKDF2", false, [
     "deriveKey",
   ]);
   const aes = { name: "AES-CBC", length: 256 };
-  return crypto.subtle.deriveKey({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, typed, aes, false, [
+  return crypto.subtle.deriveKey({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, material, aes, false, [
     "encrypt",
     "decrypt",
   ]);
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes */
+/** Parse the DER structure (RFC 5958 and RFC 8018). @param {Uint8Array<ArrayBuffer>} bytes */
 function parse(bytes) {
-  const other = new SyntaxError("this key file is encrypted in another way; expected PBKDF2-HMAC-SHA-256 and AES-256-CBC");
+  const unsupported = new SyntaxError("this key file is encrypted in another way; expected PBKDF2-HMAC-SHA-256 and AES-256-CBC");
   const [scheme, encrypted] = children(bytes, SEQUENCE);
   const [pbes2, parameters] = children(scheme, SEQUENCE);
-  if (toHex(pbes2) !== OID.pbes2) throw other;
+  if (toHex(pbes2) !== OID.pbes2) throw unsupported;
   const [derivation, cipher] = children(parameters, SEQUENCE);
   const [pbkdf2, derivationParameters] = children(derivation, SEQUENCE);
   const [aes, iv] = children(cipher, SEQUENCE);
-  if (toHex(pbkdf2) !== OID.pbkdf2 || toHex(aes) !== OID.aes256Cbc) throw other;
+  if (toHex(pbkdf2) !== OID.pbkdf2 || toHex(aes) !== OID.aes256Cbc) throw unsupported;
   const [salt, count, ...rest] = children(derivationParameters, SEQUENCE);
   const prf = rest.at(-1); // the optional key length may precede it
-  if (prf === undefined || toHex(children(prf, SEQUENCE)[0]) !== OID.hmacWithSha256) throw other;
+  if (prf === undefined || toHex(children(prf, SEQUENCE)[0]) !== OID.hmacWithSha256) throw unsupported;
   const iterations = value(count, INTEGER).reduce((number, byte) => number * 256 + byte, 0);
-  if (iterations < 1 || iterations > MAX_ITERATIONS) throw other;
+  if (iterations < 1 || iterations > MAX_ITERATIONS) throw unsupported;
   return { salt: value(salt, OCTETS), iterations, iv: value(iv, OCTETS), encrypted: value(encrypted, OCTETS) };
 }
 
@@ -133,7 +135,7 @@ function der(tag, ...contents) {
   return bytes;
 }
 
-/** Big-endian bytes. A signed integer gets a leading zero where its first bit would read as a sign. */
+/** The big-endian bytes of a number. A signed one gets a leading zero byte if its first bit is set (X.690, section 8.3). */
 function integer(/** @type {number} */ number, isSigned = true) {
   const bytes = [];
   for (let rest = number; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
@@ -142,7 +144,7 @@ function integer(/** @type {number} */ number, isSigned = true) {
 }
 
 /**
- * Where the content of the first element starts, and where the element ends.
+ * The offsets of the first element: the start of its content, and its end.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
  */
@@ -158,6 +160,8 @@ function element(bytes) {
 }
 
 /**
+ * The content of an element.
+ *
  * @param {Uint8Array<ArrayBuffer> | undefined} bytes one element
  * @param {number} tag the tag that it must have
  */
@@ -170,7 +174,7 @@ function value(bytes, tag) {
 /**
  * The elements in a sequence.
  *
- * @param {Uint8Array<ArrayBuffer> | undefined} bytes
+ * @param {Uint8Array<ArrayBuffer> | undefined} bytes the sequence
  * @param {number} tag
  */
 function children(bytes, tag) {

@@ -105,12 +105,12 @@ export class Room {
    * @returns {Promise<ServerMessage>} `history`, with `messages` and `more`
    */
   async history(page = {}) {
-    return this.#sending(() => this.#conversation.lookUp({ type: "history", roomId: this.id, ...page }));
+    return this.#sending(() => this.#conversation.query({ type: "history", roomId: this.id, ...page }));
   }
 
   /** List the users in this room. Throws as `say`. @returns {Promise<ServerMessage>} `members`, with `members` and `count` */
   async members() {
-    return this.#sending(() => this.#conversation.lookUp({ type: "members", roomId: this.id }));
+    return this.#sending(() => this.#conversation.query({ type: "members", roomId: this.id }));
   }
 
   /**

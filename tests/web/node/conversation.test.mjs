@@ -10,7 +10,7 @@ import {
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
 
-/** A conversation with a server that the test plays. */
+/** A conversation, and functions that stand in for the server. */
 function begin({ room = "lobby", since = null } = {}) {
   let ids = 0;
   const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`, since);
@@ -98,7 +98,7 @@ test("the client follows a restarted numbering", () => {
   assert.equal(said(4).length, 1);
 });
 
-test("posts are sent one at a time and again after a reconnect", async () => {
+test("posts are sent one by one, again after a reconnect", async () => {
   const { conversation, sent, receive, enter } = begin();
   enter();
   const first = conversation.post("one");
@@ -147,8 +147,8 @@ test("lookups overtake posts and are sent again", () => {
   const { conversation, sent, enter } = begin();
   enter();
   void conversation.post("one");
-  void conversation.lookUp({ type: "members" });
-  void conversation.lookUp({ type: "history" });
+  void conversation.query({ type: "members" });
+  void conversation.query({ type: "history" });
   assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
   conversation.disconnected();
   enter({ recovered: true });
@@ -158,7 +158,7 @@ test("lookups overtake posts and are sent again", () => {
 test("few lookups are in flight and block nothing else", () => {
   const { conversation, sent, receive, enter } = begin();
   enter();
-  for (let count = 0; count < 20; count += 1) void conversation.lookUp({ type: "history" });
+  for (let count = 0; count < 20; count += 1) void conversation.query({ type: "history" });
   void conversation.post("one");
   void conversation.ask({ type: "roll" });
   const first = sent();
@@ -168,7 +168,7 @@ test("few lookups are in flight and block nothing else", () => {
   assert.deepEqual(sent().map(({ type }) => type), ["history"]);
 });
 
-test("a command without an answer is sent now or not at all", () => {
+test("a command without an answer is never queued", () => {
   const { conversation, sent, enter } = begin();
   assert.equal(conversation.tell({ type: "typing" }), false);
   enter();
@@ -199,7 +199,7 @@ test("waiting requests are bounded", () => {
   assert.throws(() => conversation.post("x"), TooMuchUnsent);
 });
 
-test("pauses grow, reset, and use a pause named by the server", () => {
+test("pauses grow, reset, and follow the server", () => {
   const backoff = new Backoff(() => 1, { first: 100, longest: 1000 });
   assert.deepEqual([1, 2, 3, 4, 5].map(() => backoff.nextPause()), [100, 200, 400, 800, 1000]);
   backoff.succeeded();
@@ -210,11 +210,11 @@ test("pauses grow, reset, and use a pause named by the server", () => {
   assert.equal(backoff.pauseAfter(4003, ""), null);
 });
 
-test("after a refusal without id repeatable requests go again", async () => {
+test("a refusal without id repeats repeatable requests", async () => {
   const { conversation, enter, receive, sent } = begin();
   enter();
   const rolled = conversation.ask({ type: "roll" });
-  const page = conversation.lookUp({ type: "history" });
+  const page = conversation.query({ type: "history" });
   const [, { id }] = sent();
   receive({ type: "error", code: "too_many_messages", message: "slower" });
   await assert.rejects(rolled, Unanswered);

@@ -20,7 +20,7 @@ test("a signature verifies with the public key", async () => {
   assert.ok(verify("sha256", challenge, identity.publicPem, signature));
 });
 
-test("a key file restores the identity; Node reads it too", async () => {
+test("a key file restores the identity, also in Node", async () => {
   const pem = await exportKey("alice", key, "correct horse");
   assert.equal((await Identity.import("alice", pem, "correct horse")).publicPem, identity.publicPem);
   assert.deepEqual(createPrivateKey({ key: pem, passphrase: "correct horse" }).export({ type: "pkcs8", format: "der" }), Buffer.from(key));
@@ -43,7 +43,7 @@ test("a wrong passphrase is reported as such", async () => {
   await assert.rejects(decryptKey(pem, "wrong"), WrongPassphrase);
 });
 
-test("a file that is no key file, or damaged, is reported", async () => {
+test("an unreadable or damaged key file is reported", async () => {
   await assert.rejects(decryptKey("hello", "x"), SyntaxError);
   const pem = await encryptKey(key, "right");
   const lines = pem.split("\n");

@@ -1,4 +1,4 @@
-/** A room over fake sockets and a fake clock. */
+/** A room of the JavaScript client, over fake sockets and a fake clock. */
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
@@ -9,7 +9,7 @@ import { websocketUrl } from "../../../chat_actors/web/client/chat.mjs";
 const identity = { userId: "alice", publicPem: "PEM", sign: async () => "sig" };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** The WebSocket of browsers and Node, with a server that the test plays. */
+/** Replaces `WebSocket`. The test calls its methods in place of the server. */
 class FakeSocket {
   static OPEN = 1;
   static made = [];
@@ -28,33 +28,33 @@ class FakeSocket {
     this.readyState = 2;
   }
 
-  opens() {
+  open() {
     this.readyState = FakeSocket.OPEN;
     this.onopen?.();
   }
 
-  says(message) {
+  deliver(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  /** Answer the login and the join. */
-  async letsIn(fields = {}) {
-    this.opens();
-    this.says({ type: "challenge", challenge: "AAAA" });
+  /** Open the connection, and answer the login and the join. */
+  async admit(fields = {}) {
+    this.open();
+    this.deliver({ type: "challenge", challenge: "AAAA" });
     await turn();
-    this.says({ type: "authenticated", userId: "alice" });
-    this.says({ type: "joined", roomId: "lobby", id: this.sent.at(-1).id, seq: 0, ...fields });
+    this.deliver({ type: "authenticated", userId: "alice" });
+    this.deliver({ type: "joined", roomId: "lobby", id: this.sent.at(-1).id, seq: 0, ...fields });
   }
 
-  talks(from, to) {
+  deliverMessages(from, to) {
     for (let seq = from; seq <= to; seq += 1) {
-      this.says({ type: "chat_message", userId: "bob", roomId: "lobby", content: `${seq}`, seq });
+      this.deliver({ type: "chat_message", userId: "bob", roomId: "lobby", content: `${seq}`, seq });
     }
   }
 }
 
 const latest = () => FakeSocket.made.at(-1);
-const itself = globalThis.WebSocket;
+const OriginalWebSocket = globalThis.WebSocket;
 
 beforeEach(() => {
   globalThis.WebSocket = FakeSocket;
@@ -63,7 +63,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  globalThis.WebSocket = itself;
+  globalThis.WebSocket = OriginalWebSocket;
   mock.timers.reset();
 });
 
@@ -95,17 +95,17 @@ test("join fails at once without a server", async () => {
 
 test("a broken connection is not reported as never made", async () => {
   const room = chat().room("lobby");
-  latest().opens();
+  latest().open();
   latest().onclose({ code: 1006, reason: "" });
   assert.equal((await room.receive()).why, "the connection broke");
   room.leave();
 });
 
-test("an address needs no scheme, and a bad one is refused", () => {
+test("an address needs no scheme; a bad one is refused", () => {
   assert.equal(websocketUrl("127.0.0.1:8080"), "ws://127.0.0.1:8080/ws");
   assert.equal(websocketUrl("https://chat.example"), "wss://chat.example/ws");
   assert.equal(websocketUrl("wss://chat.example/chat"), "wss://chat.example/chat");
-  for (const none of ["", "http://", "two words"]) assert.throws(() => websocketUrl(none), /is not an address/);
+  for (const bad of ["", "http://", "two words"]) assert.throws(() => websocketUrl(bad), /is not an address/);
 });
 
 test("the close code counts after an error event", async () => {
@@ -120,22 +120,22 @@ test("the close code counts after an error event", async () => {
 test("a challenge that cannot be signed ends the room", async () => {
   for (const challenge of ["no base64!", undefined, 5]) {
     const room = chat().room("lobby");
-    latest().opens();
-    latest().says({ type: "challenge", challenge });
+    latest().open();
+    latest().deliver({ type: "challenge", challenge });
     await turn();
     await assert.rejects(room.receive(), ConnectionLost);
   }
 });
 
-test("a message that is too long fails, and retries are paused", async () => {
+test("1009 fails the message, a second 1009 the room", async () => {
   const room = chat().room("lobby");
-  await latest().letsIn();
-  const said = room.say("x");
+  await latest().admit();
+  const post = room.say("x");
   latest().onclose({ code: 1009, reason: "" });
-  await assert.rejects(said, CommandRefused);
+  await assert.rejects(post, CommandRefused);
   mock.timers.tick(0);
   assert.equal(FakeSocket.made.length, 2);
-  latest().opens();
+  latest().open();
   latest().onclose({ code: 1009, reason: "" });
   await assert.rejects(async () => {
     for await (const event of room) assert.notEqual(event, null);
@@ -143,48 +143,48 @@ test("a message that is too long fails, and retries are paused", async () => {
   assert.equal(FakeSocket.made.length, 2);
 });
 
-test("a request behind unread events fails, events stay", async () => {
+test("a request behind unread events fails; events stay", async () => {
   const room = chat().room("lobby");
-  await latest().letsIn();
-  const said = room.say("hello");
-  latest().talks(1, 5_000);
+  await latest().admit();
+  const post = room.say("hello");
+  latest().deliverMessages(1, 5_000);
   assert.equal(latest().readyState, 2); // the client has disconnected
   mock.timers.tick(6_000);
-  const saidLater = room.say("are you there?");
+  const secondPost = room.say("are you there?");
   mock.timers.tick(4_000);
-  await assert.rejects(said, EventsUnread);
-  await assert.rejects(saidLater, EventsUnread);
+  await assert.rejects(post, EventsUnread);
+  await assert.rejects(secondPost, EventsUnread);
   for (let count = 0; count < 5_000; count += 1) await room.receive();
   assert.equal(FakeSocket.made.length, 2);
   room.leave();
 });
 
-test("a request is answered if the events are read in time", async () => {
+test("a request survives unread events that are read", async () => {
   const room = chat().room("lobby");
-  await latest().letsIn();
-  const said = room.say("hello");
-  latest().talks(1, 5_000);
+  await latest().admit();
+  const post = room.say("hello");
+  latest().deliverMessages(1, 5_000);
   mock.timers.tick(9_000);
   for (let count = 0; count < 5_000; count += 1) await room.receive();
   const [before, after] = FakeSocket.made;
-  await after.letsIn({ recovered: true, missed: 0 });
+  await after.admit({ recovered: true, missed: 0 });
   mock.timers.tick(9_000);
   const { id } = before.sent.at(-1);
   assert.equal(after.sent.at(-1).id, id);
-  after.says({ type: "accepted", id, clientMsgId: id, seq: 5_001 });
-  assert.equal((await said).seq, 5_001);
+  after.deliver({ type: "accepted", id, clientMsgId: id, seq: 5_001 });
+  assert.equal((await post).seq, 5_001);
   room.leave();
 });
 
-test("a room with listen: false is not held up by events", async () => {
+test("events do not block a room with listen: false", async () => {
   const joining = chat().join("lobby", { listen: false });
-  await latest().letsIn();
+  await latest().admit();
   const room = await joining;
-  latest().talks(1, 12_000);
+  latest().deliverMessages(1, 12_000);
   assert.equal(latest().readyState, FakeSocket.OPEN);
-  const said = room.say("hello");
+  const post = room.say("hello");
   const { id } = latest().sent.at(-1);
-  latest().says({ type: "accepted", id, clientMsgId: id, seq: 12_001 });
-  assert.equal((await said).seq, 12_001);
+  latest().deliver({ type: "accepted", id, clientMsgId: id, seq: 12_001 });
+  assert.equal((await post).seq, 12_001);
   room.leave();
 });

@@ -20,7 +20,7 @@ test("a message has one row, accepted or received first", () => {
   assert.deepEqual(texts(timeline), ["text 1", "text 2"]);
 });
 
-test("a message being sent is last, then moves to its place", () => {
+test("a pending message is last until it has a number", () => {
   const timeline = make();
   const mine = timeline.send("alice", "mine", new Date());
   timeline.add(message(1));
@@ -39,7 +39,7 @@ test("a page of history is prepended without duplicates", () => {
   assert.equal(timeline.hasOlder, false);
 });
 
-test("the oldest of many rows are dropped and can be loaded", () => {
+test("the oldest of many rows are dropped, and reloaded", () => {
   const timeline = make();
   timeline.hasOlder = false;
   for (let seq = 1; seq <= 20_001; seq += 1) timeline.add(message(seq));
@@ -67,7 +67,7 @@ test("the unread line appears once, after a read message", () => {
   assert.deepEqual(texts(timeline), ["text 1", "text 2", "text 3"]);
 });
 
-test("after a renumbering no message counts as a duplicate", () => {
+test("a renumbering makes no message a duplicate", () => {
   const timeline = make();
   for (const seq of [1, 2, 3]) timeline.add(message(seq));
   const mine = timeline.send("alice", "mine", new Date());
