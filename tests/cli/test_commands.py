@@ -255,7 +255,9 @@ async def test_refused_message_sets_the_exit_code(tmp_path):
             async with await Process.start(*arguments, env={"HOME": str(tmp_path)}) as notifier:
                 for line in lines:
                     await notifier.type(line)
+                printed = await notifier.read_until("notifier: fine")
                 code, output = await notifier.finish()
+            output = printed + output
             assert code == expected
             assert "notifier: fine" in output
             assert ("! not sent: 'xxx" in output) is (expected == 1)
