@@ -147,6 +147,6 @@ async def test_ended_actor_leaves_no_reference():
         probe.received.clear()
         del ref
         gc.collect()
-        assert [gone() for gone in objects] == [None] * 20
+        assert [actor_ref() for actor_ref in objects] == [None] * 20
         assert len(system.family.with_ending()) == 1
         assert len(probe.context._watched) == 0

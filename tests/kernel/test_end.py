@@ -64,7 +64,7 @@ class Named(Actor[Add]):
         self.order.append((self.name, reason.cause))
 
 
-class Stuck(Actor[Add]):
+class StuckStart(Actor[Add]):
     """Its `on_start` never returns."""
 
     async def on_start(self):
@@ -91,7 +91,7 @@ async def test_late_child_is_cancelled_and_parent_stops(caplog):
         stop_within = 2.0
 
         async def on_start(self):
-            self.context.spawn_named("stuck", Stuck)
+            self.context.spawn_named("stuck", StuckStart)
 
     order = []
     async with RunningSystem() as system:

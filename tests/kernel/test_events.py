@@ -191,14 +191,14 @@ async def test_dead_letter_event_makes_no_dead_letter():
 
     async with RunningSystem() as system:
         received = []
-        gone = system.spawn_named("gone", Listener, [])
+        ended = system.spawn_named("ended", Listener, [])
         system.spawn_named("listener", DeadLetterListener, received)
-        gone.stop()
+        ended.stop()
         await settle(system)
         for n in range(5):
-            gone.tell(Noted(n))
+            ended.tell(Noted(n))
         await settle(system)
-        assert received == ["/gone"] * 3
+        assert received == ["/ended"] * 3
         assert system.statistics().dead_letters == {Undelivered.STOPPED: 5}
 
 

@@ -59,31 +59,31 @@ async def test_hosted_actor_ends_with_its_parent():
 
 
 async def test_late_hosted_actor_is_cancelled_alone():
-    """Its host's task goes on."""
+    """The task that hosts it continues."""
 
-    class Stuck(Counter):
+    class StuckStart(Counter):
         async def on_start(self):
             await anyio.sleep_forever()
 
     class StuckParent(Parent):
         @handles
         def make(self, message: Make) -> object:
-            return self.context.spawn_hosted(Stuck)
+            return self.context.spawn_hosted(StuckStart)
 
     async with RunningSystem() as system:
         parent = system.spawn_named("parent", StuckParent)
         hosted = await parent.ask(Make(), timeout=1)
-        went_on = []
+        continued = []
 
         async def host():
             await hosted.run()
-            went_on.append(True)
+            continued.append(True)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(host)
             await anyio.wait_all_tasks_blocked()
             parent.stop()
-        assert went_on == [True]
+        assert continued == [True]
 
 
 async def test_host_cancellation_ends_the_hosted_actor():

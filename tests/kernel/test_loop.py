@@ -25,9 +25,9 @@ async def test_unhandled_message_is_a_dead_letter():
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         counter = system.spawn_named("counter", Counter)
-        counter.tell("what?")
+        counter.tell("unhandled")
         assert await counter.ask(Get(), timeout=1) == 0
-        assert letters == [DeadLetter("/counter", "what?", Undelivered.UNHANDLED)]
+        assert letters == [DeadLetter("/counter", "unhandled", Undelivered.UNHANDLED)]
 
 
 async def test_none_is_an_ordinary_message():
@@ -49,7 +49,7 @@ async def test_on_unhandled_may_handle_a_message():
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         ref = system.spawn_named("open", HandlesAny)
-        ref.tell("what?")
+        ref.tell("unhandled")
         assert await ref.ask(Get(), timeout=1) == 100
         assert letters == []
 
@@ -62,9 +62,9 @@ async def test_on_unhandled_that_raises_is_a_crash():
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
         failing = system.spawn_named("failing", FailingHook, 3)
-        failing.tell("what?")
+        failing.tell("unhandled")
         assert await failing.ask(Get(), timeout=5) == 3
-        assert letters == [DeadLetter("/failing", "what?", Undelivered.CRASHED)]
+        assert letters == [DeadLetter("/failing", "unhandled", Undelivered.CRASHED)]
 
 
 async def test_messages_stay_in_order_across_lanes():
@@ -82,14 +82,14 @@ async def test_messages_stay_in_order_across_lanes():
 
 
 async def test_message_of_cancelled_handler_is_a_dead_letter():
-    class Stuck(Counter):
+    class StuckHandler(Counter):
         @handles
         async def add(self, message: Add) -> None:
             await anyio.sleep_forever()
 
     async with RunningSystem() as system:
         letters = collect(system, DeadLetter)
-        system.spawn_named("stuck", Stuck).tell(Add(5))
+        system.spawn_named("stuck", StuckHandler).tell(Add(5))
         await anyio.sleep(0.5)
         await system.stop(within=0)
         assert [(letter.message.amount, letter.why) for letter in letters] == [(5, Undelivered.CANCELLED)]

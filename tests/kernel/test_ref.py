@@ -182,14 +182,14 @@ async def test_request_is_handled_after_its_timeout():
 
 
 async def test_ask_fails_when_its_handler_is_cancelled():
-    class Stuck(Counter):
+    class StuckHandler(Counter):
         @handles
         async def get(self, message: Get) -> int:
             await anyio.sleep_forever()
             return 1
 
     async with RunningSystem() as system:
-        stuck = system.spawn_named("stuck", Stuck)
+        stuck = system.spawn_named("stuck", StuckHandler)
         failures = []
 
         async def ask():

@@ -27,21 +27,23 @@ async def test_second_actor_of_a_name_is_refused():
             system.spawn_named("one", Counter)
 
 
-async def test_stop_cancels_and_reports_late_actors():
-    class Stuck(Actor[Add]):
+async def test_stop_cancels_and_reports_stuck_actors():
+    class StuckHandler(Actor[Add]):
         @handles
         async def add(self, message: Add) -> None:
             await anyio.sleep_forever()
 
     async with RunningSystem() as system:
-        stuck = system.spawn_named("stuck", Stuck)
+        stuck = system.spawn_named("stuck", StuckHandler)
         stuck.tell(Add())
         await anyio.sleep(0.1)
         assert await system.stop(within=3) == ("/stuck",)
         assert stuck.is_stopped
 
 
-class Stuck(Actor[Add]):
+class StuckStart(Actor[Add]):
+    """Its `on_start` never returns."""
+
     async def on_start(self):
         await anyio.sleep_forever()
 
@@ -58,19 +60,19 @@ async def test_stop_ends_youngest_and_children_first():
                 self.context.spawn_named("child", Named, "child")
 
         async def on_stop(self, reason):
-            order.append(f"{self.name} begins")
+            order.append((self.name, "begins"))
             await anyio.sleep(1)
-            order.append(f"{self.name} ends")
+            order.append((self.name, "ends"))
 
     async with RunningSystem() as system:
         system.spawn_named("first", Named, "first")
         system.spawn_named("second", Named, "second")
         await settle(system)
         assert await system.stop(within=60) == ()
-    assert order == [f"{name} {what}" for name in ("child", "second", "first") for what in ("begins", "ends")]
+    assert order == [(name, step) for name in ("child", "second", "first") for step in ("begins", "ends")]
 
 
-async def test_stop_handles_waiting_messages_first():
+async def test_system_stop_handles_waiting_messages():
     async with RunningSystem() as system:
         actor = Counter()
         counter = system.spawn_named("counter", lambda: actor)
@@ -80,9 +82,9 @@ async def test_stop_handles_waiting_messages_first():
         assert actor.count == 100
 
 
-async def test_stop_keeps_its_deadline():
+async def test_stop_returns_at_its_deadline():
     async with RunningSystem() as system:
-        system.spawn_named("stuck", Stuck)
+        system.spawn_named("stuck", StuckStart)
         await anyio.sleep(1)
         began = anyio.current_time()
         await system.stop(within=3)
@@ -94,7 +96,7 @@ async def test_stop_reports_children_cancelled_by_parents():
         stop_within = 1.0
 
         async def on_start(self):
-            self.context.spawn_named("stuck", Stuck)
+            self.context.spawn_named("stuck", StuckStart)
 
     async with RunningSystem() as system:
         system.spawn_named("parent", Parent)
@@ -107,7 +109,7 @@ async def test_stop_does_not_report_earlier_cancellations():
         stop_within = 1.0
 
         async def on_start(self):
-            self.context.spawn_named("stuck", Stuck)
+            self.context.spawn_named("stuck", StuckStart)
 
     async with RunningSystem() as system:
         parent = system.spawn_named("parent", Parent)
@@ -116,9 +118,9 @@ async def test_stop_does_not_report_earlier_cancellations():
         assert await system.stop(within=5) == ()
 
 
-async def test_second_stop_waits_for_the_same_end():
+async def test_second_stop_waits_for_the_first():
     async with RunningSystem() as system:
-        system.spawn_named("stuck", Stuck)
+        system.spawn_named("stuck", StuckStart)
         reports = []
 
         async def stop(within):
@@ -132,14 +134,14 @@ async def test_second_stop_waits_for_the_same_end():
         await system.wait_stopped()
 
 
-async def test_stop_of_a_system_never_run_returns_at_once():
+async def test_stop_before_run_returns_at_once():
     system = ActorSystem()
     with anyio.fail_after(1):
         assert await system.stop(within=100) == ()
         await system.run()
 
 
-async def test_system_that_does_not_run_starts_no_actor():
+async def test_system_that_does_not_run_refuses_actors():
     system = ActorSystem()
     with pytest.raises(ActorStopped):
         system.spawn_named("early", Counter)
@@ -149,8 +151,8 @@ async def test_system_that_does_not_run_starts_no_actor():
         system.spawn_named("late", Counter)
 
 
-async def test_escalation_at_the_top_stops_and_is_raised():
-    """The other actors stop in order."""
+async def test_escalation_at_the_top_stops_the_system():
+    """The other actors stop in order, and `run` raises the failure."""
 
     class Fragile(Counter):
         supervision = Escalate()
@@ -181,22 +183,22 @@ async def test_escalation_at_the_top_stops_and_is_raised():
 async def test_cancelled_system_cancels_its_actors():
     reasons = []
 
-    class RecordsStop(Counter):
+    class StopRecorder(Counter):
         async def on_stop(self, reason):
             reasons.append(reason)
 
     system = ActorSystem()
     async with anyio.create_task_group() as tasks:
         await tasks.start(system.run)
-        recording = system.spawn_named("recording", RecordsStop)
+        recorder = system.spawn_named("recorder", StopRecorder)
         await settle(system)
         tasks.cancel_scope.cancel()
-    assert recording.is_stopped
+    assert recorder.is_stopped
     assert reasons == []
     await system.wait_stopped()
 
 
-async def test_tree_shows_parents_waiting_and_restarts():
+async def test_tree_shows_children_waiting_and_restarts():
     async with RunningSystem() as system:
         system.spawn_named("rooms", Rooms, [])
         await settle(system)
@@ -208,15 +210,15 @@ async def test_tree_shows_parents_waiting_and_restarts():
         assert lines == ["rooms (Rooms)", "  room:a (Counter) waiting=1 restarts=1"]
 
 
-async def test_statistics_count_what_has_happened():
+async def test_statistics_count_actors_and_failures():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         probe.context.after(1000, Add())
         counter = system.spawn_named("counter", Counter)
-        counter.tell("what?")
+        counter.tell("unhandled")
         counter.tell(Fail())
         await settle(system)
-        stuck = system.spawn_named("stuck", Stuck)
+        stuck = system.spawn_named("stuck", StuckStart)
         stuck.tell(Add())
         await anyio.sleep(0.1)
         assert system.statistics() == Statistics(

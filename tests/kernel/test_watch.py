@@ -10,8 +10,8 @@ from tests.kernel.conftest import Counter, Get, start_probe
 pytestmark = pytest.mark.anyio
 
 
-async def test_watcher_is_notified_of_an_ended_actor():
-    """It is notified once, as of a running one."""
+async def test_watch_of_an_ended_actor_notifies_once():
+    """The same as a watch that began before the end."""
     async with RunningSystem() as system:
         probe = Probe()
         system.spawn_named("probe", lambda: probe)
@@ -28,7 +28,7 @@ async def test_watcher_is_notified_of_an_ended_actor():
         assert not probe.received
 
 
-async def test_unwatch_drops_a_waiting_notice():
+async def test_unwatch_removes_a_queued_notice():
     class Unwatching(Actor[Get]):
         def __init__(self, other):
             self.other = other
@@ -66,7 +66,7 @@ async def test_watcher_gets_the_stop_reason():
         assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
 
 
-async def test_second_watch_does_nothing():
+async def test_repeated_watch_notifies_once():
     async with RunningSystem() as system:
         probe = await start_probe(system)
         counter = system.spawn_named("counter", Counter)
@@ -77,8 +77,8 @@ async def test_second_watch_does_nothing():
         assert [message.ref for message in probe.received] == [counter]
 
 
-async def test_watch_again_notifies_once():
-    """The watcher unwatches and watches again while the notice waits."""
+async def test_renewed_watch_notifies_once():
+    """The watcher unwatches and watches again while the first notice is queued."""
 
     class Unwatching(Probe):
         @handles
@@ -131,8 +131,8 @@ async def test_ended_actor_keeps_no_watchers():
         await counter.wait_stopped()
         watcher.stop()
         await watcher.wait_stopped()
-        gone = weakref.ref(probe)
+        probe_ref = weakref.ref(probe)
         del probe, watcher
         gc.collect()
-        assert gone() is None
+        assert probe_ref() is None
         assert counter.is_stopped

@@ -23,7 +23,7 @@ async def flood_with_pings(stream, sockets):
 
 
 async def send_a_malformed_frame(stream, sockets):
-    await stream.send_frame(0x3, b"what?")
+    await stream.send_frame(0x3, b"x")
 
 
 async def send_invalid_utf8(stream, sockets):
