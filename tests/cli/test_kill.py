@@ -180,7 +180,7 @@ async def refusal(peer):
     return message["code"], message["id"]
 
 
-async def test_full_disk_refuses_messages_until_space_is_free(tmp_path):
+async def test_full_disk_refuses_messages_until_freed(tmp_path):
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:

@@ -146,7 +146,7 @@ async def send_fragments(world, subject, parts):
 
 def sent_close_code(transport):
     """The code of the Close frame that the server has sent, or None."""
-    closes = [event[1] for event in transport.take_told() if event[0] == "write" and event[1][:1] == b"\x88"]
+    closes = [event[1] for event in transport.take_calls() if event[0] == "write" and event[1][:1] == b"\x88"]
     return int.from_bytes(closes[0][2:4], "big") if closes else None
 
 

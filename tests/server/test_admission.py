@@ -76,7 +76,7 @@ async def test_cancel_while_served_leaves_no_session(runtime):
     assert await sessions(runtime) == 0
 
 
-async def test_draining_server_gives_each_client_a_retry_time(runtime):
+async def test_draining_server_spreads_the_retry_times(runtime):
     await runtime.chat.gate.ask(Drain(reconnect_within=10), timeout=5)
     closed = []
     for _ in range(3):

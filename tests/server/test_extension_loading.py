@@ -81,7 +81,7 @@ def test_installed_extension_is_found_by_its_name(monkeypatch):
         ([], {"dice": {}}, "'dice' has settings but is not switched on"),
     ],
 )
-def test_unusable_extension_is_reported_with_its_reason(specs, sections, problem):
+def test_unusable_extension_is_reported_with_reason(specs, sections, problem):
     with pytest.raises(ExtensionError, match=problem):
         load_extensions(specs, sections)
 
@@ -96,7 +96,7 @@ def test_invalid_service_stops_the_start():
         combine(load_extensions([f"{HERE}:useless"], {}))
 
 
-def test_settings_contain_extensions_and_their_sections(tmp_path):
+def test_settings_hold_extensions_and_their_sections(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text('[server]\nextensions = ["a:b"]\n[extensions.dice]\nsides = 4\n')
     settings = load_settings(config, {}, {}).settings
@@ -106,7 +106,7 @@ def test_settings_contain_extensions_and_their_sections(tmp_path):
     assert by_environment.server.extensions == ("a:b", "c")
 
 
-def test_setting_outside_an_extension_section_is_refused(tmp_path):
+def test_setting_outside_a_section_is_refused(tmp_path):
     config = tmp_path / "chat.toml"
     config.write_text("[extensions]\nsides = 4\n")
     with pytest.raises(SettingsError, match=r"write \[extensions.NAME\] above them"):

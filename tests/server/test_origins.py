@@ -109,7 +109,7 @@ async def test_foreign_page_is_refused_before_the_upgrade(protocol, path):
 
 @pytest.mark.parametrize("protocol", ["http1", "http2"])
 @pytest.mark.parametrize(("proxies", "is_let_in"), [(0, False), (1, True)])
-async def test_loopback_takes_foreign_names_from_proxies_only(protocol, proxies, is_let_in):
+async def test_loopback_needs_a_proxy_for_foreign_names(protocol, proxies, is_let_in):
     settings = Settings(server=ServerSettings(trusted_proxies=proxies))
     async with LiveServer(create_app(settings, on_failure=fail_test, storage=Storage(MemoryAccounts()))) as server:
         headers = [("origin", "http://chat.example")]

@@ -144,7 +144,7 @@ async def test_killed_session_closes_its_connection(app, key, caplog):
         assert await client.receive_close() == 1012
 
 
-async def test_session_stopped_before_accept_closes_connection(app):
+async def test_session_stopped_before_accept_closes(app):
     socket = connect(app)
     runtime = app.extensions["chat_actors"]
     accept = socket._asgi_send

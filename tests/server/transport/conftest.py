@@ -13,10 +13,10 @@ FRAME_BYTES = 1000
 
 
 class Recorder:
-    """An app that keeps what its one handler is told, in order."""
+    """An app whose one handler records each message and the disconnect, in order."""
 
     def __init__(self):
-        self.told = asyncio.Queue()
+        self.received = asyncio.Queue()
         self.may_read = asyncio.Event()
         self.may_read.set()
         self.alive = 0
@@ -34,16 +34,16 @@ class Recorder:
             while True:
                 await self.may_read.wait()
                 message = await socket.receive()
-                self.told.put_nowait(message)
+                self.received.put_nowait(message)
                 if message == "close me":
                     await socket.close(4000, "as you wish")
                     return
                 if message == "fail":
                     raise ValueError("asked to fail")
         except PeerDisconnected as gone:
-            self.told.put_nowait(gone.code)
+            self.received.put_nowait(gone.code)
         except asyncio.CancelledError:
-            self.told.put_nowait("cancelled")
+            self.received.put_nowait("cancelled")
             raise
         finally:
             self.alive -= 1
@@ -54,7 +54,7 @@ class Recorder:
 
     async def next(self):
         async with asyncio.timeout(10):
-            return await self.told.get()
+            return await self.received.get()
 
 
 @pytest.fixture

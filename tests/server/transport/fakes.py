@@ -8,14 +8,14 @@ from tests.wire.peer import frame_bytes
 
 
 class FakeCarrier:
-    """Implements `Carrier`: keeps what it is told, in order. `told` is shared with the receiver."""
+    """Implements `Carrier`, and records the calls of its methods, in order."""
 
     outlives_its_app = False
 
-    def __init__(self, told=None):
+    def __init__(self, calls=None):
         self.context = copy_context()
-        self.told = [] if told is None else told
-        self.waiting = 0  # bytes that it says are waiting to be sent
+        self.calls = [] if calls is None else calls
+        self.waiting = 0  # bytes that wait to be sent, as reported by `backlog`
         self.is_reading = True
         self.is_gone = False
 
@@ -26,7 +26,7 @@ class FakeCarrier:
         raise AssertionError("a WebSocket knows no request")
 
     def write(self, data):
-        self.told.append(("write", bytes(data)))
+        self.calls.append(("write", bytes(data)))
 
     def is_closing(self):
         return self.is_gone
@@ -35,7 +35,7 @@ class FakeCarrier:
         return self.waiting
 
     def bound(self, backlog_bytes):
-        self.told.append(("bound", backlog_bytes))
+        self.calls.append(("bound", backlog_bytes))
 
     def pause(self):
         self.is_reading = False
@@ -44,56 +44,56 @@ class FakeCarrier:
         self.is_reading = True
 
     def finish(self, *, peer_is_done):
-        self.told.append(("finish", peer_is_done))
+        self.calls.append(("finish", peer_is_done))
 
     def abort(self):
-        self.told.append(("abort",))
+        self.calls.append(("abort",))
 
 
 class FakeReceiver:
-    """Implements `Receiver`: keeps what it is told, in order. It refuses the messages whose turns are in `refusals`."""
+    """Implements `Receiver`, and records the calls of its methods. `refusals`: indices of the messages to refuse."""
 
-    def __init__(self, told=None, refusals=()):
-        self.told = [] if told is None else told
+    def __init__(self, calls=None, refusals=()):
+        self.calls = [] if calls is None else calls
         self.refusals = set(refusals)
-        self.offers = 0
+        self.messages = 0
 
-    def _offered(self, kind, message):
-        self.offers += 1
-        taken = self.offers - 1 not in self.refusals
-        self.told.append((kind if taken else "refused", message))
-        return taken
+    def _accepts(self, kind, message):
+        self.messages += 1
+        is_accepted = self.messages - 1 not in self.refusals
+        self.calls.append((kind if is_accepted else "refused", message))
+        return is_accepted
 
     def text(self, text):
-        return self._offered("text", text)
+        return self._accepts("text", text)
 
     def binary(self, data):
-        return self._offered("binary", data)
+        return self._accepts("binary", data)
 
     def unreachable(self):
-        self.told.append(("unreachable",))
+        self.calls.append(("unreachable",))
 
     def overflowed(self):
-        self.told.append(("overflowed",))
+        self.calls.append(("overflowed",))
 
     def ended(self, code):
-        self.told.append(("ended", code))
+        self.calls.append(("ended", code))
 
 
 class Rig:
-    """A WebSocket between fakes; `told` is all that either was told, in order."""
+    """A WebSocket between a fake carrier and a fake receiver; `calls` are those of both, in order."""
 
     def __init__(self, *, refusals=(), **bounds):
-        self.told = []
-        self.carrier = FakeCarrier(self.told)
-        self.receiver = FakeReceiver(self.told, refusals)
+        self.calls = []
+        self.carrier = FakeCarrier(self.calls)
+        self.receiver = FakeReceiver(self.calls, refusals)
         self.websocket = WebSocketProtocol(self.carrier, Bounds(**bounds), FakeReceiver())
         self.websocket.attach(self.receiver)
-        self.told.clear()
+        self.calls.clear()
 
     def send(self, opcode, payload=b"", **options):
         self.websocket.received(frame_bytes(opcode, payload, **options))
 
-    def take_told(self):
-        told, self.told[:] = list(self.told), []
-        return told
+    def take_calls(self):
+        calls, self.calls[:] = list(self.calls), []
+        return calls

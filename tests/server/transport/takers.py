@@ -13,11 +13,11 @@ BACKLOG_BYTES = 200_000
 
 
 class Taker:
-    """The receiver, and the life after the take-over, of one WebSocket. Echoes, and obeys a few texts."""
+    """Receives the messages of one WebSocket after the take-over. Echoes them; a few texts are instructions."""
 
     def __init__(self, app):
         self.app = app
-        self.told = []
+        self.calls = []
         self.refuses = False
         self.writer = None
         self.has_ended = asyncio.Event()
@@ -28,12 +28,12 @@ class Taker:
         if text == "refuse what follows":
             self.refuses = True
             return True
-        self.told.append(text)
+        self.calls.append(text)
         if text == "fail":
             raise ValueError("asked to fail in a message")
         if text == "close me":
             self.writer.close(4000, "as you wish")
-        elif "unreachable" not in self.told:
+        elif "unreachable" not in self.calls:
             self.writer.write(b"\x81" + bytes([len(text)]) + text.encode())
         return True
 
@@ -41,14 +41,14 @@ class Taker:
         return self.text(data.decode())
 
     def overflowed(self):
-        self.told.append("overflowed")
+        self.calls.append("overflowed")
         self.writer.close(4008, "too slow")
 
     def unreachable(self):
-        self.told.append("unreachable")
+        self.calls.append("unreachable")
 
     def ended(self, code):
-        self.told.append(code)
+        self.calls.append(code)
         self.has_ended.set()
 
     async def run(self):

@@ -54,7 +54,7 @@ async def test_http2_queued_messages_survive_the_disconnect():
 
 
 @both
-async def test_failing_handler_closes_1011_and_is_logged_once(connect, caplog):
+async def test_failing_handler_closes_with_1011(connect, caplog):
     async with LiveServer(Sockets().app) as server:
         peer = await connect(server.port)
         await peer.send_text("raise")

@@ -21,15 +21,15 @@ LIMIT = 200
 
 async def _effects(chunks, refusals, end, *, is_fast):
     """All that a WebSocket does about these chunks, in order. After each, a receiver that has refused resumes."""
-    told = []
-    carrier = FakeCarrier(told)
+    calls = []
+    carrier = FakeCarrier(calls)
     websocket = WebSocketProtocol(carrier, Bounds(frame_bytes=LIMIT), FakeReceiver())
     if not is_fast:
         websocket._splitter.longest = -1
-    websocket.attach(FakeReceiver(told, refusals))
+    websocket.attach(FakeReceiver(calls, refusals))
     for number, chunk in enumerate(chunks):
         websocket.received(chunk)
-        told.append(("reading", carrier.is_reading))
+        calls.append(("reading", carrier.is_reading))
         if number % 2:
             websocket.resume()
     if end is not None:
@@ -37,7 +37,7 @@ async def _effects(chunks, refusals, end, *, is_fast):
     while websocket.is_paused:
         websocket.resume()
         await asyncio.sleep(0)
-    return told, websocket.is_over, websocket.peer_close_code, len(websocket._splitter)
+    return calls, websocket.is_over, websocket.peer_close_code, len(websocket._splitter)
 
 
 def compare(chunks, refusals=(), end=None):
@@ -131,7 +131,7 @@ CONVERSATIONS = {
 
 @pytest.mark.parametrize("refusals", [(), {0}, {1, 2}], ids=["takes all", "refuses once", "refuses again"])
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_split_dialog_has_the_same_effect_on_both_paths(name, refusals):
+def test_split_dialog_has_equal_effect_on_both_paths(name, refusals):
     data = CONVERSATIONS[name]
     compare([data[at : at + 1] for at in range(len(data))], refusals, "peer_ended")
     for at in range(len(data)):

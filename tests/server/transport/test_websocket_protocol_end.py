@@ -22,51 +22,51 @@ PING_EMPTY = ("write", b"\x89\x00")
 async def test_two_closes_send_one_close(rig):
     rig.websocket.close(1000)
     rig.websocket.close(1011, "again")
-    assert rig.told == [CLOSED_1000, ("finish", False)]
+    assert rig.calls == [CLOSED_1000, ("finish", False)]
     rig.send(CLOSE, b"\x03\xe8")
-    assert rig.told[2:] == [("ended", 1000), ("finish", True)]
+    assert rig.calls[2:] == [("ended", 1000), ("finish", True)]
 
 
 async def test_after_our_close_only_the_client_close_counts(rig):
     rig.websocket.close(4000)
-    rig.take_told()
+    rig.take_calls()
     rig.send(TEXT, b"too late")
     rig.send(BINARY, b"too late")
     rig.send(TEXT, b"x" * 1001, fin=False)
     rig.send(CONTINUATION, b"x" * 5000)
     rig.send(PING)
     rig.send(CLOSE, b"\x0f\xa0")
-    assert rig.told == [("ended", 4000), ("finish", True)]
+    assert rig.calls == [("ended", 4000), ("finish", True)]
 
 
 async def test_malformed_frames_after_our_close_just_end_it(rig):
     rig.websocket.close(4000)
-    rig.take_told()
+    rig.take_calls()
     rig.send(0x3, b"what is this")
-    assert rig.told == [("ended", 1006)]
+    assert rig.calls == [("ended", 1006)]
 
 
 async def test_what_comes_after_the_end_is_dropped(rig):
     rig.websocket.peer_ended()
-    assert rig.take_told() == [("ended", 1006), ("finish", True)]
+    assert rig.take_calls() == [("ended", 1006), ("finish", True)]
     rig.send(TEXT, b"ghost")
     rig.websocket.overflowed()
     rig.websocket.close(1000)
     rig.websocket.lost()
-    assert [what for what in rig.told if what[0] != "finish"] == []
+    assert [what for what in rig.calls if what[0] != "finish"] == []
 
 
 async def test_invalid_close_code_raises_before_closing(rig):
     with pytest.raises(Exception, match="format"):
         rig.websocket.close(70_000)
-    assert rig.told == []
+    assert rig.calls == []
     rig.websocket.close(1000)
-    assert rig.told == [CLOSED_1000, ("finish", False)]
+    assert rig.calls == [CLOSED_1000, ("finish", False)]
 
 
 async def test_close_reason_is_cut_to_the_frame_limit(rig):
     rig.websocket.close(1000, "ü" * 200)
-    frame = rig.told[0][1]
+    frame = rig.calls[0][1]
     assert len(frame) <= 127
     frame[4:].decode()
 
@@ -74,26 +74,26 @@ async def test_close_reason_is_cut_to_the_frame_limit(rig):
 async def test_abort_is_immediate_and_idempotent(rig):
     rig.websocket.abort()
     rig.websocket.abort()
-    assert [what for what in rig.told if what[0] != "abort"] == [("ended", 1006)]
-    assert rig.told[0] == ("abort",)
+    assert [what for what in rig.calls if what[0] != "abort"] == [("ended", 1006)]
+    assert rig.calls[0] == ("abort",)
 
 
 async def test_close_within_a_delivery_drops_later_messages(rig):
     def text(text):
-        rig.told.append(("text", text))
+        rig.calls.append(("text", text))
         rig.websocket.close(1000)
         return True
 
     rig.receiver.text = text
     rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
-    assert rig.told == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
+    assert rig.calls == [("text", "1"), CLOSED_1000, ("finish", False), ("ended", 1000), ("finish", True)]
 
 
 async def test_detach_drops_messages_up_to_the_client_close():
     rig = Rig(refusals={0})
     rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2") + frame_bytes(CLOSE, b"\x03\xe8"))
     rig.websocket.detach()
-    assert rig.told == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
+    assert rig.calls == [("refused", "1"), CLOSED_1000, ("ended", 1000), ("finish", True)]
 
 
 @pytest.mark.parametrize("call", ["text", "binary", "ended", "overflowed", "unreachable"])
@@ -112,7 +112,7 @@ async def test_raising_receiver_is_aborted(rig, call, caplog):
             rig.websocket.overflowed()
     rig.websocket.lost()
     assert rig.websocket.is_over
-    assert ("abort",) in rig.told or call == "ended"
+    assert ("abort",) in rig.calls or call == "ended"
     assert len(caplog.records) == 1
 
 
@@ -122,22 +122,22 @@ async def test_raising_receiver_is_aborted(rig, call, caplog):
 async def test_an_overflow_is_told_once(rig):
     rig.websocket.overflowed()
     rig.websocket.overflowed()
-    assert rig.told == [("overflowed",)]
+    assert rig.calls == [("overflowed",)]
 
 
 async def test_a_take_over_sets_the_bound():
     carrier = FakeCarrier()
     WebSocketProtocol(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
-    assert carrier.told == [("bound", 77)]
+    assert carrier.calls == [("bound", 77)]
 
 
 async def test_pings_go_unanswered_while_too_much_waits(rig):
     rig.carrier.waiting = CONTROL_BACKLOG
     rig.send(PING)
-    assert rig.told == []
+    assert rig.calls == []
     rig.carrier.waiting = CONTROL_BACKLOG - 1
     rig.send(PING)
-    assert rig.told == [PONG_EMPTY]
+    assert rig.calls == [PONG_EMPTY]
 
 
 # -- pings of ours -----------------------------------------------------------------------------------------------------
@@ -153,10 +153,10 @@ async def test_two_missed_pongs_close_at_the_third_ping():
     rig = Rig(ping_seconds=3600)
     beat(rig)
     beat(rig)
-    assert rig.take_told() == [PING_EMPTY, PING_EMPTY]
+    assert rig.take_calls() == [PING_EMPTY, PING_EMPTY]
     beat(rig)
-    assert rig.told[0][1][2:4] == b"\x03\xf0"
-    assert rig.told[1:] == [("finish", False), ("ended", 1008)]
+    assert rig.calls[0][1][2:4] == b"\x03\xf0"
+    assert rig.calls[1:] == [("finish", False), ("ended", 1008)]
 
 
 async def test_pong_resets_the_missed_pings():
@@ -165,7 +165,7 @@ async def test_pong_resets_the_missed_pings():
         beat(rig)
         beat(rig)
         rig.send(PONG, b"whatever")
-    assert rig.told == [PING_EMPTY] * 10
+    assert rig.calls == [PING_EMPTY] * 10
     rig.websocket.abort()
 
 
@@ -174,10 +174,10 @@ async def test_paused_client_misses_no_pongs():
     rig.send(TEXT, b"x")
     for _ in range(5):
         beat(rig)
-    assert rig.told == [("refused", "x")]
+    assert rig.calls == [("refused", "x")]
     rig.websocket.resume()
     beat(rig)
-    assert rig.told[1:] == [("text", "x"), PING_EMPTY]
+    assert rig.calls[1:] == [("text", "x"), PING_EMPTY]
     rig.websocket.abort()
 
 
@@ -190,5 +190,5 @@ async def test_ping_timer_ends_with_the_websocket(end):
 
 async def test_the_timer_pings_by_itself():
     rig = Rig(ping_seconds=0.001)
-    await eventually(lambda: PING_EMPTY in rig.told)
+    await eventually(lambda: PING_EMPTY in rig.calls)
     rig.websocket.abort()
