@@ -48,4 +48,4 @@ class FrameOutbox:
     def forsake(self) -> None:
         """The client has disconnected: drop all further blocks, and send no Close."""
         if self.closing is None:
-            self.closing = Closing(CloseCode.NORMAL, "the client has gone")
+            self.closing = Closing(CloseCode.NORMAL, "the client has disconnected")

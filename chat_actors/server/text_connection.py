@@ -57,7 +57,7 @@ class TextConnection(msgspec.Struct, frozen=True):
                 else:
                     await self._pass_on(data)
         except PeerDisconnected:
-            self.outbox.close(CloseCode.NORMAL, "the client has gone")
+            self.outbox.close(CloseCode.NORMAL, "the client has disconnected")
             connection.cancel()
 
     async def _pass_on(self, text: str) -> None:
@@ -89,7 +89,7 @@ class TextConnection(msgspec.Struct, frozen=True):
         except OSError:
             # ASGI reports the disconnect. The reader gets it too, behind the client's last messages.
             await anyio.sleep(CLOSE_WITHIN)
-            self.outbox.close(CloseCode.NORMAL, "the client has gone")
+            self.outbox.close(CloseCode.NORMAL, "the client has disconnected")
         else:
             await self._close(texts)
         written.set()

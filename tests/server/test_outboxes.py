@@ -58,7 +58,7 @@ class QueueLane:
         pass  # nobody takes anything before the end
 
     async def vanish(self):
-        self.outbox.close(CloseCode.NORMAL, "the client has gone")  # as the connection does when it hears of it
+        self.outbox.close(CloseCode.NORMAL, "the client has disconnected")  # like the connection after a disconnect
 
     async def everything(self):
         texts = []
