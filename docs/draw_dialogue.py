@@ -54,7 +54,7 @@ STYLE = """
 """
 
 
-def drawing() -> str:
+def draw_svg() -> str:
     """The diagram as SVG."""
     height = TOP + ROW * len(DIALOGUE) + 30
     lifelines = ((LEFT, "alice"), (MIDDLE, "the server"), (RIGHT, "bobby, logged in"))
@@ -84,4 +84,4 @@ def _arrow(step: Step, y: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(drawing(), end="")
+    print(draw_svg(), end="")

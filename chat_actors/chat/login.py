@@ -1,4 +1,4 @@
-"""Registration and challenge-response authentication of one session. A challenge is valid for one attempt."""
+"""Registration and challenge-response authentication of one session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import anyio
 
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import RegisterUser, RegistrarMessage
-from chat_actors.identity import Challenge, SignatureUndecodable, issue, load_public_key, verify
+from chat_actors.identity import Challenge, SignatureUndecodable, issue_challenge, load_public_key, verify
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Ref
 from chat_actors.protocol import Authenticate, Refusal, Register, is_user_id, refusals
 from chat_actors.storage import Accounts, StorageError
@@ -41,12 +41,12 @@ class Login:
         self._challenge: Challenge | None = None
 
     def issue_challenge(self) -> str:
-        """Issue a new challenge, in base64. It replaces the previous one."""
-        self._challenge = issue(self._random_bytes, anyio.current_time())
+        """Issue a challenge and return it in base64. It replaces the previous one."""
+        self._challenge = issue_challenge(self._random_bytes, anyio.current_time())
         return self._challenge.text
 
     async def register(self, command: Register) -> Refusal | None:
-        """Register a user and its public key. The refusal, or None."""
+        """Register a user with its public key. Returns the refusal, or None."""
         request = RegisterUser(command.user_id, command.public_key, self._address)
         try:
             return await self._registrar.ask(request, timeout=ASK_TIMEOUT)
@@ -54,7 +54,7 @@ class Login:
             return refusals.INTERNAL_FAILURE
 
     async def authenticate(self, command: Authenticate) -> Refusal | None:
-        """Verify the signature of the challenge. The refusal, or None. Uses up the challenge in either case."""
+        """Verify the signature of the challenge, which is valid for one attempt. Returns the refusal, or None."""
         challenge, self._challenge = self._challenge, None
         try:
             key = await self._accounts.key_of(command.user_id) if is_user_id(command.user_id) else None

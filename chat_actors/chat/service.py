@@ -212,7 +212,7 @@ class Service(Actor[Any]):
             ValueError: The room id, the name or the content is invalid.
         """
         if not is_room_id(room_id):
-            raise ValueError(f"{room_id!r} is no name of a room: {refusals.INVALID_ROOM_ID.text}")
+            raise ValueError(f"{room_id!r} is not the name of a room: {refusals.INVALID_ROOM_ID.text}")
         request = PostAs(bot_id(name), checked_content(content))
         try:
             return await self.context.get_or_spawn(ROOMS, room_id).ask(request, timeout=ROOM_WITHIN)

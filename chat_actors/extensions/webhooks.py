@@ -1,8 +1,9 @@
-"""Signed delivery of events to URLs, with retries; and messages posted by authenticated HTTP requests.
+"""Deliver signed events to URLs, with retries, and post messages from authenticated HTTP requests.
 
-Outgoing: each target has its own actor and queue, so that a slow or unreachable target delays nothing else. Deliveries
-are in order and one at a time. After a lost answer the same event is sent again, with the same `X-Chat-Delivery`. The
-queue survives a crash of the actor, but not the end of the process. Receivers verify `X-Chat-Signature`.
+Outgoing: each target has its own actor and queue, so that a slow or unreachable target delays nothing else. A target
+receives its events in order, one at a time. After a lost answer the event is sent again with the same
+`X-Chat-Delivery`. The queue survives a crash of the actor, but not the end of the process. Receivers verify
+`X-Chat-Signature`.
 
 Incoming: `POST /extensions/webhooks/say` with `Authorization: Bearer TOKEN` and `{"roomId": "...", "content": "..."}`.
 """
@@ -41,7 +42,7 @@ class IncomingMessage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Webhooks(Service):
-    """Passes events of the bus to the targets that subscribe to them, and posts incoming messages."""
+    """Delivers events to the targets that subscribe to them, and posts incoming messages."""
 
     mailbox_capacity = 10_000
 

@@ -29,6 +29,6 @@ class Challenge(msgspec.Struct, frozen=True):
         return lifetime > 0 and now - self.issued_at > lifetime
 
 
-def issue(random_bytes: Callable[[int], bytes], now: float) -> Challenge:
+def issue_challenge(random_bytes: Callable[[int], bytes], now: float) -> Challenge:
     """A new challenge. `random_bytes` must be unpredictable: `os.urandom` or `secrets.token_bytes`."""
     return Challenge(random_bytes(CHALLENGE_BYTES), now)

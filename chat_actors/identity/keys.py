@@ -27,7 +27,7 @@ _ONE_BLOCK = re.compile(r"\s*-----BEGIN (PUBLIC KEY|RSA PUBLIC KEY)-----[A-Za-z0
 
 
 class KeyRefused(Exception):
-    """The text is no public key that this server accepts; `refusal` says why."""
+    """The text is not a public key that this server accepts. `refusal` says why."""
 
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal

@@ -82,7 +82,7 @@ class TokenBucket:
 def network_of(address: str) -> str:
     """The network that counts as one client: an IPv4 address, or the /64 of an IPv6 address, which one subscriber has.
 
-    An IPv4-mapped IPv6 address counts as IPv4. A text that is no address is returned as it is, cut to 64 characters.
+    An IPv4-mapped IPv6 address counts as IPv4. A text that is not an address is returned, cut to 64 characters.
     """
     try:
         parsed = ip_address(address.partition("%")[0])

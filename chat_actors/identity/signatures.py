@@ -20,10 +20,10 @@ _PADDINGS: tuple[AsymmetricPadding, ...] = (PKCS1v15(), PSS(MGF1(SHA256()), PSS.
 
 
 class SignatureUndecodable(Exception):
-    """The signature is no base64, so there is nothing to verify."""
+    """The signature is not base64, so there is nothing to verify."""
 
     def __str__(self) -> str:
-        return "the signature is no base64 text; send it in the standard or the URL alphabet"
+        return "the signature is not base64 text; send it in the standard or the URL alphabet"
 
 
 def verify(key: PublicKey, challenge: Challenge, signature: str) -> bool:

@@ -1,4 +1,4 @@
-"""All refusals of the server, each with a fixed text for people and a stable code for programs."""
+"""All refusals of the server. Each has a fixed text for people and a stable code for programs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from chat_actors.protocol.messages import Error
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """The reason for which the server refuses a command."""
+    """The reason why the server refuses a command."""
 
     code: str
     text: str
 
     def as_error(self, request_id: str | None = None, *, removed_from: str | None = None) -> Error:
-        """The `error` for the request with this `id`. `removed_from`: the room from which the client was removed."""
+        """The `error` for the request with this id. `removed_from`: the room from which the client is removed."""
         return Error(self.text, self.code, removed_from, request_id=request_id)
 
 
 class ProtocolError(Exception):
-    """The peer sent a frame that is no command. `request_id` is its `id`, if that could be read."""
+    """The client sent a frame that is not a valid command. `request_id` is its `id`, if that could be read."""
 
     def __init__(self, refusal: Refusal, request_id: str | None = None) -> None:
         self.refusal = refusal
@@ -31,12 +31,13 @@ class ProtocolError(Exception):
         return self.refusal.text
 
 
-# The frame itself.
+# Frames.
 INVALID_JSON = Refusal("invalid_json", "Invalid JSON format")
 
 
-def unknown_type(shown: str) -> Refusal:
-    return Refusal("unknown_type", f"Unknown message type: {shown}")
+def unknown_type(type_text: str) -> Refusal:
+    """`type_text`: the value of `type` as JavaScript would print it."""
+    return Refusal("unknown_type", f"Unknown message type: {type_text}")
 
 
 # Required fields.
@@ -48,9 +49,9 @@ SWITCH_ROOM_FIELDS = Refusal("missing_field", "roomId is required for switch_roo
 
 
 def missing_fields(command: str, required: Sequence[str]) -> Refusal:
-    """For the commands of extensions."""
-    named, verb = " and ".join(required), "is" if len(required) == 1 else "are"
-    return Refusal("missing_field", f"{named} {verb} required for {command}")
+    """For a command of an extension that lacks these fields."""
+    fields, verb = " and ".join(required), "is" if len(required) == 1 else "are"
+    return Refusal("missing_field", f"{fields} {verb} required for {command}")
 
 
 # Registration.
@@ -83,20 +84,20 @@ NOT_STORED = Refusal("not_stored", "The message could not be stored, and was not
 NO_HISTORY = Refusal("no_history", "This server keeps no messages.")
 REQUEST_ID_TOO_LONG = Refusal("invalid_id", "id must be at most 64 characters")
 INVALID_CLIENT_MSG_ID = Refusal("invalid_client_msg_id", "clientMsgId must be 1-64 characters")
-BUSY = Refusal("busy", "The server has too much of this to do. Try again later.")
+BUSY = Refusal("busy", "The server is busy. Try again later.")
 INTERNAL_FAILURE = Refusal("internal_failure", "The server could not do this now. Try again later.")
 
 
 # Room kinds.
-ROOM_EXISTS = Refusal("room_exists", "There is such a room already. Choose another name, or join it.")
+ROOM_EXISTS = Refusal("room_exists", "The room exists already. Choose another name, or join it.")
 
 
 def unknown_kind(chosen_as: str, known: Sequence[str]) -> Refusal:
-    return Refusal("unknown_kind", f"There is no kind of room {chosen_as!r}. There are: {', '.join(known)}")
+    return Refusal("unknown_kind", f"There is no room kind {chosen_as!r}. Available: {', '.join(known)}")
 
 
 def kind_missing(chosen_as: str) -> Refusal:
-    return Refusal("kind_missing", f"This room is of the kind {chosen_as!r}, which this server has not now.")
+    return Refusal("kind_missing", f"This room needs the room kind {chosen_as!r}, which is not available now.")
 
 
 def not_in_this_room(command: str) -> Refusal:

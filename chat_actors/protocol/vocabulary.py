@@ -133,7 +133,7 @@ class Vocabulary:
         name = found.get("type", msgspec.UNSET)
         command: Any = self._by_name.get(name) if isinstance(name, str) else None
         if command is None:
-            raise ProtocolError(refusals.unknown_type(_shown(name)), request_id)
+            raise ProtocolError(refusals.unknown_type(_print_type(name)), request_id)
         for field in msgspec.structs.fields(command):
             if not field.required and not _is_of_type(found.get(field.encode_name), field.type):
                 found.pop(field.encode_name, None)
@@ -157,7 +157,7 @@ def _is_of_type(value: Any, type_: Any) -> bool:
     return True
 
 
-def _shown(name: Any) -> str:
+def _print_type(name: Any) -> str:
     """An unknown `type` as JavaScript would print it."""
     if name is msgspec.UNSET:
         return "undefined"

@@ -8,7 +8,7 @@ from chat_actors.client.sync import connect
 url, room_id, text = sys.argv[1:]
 try:
     with connect(url, Identity.load_or_create("notifier")) as chat, chat.room(room_id, listen=False) as room:
-        receipt = room.say(text)  # returns when the server has stored it
+        receipt = room.say(text)  # waits until the server has stored it
         print(f"message {receipt.seq} of {room_id}")
 except ClientError as error:
     sys.exit(str(error))

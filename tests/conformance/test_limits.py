@@ -39,7 +39,7 @@ def settings():
 
 
 def constants():
-    """The limits of the shipped extensions that are no settings: constants that begin with `MAX_`."""
+    """The limits of the shipped extensions that are not settings: constants that begin with `MAX_`."""
     return [f"{module.__name__}.{name}" for module in MODULES for name in vars(module) if name.startswith("MAX_")]
 
 

@@ -12,7 +12,7 @@ from chat_actors.identity import (
     Challenge,
     KeyRefused,
     SignatureUndecodable,
-    issue,
+    issue_challenge,
     load_public_key,
     parse_public_key,
     sign,
@@ -33,9 +33,9 @@ def pem_of(public, form=PublicFormat.SubjectPublicKeyInfo):
 
 
 def test_challenge_is_32_random_bytes():
-    challenge = issue(os.urandom, 5.0)
+    challenge = issue_challenge(os.urandom, 5.0)
     assert len(base64.b64decode(challenge.text)) == 32
-    assert challenge != issue(os.urandom, 5.0)
+    assert challenge != issue_challenge(os.urandom, 5.0)
 
 
 def test_challenge_expires_after_its_lifetime():

@@ -1,4 +1,4 @@
-"""The protocol document matches the server."""
+"""The protocol document (AsyncAPI) and the pages made from it match the server."""
 
 import importlib.util
 import json
@@ -31,15 +31,16 @@ DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = protocol_document(Vocabulary(), "0.1.0")
 
 
-def drawing():
+def load_dialogue():
+    """The module `docs/draw_dialogue.py`."""
     spec = importlib.util.spec_from_file_location("draw_dialogue", DOCS / "draw_dialogue.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def types(direction):
-    """The `type` of each message in one direction, with the name of its schema."""
+def schema_names(direction):
+    """Pairs of `type` and schema name for the messages in one direction: what a client "sends" or "receives"."""
     operations = DOCUMENT["operations"]
     for name, message in DOCUMENT["components"]["messages"].items():
         is_command = operations.get(name, {}).get("action") == "receive"
@@ -47,26 +48,26 @@ def types(direction):
             yield message["name"], name
 
 
-def problem(direction, message):
-    """The first violation of a message's schema, or None."""
-    name = dict(types(direction))[message["type"]]
+def violation(direction, message):
+    """The first violation of the schema of a message, or None."""
+    name = dict(schema_names(direction))[message["type"]]
     schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
     return next((error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(message)), None)
 
 
-def test_every_message_is_described_with_an_example():
+def test_every_message_has_description_and_example():
     assert set(ANSWERS) == set(RULES)
     for direction in ("sends", "receives"):
-        for _, name in types(direction):
+        for _, name in schema_names(direction):
             message = DOCUMENT["components"]["messages"][name]
             assert message["summary"], name
-            assert problem(direction, message["examples"][0]["payload"]) is None
+            assert violation(direction, message["examples"][0]["payload"]) is None
             for field, schema in DOCUMENT["components"]["schemas"][name]["properties"].items():
                 text = json.dumps(schema, ensure_ascii=False)
                 assert field in {"type", "messages"} or "description" in text, (name, field)
 
 
-def test_document_has_every_error_and_state():
+def test_document_lists_errors_and_states():
     codes = {(error["code"], error["message"]) for error in DOCUMENT["x-errors"]}
     assert (refusals.NOT_IN_ROOM.code, refusals.NOT_IN_ROOM.text) in codes
     assert {code for code, _ in codes} >= {"invalid_json", "busy", "room_closed"}
@@ -86,7 +87,7 @@ def test_document_is_valid_asyncapi():
     assert not validator.is_valid(broken)
 
 
-def test_document_names_the_default_limits():
+def test_document_states_the_default_limits():
     schemas = DOCUMENT["components"]["schemas"]
     assert f" {Limits().content_chars:,} characters" in schemas["Post"]["properties"]["content"]["description"]
     page = schemas["ReadHistory"]["properties"]["limit"]["description"]
@@ -94,22 +95,22 @@ def test_document_names_the_default_limits():
     assert f" {PAGE_MESSAGES} and about {PAGE_BYTES >> 10} KiB" in page
 
 
-def test_every_reference_resolves():
+def test_every_reference_in_the_document_resolves():
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT)):
         found = DOCUMENT
         for part in reference.split("/"):
             found = found[part]
 
 
-def test_page_in_the_documentation_is_current():
+def test_message_page_is_current():
     assert (DOCS / "reference/messages.md").read_text() == protocol_page(DOCUMENT)
 
 
-def test_picture_in_the_documentation_is_current():
-    assert (DOCS / "images/dialogue.svg").read_text() == drawing().drawing()
+def test_dialogue_picture_is_current():
+    assert (DOCS / "images/dialogue.svg").read_text() == load_dialogue().draw_svg()
 
 
-def test_command_prints_the_extensions_too():
+def test_protocol_command_includes_extensions():
     printed = json.loads(CliRunner().invoke(main, ["protocol", "--extension", "polls"]).output)
     vote = printed["operations"]["extension.poll_vote"]
     assert vote["x-owner"] == "the extension 'polls'"
@@ -119,13 +120,13 @@ def test_command_prints_the_extensions_too():
     assert "### `poll_vote`" in page
 
 
-def test_unknown_extension_is_an_error():
+def test_protocol_command_rejects_unknown_extensions():
     done = CliRunner().invoke(main, ["protocol", "--extension", "nonsense"])
     assert done.exit_code == 1
     assert "nonsense" in done.output
 
 
-class TestOnARealServer:
+class TestWithRealServer:
     pytestmark = pytest.mark.anyio
 
     @pytest.fixture
@@ -149,33 +150,33 @@ class TestOnARealServer:
         assert "extension.poll_open" in served["operations"]
         assert served["components"]["schemas"]["Joined"] == DOCUMENT["components"]["schemas"]["Joined"]
 
-    async def test_drawn_dialogue_happens_and_fits_the_schemas(self, chat):
-        steps = drawing()
+    async def test_dialogue_of_the_picture_matches_the_server(self, chat):
+        dialogue = load_dialogue()
         key = generate_key(2048)
-        clients = {steps.ALICE: await chat.client(), steps.BOB: await chat.client()}
-        await clients[steps.BOB].log_in(steps.BOB, generate_key(2048))
+        clients = {dialogue.ALICE: await chat.client(), dialogue.BOB: await chat.client()}
+        await clients[dialogue.BOB].log_in(dialogue.BOB, generate_key(2048))
         received = {}
-        for step in steps.DIALOGUE:
+        for step in dialogue.DIALOGUE:
             if step.direction == "sends":
-                known = {
+                values = {
                     "userId": step.client,
                     "publicKey": public_pem(key),
                     "signature": sign(key, received["challenge"]["challenge"]) if "challenge" in received else None,
                     "roomId": "garden" if step.type == "switch_room" else "lobby",
                     "content": "Hello!",
                 }
-                named = step.fields.split(", ") if step.fields else []
-                message = {"type": step.type, **{field: known[field] for field in named}}
-                assert problem("sends", message) is None
+                fields = step.fields.split(", ") if step.fields else []
+                message = {"type": step.type, **{field: values[field] for field in fields}}
+                assert violation("sends", message) is None
                 await clients[step.client].send(**message)
             else:
                 message = await clients[step.client].receive()
                 received[message["type"]] = message
                 assert message["type"] == step.type
                 assert {*step.fields.split(", ")} == {*message} - {"type"}
-                assert problem("receives", message) is None
+                assert violation("receives", message) is None
 
-    async def test_other_messages_fit_the_schemas(self, chat):
+    async def test_messages_of_the_server_match_the_schemas(self, chat):
         client = await (await chat.client()).log_in("alice", generate_key(2048), "lobby")
         for message in (
             {"type": "chat_message", "content": "Hello!", "clientMsgId": "m1", "id": "1"},
@@ -186,11 +187,11 @@ class TestOnARealServer:
             {"type": "leave", "id": "6"},
             {"type": "chat_message", "content": "too late", "id": "7"},
         ):
-            assert problem("sends", message) is None
+            assert violation("sends", message) is None
             await client.send(**message)
             while True:
                 answer = await client.receive()
-                assert problem("receives", answer) is None, answer
+                assert violation("receives", answer) is None, answer
                 if answer.get("id") == message["id"]:
                     break
         assert answer["code"] == "not_in_room"
@@ -206,5 +207,5 @@ class TestOnARealServer:
         ("receives", {"type": "members", "roomId": "lobby", "members": ["a"], "count": "1"}),
     ],
 )
-def test_schemas_refuse_wrong_messages(direction, message):
-    assert problem(direction, message) is not None
+def test_schemas_reject_invalid_messages(direction, message):
+    assert violation(direction, message) is not None

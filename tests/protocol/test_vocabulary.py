@@ -1,4 +1,4 @@
-"""Commands of extensions are decoded and refused like the built-in ones."""
+"""The vocabulary decodes and refuses the commands of extensions as it does the built-in ones."""
 
 import json
 
@@ -18,7 +18,7 @@ from chat_actors.protocol import (
 )
 
 REFUSAL = Refusal("not_now", "Not now.")
-RULES_OF_ROLL = {
+ONLY_IN_A_ROOM = {
     SessionState.CONNECTED: refusals.UNAUTHENTICATED,
     SessionState.AUTHENTICATED: REFUSAL,
     SessionState.IN_ROOM: None,
@@ -31,11 +31,11 @@ class Roll(ExtensionCommand, tag="roll"):
 
 
 class Weigh(ExtensionCommand, tag="weigh"):
-    first_thing: str
-    other: int
+    first_item: str
+    second_item: int
 
 
-VOCABULARY = Vocabulary([CommandSpec("dice", Roll, RULES_OF_ROLL), CommandSpec("scales", Weigh, RULES_OF_ROLL)])
+VOCABULARY = Vocabulary([CommandSpec("dice", Roll, ONLY_IN_A_ROOM), CommandSpec("scales", Weigh, ONLY_IN_A_ROOM)])
 
 
 def decode(**fields):
@@ -48,13 +48,13 @@ def error(**fields):
     return raised.value.refusal.text, raised.value.request_id
 
 
-def test_fields_are_camel_case_and_others_ignored():
-    assert decode(type="roll", dice="d6", howMany=3, id="x", colour="red") == Roll("d6", 3, request_id="x")
+def test_command_fields_are_camel_case_on_the_wire():
+    assert decode(type="roll", dice="d6", howMany=3, id="x", color="red") == Roll("d6", 3, request_id="x")
 
 
-def test_missing_field_is_named():
+def test_refusal_names_the_missing_fields():
     assert error(type="roll", id="x") == ("dice is required for roll", "x")
-    assert error(type="weigh", other="much") == ("firstThing and other are required for weigh", None)
+    assert error(type="weigh", secondItem="much") == ("firstItem and secondItem are required for weigh", None)
 
 
 def test_field_of_a_wrong_type_counts_as_missing():
@@ -62,7 +62,7 @@ def test_field_of_a_wrong_type_counts_as_missing():
     assert decode(type="roll", dice="d6", howMany="many") == Roll("d6")
 
 
-def test_long_id_is_refused():
+def test_command_with_a_long_id_is_refused():
     assert error(type="roll", dice="d6", id="x" * 65) == (refusals.REQUEST_ID_TOO_LONG.text, None)
 
 
@@ -73,7 +73,7 @@ def test_vocabulary_lists_its_commands():
 
 
 @pytest.mark.parametrize(
-    ("fields", "shown"),
+    ("fields", "type_text"),
     [
         ({}, "undefined"),
         ({"type": None}, "null"),
@@ -83,8 +83,8 @@ def test_vocabulary_lists_its_commands():
         ({"type": ""}, ""),
     ],
 )
-def test_unknown_type_is_shown_as_in_javascript(fields, shown):
-    assert error(**fields) == (f"Unknown message type: {shown}", None)
+def test_unknown_type_is_shown_as_in_javascript(fields, type_text):
+    assert error(**fields) == (f"Unknown message type: {type_text}", None)
 
 
 def test_id_has_at_most_64_characters():
@@ -109,14 +109,14 @@ def test_built_in_commands_are_unchanged():
         assert VOCABULARY.refusal(state, Ping) is RULES[Ping][state]
 
 
-def test_command_is_unknown_without_its_extension():
+def test_command_of_a_disabled_extension_is_unknown():
     with pytest.raises(ProtocolError, match="Unknown message type: roll"):
         Vocabulary().decode('{"type": "roll", "dice": "d6"}')
 
 
 @pytest.mark.parametrize("state", SessionState)
 def test_state_decides_whether_a_command_is_allowed(state):
-    assert VOCABULARY.refusal(state, Roll) is RULES_OF_ROLL[state]
+    assert VOCABULARY.refusal(state, Roll) is ONLY_IN_A_ROOM[state]
 
 
 def test_duplicate_command_names_both_extensions():
@@ -124,7 +124,7 @@ def test_duplicate_command_names_both_extensions():
         pass
 
     with pytest.raises(DuplicateCommand, match="'roll' is claimed by dice and by casino; switch one of them off"):
-        Vocabulary([CommandSpec("dice", Roll, RULES_OF_ROLL), CommandSpec("casino", Other, RULES_OF_ROLL)])
+        Vocabulary([CommandSpec("dice", Roll, ONLY_IN_A_ROOM), CommandSpec("casino", Other, ONLY_IN_A_ROOM)])
 
 
 def test_built_in_command_cannot_be_replaced():
@@ -132,4 +132,4 @@ def test_built_in_command_cannot_be_replaced():
         pass
 
     with pytest.raises(DuplicateCommand, match="'ping' is claimed by the server and by mine"):
-        Vocabulary([CommandSpec("mine", Mine, RULES_OF_ROLL)])
+        Vocabulary([CommandSpec("mine", Mine, ONLY_IN_A_ROOM)])
