@@ -97,7 +97,7 @@ class BotOutbox:
         return True
 
     def take_missed(self) -> int:
-        """Return and reset the number of dropped messages that the bot has not been told of."""
+        """Return and reset the number of dropped messages that were not reported to the bot yet."""
         missed, self._missed = self._missed, 0
         return missed
 

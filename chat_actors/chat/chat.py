@@ -24,7 +24,7 @@ from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, Stat
 
 
 class Chat(msgspec.Struct, frozen=True):
-    """The actors that the server talks to: `gate` opens sessions, `directory` counts and flushes rooms."""
+    """The actors with which the server communicates: `gate` opens sessions, `directory` counts and flushes rooms."""
 
     gate: Ref[GateMessage]
     directory: Ref[DirectoryMessage]

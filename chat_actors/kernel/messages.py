@@ -1,4 +1,4 @@
-"""The messages that the kernel itself knows: requests and their replies, and the system lane's messages."""
+"""The kernel's own messages: requests and their replies, and the system lane's messages."""
 
 from __future__ import annotations
 
