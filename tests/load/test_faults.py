@@ -41,7 +41,7 @@ def run_leak(tmp_path_factory):
     """The leak runs alone, since its connections need a core; and for longer if there were too few to be judged."""
     for seconds in LEAK_SECONDS:
         outcome = run(("leak",), tmp_path_factory, seconds=seconds)
-        findings = {finding["what"]: finding for finding in outcome["leak"][1]["findings"]}
+        findings = {finding["objective"]: finding for finding in outcome["leak"][1]["findings"]}
         if findings["memory kept per closed connection"]["measured"] is not None:
             break
     return outcome
