@@ -1,4 +1,4 @@
-"""How the suite runs: its fast part, the order and the workers, and the check that a test leaves nothing behind."""
+"""The suite's fast part, the order of its tests, the xdist workers, and the check that tests leave nothing behind."""
 
 import os
 import tempfile
@@ -20,24 +20,24 @@ SLOW = (
     "storage/test_conformance_suites.py",
     "web/",
 )
-"""Tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
+"""Paths of tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
 
 SLOWEST_FIRST = ("load", "web", "cli", "client", "conformance", "server")
-"""With several workers, long modules start early so that none is left to run alone at the end."""
+"""The order of the folders. With several workers, the longest modules start first, so that none ends last."""
 
 MAX_WORKERS = 8
 
-IN_TURN = "load"
-"""The modules of this folder load the machine by themselves: one worker runs them one after the other."""
+SERIAL_FOLDER = "load"
+"""One worker runs all modules of this folder, one after the other: each loads all cores."""
 
 
-def part_of(path):
-    """The path below tests/, as text."""
+def path_in_tests(path):
+    """The path relative to tests/, with slashes."""
     return Path(path).resolve().relative_to(TESTS).as_posix()
 
 
-def is_fast(part):
-    return not part.startswith(SLOW)
+def is_fast(path):
+    return not path.startswith(SLOW)
 
 
 def pytest_configure(config):
@@ -48,35 +48,35 @@ def pytest_configure(config):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """With `-m fast`, do not even import the rest: it may need packages that are not installed."""
-    part = part_of(collection_path)
-    if config.option.markexpr == "fast" and not is_fast(f"{part}/" if collection_path.is_dir() else part):
+    """With `-m fast`, do not import the slow tests: they may need packages that are not installed."""
+    path = path_in_tests(collection_path)
+    if config.option.markexpr == "fast" and not is_fast(f"{path}/" if collection_path.is_dir() else path):
         return True
     return None
 
 
 def pytest_collection_modifyitems(items):
     def rank(item):
-        folder = part_of(item.path).partition("/")[0]
+        folder = path_in_tests(item.path).partition("/")[0]
         return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
 
     for item in items:
-        if is_fast(part_of(item.path)):
+        if is_fast(path_in_tests(item.path)):
             item.add_marker("fast")
     items.sort(key=rank)
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Name bytes after their parameter: frames are masked with random keys, and test ids must be the same each time."""
+    """Name bytes after their parameter: all workers need the same test ids, and frames have random masking keys."""
     return argname if isinstance(val, bytes) else None
 
 
 class ByModule(LoadScopeScheduling):
-    """A module's tests share a worker, and with it the fixtures of the module."""
+    """Runs all tests of a module in one worker, where they share the fixtures of the module."""
 
     def _split_scope(self, nodeid):
         path = nodeid.partition("::")[0]
-        return IN_TURN if f"/{IN_TURN}/" in path else path
+        return SERIAL_FOLDER if f"/{SERIAL_FOLDER}/" in path else path
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -84,9 +84,9 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """None for single modules; one for each core for the fast part; else two, as the slow tests mostly wait."""
+    """Without xdist for single modules; one worker a core for the fast part; else two, since slow tests mostly wait."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
-        return None  # xdist itself reads it
+        return None  # xdist reads the variable itself
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
     cores = os.cpu_count() or 1
@@ -95,7 +95,7 @@ def pytest_xdist_auto_num_workers(config):
 
 @pytest.fixture(scope="session", autouse=True)
 def system_temp(tmp_path_factory):
-    """A folder for temporary files that no other program uses; what is left in it is seen."""
+    """A folder for the temporary files of this run. Files and processes that remain at the end fail the run."""
     folder = tmp_path_factory.mktemp("system-temp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))  # for child processes
@@ -111,16 +111,17 @@ def system_temp(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _no_leftovers(request, system_temp):
-    """Fail a test that leaves something behind. Fixtures of a wider scope were set up before, and are not reported.
+    """Fail a test that leaves processes, threads, open files or temporary files behind.
 
-    A server or browser of a wider scope may start a thread or open a file at any time, so these are not checked then.
+    Fixtures of a wider scope are set up before, so what they leave is not reported. If the test uses one, threads and
+    open files are not checked: its server or browser may open some at any time.
     """
     scopes = {definition[-1].scope for definition in request.node._fixtureinfo.name2fixturedefs.values()}
-    shares = bool(scopes & {"class", "module", "package"})
+    has_shared_fixture = bool(scopes & {"class", "module", "package"})
 
     def find():
         found = leftovers.children() | leftovers.files_in(system_temp)
-        return found if shares else found | leftovers.threads() | leftovers.open_files()
+        return found if has_shared_fixture else found | leftovers.threads() | leftovers.open_files()
 
     before = find()
     yield
@@ -130,5 +131,5 @@ def _no_leftovers(request, system_temp):
 
 @pytest.fixture
 def anyio_backend():
-    """Sockets and subprocesses run on asyncio; tests of actors say where they run on both."""
+    """Run anyio tests on asyncio. Tests of actors override this, to run on trio as well."""
     return "asyncio"

@@ -36,6 +36,6 @@ def test_short_payload_is_not_compressed():
     assert compressed_text_frame(b"x" * 127) == text_frame(b"x" * 127)
 
 
-def test_payload_that_does_not_shrink_is_sent_as_it_is():
+def test_incompressible_payload_is_sent_plain():
     payload = random.Random(1).randbytes(1000)
     assert compressed_text_frame(payload) == text_frame(payload)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chat_actors.storage import Append, Extent, MemoryJournal, Missed, Page, Retention, SqliteFile, SqliteJournal
 from chat_actors.testing.storage import JournalConformance
-from chat_actors.testing.storage.journal_parts import NOON, fill, named, page_of, post, prune_all
+from chat_actors.testing.storage.journal_parts import NOON, draft_with_id, fill, page_of, post, prune_all
 from tests.storage.sqlite_hooks import SqliteHooks
 
 
@@ -90,6 +90,6 @@ async def test_memory_journal_evicts_the_room_written_first():
 @pytest.mark.anyio
 async def test_memory_journal_keeps_as_many_receipts():
     journal = MemoryJournal(room_messages=3)
-    await journal.commit([Append("red", [named("a", f"m{n}") for n in range(5)])], NOON)
-    (again,) = await journal.commit([Append("red", [named("a", f"m{n}") for n in (2, 3, 4, 1, 0)])], NOON)
+    await journal.commit([Append("red", [draft_with_id("a", f"m{n}") for n in range(5)])], NOON)
+    (again,) = await journal.commit([Append("red", [draft_with_id("a", f"m{n}") for n in (2, 3, 4, 1, 0)])], NOON)
     assert [receipt.is_new for receipt in again.receipts] == [False, False, False, True, True]

@@ -28,22 +28,22 @@ class Http1Peer(Peer):
             self._writer.write(data)
             await self._writer.drain()
         except OSError:
-            pass  # the server has cut the connection, which the test sees as the end
+            pass  # the server has closed the connection; the reader reports it
 
     async def abort(self):
-        """Vanish with a TCP reset."""
+        """Abort the connection with a TCP reset."""
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
         await self.wait_ended()
 
     def stop_reading(self):
-        """Take nothing from the socket any more."""
+        """Stop reading from the socket."""
         self._reading.cancel()
         self._writer.transport.pause_reading()
 
     async def half_close(self):
-        """End our side of the TCP connection without a Close."""
+        """Send a FIN without a Close frame."""
         self._writer.write_eof()
 
     async def aclose(self):
@@ -52,7 +52,7 @@ class Http1Peer(Peer):
         self._writer.transport.abort()
 
 
-async def _head(reader):
+async def _read_head(reader):
     async with asyncio.timeout(WITHIN):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
@@ -60,7 +60,7 @@ async def _head(reader):
 
 
 async def connect_raw(port, tls=None, receive_buffer=None):
-    """`receive_buffer` is the kernel's in bytes: a small one makes a client that does not read felt at once."""
+    """`receive_buffer`: bytes of the socket's buffer; if small, a peer that does not read soon stalls the server."""
     sock = socket.socket()
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -74,7 +74,7 @@ async def connect_raw(port, tls=None, receive_buffer=None):
 
 
 def upgrade_request(path="/ws", headers=(), host="localhost"):
-    """The bytes that ask for a WebSocket."""
+    """The bytes of the HTTP upgrade request (RFC 6455, section 4.1)."""
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: {host}",
@@ -91,7 +91,7 @@ async def open_http1(port, path="/ws", headers=(), tls=None, receive_buffer=None
     reader, writer = await connect_raw(port, tls, receive_buffer)
     writer.write(upgrade_request(path, headers, host))
     try:
-        status, answer = await _head(reader)
+        status, answer = await _read_head(reader)
     except BaseException:
         writer.transport.abort()
         raise
@@ -103,7 +103,7 @@ async def get_http1(port, path="/", headers=()):
     lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers)]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     try:
-        status, answer = await _head(reader)
+        status, answer = await _read_head(reader)
         async with asyncio.timeout(WITHIN):
             return status, answer, await reader.readexactly(int(answer["content-length"]))
     finally:

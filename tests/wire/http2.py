@@ -24,17 +24,17 @@ class Http2Peer(Peer):
         await self.connection.send_data(self.stream_id, data)
 
     async def abort(self):
-        """Vanish with RST_STREAM."""
+        """Abort the stream with RST_STREAM."""
         self.connection.h2.reset_stream(self.stream_id)
         await self.connection.flush()
         self.feed_end()
 
     def stop_reading(self):
-        """Take nothing from the socket any more."""
+        """Stop reading from the socket."""
         self.connection.stop_reading()
 
     async def half_close(self):
-        """END_STREAM without a Close."""
+        """Send END_STREAM without a Close frame."""
         try:
             self.connection.h2.end_stream(self.stream_id)
         except h2.exceptions.ProtocolError:
@@ -47,7 +47,7 @@ class Http2Peer(Peer):
 
 
 def connect_fields(path="/ws", headers=(), *, protocol="websocket", host="localhost"):
-    """The header fields that ask for a WebSocket (RFC 8441, section 4)."""
+    """The header fields of the request for a WebSocket (RFC 8441, section 4)."""
     return [
         (":method", "CONNECT"),
         *([(":protocol", protocol)] if protocol else []),

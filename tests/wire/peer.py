@@ -33,7 +33,7 @@ def frame_bytes(opcode, payload=b"", *, fin=True, masked=True, rsv1=False):
 
 
 class Peer:
-    """One WebSocket. A transport feeds it with `feed`, and gives it `write`, `abort` and `half_close`."""
+    """One WebSocket. A subclass calls `feed` and `feed_end`, and implements `write`, `abort` and `half_close`."""
 
     def __init__(self, status, headers):
         self.status = status
@@ -42,7 +42,7 @@ class Peer:
         self._frames = asyncio.Queue()
         self._ended = asyncio.Event()
 
-    # -- what a transport calls --
+    # -- called by the subclass --
 
     def feed(self, data):
         self._buffer += data
@@ -76,7 +76,7 @@ class Peer:
         del data[: start + size]
         return frame
 
-    # -- what a test calls --
+    # -- called by tests --
 
     async def send_frame(self, opcode, payload=b"", **options):
         await self.write(frame_bytes(opcode, payload, **options))
@@ -96,7 +96,7 @@ class Peer:
         return frame.payload.decode()
 
     async def receive_close(self, within=WITHIN):
-        """The server's close code and reason; whatever comes before it is passed over."""
+        """The server's close code and reason. Frames before the Close are skipped."""
         async with asyncio.timeout(within):
             while True:
                 frame = await self._frames.get()
@@ -109,7 +109,7 @@ class Peer:
             await self._ended.wait()
 
     async def close(self, code=1000):
-        """The closing handshake, begun by this side."""
+        """Start the closing handshake, and wait until the connection has ended."""
         await self.send_frame(CLOSE, struct.pack("!H", code))
         await self.wait_ended()
 

@@ -14,9 +14,9 @@ from chat_actors.testing.storage.conformance import MAX_STEPS, Conformance
 from chat_actors.testing.storage.journal_parts import (
     NOON,
     contents_of,
+    draft_with_id,
     drafts,
     fill,
-    named,
     page_of,
     post,
     prune_all,
@@ -29,8 +29,8 @@ RETENTION = Retention(keep_messages=3)
 def batch(step: int) -> Sequence[Append]:
     """One batch for three rooms that no other step uses."""
     return [
-        Append(f"red-{step}", [named("a", "m1"), named("b", "m2")]),
-        Append(f"blue-{step}", [named("c", "m1")]),
+        Append(f"red-{step}", [draft_with_id("a", "m1"), draft_with_id("b", "m2")]),
+        Append(f"blue-{step}", [draft_with_id("c", "m1")]),
         Append(f"green-{step}", drafts("d")),
     ]
 

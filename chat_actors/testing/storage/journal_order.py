@@ -22,9 +22,9 @@ from chat_actors.testing.storage.conformance import Conformance
 from chat_actors.testing.storage.journal_parts import (
     NOON,
     contents_of,
+    draft_with_id,
     drafts,
     fill,
-    named,
     page_of,
     post,
     prune_all,
@@ -45,8 +45,10 @@ class JournalOrder(Conformance[Journal]):
         assert (message.seq, message.user_id, message.content, message.at) == (1, "Ann", content, NOON)
 
     async def test_times_are_in_whole_milliseconds(self, adapter: Journal) -> None:
-        (answer,) = await adapter.commit([Append("red", [named("a", "m1")])], NOON + timedelta(microseconds=456))
-        (again,) = await adapter.commit([Append("red", [named("a", "m1")])], NOON + timedelta(seconds=1))
+        (answer,) = await adapter.commit(
+            [Append("red", [draft_with_id("a", "m1")])], NOON + timedelta(microseconds=456)
+        )
+        (again,) = await adapter.commit([Append("red", [draft_with_id("a", "m1")])], NOON + timedelta(seconds=1))
         page = await adapter.page("red", limit=10)
         assert {answer.messages[0].at, answer.receipts[0].at, again.receipts[0].at, page.messages[0].at} == {NOON}
 
@@ -112,9 +114,11 @@ class JournalOrder(Conformance[Journal]):
     # -- deduplication --
 
     async def test_repeated_draft_is_stored_once(self, adapter: Journal) -> None:
-        (first,) = await adapter.commit([Append("red", [named("hello", "m1"), named("world", "m2")])], NOON)
+        (first,) = await adapter.commit(
+            [Append("red", [draft_with_id("hello", "m1"), draft_with_id("world", "m2")])], NOON
+        )
         (again,) = await adapter.commit(
-            [Append("red", [named("hello", "m1"), named("new", "m3"), named("world", "m2")])],
+            [Append("red", [draft_with_id("hello", "m1"), draft_with_id("new", "m3"), draft_with_id("world", "m2")])],
             NOON + timedelta(minutes=1),
         )
         assert [message.content for message in again.messages] == ["new"]
@@ -124,7 +128,11 @@ class JournalOrder(Conformance[Journal]):
 
     async def test_repeated_draft_in_one_batch(self, adapter: Journal) -> None:
         answers = await adapter.commit(
-            [Append("red", [named("a", "m1"), named("a", "m1")]), Append("red", [named("a", "m1")])], NOON
+            [
+                Append("red", [draft_with_id("a", "m1"), draft_with_id("a", "m1")]),
+                Append("red", [draft_with_id("a", "m1")]),
+            ],
+            NOON,
         )
         assert [[receipt.seq for receipt in answer.receipts] for answer in answers] == [[1, 1], [1]]
         assert [len(answer.messages) for answer in answers] == [1, 0]
@@ -133,7 +141,9 @@ class JournalOrder(Conformance[Journal]):
         receipts = []
 
         async def write() -> None:
-            (answer,) = await adapter.commit([Append("red", [named("a", "m1"), named("b", "m2")])], NOON)
+            (answer,) = await adapter.commit(
+                [Append("red", [draft_with_id("a", "m1"), draft_with_id("b", "m2")])], NOON
+            )
             receipts.append([(receipt.seq, receipt.is_new) for receipt in answer.receipts])
 
         async with anyio.create_task_group() as tasks:
@@ -144,8 +154,8 @@ class JournalOrder(Conformance[Journal]):
     async def test_client_id_is_scoped_to_user_and_room(self, adapter: Journal) -> None:
         answers = await adapter.commit(
             [
-                Append("red", [named("a", "m1"), named("a", "m1", "ben"), named("a", "M1")]),
-                Append("blue", [named("a", "m1")]),
+                Append("red", [draft_with_id("a", "m1"), draft_with_id("a", "m1", "ben"), draft_with_id("a", "M1")]),
+                Append("blue", [draft_with_id("a", "m1")]),
             ],
             NOON,
         )
@@ -153,33 +163,37 @@ class JournalOrder(Conformance[Journal]):
 
     async def test_client_id_outlives_its_message(self, adapter: Journal) -> None:
         """It is known for a day, also after retention has removed the message, and forgotten after that day."""
-        await adapter.commit([Append("red", [named("a", "m1")])], NOON)
+        await adapter.commit([Append("red", [draft_with_id("a", "m1")])], NOON)
         await fill(adapter, 3)
         await prune_all(adapter, Retention(keep_messages=1))
         almost = NOON + timedelta(seconds=DEDUPE_SECONDS - 1)
         await prune_all(adapter, Retention(), almost)
-        (again,) = await adapter.commit([Append("red", [named("a", "m1")])], almost)
+        (again,) = await adapter.commit([Append("red", [draft_with_id("a", "m1")])], almost)
         assert (again.receipts[0].seq, again.receipts[0].is_new) == (1, False)
         await prune_all(adapter, Retention(), NOON + timedelta(seconds=DEDUPE_SECONDS + 1))
-        (again,) = await adapter.commit([Append("red", [named("a", "m1")])], NOON + timedelta(days=2))
+        (again,) = await adapter.commit([Append("red", [draft_with_id("a", "m1")])], NOON + timedelta(days=2))
         assert again.receipts[0].is_new
 
     async def test_client_ids_are_forgotten_in_steps(self, adapter: Journal) -> None:
         """All of them, though there are more than one step removes."""
-        await adapter.commit([Append("red", [named("a", f"m{n}") for n in range(PRUNE_STEP + 10)])], NOON)
+        await adapter.commit([Append("red", [draft_with_id("a", f"m{n}") for n in range(PRUNE_STEP + 10)])], NOON)
         later = NOON + timedelta(days=2)
         await prune_all(adapter, Retention(), later)
-        (again,) = await adapter.commit([Append("red", [named("a", f"m{n}") for n in range(PRUNE_STEP + 10)])], later)
+        (again,) = await adapter.commit(
+            [Append("red", [draft_with_id("a", f"m{n}") for n in range(PRUNE_STEP + 10)])], later
+        )
         assert all(receipt.is_new for receipt in again.receipts)
 
     # -- restarts --
 
     async def test_messages_survive_a_restart(self, adapter: Journal, tmp_path: Path) -> None:
-        await adapter.commit([Append("red", [named("a", "m1"), named("b", "m2")]), Append("blue", drafts("c"))], NOON)
+        await adapter.commit(
+            [Append("red", [draft_with_id("a", "m1"), draft_with_id("b", "m2")]), Append("blue", drafts("c"))], NOON
+        )
         again = await self._reopened(adapter, tmp_path)
         assert (await contents_of(again, "red"), await contents_of(again, "blue")) == (["a", "b"], ["c"])
         assert await again.extent("red") == Extent(1, 2)
-        (answer,) = await again.commit([Append("red", [named("a", "m1"), named("d", "m3")])], NOON)
+        (answer,) = await again.commit([Append("red", [draft_with_id("a", "m1"), draft_with_id("d", "m3")])], NOON)
         assert [(receipt.seq, receipt.is_new) for receipt in answer.receipts] == [(1, False), (3, True)]
         await again.aclose()
 

@@ -1,4 +1,4 @@
-"""What the tests of the journal port share."""
+"""Helpers of the journal port's conformance tests."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def drafts(*contents: str, user: str = "ann") -> Sequence[Draft]:
     return [Draft(user, content) for content in contents]
 
 
-def named(content: str, name: str, user: str = "ann") -> Draft:
+def draft_with_id(content: str, client_msg_id: str, user: str = "ann") -> Draft:
     """A draft with a `client_msg_id`."""
-    return Draft(user, content, name)
+    return Draft(user, content, client_msg_id)
 
 
 async def post(journal: Journal, *contents: str, room: str = "red", user: str = "ann", at: datetime = NOON) -> Appended:
@@ -27,7 +27,7 @@ async def post(journal: Journal, *contents: str, room: str = "red", user: str = 
 
 
 async def fill(journal: Journal, count: int, room: str = "red", at: datetime = NOON) -> None:
-    """Commit `count` messages, whose contents are their numbers."""
+    """Commit `count` messages to an empty room. Their contents are '1', '2', ..."""
     for start in range(0, count, 1000):
         await post(journal, *(str(n) for n in range(start + 1, min(start + 1000, count) + 1)), room=room, at=at)
 
@@ -35,18 +35,18 @@ async def fill(journal: Journal, count: int, room: str = "red", at: datetime = N
 async def page_of(
     journal: Journal, room: str = "red", *, after: int | None = None, before: int | None = None, limit: int = 10
 ) -> tuple[list[int], bool]:
-    """The numbers of a page, and whether there is more."""
+    """The sequence numbers of a page, and whether more messages follow."""
     page = await journal.page(room, after=after, before=before, limit=limit)
     return [message.seq for message in page.messages], page.more
 
 
 async def contents_of(journal: Journal, room: str) -> list[str]:
-    """The contents of the first messages of a room."""
+    """The contents of a room's first 100 messages."""
     return [message.content for message in (await journal.page(room, after=0, limit=100)).messages]
 
 
 async def prune_all(journal: Journal, retention: Retention, now: datetime = NOON) -> int:
-    """Prune until there is nothing more to do; the number of steps."""
+    """Prune until nothing is left to prune. Returns the number of steps."""
     steps = 1
     while await journal.prune(retention, now):
         steps += 1
