@@ -6,7 +6,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from chat_actors.chat import QueueOutbox
+from chat_actors.chat import Closing, QueueOutbox
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.recovery import PAGE_MESSAGES, HeldOutbox
 from chat_actors.kernel.testing import RunningSystem, settle
@@ -210,8 +210,25 @@ async def test_held_outbox_passes_on_in_order():
     held.release()
     held.offer(Block([b"3"]))
     assert [await outbox.take() for _ in range(3)] == [["1"], ["2"], ["3"]]
+    held.offer(Block([b"45"]))
+    assert held.backlog == 2
     held.close(1000, "done")
-    assert held.closing == outbox.closing
+    assert held.closing == outbox.closing == Closing(1000, "done")
+
+
+async def test_held_outbox_close_delivers_what_it_holds():
+    outbox = QueueOutbox(0)
+    held = HeldOutbox(outbox, 0)
+    held.offer(Block([b"1"]))
+    held.close(1000, "done")
+    assert [await outbox.take() for _ in range(2)] == [["1"], Closing(1000, "done")]
+
+
+async def test_held_outbox_holds_exactly_its_bound():
+    held = HeldOutbox(QueueOutbox(0), 100)
+    assert held.offer(Block([b"x" * 50]))
+    assert held.offer(Block([b"x" * 50]))
+    assert not held.offer(Block([b"x"]))
 
 
 async def test_disconnect_during_a_replay_leaves_once():

@@ -1,10 +1,13 @@
 """`replay` closes the connection rather than skip messages that `joined` has not reported as lost."""
 
+import anyio
 import pytest
 
 from chat_actors.chat import QueueOutbox
-from chat_actors.chat.recovery import PAGE_MESSAGES, replay
-from chat_actors.storage import Append, Draft, MemoryJournal, Retention
+from chat_actors.chat.fan_out import BLOCK_BYTES
+from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message, replay
+from chat_actors.protocol import encode
+from chat_actors.storage import Append, Draft, MemoryJournal, Retention, StoredMessage
 from tests.chat.rig import START
 
 pytestmark = pytest.mark.anyio
@@ -14,10 +17,16 @@ LAST = 3 * PAGE_MESSAGES
 class Reader(QueueOutbox):
     """Reads at once, and counts the messages."""
 
-    received = 0
+    def __init__(self, backlog_bytes):
+        super().__init__(backlog_bytes)
+        self.blocks = []
+
+    @property
+    def received(self):
+        return sum(len(block.texts) for block in self.blocks)
 
     def offer(self, block):
-        self.received += len(block.texts)
+        self.blocks.append(block)
         return True
 
 
@@ -77,3 +86,95 @@ async def test_replay_closes_when_all_the_rest_is_removed():
             return page
 
     assert await replayed(Emptied()) == (PAGE_MESSAGES, 1012)
+
+
+async def journal_of(*contents):
+    journal = MemoryJournal(room_messages=10_000)
+    await journal.commit([Append("red", [Draft("zoe", content) for content in contents])], START)
+    return journal
+
+
+@pytest.mark.parametrize(("after", "lost", "code"), [(0, 3, None), (0, 2, 1012), (2, 0, 1012)])
+async def test_replay_compares_the_loss_at_its_end(after, lost, code):
+    """All messages are removed, also number 4, which the client receives live."""
+    journal = await journal_of("1", "2", "3", "4")
+    journal._rooms["red"].messages.clear()
+    outbox = Reader(0)
+    await replay(journal, "red", outbox, after=after, up_to=3, lost=lost)
+    assert (outbox.closing and outbox.closing.code) == code
+
+
+async def test_replay_without_missed_messages_reads_nothing():
+    await replay(None, "red", Reader(0), after=3, up_to=3, lost=0)
+
+
+async def test_replay_ends_when_an_offer_is_refused():
+    class Full(Reader):
+        def offer(self, block):
+            self.close(4008, "full")
+            super().offer(block)
+            return False
+
+    outbox = Full(0)
+    await replay(await journal_of(*["x" * 1000] * 100), "red", outbox, after=0, up_to=100, lost=0)
+    assert len(outbox.blocks) == 1
+
+
+def size_on_the_wire(content):
+    return len(encode(chat_message("red", StoredMessage(1, "zoe", content, START))))
+
+
+@pytest.mark.parametrize(("more", "counts"), [(0, [2, 1]), (1, [1, 2])])
+async def test_replay_fills_each_block_up_to_the_bound(more, counts):
+    """The first two messages together have `BLOCK_BYTES` and `more`."""
+    first, third = "x" * 40_000, "x"  # the three fit into one page of the journal
+    second = "x" * (BLOCK_BYTES + more - size_on_the_wire(first) - size_on_the_wire(""))
+    outbox = Reader(0)
+    await replay(await journal_of(first, second, third), "red", outbox, after=0, up_to=3, lost=0)
+    assert [len(block.texts) for block in outbox.blocks] == counts
+
+
+async def pause_of_replay(outbox):
+    start = anyio.current_time()
+    await replay(await journal_of("1"), "red", outbox, after=0, up_to=1, lost=0)
+    return anyio.current_time() - start
+
+
+@pytest.mark.parametrize(("backlog", "pauses"), [(BLOCK_BYTES, False), (BLOCK_BYTES + 1, True)])
+async def test_replay_pauses_above_one_block(backlog, pauses):
+    """A client that reads nothing is closed after a pause."""
+
+    class Stuck(QueueOutbox):
+        @property
+        def backlog(self):
+            return backlog
+
+    outbox = Stuck(0)
+    assert (await pause_of_replay(outbox) > 0) is pauses
+    assert (outbox.closing is not None) is pauses
+
+
+async def test_replay_waits_for_a_slow_steady_reader():
+    """The client reads one byte every 20 s, and is not closed."""
+
+    class Steady(QueueOutbox):
+        @property
+        def backlog(self):
+            return BLOCK_BYTES + 5 - int((anyio.current_time() - start) / 20)
+
+    start, outbox = anyio.current_time(), Steady(0)
+    assert await pause_of_replay(outbox) == pytest.approx(100, abs=1)
+    assert outbox.closing is None
+
+
+async def test_replay_closes_a_reader_that_stops():
+    """The client reads one byte after 20 s, then nothing for 30 s."""
+
+    class Stopping(QueueOutbox):
+        @property
+        def backlog(self):
+            return BLOCK_BYTES + (2 if anyio.current_time() - start < 20 else 1)
+
+    start, outbox = anyio.current_time(), Stopping(0)
+    assert await pause_of_replay(outbox) == pytest.approx(50, abs=1)
+    assert outbox.closing.code == 4008
