@@ -214,7 +214,7 @@ async def test_system_stop_closes_clients_and_accounts():
             await chat.accounts.key_of("alice")
 
 
-async def test_join_queued_while_its_room_fails():
+async def test_join_queued_before_a_room_failure_is_kept():
     """The session is a member of the new room only."""
     async with RunningSystem() as system:
         chat = MemoryChat(system)

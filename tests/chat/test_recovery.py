@@ -50,7 +50,7 @@ async def test_rejoin_replays_missed_then_live_messages():
         assert seqs(ann.hear()) == [11]
 
 
-async def test_rejoin_without_missed_messages():
+async def test_rejoin_without_missed_messages_recovers():
     async with RunningSystem() as system:
         journal = SlowJournal()
         await fill(journal, 3)
@@ -73,7 +73,7 @@ async def test_rejoin_reports_pruned_messages_as_lost():
 
 
 @pytest.mark.parametrize("journal", [lambda: None, SlowJournal], ids=["off", "empty"])
-async def test_rejoin_with_a_number_of_another_journal(journal):
+async def test_rejoin_with_a_foreign_seq_recovers_nothing(journal):
     async with RunningSystem() as system:
         ann = await rejoin(MemoryChat(system, journal=journal()), "ann", 2**53 - 1)
         await settle(system)
@@ -84,7 +84,7 @@ async def test_rejoin_with_a_number_of_another_journal(journal):
         assert seqs(ann.hear()) == [joined.seq + 1]
 
 
-async def test_rejoin_without_a_journal():
+async def test_rejoin_without_a_journal_reports_a_loss():
     """`recovered` is true only if no message was missed."""
     async with RunningSystem() as system:
         chat = MemoryChat(system)
@@ -283,7 +283,7 @@ async def test_member_may_rejoin_its_room():
         assert room_of(ann) is room_of(ben)
 
 
-async def test_rejoin_to_a_room_that_cannot_open():
+async def test_rejoin_to_a_room_that_cannot_open_fails():
     class Unreadable(SlowJournal):
         async def extent(self, room_id):
             raise StorageError("read messages", "a test", "the disk fails", "replace it")

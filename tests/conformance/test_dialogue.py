@@ -16,7 +16,7 @@ from chat_actors.client import public_pem
 pytestmark = pytest.mark.anyio
 
 
-async def test_dialogue_of_part_one(chat, keys):
+async def test_dialogue_of_part_one_has_the_fixed_texts(chat, keys):
     alice, bob = await chat.client("/"), await chat.client("/ws")
 
     assert await alice.register("alice", keys[0]) == {

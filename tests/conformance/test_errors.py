@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[]", '"text"', "null", '{"type": "join"', "[" * 5000, "{}x"])
-async def test_invalid_json(chat, text):
+async def test_invalid_json_is_refused(chat, text):
     client = await chat.client()
     await client.peer.send_text(text)
     assert await client.receive() == {"type": "error", "message": "Invalid JSON format", "code": "invalid_json"}
@@ -23,10 +23,11 @@ async def test_invalid_json(chat, text):
 
 
 @pytest.mark.parametrize(
-    ("frame", "shown"), [({"type": "dance"}, "dance"), ({}, "undefined"), ({"type": None}, "null"), ({"type": 7}, "7")]
+    ("frame", "type_text"),
+    [({"type": "dance"}, "dance"), ({}, "undefined"), ({"type": None}, "null"), ({"type": 7}, "7")],
 )
-async def test_unknown_type(chat, frame, shown):
-    assert await (await chat.client()).error(**frame) == f"Unknown message type: {shown}"
+async def test_unknown_type_is_refused(chat, frame, type_text):
+    assert await (await chat.client()).error(**frame) == f"Unknown message type: {type_text}"
 
 
 @pytest.mark.parametrize(
@@ -45,24 +46,24 @@ async def test_unknown_type(chat, frame, shown):
         ({"type": "switch_room"}, "roomId is required for switch_room message"),
     ],
 )
-async def test_missing_field(chat, frame, text):
+async def test_missing_field_is_refused(chat, frame, text):
     assert await (await chat.client()).error(**frame) == text
 
 
 @pytest.mark.parametrize("user_id", ["", "ab", "a" * 33, "with space", "ünïcode", "alice\n", "../etc"])
-async def test_invalid_user_id(chat, keys, user_id):
+async def test_invalid_user_id_is_refused(chat, keys, user_id):
     client = await chat.client()
     answer = await client.register(user_id, keys[0])
     assert answer["message"] == "User ID must be 3-32 alphanumeric characters"
 
 
-async def test_taken_user_id(chat, keys):
+async def test_taken_user_id_is_refused(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     assert (await client.register("alice", keys[1]))["message"] == "User ID already exists"
 
 
-async def test_unreadable_key(chat, keys):
+async def test_unreadable_key_is_refused(chat, keys):
     client = await chat.client()
     pem = public_pem(keys[0])
     for bad in ("", "no key", pem + pem, "junk" + pem, pem.replace("MII", "AAA"), pem + " " * 9000):
@@ -70,42 +71,42 @@ async def test_unreadable_key(chat, keys):
         assert answer["message"] == "Invalid public key format", bad
 
 
-async def test_key_that_is_not_rsa(chat):
+async def test_key_that_is_not_rsa_is_refused(chat):
     client = await chat.client()
     assert (await client.register("alice", generate_ec_key(SECP256R1())))["message"] == "Invalid public key format"
 
 
-async def test_key_with_a_small_exponent(chat):
+async def test_key_with_a_small_exponent_is_refused(chat):
     client = await chat.client()
     answer = await client.register("alice", generate_private_key(3, 2048))
     assert answer["message"] == "Invalid public key format"
 
 
-async def test_short_key(chat):
+async def test_short_key_is_refused(chat):
     client = await chat.client()
     answer = await client.register("alice", generate_private_key(65537, 1024))
     assert answer["message"] == "Public key must be at least 2048 bits"
 
 
-async def test_authenticate_unknown_user(chat, keys):
+async def test_login_of_an_unknown_user_is_refused(chat, keys):
     client = await chat.client()
     assert (await client.authenticate("nobody", keys[0]))["message"] == "User not registered"
 
 
-async def test_authenticate_without_challenge(chat, keys):
+async def test_login_without_a_challenge_is_refused(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     text = await client.error(type="authenticate", userId="alice", signature="AAAA")
     assert text == "No challenge issued. Request a challenge first."
 
 
-async def test_wrong_signature(chat, keys):
+async def test_wrong_signature_is_refused(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     assert (await client.authenticate("alice", keys[1]))["message"] == "Invalid signature"
 
 
-async def test_undecodable_signature(chat, keys):
+async def test_undecodable_signature_is_refused(chat, keys):
     client = await chat.client()
     await client.register("alice", keys[0])
     await client.challenge()
@@ -132,25 +133,25 @@ async def test_challenge_is_valid_for_one_login(chat, keys):
     assert text == "No challenge issued. Request a challenge first."
 
 
-async def test_commands_before_authentication(chat):
+async def test_commands_before_login_are_refused(chat):
     client = await chat.client()
     assert await client.error(type="join", userId="alice") == "Authentication required before joining rooms"
     assert await client.error(type="chat_message", content="x") == "Authentication required"
     assert await client.error(type="switch_room", roomId="x") == "Authentication required"
 
 
-async def test_join_with_another_user_id(chat, keys):
+async def test_join_with_another_user_id_is_refused(chat, keys):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert await client.error(type="join", userId="bob") == "User ID mismatch"
 
 
-async def test_message_outside_any_room(chat, keys):
+async def test_message_outside_any_room_is_refused(chat, keys):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert await client.error(type="chat_message", content="x") == "Not connected to any room"
 
 
 @pytest.mark.parametrize("room_id", ["x" * 129, "a\nb", "\x00"])
-async def test_invalid_room_id(chat, keys, room_id):
+async def test_invalid_room_id_is_refused(chat, keys, room_id):
     client = await (await chat.client()).log_in("alice", keys[0])
     assert "Room ID must be" in await client.error(type="switch_room", roomId=room_id)
 
@@ -201,7 +202,7 @@ class TestWithAShortChallenge:
     def limits(self):
         return Limits(registrations=0, challenge_seconds=1e-9)
 
-    async def test_expired_challenge(self, chat, keys):
+    async def test_expired_challenge_is_refused(self, chat, keys):
         client = await chat.client()
         await client.register("alice", keys[0])
         answer = await client.authenticate("alice", keys[0])

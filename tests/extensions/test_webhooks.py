@@ -228,6 +228,6 @@ def test_invalid_settings_stop_the_start(section):
         load_extensions(["webhooks"], {"webhooks": section})
 
 
-def test_settings_default():
+def test_webhook_settings_have_defaults():
     (one,) = load_extensions(["webhooks"], {})
     assert one.enabled.settings == WebhooksSettings()

@@ -95,5 +95,5 @@ def test_bucket_without_a_burst_holds_one_token():
         ("x" * 100, "x" * 64),
     ],
 )
-def test_network_of_an_address(address, network):
+def test_network_of_groups_ipv6_addresses_by_64(address, network):
     assert network_of(address) == network

@@ -77,21 +77,21 @@ def test_unknown_memory_is_not_judged():
     assert outcomes(Objectives(kib_per_connection=1))["memory per open connection"] == "not measured"
 
 
-def test_memory_per_open_connection():
+def test_memory_per_open_connection_is_judged():
     assert kib_per_connection(samples_of(1000, 1200, 1500)) == pytest.approx(50)
     assert outcomes(Objectives(kib_per_connection=49), None, samples_of(1000, 1500))["memory per open connection"] == (
         "BREACHED"
     )
 
 
-def test_memory_kept_per_closed_connection():
+def test_memory_kept_per_connection_is_measured():
     growing = samples_of(1000, *(2000 + 3000 * n for n in range(12)))
     assert kib_kept_per_connection(growing) == pytest.approx(3)
     level = samples_of(1000, *(2000 + n % 2 for n in range(12)))
     assert abs(kib_kept_per_connection(level)) < 0.01
 
 
-def test_memory_growth_per_hour():
+def test_memory_growth_per_hour_is_measured():
     assert mib_per_hour(samples_of(1000, *(2000 + 2 * n for n in range(12)))) == pytest.approx(2 * 36 / 1024)
 
 

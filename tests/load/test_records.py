@@ -14,7 +14,7 @@ def filled(interval=1.0):
     return records
 
 
-def test_summary_of_all_operations():
+def test_summary_has_counts_and_percentiles():
     summary = filled().summary("echo")
     assert (summary.count, summary.failures, summary.longest) == (100, 1, 100)
     assert summary.per_second == 10

@@ -150,7 +150,7 @@ def test_rules_cover_every_command_and_state():
         ("äbc", False),
     ],
 )
-def test_user_ids(text, is_valid):
+def test_user_id_is_3_to_32_ascii_characters(text, is_valid):
     assert is_user_id(text) is is_valid
 
 
@@ -158,7 +158,7 @@ def test_user_ids(text, is_valid):
     ("text", "is_valid"),
     [("x", True), ("Ünï 👋", True), ("", False), ("a\tb", False), ("x" * 129, False), ("\ud800", False)],
 )
-def test_room_ids(text, is_valid):
+def test_room_id_is_1_to_128_printable_characters(text, is_valid):
     assert is_room_id(text) is is_valid
 
 

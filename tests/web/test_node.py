@@ -42,7 +42,7 @@ def run(node, file, **env):
 
 
 @pytest.mark.parametrize("file", ["conversation.test.mjs", "keys.test.mjs", "room.test.mjs", "timeline.test.mjs"])
-def test_parts_without_a_network(node, file):
+def test_javascript_client_passes_its_unit_tests(node, file):
     run(node, file)
 
 

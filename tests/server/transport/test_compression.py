@@ -46,7 +46,7 @@ async def server():
         yield server
 
 
-async def test_a_client_that_offers_it_talks_compressed(server):
+async def test_offered_compression_is_used(server):
     async with connect(f"ws://127.0.0.1:{server.port}/ws") as client:
         assert [extension.name for extension in client.protocol.extensions] == ["permessage-deflate"]
         for size in (1, 500, 9_000):
@@ -54,7 +54,7 @@ async def test_a_client_that_offers_it_talks_compressed(server):
             assert await client.recv() == str(size)
 
 
-async def test_a_client_that_does_not_offer_it_talks_plainly(server):
+async def test_client_without_offer_gets_plain_frames(server):
     async with connect(f"ws://127.0.0.1:{server.port}/ws", compression=None) as client:
         assert client.protocol.extensions == []
         await client.send("x" * 9_000)
@@ -79,7 +79,7 @@ async def test_decompression_beyond_the_limit_closes_1009(server, connect_raw):
 
 
 @both
-async def test_what_is_no_deflate_stream_is_closed_with_1007(server, connect_raw):
+async def test_invalid_deflate_data_closes_with_1007(server, connect_raw):
     peer = await connect_raw(server.port, headers=OFFER)
     await peer.send_frame(TEXT, b"\xff\xff\xff\xff", rsv1=True)
     assert (await peer.receive_close())[0] == 1007
@@ -95,7 +95,7 @@ async def test_what_is_no_deflate_stream_is_closed_with_1007(server, connect_raw
         "x-webkit-deflate-frame",
     ],
 )
-def test_an_offer_that_cannot_be_had_is_declined(offer):
+def test_unsupported_compression_offer_is_declined(offer):
     assert agree([offer], FRAME_BYTES) is None
 
 

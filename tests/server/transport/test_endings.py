@@ -30,7 +30,7 @@ def errors(caplog):
 
 
 @both
-async def test_what_came_before_a_close_is_handed_out_first(connect):
+async def test_messages_before_a_close_are_delivered(connect):
     sockets = Sockets()
     async with LiveServer(sockets.app) as server:
         peer = await connect(server.port, "/ws?mode=slow")

@@ -21,19 +21,19 @@ async def test_empty_binary_frame_differs_from_empty_text(peer, recorder):
     assert [await recorder.next(), await recorder.next()] == [b"", ""]
 
 
-async def test_a_fragmented_message_arrives_whole(peer, recorder):
+async def test_fragmented_message_arrives_whole(peer, recorder):
     await peer.send_frame(TEXT, b"in ", fin=False)
     await peer.send_frame(0x0, b"pieces")
     assert await recorder.next() == "in pieces"
 
 
-async def test_a_ping_is_answered(peer):
+async def test_ping_is_answered_with_its_payload(peer):
     await peer.send_frame(PING, b"are you there")
     frame = await peer.receive()
     assert (frame.opcode, frame.payload) == (PONG, b"are you there")
 
 
-async def test_the_close_code_of_the_peer_is_kept(peer, recorder):
+async def test_app_receives_the_close_code_of_the_client(peer, recorder):
     await peer.close(4321)
     assert await recorder.next() == 4321
 
@@ -86,7 +86,7 @@ async def test_compression_is_off_unless_allowed(server):
     await peer.aclose()
 
 
-async def test_the_app_closes_with_its_own_code(peer, recorder):
+async def test_app_closes_with_its_own_code(peer, recorder):
     await peer.send_text("close me")
     assert await peer.receive_close() == (4000, "as you wish")
     await peer.send_frame(CLOSE, b"\x0f\xa0")

@@ -157,13 +157,13 @@ async def test_end_of_stream_without_close_is_a_disconnect(peer, recorder):
     assert await recorder.next() == 1006
 
 
-async def test_an_aborted_stream_is_a_disconnect(peer, recorder):
+async def test_aborted_stream_is_a_disconnect(peer, recorder):
     await peer.abort()
     assert await recorder.next() == 1006
 
 
 @pytest.mark.parametrize("protocol", [None, "chat"])
-async def test_a_connect_that_is_no_websocket_is_refused(server, recorder, protocol):
+async def test_connect_without_websocket_is_refused(server, recorder, protocol):
     connection = await Http2Connection.open(server.port)
     if protocol is None:
         fields = [(":method", "CONNECT"), (":authority", "localhost:80")]
@@ -177,7 +177,7 @@ async def test_a_connect_that_is_no_websocket_is_refused(server, recorder, proto
     await connection.aclose()
 
 
-async def test_aborting_one_stream_leaves_its_siblings_alive(server, recorder):
+async def test_abort_of_a_stream_leaves_its_siblings_open(server, recorder):
     connection = await Http2Connection.open(server.port)
     doomed = await connection.open_websocket()
     await _eventually(lambda: recorder.socket is not None)

@@ -20,7 +20,7 @@ def pinging(app):
 
 
 @both
-async def test_a_client_that_answers_its_pings_stays(connect):
+async def test_client_that_answers_pings_stays_connected(connect):
     async with pinging(Sockets().app) as server:
         peer = await connect(server.port)
         for _ in range(5):

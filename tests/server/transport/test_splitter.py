@@ -20,15 +20,15 @@ def split(*chunks, longest=1000):
 
 
 @pytest.mark.parametrize("text", ["", "x", "x" * 125, "x" * 126, "x" * 1000, "zwölf €", "\0", "😀" * 200])
-def test_a_whole_plain_text_frame_is_taken_at_once(text):
+def test_splitter_decodes_a_complete_text_frame(text):
     assert split(frame_bytes(TEXT, text.encode())) == [text]
 
 
-def test_a_frame_masked_with_zeros_is_taken_as_well():
+def test_splitter_accepts_a_mask_of_zeros():
     assert split(b"\x81\x82\0\0\0\0hi") == ["hi"]
 
 
-def test_texts_that_come_together_are_taken_one_by_one():
+def test_splitter_separates_texts_received_together():
     data = b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(5))
     assert split(data) == ["0", "1", "2", "3", "4"]
 
@@ -111,7 +111,7 @@ def test_single_bytes_are_passed_on_at_once():
     assert split(*chunks) == chunks
 
 
-def test_the_limit_is_in_bytes():
+def test_splitter_limit_is_in_bytes():
     assert split(frame_bytes(TEXT, "ü".encode() * 5), longest=10) == ["ü" * 5]
     (piece,) = split(frame_bytes(TEXT, "ü".encode() * 5), longest=9)
     assert isinstance(piece, bytes)
@@ -144,7 +144,7 @@ def test_splitter_length_and_clear():
         (frame_bytes(TEXT, b"x", fin=False) + frame_bytes(CONTINUATION, b""), True),
     ],
 )
-def test_splitter_knows_if_it_is_between_messages(data, is_between):
+def test_splitter_reports_an_open_message(data, is_between):
     splitter = FrameSplitter(1000)
     splitter.feed(data)
     while splitter.next() is not None:

@@ -98,7 +98,7 @@ async def test_echo_returns_what_was_sent(served, caplog):
 
 @rude
 @pytest.mark.parametrize("more", [b"", frame_bytes(TEXT, b"early")], ids=["", "with data"])
-async def test_a_client_that_asks_and_goes_is_no_error(served, how, more, caplog):
+async def test_disconnect_after_the_request_is_no_error(served, how, more, caplog):
     await served.ask(more)
     await served.go(how)
     if how == "end":  # a reset may overtake the request
@@ -189,7 +189,7 @@ async def test_disconnect_instead_of_a_close_is_no_error(served, how, caplog):
     assert complaints(caplog) == []
 
 
-async def test_a_client_that_ignores_our_close_is_cut(served, caplog):
+async def test_client_that_ignores_our_close_is_cut(served, caplog):
     peer = await served.open()
     await peer.send_text("close me")
     await peer.receive_close()
@@ -202,7 +202,7 @@ async def test_a_client_that_ignores_our_close_is_cut(served, caplog):
     assert complaints(caplog) == []
 
 
-async def test_what_follows_a_clients_close_is_dropped(served, caplog):
+async def test_data_after_a_client_close_is_dropped(served, caplog):
     peer = await served.open()
     close = frame_bytes(CLOSE, b"\x0f\xa1")
     await peer.write(frame_bytes(TEXT, b"first") + close + frame_bytes(TEXT, b"ghost") + close + b"\xff" * 100)

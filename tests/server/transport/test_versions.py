@@ -3,11 +3,11 @@ import pytest
 from chat_actors.server.transport.versions import TESTED, UntestedVersion, check_versions
 
 
-def test_the_installed_versions_are_the_tested_ones():
+def test_installed_versions_are_the_tested_ones():
     check_versions()
 
 
-def test_another_version_is_refused_with_what_to_do():
+def test_other_version_is_refused_with_the_remedy():
     with pytest.raises(UntestedVersion) as caught:
         check_versions(lambda package: "9.9.9")
     assert str(caught.value) == (

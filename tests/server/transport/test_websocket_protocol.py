@@ -75,7 +75,7 @@ async def test_message_limit_is_exact_in_bytes(unit, way, over):
         assert rig.calls == [("text", payload.decode())]
 
 
-async def test_any_number_of_empty_fragments_costs_no_memory(rig):
+async def test_empty_fragments_use_no_memory(rig):
     rig.send(TEXT, b"", fin=False)
     for _ in range(1000):
         rig.send(CONTINUATION, b"", fin=False)
@@ -110,7 +110,7 @@ async def test_refused_message_pauses_reading():
     assert rig.carrier.is_reading
 
 
-async def test_a_refused_fragmented_message_is_kept_whole():
+async def test_refused_fragmented_message_is_kept_whole():
     rig = Rig(refusals={0})
     rig.send(TEXT, b"in ", fin=False)
     rig.send(CONTINUATION, b"pieces")
@@ -119,7 +119,7 @@ async def test_a_refused_fragmented_message_is_kept_whole():
     assert rig.calls == [("refused", "in pieces"), ("text", "in pieces"), ("text", "next")]
 
 
-async def test_resuming_what_is_not_paused_does_nothing(rig):
+async def test_resume_without_pause_does_nothing(rig):
     rig.websocket.resume()
     rig.websocket.resume()
     assert rig.calls == []
@@ -148,7 +148,7 @@ async def test_client_close_waits_behind_a_refused_message():
 
 
 @pytest.mark.parametrize("end", ["peer_ended", "lost"])
-async def test_what_came_before_the_end_is_handed_out_first(end):
+async def test_queued_messages_are_delivered_before_the_end(end):
     rig = Rig(refusals={0})
     rig.websocket.received(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
     getattr(rig.websocket, end)()
@@ -176,7 +176,7 @@ async def test_loss_before_the_take_over_is_reported_at_it():
     assert calls == [("unreachable",), ("text", "last words"), ("ended", 1006)]
 
 
-async def test_a_take_over_after_the_end_is_told_the_end():
+async def test_receiver_attached_after_the_end_is_notified():
     calls = []
     websocket = WebSocketProtocol(FakeCarrier(), Bounds(), FakeReceiver())
     websocket.received(frame_bytes(CLOSE, b"\x0f\xa1"))
@@ -212,7 +212,7 @@ async def test_burst_of_a_lost_client_is_still_delivered():
     assert len(rig.calls) == 10 + 3
 
 
-async def test_a_burst_of_just_one_turn_needs_no_second(rig):
+async def test_burst_of_one_turn_does_not_pause_reading(rig):
     rig.websocket.received(frame_bytes(TEXT, b"x") * PIECES_PER_TURN)
     assert len(rig.calls) == PIECES_PER_TURN
     assert rig.carrier.is_reading

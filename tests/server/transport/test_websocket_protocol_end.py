@@ -46,7 +46,7 @@ async def test_malformed_frames_after_our_close_just_end_it(rig):
     assert rig.calls == [("ended", 1006)]
 
 
-async def test_what_comes_after_the_end_is_dropped(rig):
+async def test_events_after_the_end_are_ignored(rig):
     rig.websocket.peer_ended()
     assert rig.take_calls() == [("ended", 1006), ("finish", True)]
     rig.send(TEXT, b"ghost")
@@ -119,19 +119,19 @@ async def test_raising_receiver_is_aborted(rig, call, caplog):
 # -- what goes out -----------------------------------------------------------------------------------------------------
 
 
-async def test_an_overflow_is_told_once(rig):
+async def test_overflow_is_reported_once(rig):
     rig.websocket.overflowed()
     rig.websocket.overflowed()
     assert rig.calls == [("overflowed",)]
 
 
-async def test_a_take_over_sets_the_bound():
+async def test_attach_sets_the_backlog_bound():
     carrier = FakeCarrier()
     WebSocketProtocol(carrier, Bounds(backlog_bytes=77), FakeReceiver()).attach(FakeReceiver())
     assert carrier.calls == [("bound", 77)]
 
 
-async def test_pings_go_unanswered_while_too_much_waits(rig):
+async def test_pings_are_not_answered_over_a_backlog(rig):
     rig.carrier.waiting = CONTROL_BACKLOG
     rig.send(PING)
     assert rig.calls == []
@@ -188,7 +188,7 @@ async def test_ping_timer_ends_with_the_websocket(end):
     assert rig.websocket._ping_timer.cancelled()
 
 
-async def test_the_timer_pings_by_itself():
+async def test_ping_timer_sends_pings():
     rig = Rig(ping_seconds=0.001)
     await eventually(lambda: PING_EMPTY in rig.calls)
     rig.websocket.abort()
