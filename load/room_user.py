@@ -1,4 +1,4 @@
-"""The user of most scenarios: a member of one of many small rooms."""
+"""The simulated user of most scenarios: a member of one of many small rooms."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from load.chat_user import ChatUser
 
 
 class RoomUser(ChatUser):
-    """Stays in a room of `--room-size`, sends a message every `--say-every` seconds, and listens in between."""
+    """Joins a room of `--room-size` users and receives; sends a message every `--say-every` seconds on average."""
 
     abstract = True
 
@@ -17,7 +17,7 @@ class RoomUser(ChatUser):
 
     @property
     def room_id(self) -> str:
-        """The room of this user. Load processes share no rooms."""
+        """The id of this user's room. Users of different load processes never share a room."""
         return f"{self.room_prefix}-{self.worker}-{self.number // self.options.room_size}"
 
     def on_login(self) -> None:

@@ -22,7 +22,7 @@ def children():
 
 
 def threads():
-    """The threads that would keep this process from ending."""
+    """The non-daemon threads, which keep this process from ending."""
     return {f"thread {one.ident}": one.name for one in threading.enumerate() if not one.daemon}
 
 
@@ -61,9 +61,9 @@ def _start_time(process):
 
 
 def remaining(find, before):
-    """What `find` finds and was not there before, once what is ending has had the time to end."""
+    """The items of `find()` that are not in `before`, and are still there after `END_WITHIN` seconds."""
     until = time.monotonic() + END_WITHIN
-    while left := {name: what for name, what in find().items() if before.get(name) != what}:
+    while left := {name: item for name, item in find().items() if before.get(name) != item}:
         if time.monotonic() > until:
             break
         time.sleep(0.01)

@@ -49,7 +49,7 @@ class Scope(Enum):
 
 
 class ServiceDependencies(msgspec.Struct, frozen=True):
-    """What the server passes to each incarnation of a service."""
+    """The objects that the server passes to each incarnation of a service."""
 
     key: str
     settings: Any

@@ -43,7 +43,7 @@ class AccessRefused(ClientError):
 
 
 class Step(Enum):
-    """What a `ClientSession` waits for.
+    """The next message that a `ClientSession` needs.
 
     Attributes:
         CHALLENGE: The challenge to sign.
@@ -85,7 +85,7 @@ class ClientSession:
 
     @property
     def step(self) -> Step:
-        """What the session waits for."""
+        """The next message that the session needs."""
         return self._step
 
     @property

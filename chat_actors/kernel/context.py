@@ -1,4 +1,4 @@
-"""What an actor can do: start and watch other actors, ask them, use time, run slow work, and end itself."""
+"""An actor's access to the kernel: start and watch actors, send requests, set timers, run slow work, and stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an actor holds open: timers, piped work, watches, subscriptions and owed answers.
+"""The resources that an actor holds: timers, piped work, watches, subscriptions and owed answers.
 
 All of them end with the actor, at `close`. A restart cancels the timers alone; the rest outlives it.
 """

@@ -51,7 +51,7 @@ class ReadBuffer:
 
 
 class Tally:
-    """What one connection has received: chat messages, its own ones among them, and pings to answer."""
+    """Counts of one connection: chat messages received, its own ones among them, and the pings to answer."""
 
     __slots__ = ("chats", "own", "own_marker", "pings", "tail")
 

@@ -1,4 +1,4 @@
-"""The protocol of each server's clients: how they join a room and send a message. No I/O.
+"""The client side of each server's protocol: how to join a room and send a message. No I/O.
 
 A script is a generator: it yields a text to send, or None to send nothing, and is resumed with the server's next text.
 A join script returns when the client has joined its room.
@@ -43,20 +43,22 @@ class RefusedByServer(Exception):
 
 
 class Dialect(Protocol):
+    """The protocol of one server."""
+
     path: str
     """Path of the HTTP request that opens the WebSocket."""
 
     def join_script(self, member: Member) -> Script:
-        """The script from an open WebSocket to membership in the room."""
+        """Return the script that joins the member's room over a new WebSocket."""
         ...
 
     def message_text(self, content: str) -> bytes:
-        """The text that sends a message to the room."""
+        """Return the text that sends a message to the room."""
         ...
 
 
 def _until(marker: bytes, text: bytes | None) -> Script:
-    """Send the text, and wait for a text that contains the marker. Raises `RefusedByServer`."""
+    """Send the text, if any, and wait for a text that contains the marker. Raises `RefusedByServer`."""
     answer = yield text
     while marker not in answer:
         if b'"error"' in answer:
@@ -65,7 +67,7 @@ def _until(marker: bytes, text: bytes | None) -> Script:
 
 
 class PlainJson:
-    """The dialect of the peers: a join without a login."""
+    """The dialect of most other servers: a join without a login, then JSON messages."""
 
     path = "/ws"
 
@@ -91,7 +93,7 @@ class SocketIO:
 
 
 class ChatActors(PlainJson):
-    """The dialect of this server: register, challenge, signature, join."""
+    """The dialect of this server: registration, challenge, signature, join."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys

@@ -1,3 +1,5 @@
+"""One folder of cached keys for all load tests."""
+
 import pytest
 
 from load.keys import cached_keys, keys_folder

@@ -63,4 +63,4 @@ class Scenario:
     metrics: tuple[Metric, ...]
     run: Callable[[RoundSetup], Numbers]
     is_for_peers: bool = True
-    """Whether it runs against the peers, the chat servers to compare with, too."""
+    """Whether it also runs against the peers, which are the other chat servers."""
