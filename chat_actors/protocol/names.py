@@ -12,35 +12,35 @@ ROOM_ID_CHARS = 128
 
 
 def is_user_id(text: str) -> bool:
-    """3 to 32 of `a-z A-Z 0-9 _ -`."""
+    """Whether this is a valid user id: 3 to 32 of `a-z A-Z 0-9 _ -`."""
     return _USER_ID.fullmatch(text) is not None
 
 
 def is_room_id(text: str) -> bool:
-    """1 to 128 characters, none of them a control character, a line separator or half a surrogate pair."""
+    """Whether this is a valid room id: 1 to 128 characters, no control characters, line separators or surrogates."""
     return 1 <= len(text) <= ROOM_ID_CHARS and _CONTROL_OR_SURROGATE.search(text) is None
 
 
 BOT_PREFIX = "bot:"
-"""Prefix of the ids of bots. No user id has it, since it contains a colon."""
+"""Prefix of the ids of bots. No user id starts with it, since a colon is not allowed in one."""
 
 
 def bot_id(name: str) -> str:
-    """The user id of the bot of this name. Raises `ValueError` for a name that a user could not have."""
+    """Return the id of the bot with this name. Raises `ValueError` unless the name would be a valid user id."""
     if not is_user_id(name):
         raise ValueError(f"{name!r} is no name of a bot: it must be 3-32 of a-z A-Z 0-9 _ -")
     return BOT_PREFIX + name
 
 
 def is_bot_id(user_id: str) -> bool:
-    """Whether this is the id of a bot."""
+    """Whether this is a bot's id, not a user's."""
     return user_id.startswith(BOT_PREFIX)
 
 
 def checked_content(content: Any) -> str:
-    """The content, if it can be sent. Raises `ValueError` if it is empty, no text, or has half of a surrogate pair.
+    """Return the content. Raises `ValueError` if it is not a `str`, is empty, or contains a surrogate.
 
-    Half a surrogate pair cannot be encoded, and would otherwise fail in the sessions of the recipients.
+    A surrogate has no UTF-8 encoding, so the room could not encode the message.
     """
     if not isinstance(content, str) or not content:
         raise ValueError(f"content must be a text that is not empty: {content!r}")

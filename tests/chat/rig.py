@@ -1,4 +1,4 @@
-"""A chat in memory, on virtual time: the real actors, memory accounts, and clients without sockets."""
+"""A chat in memory, on virtual time: the server's own actors, accounts in memory, and clients without sockets."""
 
 import contextlib
 import itertools
@@ -58,7 +58,7 @@ class FragileSession(SessionActor):
 
 
 class SlowJournal(MemoryJournal):
-    """Takes `seconds` for each commit; raises `fail_with` if it is set. `commits` holds the stored batches."""
+    """Takes `seconds` for each commit, and raises `fail_with` if set. `commits` are the batches, `reads` the pages."""
 
     def __init__(self, seconds=0.01, **bounds):
         super().__init__(**bounds)
@@ -79,22 +79,22 @@ class SlowJournal(MemoryJournal):
         return await super().page(room_id, after=after, before=before, limit=limit)
 
 
-class MemoryClient:
-    """A client of a chat in memory. `heard` holds the received messages, oldest first."""
+class RigClient:
+    """A client of a `MemoryChat`. `heard` holds the messages taken from its outbox, oldest first."""
 
     def __init__(self, outbox):
         self.session = None
         self.outbox = outbox
         self.heard = []
-        self.unread = deque()  # frames that the session has not accepted yet, as in a socket that is not read
+        self.unread = deque()  # frames that the session has not accepted yet; on the server, they stay in the socket
         self.is_disconnected = False
 
     async def send(self, **command):
-        """Send through the session's mailbox, as a plain ASGI server does."""
+        """Send through the session's mailbox, as the server does on another ASGI server."""
         await self.session.send(Frame(msgspec.json.encode(command).decode()))
 
     def deliver(self, **command):
-        """Deliver in the caller's turn, as the transport does. A refused frame is delivered again at `resume`."""
+        """Deliver without the mailbox, as the transport does. `resume` repeats frames that the session refused."""
         self.unread.append(Frame(msgspec.json.encode(command).decode()))
         if len(self.unread) == 1:
             self.resume()
@@ -106,7 +106,7 @@ class MemoryClient:
             self.session.stop()
 
     def disconnect(self):
-        """End the connection. The session stops once it has read all earlier frames."""
+        """Close the connection. The session stops after the frames that were delivered before."""
         self.is_disconnected = True
         self.resume()
 
@@ -141,7 +141,7 @@ class MemoryChat:
         self._random = itertools.count()
 
     async def connect(self, address="192.0.2.1"):
-        client = MemoryClient(QueueOutbox(self.limits.backlog_bytes))
+        client = RigClient(QueueOutbox(self.limits.backlog_bytes))
         session = await self.chat.gate.ask(Admit(Peer(address, client.outbox, client.resume)), timeout=5)
         if isinstance(session, Closing):
             return session
