@@ -80,12 +80,12 @@ class SlowJournal(MemoryJournal):
 
 
 class RigClient:
-    """A client of a `MemoryChat`. `heard` holds the messages taken from its outbox, oldest first."""
+    """A client of a `MemoryChat`. `received` holds the messages taken from its outbox, oldest first."""
 
     def __init__(self, outbox):
         self.session = None
         self.outbox = outbox
-        self.heard = []
+        self.received = []
         self.unread = deque()  # frames that the session has not accepted yet; on the server, they stay in the socket
         self.is_disconnected = False
 
@@ -110,13 +110,13 @@ class RigClient:
         self.is_disconnected = True
         self.resume()
 
-    def hear(self):
-        """Move the messages in the outbox to `heard`, and return them."""
+    def receive_all(self):
+        """Move the messages in the outbox to `received`, and return them."""
         new = []
         for text in self.outbox.take_all():
             with contextlib.suppress(UnknownMessage):  # a message of an extension, which clients skip
                 new.append(decode_message(text))
-        self.heard += new
+        self.received += new
         return new
 
 
@@ -154,34 +154,34 @@ class MemoryChat:
         await client.send(type="register", userId=user_id, publicKey=public_pem(KEY))
         await client.send(type="get_challenge")
         await settle(self.system)
-        challenge = client.hear()[-1].challenge
+        challenge = client.receive_all()[-1].challenge
         await client.send(type="authenticate", userId=user_id, signature=sign(KEY, challenge))
         if room is not None:
             await client.send(type="join", userId=user_id, roomId=room)
         await settle(self.system)
-        client.hear()
+        client.receive_all()
         return client
 
 
 async def clients_in(chat, room, *names):
     clients = [await chat.log_in(name, room) for name in names]
     for client in clients:
-        client.hear()
+        client.receive_all()
     return clients
 
 
-def contents(heard):
-    return [message.content for message in heard if isinstance(message, messages.ChatMessage)]
+def contents(received):
+    return [message.content for message in received if isinstance(message, messages.ChatMessage)]
 
 
-def summaries(heard):
+def summaries(received):
     """The contents of chat messages, and the class names of other messages."""
-    return [getattr(message, "content", type(message).__name__) for message in heard]
+    return [getattr(message, "content", type(message).__name__) for message in received]
 
 
-def seqs(heard):
-    return [message.seq for message in heard if isinstance(message, messages.ChatMessage)]
+def seqs(received):
+    return [message.seq for message in received if isinstance(message, messages.ChatMessage)]
 
 
-def errors(heard):
-    return [(message.code, message.request_id) for message in heard if isinstance(message, messages.Error)]
+def errors(received):
+    return [(message.code, message.request_id) for message in received if isinstance(message, messages.Error)]

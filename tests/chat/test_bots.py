@@ -18,10 +18,10 @@ def _quiet(caplog):
 class Parrot(Bot):
     name = "parrot"
     rooms = ("cage",)
-    heard: ClassVar = []
+    received: ClassVar = []
 
     async def on_start(self):
-        self.heard.clear()
+        self.received.clear()
 
     async def on_message(self, room_id, message):
         match message.content.split():
@@ -37,16 +37,16 @@ class Parrot(Bot):
                 self.post(room_id, f"{message.user_id} says {message.content}")
 
     async def on_joined(self, room_id, user_id):
-        self.heard.append(("joined", room_id, user_id))
+        self.received.append(("joined", room_id, user_id))
 
     async def on_left(self, room_id, user_id):
-        self.heard.append(("left", room_id, user_id))
+        self.received.append(("left", room_id, user_id))
 
     async def on_refused(self, room_id, code, text):
-        self.heard.append(("refused", room_id, code))
+        self.received.append(("refused", room_id, code))
 
     async def on_missed(self, room_id, count):
-        self.heard.append(("missed", room_id, count))
+        self.received.append(("missed", room_id, count))
 
 
 class Guarded(RoomKind):
@@ -66,7 +66,9 @@ PARROT = Extension(name="parrot", services=[Parrot], room_kinds=[Guarded])
 
 
 def contents(client):
-    return [(message["userId"], message["content"]) for message in client.hear() if message["type"] == "chat_message"]
+    return [
+        (message["userId"], message["content"]) for message in client.receive_all() if message["type"] == "chat_message"
+    ]
 
 
 @on_virtual_time
@@ -104,7 +106,7 @@ async def test_bot_is_notified_of_joins_and_leaves_of_users():
         await ann.disconnect()
         ben = await server.connect("ben")
         await ben.join("cage")
-        assert Parrot.heard == [("joined", "cage", "ann"), ("left", "cage", "ann"), ("joined", "cage", "ben")]
+        assert Parrot.received == [("joined", "cage", "ann"), ("left", "cage", "ann"), ("joined", "cage", "ben")]
         assert contents(ben) == [("bot:other", "welcome ben")]
 
 
@@ -154,7 +156,7 @@ async def test_slow_bot_is_told_how_much_it_missed():
             await anyio.sleep(0.001)
         assert len(contents(ann)) == 2001
         await server.advance(20)
-        missed = [count for what, _, count in Parrot.heard if what == "missed"]
+        missed = [count for what, _, count in Parrot.received if what == "missed"]
         echoed = len([1 for user_id, _ in contents(ann) if user_id == "bot:parrot"])
         assert sum(missed) + echoed == 2000
         assert echoed >= 1000
@@ -168,10 +170,10 @@ async def test_bot_is_notified_of_refusals():
         await ann.say("come guarded-door")
         await ann.say("come guarded-hall")
         await server.settle()
-        assert ("refused", "guarded-door", "no_bots") in Parrot.heard
+        assert ("refused", "guarded-door", "no_bots") in Parrot.received
         await ann.join("guarded-hall")
         await ann.say("hello")
-        assert ("refused", "guarded-hall", "silence") in Parrot.heard
+        assert ("refused", "guarded-hall", "silence") in Parrot.received
         await ann.send("members", roomId="guarded-door")
         assert ann.expect("members")["count"] == 0
 

@@ -19,14 +19,14 @@ async def test_crashed_room_restarts_with_its_members():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
-        alice.hear()
+        alice.receive_all()
         await alice.send(type="chat_message", content="before")
         await settle(system)
         room_of(alice).tell(Boom())
         await alice.send(type="chat_message", content="after")
         await settle(system)
         for client in (alice, bob):
-            said = client.hear()
+            said = client.receive_all()
             assert [message.content for message in said] == ["before", "after"]
             assert said[0].seq < said[1].seq
         assert system.statistics().restarts == 1
@@ -36,14 +36,14 @@ async def test_crashed_session_ends_alone():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
-        alice.hear()
+        alice.receive_all()
         bob.session.tell(Boom())
         await settle(system)
         assert bob.outbox.closing.code is CloseCode.INTERNAL_ERROR
-        assert alice.hear() == [messages.user_left("bob", "general")]
+        assert alice.receive_all() == [messages.user_left("bob", "general")]
         await alice.send(type="chat_message", content="still here")
         await settle(system)
-        assert alice.hear()[0].content == "still here"
+        assert alice.receive_all()[0].content == "still here"
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 1
 
 
@@ -57,11 +57,11 @@ async def test_failed_room_notifies_members_and_reopens():
             room.tell(Boom())
         await room.wait_stopped()
         await settle(system)
-        assert [type(message) for message in alice.hear()] == [messages.Error]
+        assert [type(message) for message in alice.receive_all()] == [messages.Error]
         await alice.send(type="join", userId="alice", roomId="general")
         await alice.send(type="chat_message", content="again")
         await settle(system)
-        assert [type(message) for message in alice.hear()] == [messages.Joined, messages.ChatMessage]
+        assert [type(message) for message in alice.receive_all()] == [messages.Joined, messages.ChatMessage]
 
 
 async def test_empty_room_closes():
@@ -87,10 +87,10 @@ async def test_client_that_does_not_read_is_evicted():
         for n in range(100):
             await alice.send(type="chat_message", content=f"{n:>100}")
             await settle(system)
-            alice.hear()
+            alice.receive_all()
         assert slow.outbox.closing.code is CloseCode.TOO_SLOW
         assert slow.outbox.backlog == 0
-        said = [int(m.content) for m in alice.heard if isinstance(m, messages.ChatMessage)]
+        said = [int(m.content) for m in alice.received if isinstance(m, messages.ChatMessage)]
         assert said == list(range(100))
         slow.session.stop()
         await settle(system)
@@ -136,7 +136,7 @@ async def test_challenge_expires_after_five_minutes():
         await anyio.sleep(301)
         await alice.send(type="authenticate", userId="alice", signature="AAAA")
         await settle(system)
-        assert alice.hear()[-1].message == "Challenge expired. Request a new challenge."
+        assert alice.receive_all()[-1].message == "Challenge expired. Request a new challenge."
 
 
 async def test_registration_limit_resets_after_its_window():
@@ -146,11 +146,11 @@ async def test_registration_limit_resets_after_its_window():
         other = await chat.connect()
         await other.send(type="register", userId="x", publicKey="")
         await settle(system)
-        assert other.hear()[0].message.startswith("Too many registration attempts")
+        assert other.receive_all()[0].message.startswith("Too many registration attempts")
         await anyio.sleep(901)
         await other.send(type="register", userId="x", publicKey="")
         await settle(system)
-        assert other.hear()[0].message == "User ID must be 3-32 alphanumeric characters"
+        assert other.receive_all()[0].message == "User ID must be 3-32 alphanumeric characters"
 
 
 async def test_authenticating_as_another_user_leaves_room():
@@ -158,18 +158,18 @@ async def test_authenticating_as_another_user_leaves_room():
         chat = MemoryChat(system)
         await chat.log_in("carol")
         bob, alice = await chat.log_in("bob", "general"), await chat.log_in("alice", "general")
-        bob.hear()
+        bob.receive_all()
         from chat_actors.identity import sign
         from tests.chat.rig import KEY
 
         await alice.send(type="get_challenge")
         await settle(system)
-        challenge = alice.hear()[0].challenge
+        challenge = alice.receive_all()[0].challenge
         await alice.send(type="authenticate", userId="carol", signature=sign(KEY, challenge))
         await alice.send(type="chat_message", content="x")
         await settle(system)
-        assert bob.hear() == [messages.user_left("alice", "general")]
-        assert alice.hear()[-1].message == "Not connected to any room"
+        assert bob.receive_all() == [messages.user_left("alice", "general")]
+        assert alice.receive_all()[-1].message == "Not connected to any room"
 
 
 async def test_events_of_a_visit_are_published_in_order():
@@ -219,7 +219,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob")
-        alice.hear()
+        alice.receive_all()
         for _ in range(6):
             room_of(alice).tell(Boom())
         await room_of(alice).wait_stopped()
@@ -234,8 +234,8 @@ async def test_join_queued_before_a_room_failure_is_kept():
         await bob.send(type="join", userId="bob", roomId="red")
         await bob.send(type="chat_message", content="in red")
         await settle(system)
-        assert all(message.room_id == "blue" for message in alice.hear()[-1:])
-        assert not any(isinstance(message, messages.ChatMessage) for message in alice.heard)
+        assert all(message.room_id == "blue" for message in alice.receive_all()[-1:])
+        assert not any(isinstance(message, messages.ChatMessage) for message in alice.received)
 
 
 async def test_room_crash_on_session_end_announces_the_leave():
@@ -252,7 +252,7 @@ async def test_room_crash_on_session_end_announces_the_leave():
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=CrashesOnce)
         alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob", "red")
-        alice.hear()
+        alice.receive_all()
         bob.session.stop()
         await settle(system)
-        assert alice.hear() == [messages.user_left("bob", "red")]
+        assert alice.receive_all() == [messages.user_left("bob", "red")]

@@ -120,8 +120,8 @@ async def test_events_are_typed_and_in_order(server):
         async with alice.room("general") as hers, bobby.room("general") as his:
             await his.say("hello")
             async with asyncio.timeout(TIMEOUT):
-                heard = [await hers.receive() for _ in range(3)]
-        assert [type(event) for event in heard] == [Joined, UserJoined, ChatMessage]
+                received = [await hers.receive() for _ in range(3)]
+        assert [type(event) for event in received] == [Joined, UserJoined, ChatMessage]
 
 
 async def test_since_resumes_after_the_last_known_message(server):

@@ -100,8 +100,8 @@ async def test_drain_delivers_queued_messages_first(runtime):
     await anyio.wait_all_tasks_blocked()
     for outbox in outboxes:
         assert outbox.closing.code == 1012
-        heard = [decode_message(text) for block in outbox._blocks for text in block.texts]
-        said = [message.content for message in heard if isinstance(message, messages.ChatMessage)]
+        received = [decode_message(text) for block in outbox._blocks for text in block.texts]
+        said = [message.content for message in received if isinstance(message, messages.ChatMessage)]
         assert said == [str(n) for n in range(900)]
 
 

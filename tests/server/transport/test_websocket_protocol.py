@@ -98,7 +98,7 @@ async def test_refused_message_pauses_reading():
     rig = Rig(refusals={1, 2})
     rig.websocket.received(b"".join(frame_bytes(TEXT, b"%d" % n) for n in range(3)))
     assert rig.calls == [("text", "0"), ("refused", "1")]
-    assert rig.carrier.is_reading, "else nobody would hear that it has gone"
+    assert rig.carrier.is_reading, "a paused carrier would not notice the disconnect"
     rig.send(TEXT, b"3")
     assert not rig.carrier.is_reading
     assert len(rig.calls) == 2
