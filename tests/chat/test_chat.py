@@ -26,9 +26,9 @@ async def test_crashed_room_restarts_with_its_members():
         await alice.send(type="chat_message", content="after")
         await settle(system)
         for client in (alice, bob):
-            said = client.receive_all()
-            assert [message.content for message in said] == ["before", "after"]
-            assert said[0].seq < said[1].seq
+            posted = client.receive_all()
+            assert [message.content for message in posted] == ["before", "after"]
+            assert posted[0].seq < posted[1].seq
         assert system.statistics().restarts == 1
 
 
@@ -90,8 +90,8 @@ async def test_client_that_does_not_read_is_evicted():
             alice.receive_all()
         assert slow.outbox.closing.code is CloseCode.TOO_SLOW
         assert slow.outbox.backlog == 0
-        said = [int(m.content) for m in alice.received if isinstance(m, messages.ChatMessage)]
-        assert said == list(range(100))
+        posted = [int(m.content) for m in alice.received if isinstance(m, messages.ChatMessage)]
+        assert posted == list(range(100))
         slow.session.stop()
         await settle(system)
         assert [event.user_id for event in evicted] == ["slow"]

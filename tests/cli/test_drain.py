@@ -55,20 +55,20 @@ async def log_in(peer, user_id, key, room):
 
 async def until_close(peer):
     """The contents of the chat messages up to the close, and the close, which is answered."""
-    said, code, reason = await until_close_unanswered(peer)
+    posted, code, reason = await until_close_unanswered(peer)
     with contextlib.suppress(h2.exceptions.ProtocolError):  # the server may have ended the connection by now
         await peer.send_frame(CLOSE, code.to_bytes(2, "big"))
-    return said, code, reason
+    return posted, code, reason
 
 
 async def until_close_unanswered(peer):
-    said = []
+    posted = []
     while (frame := await peer.receive()) is not None:
         if frame.opcode == CLOSE:
-            return said, int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
+            return posted, int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
         message = json.loads(frame.payload)
         if message["type"] == "chat_message":
-            said.append(message["content"])
+            posted.append(message["content"])
     raise AssertionError("the connection ended without a close frame")
 
 
@@ -107,8 +107,8 @@ async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, star
         reasons = [reason for _, _, reason in ends]
         assert all(re.fullmatch(r"retry after [1-9]\d*", reason) for reason in reasons), reasons
         assert len(set(reasons)) == len(peers)
-        for n, (said, _, _) in enumerate(ends):
-            assert said == [str(m) for m in range(n + 1 if n < 20 else 0, 20)]
+        for n, (posted, _, _) in enumerate(ends):
+            assert posted == [str(m) for m in range(n + 1 if n < 20 else 0, 20)]
         with pytest.raises((ConnectionRefusedError, ConnectionResetError)):  # Hypercorn's parent listens to the end
             await open_http1(port)
         code, output = await server.finish()

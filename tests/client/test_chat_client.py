@@ -102,8 +102,8 @@ async def test_reconnect_is_reported_and_loses_nothing(server, key):
         assert kinds[0] is Reconnecting
         assert kinds[-1] is Reconnected
         assert kinds.count(Reconnected) == 1
-        said = [event.content for event in received if isinstance(event, messages.ChatMessage)]
-        assert said == [str(n) for n in range(300)]
+        posted = [event.content for event in received if isinstance(event, messages.ChatMessage)]
+        assert posted == [str(n) for n in range(300)]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,9 +133,9 @@ async def test_random_cuts_lose_and_repeat_nothing(server, key, seed):
         cutting.cancel()
         assert cuts > 3
         await alice.say("the end")
-        said = [event for event in await listening if isinstance(event, messages.ChatMessage)]
-        assert [message.content for message in said[:-1]] == [str(n) for n in range(400)]
-        assert [message.seq for message in said[:-1]] == [receipt.seq for receipt in receipts]
+        posted = [event for event in await listening if isinstance(event, messages.ChatMessage)]
+        assert [message.content for message in posted[:-1]] == [str(n) for n in range(400)]
+        assert [message.seq for message in posted[:-1]] == [receipt.seq for receipt in receipts]
 
 
 class FailingSocket:
@@ -170,7 +170,7 @@ async def test_disconnect_keeps_unread_events(server, key, monkeypatch):
     alice = ChatClient(url, conversation, open_socket, Backoff(lambda: 0.0), reconnect=True, listen=True)
     await alice.start()
     await alice.join("lobby")
-    said = []
+    posted = []
     async with connect_as(server.port, "bob", key, listen=False) as bob:
         await bob.join("lobby")
         for n in range(10):
@@ -180,15 +180,15 @@ async def test_disconnect_keeps_unread_events(server, key, monkeypatch):
                 await asyncio.sleep(0.001)
             sockets[-1].fails = True
             saying = asyncio.create_task(alice.say("x"))
-            while len(said) < 10 * n + 10:
+            while len(posted) < 10 * n + 10:
                 async with asyncio.timeout(TIMEOUT):
                     event = await alice.receive()
                 if isinstance(event, messages.ChatMessage) and event.user_id == "bob":
-                    said.append(event.content)
+                    posted.append(event.content)
             listening = asyncio.create_task(events_until(alice, is_message("x")))
             await saying
             await listening
-    assert said == [str(n) for n in range(100)]
+    assert posted == [str(n) for n in range(100)]
     assert len(sockets) == 11
     await alice.aclose()
 
@@ -252,8 +252,8 @@ async def test_answer_behind_unread_events_fails(server, key, monkeypatch):
         with pytest.raises(EventsUnread, match="listen=False"):
             await post_too_much()
         received = await events_until(alice, is_message(str(event_queue.MAX_UNREAD_EVENTS - 2)))
-        said = [event.content for event in received if isinstance(event, messages.ChatMessage)]
-        assert said == [str(n) for n in range(event_queue.MAX_UNREAD_EVENTS - 1)]
+        posted = [event.content for event in received if isinstance(event, messages.ChatMessage)]
+        assert posted == [str(n) for n in range(event_queue.MAX_UNREAD_EVENTS - 1)]
 
 
 async def test_concurrent_requests_keep_their_order(server, key):

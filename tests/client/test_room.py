@@ -232,9 +232,9 @@ async def test_reconnect_replays_and_reports_the_gap(server, caplog):
         kinds = [type(event) for event in seen if not isinstance(event, ChatMessage | Joined | UserJoined)]
         assert kinds[0] is Reconnecting
         assert kinds[-2:] == [Reconnected, Gap]
-        said = sum(isinstance(event, ChatMessage) for event in seen)
+        posted = sum(isinstance(event, ChatMessage) for event in seen)
         lost = sum(event.lost for event in seen if isinstance(event, Gap))
-        assert said + lost == 60
+        assert posted + lost == 60
         with caplog.at_level(logging.WARNING):
             async with asyncio.timeout(TIMEOUT):
                 await also.receive_message()
@@ -243,8 +243,8 @@ async def test_reconnect_replays_and_reports_the_gap(server, caplog):
 
 async def test_extension_command_is_answered(server):
     async with connect_as(server.port, "alice") as chat, chat.room("casino") as room:
-        said, rolled = await asyncio.gather(room.say("rolling"), room.ask(Roll(sides=20), answer=Rolled))
-        assert (said.seq, rolled.result) == (1, 20)
+        posted, rolled = await asyncio.gather(room.say("rolling"), room.ask(Roll(sides=20), answer=Rolled))
+        assert (posted.seq, rolled.result) == (1, 20)
         with pytest.raises(CommandRefused, match="at least two sides") as caught:
             await room.ask(Roll(sides=1), answer=Rolled)
         assert caught.value.code == "too_few_sides"

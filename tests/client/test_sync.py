@@ -105,8 +105,8 @@ def test_threads_share_a_room(url):
             thread.start()
         for thread in threads:
             thread.join(TIMEOUT)
-        said = [next(iter(room)).content for _ in range(20)]
-        assert sorted(said, key=int) == [str(n) for n in range(20)]
+        posted = [next(iter(room)).content for _ in range(20)]
+        assert sorted(posted, key=int) == [str(n) for n in range(20)]
 
 
 def test_close_ends_iteration_in_another_thread(url):

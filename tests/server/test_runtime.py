@@ -101,8 +101,8 @@ async def test_drain_delivers_queued_messages_first(runtime):
     for outbox in outboxes:
         assert outbox.closing.code == 1012
         received = [decode_message(text) for block in outbox._blocks for text in block.texts]
-        said = [message.content for message in received if isinstance(message, messages.ChatMessage)]
-        assert said == [str(n) for n in range(900)]
+        posted = [message.content for message in received if isinstance(message, messages.ChatMessage)]
+        assert posted == [str(n) for n in range(900)]
 
 
 async def test_drain_waits_for_a_crashed_gate(runtime):

@@ -64,8 +64,8 @@ async def test_b5_zero_window_blocks_only_its_own_send(live, sockets):
     await connection.open_websocket("/ws?mode=flood")
     await eventually(lambda: sockets.sent == 3)
     sibling = await connection.open_websocket("/ws")
-    await sibling.send_text("heard")
-    assert await sockets.next() == "heard"
+    await sibling.send_text("received")
+    assert await sockets.next() == "received"
     assert sockets.sent == 3, "32 KiB are waiting, so the fourth message of 10,000 bytes must wait too"
     assert sockets.controls["flood"].backlog() == 4 * 10_004
     await connection.aclose()
@@ -76,8 +76,8 @@ async def test_ping_flood_under_zero_window_is_bounded(live, sockets):
     connection = await Http2Connection.open(live.port, initial_window=0)
     pinging, sibling = await connection.open_websocket("/ws?mode=idle"), await connection.open_websocket("/ws")
     await pinging.write(frame_bytes(PING, b"x" * 125) * 2000)
-    await sibling.send_text("heard")
-    assert await sockets.next() == "heard"
+    await sibling.send_text("received")
+    assert await sockets.next() == "received"
     assert sockets.controls["idle"].backlog() < CONTROL_BACKLOG + 200
     await connection.aclose()
 

@@ -122,7 +122,7 @@ def test_all_frames_go_to_the_parser_without_fast_path():
     assert split(empty + text, longest=-1) == [empty, text]
 
 
-def test_splitter_length_and_clear():
+def test_splitter_counts_and_clears_waiting_bytes():
     splitter = FrameSplitter(1000)
     first, second = frame_bytes(TEXT, b"one"), frame_bytes(TEXT, b"two")
     splitter.feed(first)
