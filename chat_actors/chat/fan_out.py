@@ -115,3 +115,4 @@ class FanOut:
         start = self._newcomers.get(member.session, 0)
         if start < len(self._pending):
             member.outbox.offer(Block(self._pending[start:]))
+        self._newcomers[member.session] = len(self._pending)  # a full block must not deliver them again

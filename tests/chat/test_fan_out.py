@@ -167,6 +167,16 @@ def test_flush_without_messages_offers_no_block():
     assert blocks_for(ben) == [["joined"]]
 
 
+def test_rejoin_at_a_full_block_repeats_no_message():
+    fan_out, (ann, ben) = fan_out_with("ann", "ben")
+    full = message_of(BLOCK_BYTES)
+    fan_out.add(full)
+    join(fan_out, ann)
+    fan_out.flush()
+    assert blocks_for(ann) == [[full.content], ["joined"]]
+    assert received_by(ben) == [full.content]
+
+
 def test_leave_of_an_unknown_session_does_nothing():
     fan_out, (ann,) = fan_out_with("ann")
     assert fan_out.leave(make_member("ann").session) is None
