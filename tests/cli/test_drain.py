@@ -151,7 +151,7 @@ async def test_shutdown_answers_clients_that_log_in(tmp_path, key, open_and_clos
     port = int(url.rpartition(":")[2])
 
     async def come(n):
-        """Connect and log in until the server says goodbye, or does not listen any more."""
+        """Connect, register and request challenges until the server closes the client or stops listening."""
         try:
             peer = await open_and_close(open_http1(port))
         except (OSError, asyncio.IncompleteReadError):

@@ -55,7 +55,7 @@ class QueueLane:
         return self.outbox.backlog
 
     async def stall(self):
-        pass  # nobody takes anything before the end
+        pass  # the test reads only at the end
 
     async def vanish(self):
         self.outbox.close(CloseCode.NORMAL, "the client has disconnected")  # like the connection after a disconnect

@@ -123,7 +123,7 @@ class Http2Connection:
                 self._open_windows()
 
     def _open_windows(self):
-        # A new event each time: of several who wait, none may clear it for another.
+        # A new event each time: with one event, a waiter could clear it before another has seen it.
         self._window.set()
         self._window = asyncio.Event()
 
