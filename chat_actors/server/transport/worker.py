@@ -5,8 +5,8 @@ waits for every connection, so one idle HTTP/2 connection blocks the shutdown fo
 tasks of the connections are ours. Hypercorn's own worker runs without TCP sockets, for the app's lifespan events and
 QUIC; its shutdown trigger is `_Worker.serve`, which returns when all connections have ended:
 
-1. The stop condition occurs: `context.terminated` is set and the listeners close, in one turn of the event loop. Idle
-   connections then close at once, and the app closes its WebSockets (`Control.wait_draining`).
+1. The stop condition occurs: `context.terminated` is set, no more connections are accepted, and the listeners close.
+   Idle connections close at once, and the app closes its WebSockets (`Control.wait_draining`).
 2. After `graceful_timeout` seconds the connections that are left are cancelled; they close within `LINGER` seconds.
 3. The trigger returns, and Hypercorn runs the app's shutdown hooks.
 
@@ -84,8 +84,7 @@ class _Worker:
             await self._wait_stop()
         finally:
             await self._context.terminated.set()
-            for listener in self._listeners:
-                listener.close()
+            await self._close_listeners()
             await self._end_connections()
 
     async def _listen(
@@ -125,6 +124,20 @@ class _Worker:
         finally:
             for condition in conditions:
                 condition.cancel()
+
+    async def _close_listeners(self) -> None:
+        """Accept no more, and close the listeners in the next turn of the event loop.
+
+        asyncio makes the transport of an accepted connection in the turn after the accept. If the listener has been
+        closed by then, that fails silently, and from Python 3.12 on the socket stays open until a garbage collection.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                loop.remove_reader(sock.fileno())
+        await asyncio.sleep(0)
+        for listener in self._listeners:
+            listener.close()
 
     async def _end_connections(self) -> None:
         await self._wait_connections(self._config.graceful_timeout)

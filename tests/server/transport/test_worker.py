@@ -1,7 +1,9 @@
 """The worker's shutdown in the test's own process; `tests/cli/test_shutdown.py` tests it in a process of its own."""
 
 import asyncio
+import contextlib
 import logging
+import socket
 
 import pytest
 
@@ -71,3 +73,22 @@ async def test_shutdown_stops_listening_at_once():
         assert not server.has_stopped
         app.release.set()
         writer.transport.abort()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_shutdown_closes_connections_accepted_last(turns):
+    """A connection that is accepted in the turn in which the listener closes does not stay open without a transport."""
+    loop = asyncio.get_running_loop()
+    async with LiveServer(StuckApp()) as server:
+        server.stop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        with socket.socket() as late:
+            try:
+                late.connect(("127.0.0.1", server.port))  # completed by the kernel, before the server accepts it
+            except ConnectionRefusedError:
+                return
+            late.setblocking(False)
+            with contextlib.suppress(ConnectionResetError):
+                async with asyncio.timeout(5):
+                    assert await loop.sock_recv(late, 1) == b""
