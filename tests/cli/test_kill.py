@@ -82,15 +82,15 @@ async def write(server, user_id, key, accepted, pause=0.0):
             await asyncio.sleep(pause)
 
 
-async def read(server, user_id, key, heard):
+async def read(server, user_id, key, received):
     async with client(server, user_id, key) as chat:
         await chat.join("lobby")
         async for event in chat:
             if isinstance(event, messages.ChatMessage | Gap):
-                heard.append(event)
+                received.append(event)
 
 
-async def whole_history(chat):
+async def full_history(chat):
     found, last = [], 0
     while True:
         page = await chat.history("lobby", after=last, limit=200)
@@ -102,14 +102,14 @@ async def whole_history(chat):
 
 async def until(condition):
     async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - it looks at another process, which sets no event here
+        while not condition():  # noqa: ASYNC110 - the condition depends on another process, which sets no event here
             await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
-async def people(server, key, accepted, streams, pause=0.005):
+async def writers_and_readers(server, key, accepted, streams, pause=0.005):
     """Run writers and readers until the end of the block; then wait until the readers have received everything."""
-    reading = [asyncio.create_task(read(server, f"reader-{n}", key, heard)) for n, heard in enumerate(streams)]
+    reading = [asyncio.create_task(read(server, f"reader-{n}", key, received)) for n, received in enumerate(streams)]
     writing = [asyncio.create_task(write(server, f"writer-{n}", key, accepted, pause)) for n in range(WRITERS)]
     try:
         yield
@@ -117,7 +117,7 @@ async def people(server, key, accepted, streams, pause=0.005):
             task.cancel()
         await asyncio.gather(*writing, return_exceptions=True)
         last = max(accepted.values())
-        await until(lambda: all(heard and heard[-1].seq >= last for heard in streams))
+        await until(lambda: all(received and received[-1].seq >= last for received in streams))
         assert not any(task.done() for task in reading)
     finally:
         for task in (*reading, *writing):
@@ -126,44 +126,45 @@ async def people(server, key, accepted, streams, pause=0.005):
 
 
 def check(stored, accepted, streams):
+    """Each accepted message is stored once, in the order of its writer, and each reader received what is stored."""
     contents = [message.content for message in stored]
     assert len(contents) == len(set(contents)), "a message is stored twice"
     seqs = {message.content: message.seq for message in stored}
     assert {content: seqs.get(content) for content in accepted} == accepted, "an accepted message is missing"
     for n in range(WRITERS):
-        mine = [int(content.split()[1]) for content in contents if content.startswith(f"writer-{n} ")]
-        assert mine == list(range(len(mine))), f"writer {n} is out of order"
+        numbers = [int(content.split()[1]) for content in contents if content.startswith(f"writer-{n} ")]
+        assert numbers == list(range(len(numbers))), f"writer {n} is out of order"
     by_seq = {message.seq: message for message in stored}
-    for heard in streams:
-        numbers = [message.seq for message in heard]
+    for received in streams:
+        numbers = [message.seq for message in received]
         assert numbers == list(range(numbers[0], numbers[-1] + 1)), "a reader's stream has a gap or a repeat"
-        assert heard == [by_seq[number] for number in numbers], "a reader saw something else"
+        assert received == [by_seq[number] for number in numbers], "a reader received a message that is not stored"
 
 
 @pytest.mark.timeout(300)
 async def test_kills_keep_every_message_once_and_in_order(tmp_path):
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:
-        async with people(server, key, accepted, streams):
+        async with writers_and_readers(server, key, accepted, streams):
             for _ in range(KILLS):
                 before = len(accepted)
-                await until(lambda before=before: len(accepted) > before)  # it works again
-                await asyncio.sleep(chance.random() * 0.4)
+                await until(lambda before=before: len(accepted) > before)  # messages are accepted again
+                await asyncio.sleep(rng.random() * 0.4)
                 await server.kill()
                 await server.start()
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "judge", key) as chat:
-            stored = await whole_history(chat)
+        async with client(server, "observer", key) as chat:
+            stored = await full_history(chat)
     check(stored, accepted, streams)
     assert len(stored) > KILLS * WRITERS
 
 
 @contextlib.asynccontextmanager
 async def plain_client(server, key):
-    """A client without our library, joined to the room."""
+    """A client that does not use the client library, joined to the room."""
     peer = await open_http1(server.port)
     try:
         await log_in(peer, "plain", key, "lobby")
@@ -184,7 +185,7 @@ async def test_full_disk_refuses_messages_until_freed(tmp_path):
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:
-        async with plain_client(server, key) as plain, people(server, key, accepted, streams, pause=0.02):
+        async with plain_client(server, key) as plain, writers_and_readers(server, key, accepted, streams, pause=0.02):
             await until(lambda: len(accepted) > WRITERS)
             pid = server.process.process.pid
             _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
@@ -196,8 +197,8 @@ async def test_full_disk_refuses_messages_until_freed(tmp_path):
             await server.process.read_until("messages are stored again")
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "judge", key) as chat:
-            stored = await whole_history(chat)
+        async with client(server, "observer", key) as chat:
+            stored = await full_history(chat)
     check(stored, accepted, streams)
     assert "plain words" not in [message.content for message in stored]
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chat.db")) as database:
@@ -208,7 +209,7 @@ async def test_locked_file_refuses_messages_until_unlocked(tmp_path):
     key = generate_key(2048)
     accepted, streams = {}, [[] for _ in range(READERS)]
     async with Server(tmp_path) as server:
-        async with plain_client(server, key) as plain, people(server, key, accepted, streams, pause=0.02):
+        async with plain_client(server, key) as plain, writers_and_readers(server, key, accepted, streams, pause=0.02):
             await until(lambda: len(accepted) > WRITERS)
             with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chat.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
@@ -218,8 +219,8 @@ async def test_locked_file_refuses_messages_until_unlocked(tmp_path):
             await server.process.read_until("messages are stored again")
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "judge", key) as chat:
-            stored = await whole_history(chat)
+        async with client(server, "observer", key) as chat:
+            stored = await full_history(chat)
     check(stored, accepted, streams)
 
 
@@ -229,11 +230,11 @@ async def test_terminal_shows_history_and_reconnects(tmp_path):
         arguments = ("--room", "lobby", "--url", server.url)
         async with await Process.start("chat", "--as", "alice", *arguments, env=env) as alice:
             await alice.read_until("you are in lobby")
-            await alice.type("before bob came")
-            await alice.read_until("alice: before bob came")
+            await alice.type("before bob joins")
+            await alice.read_until("alice: before bob joins")
             async with await Process.start("chat", "--as", "bob", *arguments, env=env) as bob:
                 printed = await bob.read_until("you are in lobby")
-                assert "alice: before bob came" in printed
+                assert "alice: before bob joins" in printed
                 await server.kill()
                 await bob.read_until("trying again in")
                 await bob.type("while it was down")
@@ -242,7 +243,7 @@ async def test_terminal_shows_history_and_reconnects(tmp_path):
                 await alice.read_until("bob: while it was down")
                 code, output = await bob.finish()
                 assert code == 0
-                assert (printed + output).count("before bob came") == 1
+                assert (printed + output).count("before bob joins") == 1
 
 
 async def test_killed_server_raises_connection_lost(tmp_path):
@@ -251,5 +252,5 @@ async def test_killed_server_raises_connection_lost(tmp_path):
         await chat.join("lobby")
         await server.kill()
         with pytest.raises(ConnectionLost):
-            await chat.say("anybody?")
+            await chat.say("hello")
         await server.start()
