@@ -40,6 +40,6 @@ def _structs():
 
 
 def test_annotations_of_every_struct_can_be_resolved():
-    """msgspec resolves them for a signature, so imports for type checking alone would break `help()`."""
+    """msgspec resolves them for a signature, so names imported only for type checking would break `help()`."""
     for struct in _structs():
         assert inspect.signature(struct)

@@ -49,7 +49,7 @@ DirectoryMessage: TypeAlias = CountRooms | FlushRooms
 class Directory(Actor[DirectoryMessage]):
     """Declares the rooms, so that `get_or_spawn` finds or starts one by its id, and supervises them.
 
-    A room that exceeds its restarts closes alone. The rooms keep running while a crashed directory restarts.
+    A room that exceeds its restarts closes; the others continue. All rooms continue while a crashed directory restarts.
     """
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())

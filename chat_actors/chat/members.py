@@ -18,7 +18,7 @@ class Member(msgspec.Struct, frozen=True):
     user_id: str
     outbox: Outbox
     keeps_open: bool = True
-    """Whether the room stays open for this member alone."""
+    """Whether the room stays open while this is its only member."""
 
 
 class Members:

@@ -45,7 +45,7 @@ ServicesMessage: TypeAlias = FindService
 
 
 class Services(Actor[ServicesMessage]):
-    """Declares and supervises the services of all extensions. A service that exceeds its restarts ends alone."""
+    """Declares and supervises the services of all extensions. Only the service that exceeds its restarts ends."""
 
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 

@@ -12,7 +12,7 @@ from chat_actors.protocol import is_user_id
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A user id and its RSA key. The key alone proves the identity; the server receives only the public key.
+    """A user id and its RSA key. The private key proves the identity; the server receives only the public key.
 
     Attributes:
         user_id: 3 to 32 letters, digits, `_` or `-`.

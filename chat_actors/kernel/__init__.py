@@ -1,6 +1,6 @@
-"""The actor library: mailboxes, refs, actors, supervision, registry, timers, event bus and test kit. Knows no chat.
+"""The actor library: mailboxes, refs, actors, supervision, registry, timers, event bus and test kit.
 
-Uses anyio alone, so it runs on asyncio and trio, in real and in virtual time.
+Independent of the chat. Its only async library is anyio, so it runs on asyncio and trio, in real and in virtual time.
 """
 
 from chat_actors.kernel.actor import Actor, handles

@@ -11,6 +11,6 @@ def is_cancelled() -> bool:
     """Whether an anyio scope around the caller is cancelled.
 
     If not, a cancellation came from elsewhere: on asyncio, from `Task.cancel()` or an awaited future that was
-    cancelled. It concerns this task alone, but a task group that receives it cancels all its tasks.
+    cancelled. It concerns only this task, but a task group that receives it cancels all its tasks.
     """
     return anyio.current_effective_deadline() == -math.inf

@@ -1,6 +1,6 @@
 """The resources that an actor holds: timers, piped work, watches, subscriptions and owed answers.
 
-All of them end with the actor, at `close`. A restart cancels the timers alone; the rest outlives it.
+All of them end with the actor, at `close`. A restart cancels only the timers.
 """
 
 from __future__ import annotations

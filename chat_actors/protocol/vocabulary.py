@@ -3,7 +3,7 @@
 Theory of operation. A frame is decoded by one `msgspec` decoder over the union of all commands. That fast path accepts
 exactly the valid frames. A frame that it refuses is decoded a second time without types, to find the first rule that it
 breaks (a JSON object, a known `type`, the required fields) and its `id`, or to drop optional fields of a wrong type,
-which count as missing. The second path therefore costs only clients that send such frames. Whatever the bytes are,
+which count as missing. The second path therefore costs only clients that send such frames. For any bytes,
 `decode` returns a command or raises `ProtocolError`. A vocabulary never changes after it has been made.
 """
 

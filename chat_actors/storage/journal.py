@@ -68,7 +68,7 @@ class Committed(msgspec.Struct, frozen=True):
     """Sent to a room: these messages have been stored in it, by this server or another one, and are next in its order.
 
     A journal that several servers share reports every commit like this, also that of the same server, and answers an
-    `Append` with receipts alone. So each server has the same order, and a room handles both kinds of journal alike.
+    `Append` only with receipts. So each server has the same order, and a room handles both kinds of journal alike.
     """
 
     messages: Sequence[StoredMessage]

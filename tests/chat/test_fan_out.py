@@ -202,9 +202,9 @@ def test_delivery_does_not_depend_on_the_turns(turn, steps):
     fan_out, clients, expected = FanOut("red"), [make_member(str(n)) for n in range(5)], [[] for _ in range(5)]
     members = []
 
-    def expect(text, but=None):
+    def expect(text, exclude=None):
         for n in members:
-            if n != but:
+            if n != exclude:
                 expected[n].append(text)
 
     for at, (step, index) in enumerate(steps):
@@ -213,7 +213,7 @@ def test_delivery_does_not_depend_on_the_turns(turn, steps):
                 join(fan_out, clients[index])
                 if index not in members:
                     members.append(index)
-                    expect(f"+{index}", but=index)
+                    expect(f"+{index}", exclude=index)
                 expected[index].append("joined")
             case "leave" if index in members:
                 fan_out.leave(clients[index].session)

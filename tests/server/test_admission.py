@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Socket:
-    """What a connection needs of Quart's WebSocket, without a server."""
+    """Replaces Quart's WebSocket: the parts that a connection uses."""
 
     def __init__(self):
         self.scope = {}

@@ -23,7 +23,7 @@ LIMITS = Limits(backlog_bytes=BACKLOG)
 
 
 class Session:
-    """What a connection needs of its session's `Hosted`, and of its `Ref`."""
+    """Replaces the session's `Hosted` and `Ref`: the parts that a connection uses."""
 
     def __init__(self):
         self.path = "/sessions/session-1"

@@ -49,7 +49,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(params=["http1", "http2"])
 def protocol(request):
-    """Both versions for tests of the connection. Tests of the page alone use `over_http1`."""
+    """Both versions for tests of the connection. Tests of only the page use `over_http1`."""
     return request.param
 
 

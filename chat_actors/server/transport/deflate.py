@@ -21,11 +21,11 @@ class BoundedDeflate(PerMessageDeflate):
     of a room. The size is checked while a message is decompressed: 58 kB can become 118 MB.
     """
 
-    def __init__(self, longest: int) -> None:
-        """`longest`: decompressed bytes of a message at most (0: no limit); beyond, the parser fails with 1009."""
+    def __init__(self, max_bytes: int) -> None:
+        """`max_bytes`: limit of a decompressed message (0: no limit); beyond it, the parser fails with 1009."""
         super().__init__(client_no_context_takeover=True, server_no_context_takeover=True)
-        self._longest = longest
-        self._unfolded = 0
+        self._max_bytes = max_bytes
+        self._size = 0
 
     def accept(self, offer: str) -> bool | str | None:
         """The agreed parameters, or None to decline the offer."""
@@ -37,26 +37,26 @@ class BoundedDeflate(PerMessageDeflate):
             return None  # a parameter is not a number
 
     def frame_inbound_payload_data(self, proto: Any, data: bytes) -> bytes | CloseReason:
-        if not self._longest or not self._inbound_compressed or not self._inbound_is_compressible:
+        if not self._max_bytes or not self._inbound_compressed or not self._inbound_is_compressible:
             return super().frame_inbound_payload_data(proto, data)
         if self._decompressor is None:
             raise AssertionError("the frame's header has made the decompressor")
         try:
-            unfolded = self._decompressor.decompress(bytes(data), self._longest + 1 - self._unfolded)
+            decompressed = self._decompressor.decompress(bytes(data), self._max_bytes + 1 - self._size)
         except zlib.error:
             return CloseReason.INVALID_FRAME_PAYLOAD_DATA
-        self._unfolded += len(unfolded)
-        return CloseReason.MESSAGE_TOO_BIG if self._unfolded > self._longest else unfolded
+        self._size += len(decompressed)
+        return CloseReason.MESSAGE_TOO_BIG if self._size > self._max_bytes else decompressed
 
     def frame_inbound_complete(self, proto: Any, fin: bool) -> bytes | CloseReason | None:
         if fin:
-            self._unfolded = 0
+            self._size = 0
         return super().frame_inbound_complete(proto, fin)
 
 
-def agree(offers: Sequence[str], longest: int) -> tuple[BoundedDeflate, bytes] | None:
+def agree(offers: Sequence[str], max_bytes: int) -> tuple[BoundedDeflate, bytes] | None:
     """The extension and the answer header for the first of the client's offers that is acceptable, or None."""
-    deflate = BoundedDeflate(longest)
+    deflate = BoundedDeflate(max_bytes)
     for offer in offers:
         if answer := server_extensions_handshake([offer], [deflate]):
             return deflate, answer

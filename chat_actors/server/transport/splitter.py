@@ -18,17 +18,17 @@ class FrameSplitter:
     """Splits a client's bytes into texts, and pieces for a full parser.
 
     A text is the payload of a whole text frame that lies in the buffer in one piece: final, masked, without extension
-    bits, valid UTF-8, at most `longest` bytes, and not within a fragmented message. Whole Pongs are taken too: idle
+    bits, valid UTF-8, at most `max_bytes` bytes, and not within a fragmented message. Whole Pongs are taken too: idle
     clients send those. All other bytes become pieces as soon as they arrive. A piece is at most one frame, so the
     parser is always at the end of a frame when a text follows.
 
     A text takes 2 µs here and 30 µs in wsproto, which checks all the rest (RFC 6455, section 5).
     """
 
-    __slots__ = ("_at", "_data", "_header", "_in_message", "_left", "longest")
+    __slots__ = ("_at", "_data", "_header", "_in_message", "_left", "max_bytes")
 
-    def __init__(self, longest: int) -> None:
-        self.longest = longest
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
         """Bytes of payload of a text at most; -1 passes everything to the parser."""
         self._data = b""
         self._at = 0
@@ -66,7 +66,7 @@ class FrameSplitter:
             else:
                 is_plain = 0 <= length < _TWO_BYTES
             end = start + 4 + length
-            if is_plain and length <= self.longest and end <= len(data):
+            if is_plain and length <= self.max_bytes and end <= len(data):
                 text = _unmasked(data[start : start + 4], data[start + 4 : end])
                 if text is not None:
                     self._at = end
@@ -74,7 +74,7 @@ class FrameSplitter:
         elif not size:
             self._data, self._at = b"", 0
             return None
-        elif size >= 6 and data[at] == _WHOLE_PONG and not (self._left or self._header) and self.longest >= 0:
+        elif size >= 6 and data[at] == _WHOLE_PONG and not (self._left or self._header) and self.max_bytes >= 0:
             length = data[at + 1] - _MASKED
             if 0 <= length < _TWO_BYTES and 6 + length <= size:
                 self._at = at + 6 + length

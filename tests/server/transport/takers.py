@@ -112,7 +112,7 @@ def _descriptors():
 
 @asynccontextmanager
 async def nothing_left():
-    """What is done within leaves no task, no descriptor, and no timer behind, at once or soon."""
+    """Check that the block leaves no task, descriptor or timer behind, with some time for them to end."""
     tasks, descriptors, timers = len(asyncio.all_tasks()), _descriptors(), _timers()
     yield
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
@@ -121,12 +121,12 @@ async def nothing_left():
 
 
 def complaints(caplog):
-    """What has been logged that is worse than information."""
+    """The log messages of level WARNING or above."""
     return [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
 
 
 def reset(writer):
-    """Vanish with a TCP reset."""
+    """Abort the connection with a TCP reset."""
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

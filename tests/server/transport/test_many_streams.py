@@ -34,7 +34,7 @@ async def send_an_oversized_message(stream, sockets):
     sockets.controls["misbehaving"].websocket._bounds = type(sockets.controls["misbehaving"].websocket._bounds)(
         frame_bytes=100
     )
-    sockets.controls["misbehaving"].websocket._splitter.longest = 100
+    sockets.controls["misbehaving"].websocket._splitter.max_bytes = 100
     await stream.send_frame(TEXT, b"x" * 5000)
 
 

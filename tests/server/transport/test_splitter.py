@@ -8,9 +8,9 @@ from tests.wire.peer import BINARY, CLOSE, PING, TEXT, frame_bytes
 CONTINUATION = 0x0
 
 
-def split(*chunks, longest=1000):
+def split(*chunks, max_bytes=1000):
     """All that comes out for these chunks."""
-    splitter, pieces = FrameSplitter(longest), []
+    splitter, pieces = FrameSplitter(max_bytes), []
     for chunk in chunks:
         splitter.feed(chunk)
         while (piece := splitter.next()) is not None:
@@ -100,7 +100,7 @@ def test_fragmented_message_goes_to_the_parser():
 def test_split_frame_reaches_the_parser_completely(size):
     frame, text = frame_bytes(TEXT, b"x" * size), frame_bytes(TEXT, b"next")
     for at in [*range(1, min(len(frame), 20)), len(frame) - 1]:
-        *pieces, last = split(frame[:at], frame[at:] + text, longest=100_000)
+        *pieces, last = split(frame[:at], frame[at:] + text, max_bytes=100_000)
         assert pieces[0] == frame[:at], "nothing is held back"
         assert (b"".join(pieces), last) == (frame, "next")
 
@@ -112,14 +112,14 @@ def test_single_bytes_are_passed_on_at_once():
 
 
 def test_splitter_limit_is_in_bytes():
-    assert split(frame_bytes(TEXT, "ü".encode() * 5), longest=10) == ["ü" * 5]
-    (piece,) = split(frame_bytes(TEXT, "ü".encode() * 5), longest=9)
+    assert split(frame_bytes(TEXT, "ü".encode() * 5), max_bytes=10) == ["ü" * 5]
+    (piece,) = split(frame_bytes(TEXT, "ü".encode() * 5), max_bytes=9)
     assert isinstance(piece, bytes)
 
 
 def test_all_frames_go_to_the_parser_without_fast_path():
     empty, text = frame_bytes(TEXT, b""), frame_bytes(TEXT, b"hello")
-    assert split(empty + text, longest=-1) == [empty, text]
+    assert split(empty + text, max_bytes=-1) == [empty, text]
 
 
 def test_splitter_counts_and_clears_waiting_bytes():

@@ -1,6 +1,6 @@
 """The fast path changes nothing but the speed: with it and without it, the same bytes have the same effect.
 
-The full parser (wsproto) alone is the judge; `FrameSplitter.longest = -1` leaves everything to it.
+The reference is the full parser (wsproto): with `FrameSplitter.max_bytes = -1`, it receives all frames.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ async def _effects(chunks, refusals, end, *, is_fast):
     carrier = FakeCarrier(calls)
     websocket = WebSocketProtocol(carrier, Bounds(frame_bytes=LIMIT), FakeReceiver())
     if not is_fast:
-        websocket._splitter.longest = -1
+        websocket._splitter.max_bytes = -1
     websocket.attach(FakeReceiver(calls, refusals))
     for number, chunk in enumerate(chunks):
         websocket.received(chunk)

@@ -143,18 +143,17 @@ async def test_pings_are_not_answered_over_a_backlog(rig):
 # -- pings of ours -----------------------------------------------------------------------------------------------------
 
 
-def beat(rig):
-    """What the timer does."""
+def fire_ping_timer(rig):
     rig.websocket._ping_timer.cancel()
     rig.websocket._ping()
 
 
 async def test_two_missed_pongs_close_at_the_third_ping():
     rig = Rig(ping_seconds=3600)
-    beat(rig)
-    beat(rig)
+    fire_ping_timer(rig)
+    fire_ping_timer(rig)
     assert rig.take_calls() == [PING_EMPTY, PING_EMPTY]
-    beat(rig)
+    fire_ping_timer(rig)
     assert rig.calls[0][1][2:4] == b"\x03\xf0"
     assert rig.calls[1:] == [("finish", False), ("ended", 1008)]
 
@@ -162,8 +161,8 @@ async def test_two_missed_pongs_close_at_the_third_ping():
 async def test_pong_resets_the_missed_pings():
     rig = Rig(ping_seconds=3600)
     for _ in range(5):
-        beat(rig)
-        beat(rig)
+        fire_ping_timer(rig)
+        fire_ping_timer(rig)
         rig.send(PONG, b"whatever")
     assert rig.calls == [PING_EMPTY] * 10
     rig.websocket.abort()
@@ -173,10 +172,10 @@ async def test_paused_client_misses_no_pongs():
     rig = Rig(ping_seconds=3600, refusals={0})
     rig.send(TEXT, b"x")
     for _ in range(5):
-        beat(rig)
+        fire_ping_timer(rig)
     assert rig.calls == [("refused", "x")]
     rig.websocket.resume()
-    beat(rig)
+    fire_ping_timer(rig)
     assert rig.calls[1:] == [("text", "x"), PING_EMPTY]
     rig.websocket.abort()
 

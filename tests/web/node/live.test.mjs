@@ -50,7 +50,7 @@ test("posts keep their order and are delivered once", async () => {
   assert.deepEqual(received, wanted);
 });
 
-test("a message that is too long is refused alone", async () => {
+test("only the message that is too long is refused", async () => {
   const room = await alice.join("long");
   await assert.rejects(room.say("x".repeat(5000)), CommandRefused);
   await assert.rejects(room.say("x".repeat(500_000)), CommandRefused);
