@@ -74,14 +74,14 @@ def restartable(tmp_path, protocol, certificate):
 
 @pytest.fixture(scope="session")
 def keys():
-    """Private keys for the people of a test, as PKCS#8 in base64. A browser takes half a second to make one."""
+    """Private keys for the users of a test, as PKCS#8 in base64. A browser takes half a second to make one."""
     made = (generate_private_key(65537, 3072) for _ in range(MAX_PEOPLE))
     return [b64encode(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())).decode() for key in made]
 
 
 @pytest.fixture
 def person(browser, keys):
-    """Make people. Each has a separate browser context."""
+    """Make users at browsers. Each has a separate browser context."""
     people = []
 
     def make(url, name, *, makes_key=False, **options):

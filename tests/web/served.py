@@ -25,7 +25,7 @@ PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()"
 
 
 UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0}
-"""All people of a test share one address and act faster than people do."""
+"""The users of a test share one address, and scripts act faster than people."""
 
 
 class HostedChat:

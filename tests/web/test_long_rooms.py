@@ -59,14 +59,14 @@ def test_long_room_types_and_scrolls_smoothly(full_room, person):
     expect(alice.page.get_by_role("button", name="Newest messages")).to_be_visible()
     expect(first).to_have_text("message 1")
     alice.page.get_by_role("button", name="Newest messages").click()
-    alice.sees("a new one")
+    alice.expect_messages("a new one")
 
     rounds = 10
     start = cpu_seconds(alice)
     for number in range(rounds):
         alice.page.keyboard.type("typing along ")
         bob.say(f"while she types {number}")
-    alice.sees(f"while she types {rounds - 1}")
+    alice.expect_messages(f"while she types {rounds - 1}")
     typing = (cpu_seconds(alice) - start) / rounds
     print(f"CPU: {scrolling * 1000:.0f} ms for a page of history, {typing * 1000:.0f} ms for 13 keys and a message")
     assert scrolling < LONG_TASK
@@ -93,6 +93,6 @@ def test_leaving_a_long_room_clears_it(full_room, person):
     alice.page.get_by_role("button", name="Newest messages").click()
     expect(alice.messages.last).to_have_text(f"message {MANY}")
     alice.page.get_by_role("button", name="Leave lobby").click()
-    alice.sees_notice("No room is open.")
+    alice.expect_notice("No room is open.")
     alice.page.evaluate(DRAWN)
     expect(alice.page.locator(".message")).to_have_count(0)

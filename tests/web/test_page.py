@@ -136,7 +136,7 @@ def test_times_are_in_the_readers_time_zone(served, person):
     alice = person(served.url, "alice", timezone_id="Asia/Kolkata", locale="de-DE").start()
     bob = person(served.url, "bobby", timezone_id="America/New_York", locale="en-US").start()
     alice.say("What time is it?")
-    bob.sees("What time is it?")
+    bob.expect_messages("What time is it?")
     at = datetime.datetime.fromisoformat(alice.page.locator(".message.sent time").get_attribute("datetime"))
     there = at.astimezone(zoneinfo.ZoneInfo("Asia/Kolkata"))
     here = at.astimezone(zoneinfo.ZoneInfo("America/New_York"))
@@ -157,8 +157,8 @@ def test_refused_join_shows_the_reason(with_private_rooms, person):
     bob.page.get_by_label("Open a room").press("Enter")
     expect(bob.page.locator(".notice.problem")).to_contain_text("You are not in this room:")
     expect(bob.page.get_by_role("status")).to_have_text("Not in this room")
-    bob.look("lobby")
-    bob.is_inside()
+    bob.show_room("lobby")
+    bob.expect_connected()
 
 
 @over_http1
@@ -169,7 +169,7 @@ def test_page_works_by_keyboard(served, person):
     keyboard.press("Shift+Enter")
     keyboard.type("and another")
     keyboard.press("Enter")
-    alice.sees("one line\nand another")
+    alice.expect_messages("one line\nand another")
     for _ in range(20):
         keyboard.press("Tab")
         if alice.page.evaluate("document.activeElement.id") == "join-room":
@@ -216,7 +216,7 @@ def test_enter_in_an_input_method_sends_nothing(served, person):
     assert message.evaluate(press, [False, 229])  # as Safari reports it
     expect(message).to_have_value("ni")
     assert not message.evaluate(press, [False, 13])
-    alice.sees("ni")
+    alice.expect_messages("ni")
 
 
 @over_http1
@@ -229,7 +229,7 @@ def test_notifications_only_if_allowed_and_hidden(served, person):
     )
     alice.start()
     bob.say("you look")
-    alice.sees("you look")
+    alice.expect_messages("you look")
     alice.open("garden")
     bob.say("you look elsewhere")
     expect(alice.page).to_have_title(re.compile(r"^\(1\)"))
@@ -247,9 +247,9 @@ def test_failed_notification_keeps_the_message(served, person):
     alice.open("garden")
     bob.say("to a phone")
     bob.say("and one more")
-    alice.look("lobby")
-    alice.sees("to a phone", "and one more")
-    alice.is_inside()
+    alice.show_room("lobby")
+    alice.expect_messages("to a phone", "and one more")
+    alice.expect_connected()
 
 
 @over_http1
@@ -260,7 +260,7 @@ def test_damaged_stored_rooms_are_ignored(served, person):
         alice.page.goto(f"{served.url}/web/icon.svg")  # a page that stores nothing and requests no icon
         alice.page.evaluate("places => localStorage.setItem('chat_actors.places', places)", places)
         alice.page.goto(served.url)
-        alice.is_inside()
+        alice.expect_connected()
         expect(alice.page.locator("#rooms .open")).to_have_text(["pond" if "pond" in places else "lobby"])
 
 
@@ -280,7 +280,7 @@ def test_address_with_one_room_too_many_is_refused(served, person):
     alice.page.evaluate("location.hash = 'one-more'")
     expect(alice.page.get_by_role("alert").filter(has_text="30 rooms are open")).to_be_visible()
     alice.page.reload()
-    alice.is_inside()
+    alice.expect_connected()
     expect(alice.page.locator("#rooms .open")).to_have_count(30)
 
 
@@ -345,13 +345,13 @@ def test_key_file_moves_a_user_to_another_browser(served, person, tmp_path):
     expect(other.page.locator("#import-problem")).to_have_text("this passphrase does not open the key file")
     other.page.get_by_label("Its passphrase").fill("correct horse battery")
     other.page.get_by_role("button", name="Use this key").click()
-    other.is_inside()
+    other.expect_connected()
     expect(other.page.locator("#own-name")).to_have_text("alice")
     other.say("from the other device")
-    alice.sees("from the other device")
+    alice.expect_messages("from the other device")
 
     alice.page.reload()
-    alice.is_inside()
+    alice.expect_connected()
     alice.page.get_by_role("button", name="Settings").click()
     expect(alice.page.get_by_role("button", name="Save the key file again")).to_be_visible()
 

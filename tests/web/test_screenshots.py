@@ -27,7 +27,7 @@ def test_screenshots_of_desk_and_phone(served, person, tmp_path):
     for one in people.values():
         one.start()
     people["alice"].open("garden")
-    people["alice"].look("lobby")
+    people["alice"].show_room("lobby")
     phone = person(served.url, "david", width=390, height=760, color_scheme="dark", device_scale_factor=2).start()
     for name, text in TALK:
         people[name].say(text)

@@ -13,9 +13,9 @@ from tests.web.served import HostedChat, SlowProxy, website
 def test_two_people_talk_over_each_http_version(served, protocol, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     alice.say("Hello, Bob!")
-    bob.sees("Hello, Bob!")
+    bob.expect_messages("Hello, Bob!")
     bob.say("Hello, Alice!")
-    alice.sees("Hello, Bob!", "Hello, Alice!")
+    alice.expect_messages("Hello, Bob!", "Hello, Alice!")
     expect(alice.page.locator("#members li")).to_have_text(["alice", "bobby"])
     opened = 200 if protocol == "http2" else 101
     assert set(alice.websocket_statuses) == {opened}
@@ -29,12 +29,12 @@ def test_reload_keeps_the_user_and_rooms(served, person):
     alice.open("garden")
     alice.say("among flowers")
     alice.page.reload()
-    alice.is_inside()
+    alice.expect_connected()
     expect(alice.page.locator("#rooms .open")).to_have_text(["lobby", "garden"])
     expect(alice.page.locator("#own-name")).to_have_text("alice")
-    alice.sees("among flowers")
-    alice.look("lobby")
-    alice.sees("before")
+    alice.expect_messages("among flowers")
+    alice.show_room("lobby")
+    alice.expect_messages("before")
 
 
 def test_login_without_a_server_can_be_repeated(restartable, person):
@@ -94,7 +94,7 @@ def test_leaving_all_rooms_clears_the_page(served, person):
     alice.open("garden")
     expect(alice.page.get_by_label("Message", exact=True)).to_have_value("to no room")
     alice.say("to a room")
-    alice.sees("to a room")
+    alice.expect_messages("to a room")
 
 
 @over_http1
@@ -114,7 +114,7 @@ def test_killed_server_loses_and_repeats_nothing(restartable, person):
     alice, bob = person(restartable.url, "alice").start(), person(restartable.url, "bobby").start()
     alice.may_lose_server = bob.may_lose_server = True
     alice.say("before")
-    bob.sees("before")
+    bob.expect_messages("before")
     restartable.kill()
     expect(alice.page.get_by_role("status")).to_contain_text("Offline")
     alice.say("offline 1")
@@ -124,10 +124,10 @@ def test_killed_server_loses_and_repeats_nothing(restartable, person):
     alice.page.get_by_role("button", name="Try now").or_(
         alice.page.locator("#status", has_text="Connected")
     ).first.click()
-    bob.sees("before", "offline 1", "offline 2")
-    alice.sees("before", "offline 1", "offline 2")
-    alice.is_inside()
-    bob.is_inside()
+    bob.expect_messages("before", "offline 1", "offline 2")
+    alice.expect_messages("before", "offline 1", "offline 2")
+    alice.expect_connected()
+    bob.expect_connected()
 
 
 @over_http1
@@ -136,17 +136,17 @@ def test_server_without_its_data_shows_new_messages(restartable, person):
     alice.may_lose_server = bob.may_lose_server = True
     for text in ("one", "two", "three"):
         alice.say(text)
-    bob.sees("one", "two", "three")
+    bob.expect_messages("one", "two", "three")
     restartable.kill()
     restartable.forget_everything()
     restartable.start()
-    alice.network_is_back()
-    bob.network_is_back()
-    bob.sees_notice("the server no longer has the messages of that time")
+    alice.go_online()
+    bob.go_online()
+    bob.expect_notice("the server no longer has the messages of that time")
     alice.say("four")
     bob.say("five")
-    alice.sees("one", "two", "three", "four", "five")
-    bob.sees("one", "two", "three", "four", "five")
+    alice.expect_messages("one", "two", "three", "four", "five")
+    bob.expect_messages("one", "two", "three", "four", "five")
 
 
 @over_http1
@@ -155,21 +155,21 @@ def test_server_without_its_data_marks_new_messages(restartable, person):
     alice.may_lose_server = bob.may_lose_server = True
     for text in ("one", "two", "three"):
         bob.say(text)
-    alice.sees("one", "two", "three")
+    alice.expect_messages("one", "two", "three")
     alice.open("garden")
     alice.page.goto(f"{restartable.url}/web/icon.svg")
     restartable.kill()
     restartable.forget_everything()
     restartable.start()
-    bob.network_is_back()
+    bob.go_online()
     bob.say("four")
-    bob.sees("one", "two", "three", "four")
+    bob.expect_messages("one", "two", "three", "four")
     alice.page.goto(restartable.url)
-    alice.is_inside()
+    alice.expect_connected()
     bob.say("five")
     expect(alice.page).to_have_title("(1) garden · chat_actors")
-    alice.look("lobby")
-    alice.sees("four", "five")
+    alice.show_room("lobby")
+    alice.expect_messages("four", "five")
     expect(alice.page.locator(".unread-line + *")).to_contain_text("five")
 
 
@@ -182,9 +182,9 @@ def test_kicked_user_can_rejoin_and_misses_nothing(tmp_path, person):
     ):
         alice = person(served.url, "alice").start()
         alice.say("before")
-        alice.sees("before")
+        alice.expect_messages("before")
         room.ask(Kick("alice"), answer=Moderation)
-        alice.sees_notice("You are not in this room")
+        alice.expect_notice("You are not in this room")
         expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
         expect(alice.page.locator("#members li")).to_have_count(0)
         room.say("offline")
@@ -192,16 +192,16 @@ def test_kicked_user_can_rejoin_and_misses_nothing(tmp_path, person):
         failed = alice.page.locator(".message.failed")
         expect(failed).to_contain_text("let me in")
         alice.page.get_by_role("button", name="Try now").click()
-        alice.is_inside()
-        alice.sees_notice("You were offline; 1 message arrived in the meantime.")
+        alice.expect_connected()
+        alice.expect_notice("You were offline; 1 message arrived in the meantime.")
         failed.get_by_role("button", name="Try again").click()
-        alice.sees("before", "offline", "let me in")
+        alice.expect_messages("before", "offline", "let me in")
         expect(alice.page.locator("#members li")).to_have_text(["alice", "moderator"])
 
         room.ask(Kick("alice"), answer=Moderation)
         expect(alice.page.get_by_role("status")).to_have_text("Not in this room")
         alice.open("lobby")
-        alice.sees("before", "offline", "let me in")
+        alice.expect_messages("before", "offline", "let me in")
 
 
 @over_http1
@@ -232,17 +232,17 @@ def test_reconnect_reports_missed_messages(served, person):
         alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
         bob = person(served.url, "bobby").start()
         bob.say("one")
-        alice.sees("one")
+        alice.expect_messages("one")
         alice.may_lose_server = True
         line.cut()
         expect(alice.page.get_by_role("status")).to_contain_text("Offline")
         for text in ("two", "three"):
             bob.say(text)
-        bob.sees("one", "two", "three")
+        bob.expect_messages("one", "two", "three")
         line.mend()
-        alice.network_is_back()
-        alice.sees("one", "two", "three")
-        alice.sees_notice("You were offline; 2 messages arrived in the meantime.")
+        alice.go_online()
+        alice.expect_messages("one", "two", "three")
+        alice.expect_notice("You were offline; 2 messages arrived in the meantime.")
 
 
 def test_slow_network_shows_a_message_being_sent(served, person):
@@ -253,7 +253,7 @@ def test_slow_network_shows_a_message_being_sent(served, person):
         for text in ("first", "second", "third"):
             alice.say(text)
         expect(alice.page.locator(".message.sending")).not_to_have_count(0)
-        alice.sees("first", "second", "third")
+        alice.expect_messages("first", "second", "third")
         expect(alice.page.locator(".message")).to_have_count(3)
 
 
@@ -285,13 +285,13 @@ def test_unread_count_in_list_and_title(served, person):
     expect(alice.page.locator("#rooms .unread")).to_have_text(re.compile("lobby2"))
     alice.page.keyboard.press("Alt+ArrowUp")
     expect(alice.page.locator(".unread-line + *")).to_contain_text("one")
-    alice.sees("one", "two")
+    alice.expect_messages("one", "two")
     expect(alice.page).to_have_title("lobby · chat_actors")
     alice.page.keyboard.press("Alt+ArrowDown")
     expect(alice.page.locator("#room-title")).to_have_text("garden")
     bob.say("three")
     expect(alice.page).to_have_title("(1) garden · chat_actors")
-    alice.look("lobby")
+    alice.show_room("lobby")
     expect(alice.page.locator(".unread-line + *")).to_contain_text("three")
     expect(alice.page.locator(".unread-line")).to_have_count(1)
     alice.page.get_by_role("button", name="Leave garden").click()
@@ -302,15 +302,15 @@ def test_unread_count_in_list_and_title(served, person):
 def test_messages_of_a_hidden_page_are_marked_new(served, person):
     alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
     bob.say("first")
-    alice.sees("first")
-    alice.shows(False)
+    alice.expect_messages("first")
+    alice.set_visible(False)
     bob.say("second")
     expect(alice.page).to_have_title("(1) lobby · chat_actors")
-    alice.shows(True)
+    alice.set_visible(True)
     expect(alice.page).to_have_title("lobby · chat_actors")
     expect(alice.page.locator(".unread-line + *")).to_contain_text("second")
     bob.say("third")
-    alice.sees("first", "second", "third")
+    alice.expect_messages("first", "second", "third")
     expect(alice.page.locator(".unread-line")).to_have_count(1)
 
 
@@ -323,11 +323,11 @@ def test_messages_of_a_room_never_shown_are_unread(served, person):
     alice.page.goto(f"{served.url}/web/icon.svg")
     alice.page.evaluate("places => localStorage.setItem('chat_actors.places', places)", places)
     alice.page.goto(served.url)
-    alice.is_inside()
+    alice.expect_connected()
     expect(bob.page.locator("#members li")).to_have_text(["alice", "bobby"])
     alice.page.goto(f"{served.url}/web/icon.svg")
     bob.say("offline")
-    bob.sees("offline")
+    bob.expect_messages("offline")
     alice.page.goto(served.url)
     expect(alice.page).to_have_title("(1) lobby · chat_actors")
 
@@ -359,7 +359,7 @@ def test_taken_name_is_refused_at_its_field(served, person):
 def test_newcomer_needs_one_click(served, person):
     user = person(served.url, "visitor", makes_key=True)
     user.page.get_by_role("button", name="Start talking").click()
-    user.is_inside()
+    user.expect_connected()
     user.page.keyboard.type("I am here")
     user.page.keyboard.press("Enter")
-    user.sees("I am here")
+    user.expect_messages("I am here")

@@ -120,7 +120,7 @@ async def nothing_left():
     await eventually(lambda: _timers() <= timers + 1)  # the one of this wait's own deadline
 
 
-def complaints(caplog):
+def logged_warnings(caplog):
     """The log messages of level WARNING or above."""
     return [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
 

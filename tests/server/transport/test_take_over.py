@@ -8,7 +8,7 @@ import pytest
 
 from chat_actors.server.transport import EXTENSION
 from tests.server.transport.apps import eventually
-from tests.server.transport.takers import TakingApp, complaints, nothing_left, reset
+from tests.server.transport.takers import TakingApp, logged_warnings, nothing_left, reset
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http1 import open_http1, upgrade_request
 from tests.wire.http2 import Http2Connection, connect_fields, open_http2
@@ -93,7 +93,7 @@ async def test_echo_returns_what_was_sent(served, caplog):
     assert [await peer.receive_text() for _ in range(100)] == [str(n) for n in range(100)]
     await peer.close()
     await peer.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -105,7 +105,7 @@ async def test_disconnect_after_the_request_is_no_error(served, how, more, caplo
         taker = await served.app.taker()
         await eventually(taker.has_ended.is_set)
         assert taker.calls == [1006]
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -119,7 +119,7 @@ async def test_disconnect_before_the_accept_is_no_error(served, how, caplog):
     taker = await served.app.taker()
     await eventually(taker.has_ended.is_set)
     assert taker.calls == [1006]
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -129,7 +129,7 @@ async def test_disconnect_after_the_accept_is_1006(served, how, caplog):
     await served.go(how)
     await eventually(taker.has_ended.is_set)
     assert taker.calls == [1006]
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -147,7 +147,7 @@ async def test_disconnect_while_paused_is_no_error(served, how, caplog):
     taker.writer.resume()
     await eventually(taker.has_ended.is_set)
     assert taker.calls[-1] == 1006
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -161,7 +161,7 @@ async def test_disconnect_while_overflowing_is_no_error(served, how, caplog):
     await served.go(how)
     await eventually(taker.has_ended.is_set)
     assert taker.calls[0] == "overflowed"
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_overflowing_client_is_cut_within_linger(served, caplog):
@@ -174,7 +174,7 @@ async def test_overflowing_client_is_cut_within_linger(served, caplog):
     async with asyncio.timeout(1.5):
         await taker.has_ended.wait()
     await peer.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 @rude
@@ -186,7 +186,7 @@ async def test_disconnect_instead_of_a_close_is_no_error(served, how, caplog):
     taker = await served.app.taker()
     await eventually(taker.has_ended.is_set)
     assert taker.calls[0] == "close me"
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_client_that_ignores_our_close_is_cut(served, caplog):
@@ -199,7 +199,7 @@ async def test_client_that_ignores_our_close_is_cut(served, caplog):
         await taker.has_ended.wait()
     assert taker.calls == ["close me", 1006]
     await peer.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_data_after_a_client_close_is_dropped(served, caplog):
@@ -212,7 +212,7 @@ async def test_data_after_a_client_close_is_dropped(served, caplog):
     await eventually(taker.has_ended.is_set)
     assert taker.calls == ["first", 4001]
     await peer.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_half_closed_client_is_read_to_the_end(served, caplog):
@@ -228,7 +228,7 @@ async def test_half_closed_client_is_read_to_the_end(served, caplog):
     if not served.tls:
         assert [await peer.receive_text() for _ in range(200)] == [str(n) for n in range(200)]
     await peer.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_burst_of_tiny_frames_delays_no_other_client(served, caplog):
@@ -243,7 +243,7 @@ async def test_burst_of_tiny_frames_delays_no_other_client(served, caplog):
     await sending
     for one in (peer, other):
         await one.aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_ping_flood_is_bounded_and_delays_no_other(served, caplog):
@@ -259,7 +259,7 @@ async def test_ping_flood_is_bounded_and_delays_no_other(served, caplog):
     for one in (peer, other):
         await one.aclose()
     if not served.tls:  # asyncio's TLS knows a turn later that the socket under it has failed
-        assert complaints(caplog) == []
+        assert logged_warnings(caplog) == []
 
 
 @pytest.mark.parametrize("stage", ["before the accept", "after the accept", "after the take-over", "run"])
@@ -272,8 +272,8 @@ async def test_crashing_app_is_logged_once(served, stage, caplog):
     else:
         assert (await peer.receive_close())[0] == 1011
     await peer.aclose()
-    await eventually(lambda: complaints(caplog) != [])
-    assert complaints(caplog) == ["Error in ASGI Framework"]
+    await eventually(lambda: logged_warnings(caplog) != [])
+    assert logged_warnings(caplog) == ["Error in ASGI Framework"]
 
 
 async def test_crashing_receiver_is_aborted_and_logged_once(served, caplog):
@@ -283,7 +283,7 @@ async def test_crashing_receiver_is_aborted_and_logged_once(served, caplog):
     taker = await served.app.taker()
     assert taker.calls == ["fail", 1006]
     await peer.aclose()
-    assert complaints(caplog) == ["a WebSocket has failed and is aborted"]
+    assert logged_warnings(caplog) == ["a WebSocket has failed and is aborted"]
 
 
 @pytest.mark.parametrize("stage", ["asked", "open", "not read", "never reads", "closing"])
@@ -316,7 +316,7 @@ async def test_shutdown_ends_websockets_at_every_stage(stage, certificate, caplo
         assert app.running == 0
         for aclose in closing:
             await aclose()
-    assert complaints(caplog) == []
+    assert logged_warnings(caplog) == []
 
 
 async def test_take_over_with_unread_messages_is_refused(caplog):
