@@ -136,7 +136,8 @@ async def test_replay_fills_each_block_up_to_the_bound(more, counts):
 
 async def pause_of_replay(outbox):
     start = anyio.current_time()
-    await replay(await journal_of("1"), "red", outbox, after=0, up_to=1, lost=0)
+    with anyio.fail_after(1000):
+        await replay(await journal_of("1"), "red", outbox, after=0, up_to=1, lost=0)
     return anyio.current_time() - start
 
 

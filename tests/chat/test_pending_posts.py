@@ -1,0 +1,185 @@
+"""Posts that are not stored yet: leaves and flushes wait for them; a stop stores, and a failure refuses them."""
+
+import anyio
+import pytest
+
+from chat_actors.chat.recovery import PAGE_MESSAGES
+from chat_actors.chat.room import AppendFailed
+from chat_actors.chat.room_messages import Flush, PostAs
+from chat_actors.kernel import handles
+from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.protocol import refusals
+from chat_actors.storage import Append, Committed, Draft, StorageError
+from tests.chat.rig import START, Boom, FragileRoom, MemoryChat, SlowJournal, clients_in, contents, errors, summaries
+from tests.chat.test_chat import room_of
+
+pytestmark = pytest.mark.anyio
+FULL = StorageError("store messages", "a test", "the disk is full", "free some space")
+
+
+async def stored(journal):
+    return [message.content for message in (await journal.page("red", limit=100)).messages]
+
+
+async def post_during_a_commit(client):
+    """One post is in flight, and the next is a draft."""
+    client.deliver(type="chat_message", content="one", id="q1")
+    await anyio.sleep(0.5)
+    client.deliver(type="chat_message", content="two", id="q2")
+    await anyio.sleep(0.1)
+
+
+@pytest.mark.parametrize("end", ["switch", "disconnect"])
+async def test_leave_waits_for_drafts_too(end):
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, journal=SlowJournal(seconds=1))
+        ann, ben = await clients_in(chat, "red", "ann", "ben")
+        await post_during_a_commit(ann)
+        if end == "switch":
+            ann.deliver(type="switch_room", roomId="blue")
+        else:
+            ann.disconnect()
+        await settle(system)
+        assert summaries(ben.hear()) == ["one", "two", "UserLeft"]
+        assert summaries(ann.hear()) == (["one", "two", "Joined"] if end == "switch" else [])
+        assert system.statistics().restarts == 0
+
+
+async def test_leave_ends_when_the_post_is_refused():
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=1)
+        ann, ben = await clients_in(MemoryChat(system, journal=journal), "red", "ann", "ben")
+        journal.fail_with = FULL
+        ann.deliver(type="chat_message", content="lost")
+        ann.deliver(type="switch_room", roomId="blue")
+        await anyio.sleep(2)
+        assert summaries(ann.hear()) == ["Error", "Joined"]
+        assert summaries(ben.hear()) == ["UserLeft"]
+
+
+async def test_flush_waits_for_drafts_too():
+    async with RunningSystem() as system:
+        clients = await clients_in(MemoryChat(system, journal=SlowJournal(seconds=1)), "red", "ann", "ben", "cyd")
+        await post_during_a_commit(clients[0])
+        await room_of(clients[0]).ask(Flush(), timeout=5)
+        assert contents(clients[1].hear()) == ["one", "two"]
+
+
+async def test_flush_of_an_idle_room_is_answered():
+    async with RunningSystem() as system:
+        (ann,) = await clients_in(MemoryChat(system, journal=SlowJournal()), "red", "ann")
+        await room_of(ann).ask(Flush(), timeout=0.1)
+
+
+async def test_stopped_room_has_its_drafts_stored():
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=1)
+        (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
+        room = room_of(ann)
+        await post_during_a_commit(ann)
+        room.stop()
+        await room.wait_stopped()
+        await anyio.sleep(3)
+        assert await stored(journal) == ["one", "two"]
+        assert errors(ann.hear()) == [("room_closed", None)]
+
+
+async def test_failed_room_refuses_its_drafts():
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=5)
+        (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
+        room = room_of(ann)
+        await post_during_a_commit(ann)
+        refused = []
+
+        async def post():
+            refused.append(await room.ask(PostAs("zoe", "three"), timeout=5))
+
+        system.start_task(post)
+        await anyio.sleep(0.1)
+        for _ in range(6):
+            room.tell(Boom())
+        await room.wait_stopped()
+        await anyio.sleep(20)
+        assert errors(ann.hear()) == [("room_failed", "q2"), ("room_closed", None)]
+        assert refused == [refusals.ROOM_FAILED]
+        assert await stored(journal) == ["one"]
+
+
+async def test_post_as_is_answered_once_it_is_stored():
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=1)
+        (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
+        start = anyio.current_time()
+        assert await room_of(ann).ask(PostAs("zoe", "hello"), timeout=5) is None
+        assert anyio.current_time() - start >= 1
+        journal.fail_with = FULL
+        assert await room_of(ann).ask(PostAs("zoe", "lost"), timeout=5) == refusals.NOT_STORED
+        assert contents(ann.hear()) == await stored(journal) == ["hello"]
+
+
+async def test_post_as_without_a_journal():
+    async with RunningSystem() as system:
+        (ann,) = await clients_in(MemoryChat(system), "red", "ann")
+        assert await room_of(ann).ask(PostAs("zoe", "hello"), timeout=5) is None
+        (heard,) = ann.hear()
+        assert (heard.user_id, heard.content) == ("zoe", "hello")
+
+
+async def test_crash_on_committed_messages_delivers_them():
+    """The restarted room reads them from the journal, in several pages."""
+
+    class CrashesOnce(FragileRoom):
+        crashes = 0
+
+        @handles
+        def committed(self, message: Committed) -> None:
+            CrashesOnce.crashes += 1
+            if CrashesOnce.crashes == 1:
+                raise ValueError("the room was asked to crash")
+            super().committed(message)
+
+    async with RunningSystem() as system:
+        journal = SlowJournal()
+        ann, ben = await clients_in(MemoryChat(system, room=CrashesOnce, journal=journal), "red", "ann", "ben")
+        texts = [str(n) for n in range(2 * PAGE_MESSAGES + 1)]
+        (appended,) = await journal.commit([Append("red", [Draft("zoe", text) for text in texts])], START)
+        room_of(ann).tell(Committed(appended.messages))
+        await anyio.sleep(5)
+        assert contents(ann.hear()) == contents(ben.hear()) == texts
+
+
+@pytest.mark.parametrize(("error", "delivered"), [(FULL, []), (RuntimeError("a bug in the writer"), ["stored"])])
+async def test_failed_append_with_unknown_outcome(error, delivered):
+    """The room reads the journal if the writer has failed, since the messages may be stored, and not otherwise."""
+    async with RunningSystem() as system:
+        journal = SlowJournal(seconds=1)
+        ann, ben = await clients_in(MemoryChat(system, journal=journal), "red", "ann", "ben")
+        await journal.commit([Append("red", [Draft("zoe", "stored")])], START)
+        journal.reads.clear()
+        room_of(ann).tell(AppendFailed(error))
+        await settle(system)
+        assert contents(ann.hear()) == contents(ben.hear()) == delivered
+        assert len(journal.reads) == len(delivered)
+
+
+async def test_restarted_room_removes_leaving_members():
+    """The room crashes after it has handled their posts."""
+
+    class CrashesOnce(FragileRoom):
+        crashes = 0
+
+        def _release_waiters(self):
+            CrashesOnce.crashes += 1
+            if CrashesOnce.crashes == 1:
+                raise ValueError("the room was asked to crash")
+            super()._release_waiters()
+
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, room=CrashesOnce, journal=SlowJournal(seconds=1))
+        ann, ben = await clients_in(chat, "red", "ann", "ben")
+        ann.deliver(type="chat_message", content="bye")
+        ann.deliver(type="switch_room", roomId="blue")
+        await anyio.sleep(5)
+        assert summaries(ben.hear()) == ["bye", "UserLeft"]
+        assert summaries(ann.hear()) == ["bye", "Joined"]
