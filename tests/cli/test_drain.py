@@ -31,13 +31,13 @@ async def open_and_close():
     """Awaits a coroutine that opens a peer or connection, and closes the result after the test."""
     opened = []
 
-    async def open_now(opening):
+    async def open_peer(opening):
         opened.append(await opening)
         return opened[-1]
 
-    yield open_now
-    for thing in opened:
-        await thing.aclose()
+    yield open_peer
+    for peer in opened:
+        await peer.aclose()
 
 
 async def ask(peer, **command):
@@ -83,11 +83,11 @@ async def plain_hypercorn(tmp_path):
     return server, re.search(r"http://[\d.:]+", await server.read_until("Running on"))[0]
 
 
-async def our_own(tmp_path):
+async def chat_actors_serve(tmp_path):
     return await serve(tmp_path, *NO_LIMITS)
 
 
-@pytest.mark.parametrize("start", [our_own, plain_hypercorn])
+@pytest.mark.parametrize("start", [chat_actors_serve, plain_hypercorn])
 async def test_shutdown_spreads_retries_and_loses_no_message(tmp_path, key, start, open_and_close):
     server, url = await start(tmp_path)
     port = int(url.rpartition(":")[2])
@@ -125,12 +125,12 @@ async def test_shutdown_does_not_wait_for_clients_that_stall(tmp_path, key, open
         for n, peer in enumerate(stuck):
             await log_in(peer, f"stuck-{n}", key, "lobby")
             peer.stop_reading()
-        speaker = await open_and_close(open_http1(port))
-        await log_in(speaker, "speaker", key, "lobby")
+        sender = await open_and_close(open_http1(port))
+        await log_in(sender, "sender", key, "lobby")
         for n in range(100):
-            assert (await ask(speaker, type="chat_message", content=f"{n:>4000}"))["type"] == "chat_message"
+            assert (await ask(sender, type="chat_message", content=f"{n:>4000}"))["type"] == "chat_message"
         server.process.send_signal(signal.SIGTERM)
-        assert (await until_close(speaker))[1] == 1012
+        assert (await until_close(sender))[1] == 1012
         assert (await server.finish())[0] == 0
 
 
@@ -150,7 +150,7 @@ async def test_shutdown_answers_clients_that_log_in(tmp_path, key, open_and_clos
     server, url = await serve(tmp_path, *NO_LIMITS)
     port = int(url.rpartition(":")[2])
 
-    async def come(n):
+    async def connect_until_closed(n):
         """Connect, register and request challenges until the server closes the client or stops listening."""
         try:
             peer = await open_and_close(open_http1(port))
@@ -167,13 +167,13 @@ async def test_shutdown_answers_clients_that_log_in(tmp_path, key, open_and_clos
         return peer.status
 
     async with server:
-        coming = []
+        logins = []
         for n in range(60):
-            coming.append(asyncio.create_task(come(n)))
+            logins.append(asyncio.create_task(connect_until_closed(n)))
             if n == 30:
                 server.process.send_signal(signal.SIGTERM)
             await asyncio.sleep(0)
-        ends = await asyncio.gather(*coming)
+        ends = await asyncio.gather(*logins)
         code, output = await server.finish()
         assert code == 0
         assert "Traceback" not in output, output

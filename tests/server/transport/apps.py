@@ -45,7 +45,7 @@ class Sockets:
         self.alive = 0
         self.sent = 0
         self.release = asyncio.Event()
-        self._told = asyncio.Queue()
+        self._events = asyncio.Queue()
 
     async def handle(self):
         socket = websocket._get_current_object()
@@ -56,7 +56,7 @@ class Sockets:
             await socket.accept()
             await self._behave(socket, mode)
         except PeerDisconnected as gone:
-            self._told.put_nowait(gone.code)
+            self._events.put_nowait(gone.code)
         finally:
             self.alive -= 1
 
@@ -76,14 +76,14 @@ class Sockets:
                 await self.release.wait()
         while True:
             message = await socket.receive()
-            self._told.put_nowait(message)
+            self._events.put_nowait(message)
             if message == "raise":
                 raise ValueError("asked to fail")
             await socket.send(message)
 
     async def next(self):
         async with asyncio.timeout(10):
-            return await self._told.get()
+            return await self._events.get()
 
     def is_paused(self, mode):
         return self.controls[mode].websocket.is_paused

@@ -34,31 +34,31 @@ async def _send_many(peer, data, times):
         await peer.write(data)
 
 
-async def _never_accepts(told):
+async def _never_accepts(events):
     async def handler(receive, send):
         while (event := await receive())["type"] != "websocket.disconnect":
             assert event["type"] == "websocket.connect"
-        told.put_nowait(event["code"])
+        events.put_nowait(event["code"])
 
     return LiveServer(plain(handler))
 
 
 async def test_b2_early_data_ends_handler_and_connection():
-    told = asyncio.Queue()
-    async with await _never_accepts(told) as server:
+    events = asyncio.Queue()
+    async with await _never_accepts(events) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(upgrade_request())
         await writer.drain()
         writer.write(frame_bytes(TEXT, b"too early"))
         async with asyncio.timeout(10):
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
-            assert await told.get() == 1006
+            assert await events.get() == 1006
         writer.transport.abort()
 
 
 async def test_b2_early_data_ends_handler_and_http2_stream():
-    told = asyncio.Queue()
-    async with await _never_accepts(told) as server:
+    events = asyncio.Queue()
+    async with await _never_accepts(events) as server:
         connection = await Http2Connection.open(server.port)
         opening = asyncio.create_task(connection.open_websocket())
         await _eventually(lambda: connection._streams)
@@ -67,7 +67,7 @@ async def test_b2_early_data_ends_handler_and_http2_stream():
         await connection.flush()
         async with asyncio.timeout(10):
             assert (await opening).status == 400
-            assert await told.get() == 1006
+            assert await events.get() == 1006
         assert not connection.is_closed
         await connection.aclose()
 
@@ -179,12 +179,12 @@ async def test_connect_without_websocket_is_refused(server, recorder, protocol):
 
 async def test_abort_of_a_stream_leaves_its_siblings_open(server, recorder):
     connection = await Http2Connection.open(server.port)
-    doomed = await connection.open_websocket()
+    aborted = await connection.open_websocket()
     await _eventually(lambda: recorder.socket is not None)
     control = recorder.control
     sibling = await connection.open_websocket()
     await control.abort()
-    await doomed.wait_ended()
+    await aborted.wait_ended()
     assert await recorder.next() == 1006
     await sibling.send_text("hello")
     assert await recorder.next() == "hello"

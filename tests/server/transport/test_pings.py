@@ -47,7 +47,7 @@ async def test_sending_client_without_pongs_is_closed(connect):
         assert pings == 2
         assert int.from_bytes(frame.payload[:2], "big") == 1008
         await peer.wait_ended()
-        while (told := await sockets.next()) == "I do talk":
+        while (event := await sockets.next()) == "I do talk":
             pass
-        assert told == 1008
+        assert event == 1008
         await peer.aclose()

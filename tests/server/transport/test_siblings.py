@@ -6,7 +6,7 @@ import pytest
 
 from chat_actors.server.transport.websocket_protocol import CONTROL_BACKLOG
 from tests.server.transport.apps import Sockets, eventually
-from tests.server.transport.takers import TakingApp
+from tests.server.transport.receivers import TakeOverApp
 from tests.wire.http2 import Http2Connection
 from tests.wire.live_server import LiveServer
 from tests.wire.peer import CLOSE, PING, TEXT, frame_bytes
@@ -121,8 +121,8 @@ async def test_b4_abort_of_a_stream_keeps_its_siblings(live, sockets):
     await asyncio.wait_for(sockets.controls["flood"].abort(), 1)
     await eventually(lambda: sockets.alive == 1)
     connection.resume_reading()
-    doomed = await opening
-    await doomed.wait_ended()
+    aborted = await opening
+    await aborted.wait_ended()
     await assert_echoes(sibling)
     await connection.aclose()
 
@@ -236,8 +236,8 @@ async def test_one_bad_stream_of_fifty_affects_no_other(sockets, misbehave, capl
     server._config.websocket_max_message_size = 10_000
     async with server as live:
         connection = await Http2Connection.open(live.port)
-        rude, *others = [await connection.open_websocket("/ws") for _ in range(50)]
-        sending = asyncio.create_task(misbehave(rude))
+        misbehaving, *others = [await connection.open_websocket("/ws") for _ in range(50)]
+        sending = asyncio.create_task(misbehave(misbehaving))
         for round_number in range(3):
             for number, peer in enumerate(others):
                 await peer.send_text(f"{number} in round {round_number}")
@@ -252,15 +252,15 @@ async def test_one_bad_stream_of_fifty_affects_no_other(sockets, misbehave, capl
 
 
 async def test_stream_ignoring_our_close_ends_within_linger(live):
-    app = TakingApp()
+    app = TakeOverApp()
     async with LiveServer(app) as server:
         connection = await Http2Connection.open(server.port)
-        rude, sibling = await connection.open_websocket(), await connection.open_websocket()
-        await rude.send_text("close me")
-        await rude.receive_close()
-        taker = await app.taker()
+        misbehaving, sibling = await connection.open_websocket(), await connection.open_websocket()
+        await misbehaving.send_text("close me")
+        await misbehaving.receive_close()
+        receiver = await app.receiver()
         async with asyncio.timeout(1.5):
-            await taker.has_ended.wait()
+            await receiver.has_ended.wait()
         await assert_echoes(sibling)
         await connection.aclose()
 

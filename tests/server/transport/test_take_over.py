@@ -8,7 +8,7 @@ import pytest
 
 from chat_actors.server.transport import EXTENSION
 from tests.server.transport.apps import eventually
-from tests.server.transport.takers import TakingApp, logged_warnings, nothing_left, reset
+from tests.server.transport.receivers import TakeOverApp, logged_warnings, no_leaks, reset
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http1 import open_http1, upgrade_request
 from tests.wire.http2 import Http2Connection, connect_fields, open_http2
@@ -24,7 +24,7 @@ def certificate(tmp_path_factory):
 
 
 class Served:
-    """An app, served, and clients of it over one protocol."""
+    """A served app, and clients of it over one protocol."""
 
     def __init__(self, app, port, protocol, tls):
         self.app = app
@@ -43,8 +43,8 @@ class Served:
             self.writer = peer._writer
         return peer
 
-    async def ask(self, more=b""):
-        """A client that has asked for a WebSocket, and sent `more` with that; the answer is not waited for."""
+    async def request(self, more=b""):
+        """Request a WebSocket, with `more` in the same write, and do not wait for the answer. Returns how to close."""
         if self.is_http2:
             connection = await Http2Connection.open(self.port, self.tls)
             self.writer = connection._writer
@@ -62,7 +62,7 @@ class Served:
 
         return aclose
 
-    async def go(self, how):
+    async def disconnect(self, how):
         match how:
             case "reset":
                 reset(self.writer)
@@ -77,13 +77,13 @@ async def served(request, certificate, caplog):
     if protocol.endswith("tls"):
         options = {"certfile": str(certificate[0]), "keyfile": str(certificate[1])}
         tls = client_context(certificate[0], "h2" if protocol.startswith("http2") else "http/1.1")
-    app = TakingApp()
-    async with LiveServer(app, **options) as server, nothing_left():
+    app = TakeOverApp()
+    async with LiveServer(app, **options) as server, no_leaks():
         yield Served(app, server.port, protocol, tls)
     assert app.running == 0
 
 
-rude = pytest.mark.parametrize("how", ["reset", "end"])
+abruptly = pytest.mark.parametrize("how", ["reset", "end"])
 
 
 async def test_echo_returns_what_was_sent(served, caplog):
@@ -96,96 +96,96 @@ async def test_echo_returns_what_was_sent(served, caplog):
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 @pytest.mark.parametrize("more", [b"", frame_bytes(TEXT, b"early")], ids=["", "with data"])
 async def test_disconnect_after_the_request_is_no_error(served, how, more, caplog):
-    await served.ask(more)
-    await served.go(how)
+    await served.request(more)
+    await served.disconnect(how)
     if how == "end":  # a reset may overtake the request
-        taker = await served.app.taker()
-        await eventually(taker.has_ended.is_set)
-        assert taker.calls == [1006]
+        receiver = await served.app.receiver()
+        await eventually(receiver.has_ended.is_set)
+        assert receiver.calls == [1006]
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 async def test_disconnect_before_the_accept_is_no_error(served, how, caplog):
     served.app.may_accept.clear()
-    await served.ask()
-    await eventually(lambda: served.app.asked == 1)
-    await served.go(how)
+    await served.request()
+    await eventually(lambda: served.app.requests == 1)
+    await served.disconnect(how)
     await asyncio.sleep(0.02)  # nothing tells when the server has heard of it; before and after are both fine
     served.app.may_accept.set()
-    taker = await served.app.taker()
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls == [1006]
+    receiver = await served.app.receiver()
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls == [1006]
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 async def test_disconnect_after_the_accept_is_1006(served, how, caplog):
     await served.open()
-    taker = await served.app.taker()
-    await served.go(how)
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls == [1006]
+    receiver = await served.app.receiver()
+    await served.disconnect(how)
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls == [1006]
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 async def test_disconnect_while_paused_is_no_error(served, how, caplog):
     peer = await served.open()
-    await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x") * 5)
-    taker = await served.app.taker()
-    await eventually(lambda: taker.writer.is_paused)
-    await served.go(how)
+    await peer.write(frame_bytes(TEXT, b"refuse the next") + frame_bytes(TEXT, b"x") * 5)
+    receiver = await served.app.receiver()
+    await eventually(lambda: receiver.writer.is_paused)
+    await served.disconnect(how)
     for _ in range(20):  # others go on talking to it
-        if "unreachable" not in taker.calls:
-            taker.writer.write(b"\x81\x01x")
+        if "unreachable" not in receiver.calls:
+            receiver.writer.write(b"\x81\x01x")
         await asyncio.sleep(0.001)
-    taker.refuses = False
-    taker.writer.resume()
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls[-1] == 1006
+    receiver.refuses = False
+    receiver.writer.resume()
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls[-1] == 1006
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 async def test_disconnect_while_overflowing_is_no_error(served, how, caplog):
     peer = await served.open()
     peer.stop_reading()
-    taker = await served.app.taker()
-    while "overflowed" not in taker.calls:
-        taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
+    receiver = await served.app.receiver()
+    while "overflowed" not in receiver.calls:
+        receiver.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
         await asyncio.sleep(0)
-    await served.go(how)
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls[0] == "overflowed"
+    await served.disconnect(how)
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls[0] == "overflowed"
     assert logged_warnings(caplog) == []
 
 
 async def test_overflowing_client_is_cut_within_linger(served, caplog):
     peer = await served.open()
     peer.stop_reading()
-    taker = await served.app.taker()
-    while "overflowed" not in taker.calls:
-        taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
+    receiver = await served.app.receiver()
+    while "overflowed" not in receiver.calls:
+        receiver.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
         await asyncio.sleep(0)
     async with asyncio.timeout(1.5):
-        await taker.has_ended.wait()
+        await receiver.has_ended.wait()
     await peer.aclose()
     assert logged_warnings(caplog) == []
 
 
-@rude
+@abruptly
 async def test_disconnect_instead_of_a_close_is_no_error(served, how, caplog):
     peer = await served.open()
     await peer.send_text("close me")
     assert await peer.receive_close() == (4000, "as you wish")
-    await served.go(how)
-    taker = await served.app.taker()
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls[0] == "close me"
+    await served.disconnect(how)
+    receiver = await served.app.receiver()
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls[0] == "close me"
     assert logged_warnings(caplog) == []
 
 
@@ -194,10 +194,10 @@ async def test_client_that_ignores_our_close_is_cut(served, caplog):
     await peer.send_text("close me")
     await peer.receive_close()
     await peer.write(frame_bytes(TEXT, b"I go on") * 10)
-    taker = await served.app.taker()
+    receiver = await served.app.receiver()
     async with asyncio.timeout(1.5):
-        await taker.has_ended.wait()
-    assert taker.calls == ["close me", 1006]
+        await receiver.has_ended.wait()
+    assert receiver.calls == ["close me", 1006]
     await peer.aclose()
     assert logged_warnings(caplog) == []
 
@@ -208,9 +208,9 @@ async def test_data_after_a_client_close_is_dropped(served, caplog):
     await peer.write(frame_bytes(TEXT, b"first") + close + frame_bytes(TEXT, b"ghost") + close + b"\xff" * 100)
     assert await peer.receive_text() == "first"
     assert (await peer.receive_close())[0] == 4001
-    taker = await served.app.taker()
-    await eventually(taker.has_ended.is_set)
-    assert taker.calls == ["first", 4001]
+    receiver = await served.app.receiver()
+    await eventually(receiver.has_ended.is_set)
+    assert receiver.calls == ["first", 4001]
     await peer.aclose()
     assert logged_warnings(caplog) == []
 
@@ -222,9 +222,9 @@ async def test_half_closed_client_is_read_to_the_end(served, caplog):
         served.writer.close()
     else:
         await peer.half_close()
-    taker = await served.app.taker()
-    await eventually(taker.has_ended.is_set)
-    assert [what for what in taker.calls if what != "unreachable"] == [*(str(n) for n in range(200)), 1006]
+    receiver = await served.app.receiver()
+    await eventually(receiver.has_ended.is_set)
+    assert [what for what in receiver.calls if what != "unreachable"] == [*(str(n) for n in range(200)), 1006]
     if not served.tls:
         assert [await peer.receive_text() for _ in range(200)] == [str(n) for n in range(200)]
     await peer.aclose()
@@ -236,10 +236,10 @@ async def test_burst_of_tiny_frames_delays_no_other_client(served, caplog):
     sending = asyncio.create_task(peer.write(frame_bytes(TEXT, b"x") * 5000 + frame_bytes(TEXT, b"last")))
     await other.send_text("me too")
     assert await other.receive_text() == "me too"
-    taker = await served.app.taker()
-    assert "last" not in taker.calls
-    await eventually(lambda: taker.calls[-1:] == ["last"])
-    assert len(taker.calls) == 5001
+    receiver = await served.app.receiver()
+    assert "last" not in receiver.calls
+    await eventually(lambda: receiver.calls[-1:] == ["last"])
+    assert len(receiver.calls) == 5001
     await sending
     for one in (peer, other):
         await one.aclose()
@@ -252,8 +252,8 @@ async def test_ping_flood_is_bounded_and_delays_no_other(served, caplog):
     sending = asyncio.create_task(peer.write(frame_bytes(PING, b"x" * 125) * 5000))
     await other.send_text("me too")
     assert await other.receive_text() == "me too"
-    taker = await served.app.taker()
-    assert taker.writer.backlog() < 70_000
+    receiver = await served.app.receiver()
+    assert receiver.writer.backlog() < 70_000
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     for one in (peer, other):
@@ -280,35 +280,35 @@ async def test_crashing_receiver_is_aborted_and_logged_once(served, caplog):
     peer = await served.open()
     await peer.send_text("fail")
     await peer.wait_ended()
-    taker = await served.app.taker()
-    assert taker.calls == ["fail", 1006]
+    receiver = await served.app.receiver()
+    assert receiver.calls == ["fail", 1006]
     await peer.aclose()
     assert logged_warnings(caplog) == ["a WebSocket has failed and is aborted"]
 
 
-@pytest.mark.parametrize("stage", ["asked", "open", "not read", "never reads", "closing"])
+@pytest.mark.parametrize("stage", ["requested", "open", "paused", "never reads", "closing"])
 async def test_shutdown_ends_websockets_at_every_stage(stage, certificate, caplog):
-    app = TakingApp()
-    async with nothing_left():
+    app = TakeOverApp()
+    async with no_leaks():
         async with LiveServer(app) as server:
             clients = [Served(app, server.port, protocol, None) for protocol in ("http1", "http2")]
             closing = []
             for number, client in enumerate(clients):
-                if stage == "asked":
+                if stage == "requested":
                     app.may_accept.clear()
-                    closing.append(await client.ask())
+                    closing.append(await client.request())
                     continue
                 peer = await client.open()
                 closing.append(peer.aclose)
-                taker = await app.taker(number)
+                receiver = await app.receiver(number)
                 match stage:
-                    case "not read":
-                        await peer.write(frame_bytes(TEXT, b"refuse what follows") + frame_bytes(TEXT, b"x"))
-                        await eventually(lambda taker=taker: taker.writer.is_paused)
+                    case "paused":
+                        await peer.write(frame_bytes(TEXT, b"refuse the next") + frame_bytes(TEXT, b"x"))
+                        await eventually(lambda receiver=receiver: receiver.writer.is_paused)
                     case "never reads":
                         peer.stop_reading()
-                        while not taker.writer.backlog():
-                            taker.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
+                        while not receiver.writer.backlog():
+                            receiver.writer.write(b"\x82\x7e\xff\xff" + bytes(65535))
                             await asyncio.sleep(0)
                     case "closing":
                         await peer.send_text("close me")
@@ -320,12 +320,12 @@ async def test_shutdown_ends_websockets_at_every_stage(stage, certificate, caplo
 
 
 async def test_take_over_with_unread_messages_is_refused(caplog):
-    asked_for = asyncio.Event()
+    requested = asyncio.Event()
     received = []
 
     async def app(scope, receive, send):
         if scope["type"] == "lifespan":
-            await TakingApp()(scope, receive, send)
+            await TakeOverApp()(scope, receive, send)
             return
         control = scope["extensions"][EXTENSION]
         await receive()
@@ -335,30 +335,30 @@ async def test_take_over_with_unread_messages_is_refused(caplog):
         with pytest.raises(RuntimeError, match="messages wait"):
             control.take_over(None, None)
         received.append((await receive())["text"])
-        asked_for.set()
+        requested.set()
 
     async with LiveServer(app) as server:
         peer = await open_http1(server.port)
         await peer.write(frame_bytes(TEXT, b"1") + frame_bytes(TEXT, b"2"))
-        await asyncio.wait_for(asked_for.wait(), 10)
+        await asyncio.wait_for(requested.wait(), 10)
         await peer.aclose()
     assert received == ["1", "2"]
 
 
 async def test_ended_websocket_is_freed():
-    app = TakingApp()
+    app = TakeOverApp()
     async with LiveServer(app) as server:
         peers = [await open_http1(server.port), await open_http2(server.port)]
-        await eventually(lambda: len(app.takers) == 2)
-        takers = [weakref.ref(taker) for taker in app.takers]
+        await eventually(lambda: len(app.receivers) == 2)
+        receivers = [weakref.ref(receiver) for receiver in app.receivers]
         for peer in peers:
             await peer.close()
             await peer.aclose()
-        await eventually(lambda: app.running == 0 and all(taker.has_ended.is_set() for taker in app.takers))
-        app.takers.clear()
+        await eventually(lambda: app.running == 0 and all(receiver.has_ended.is_set() for receiver in app.receivers))
+        app.receivers.clear()
 
         def are_gone():
             gc.collect()
-            return all(taker() is None for taker in takers)
+            return all(receiver() is None for receiver in receivers)
 
         await eventually(are_gone)

@@ -12,7 +12,7 @@ from tests.server.transport.apps import eventually
 BACKLOG_BYTES = 200_000
 
 
-class Taker:
+class EchoReceiver:
     """Receives the messages of one WebSocket after the take-over. Echoes them; a few texts are instructions."""
 
     def __init__(self, app):
@@ -25,7 +25,7 @@ class Taker:
     def text(self, text):
         if self.refuses:
             return False
-        if text == "refuse what follows":
+        if text == "refuse the next":
             self.refuses = True
             return True
         self.calls.append(text)
@@ -61,7 +61,7 @@ class Taker:
             self.app.running -= 1
 
 
-class TakingApp:
+class TakeOverApp:
     """Takes each WebSocket over, once `may_accept`. `fails_in` names a stage in which it raises."""
 
     def __init__(self, fails_in=None):
@@ -70,9 +70,9 @@ class TakingApp:
         self.may_accept = asyncio.Event()
         self.may_accept.set()
         self.bounds = Bounds(frame_bytes=1000, backlog_bytes=BACKLOG_BYTES)
-        self.asked = 0
+        self.requests = 0
         self.running = 0
-        self.takers = []
+        self.receivers = []
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "lifespan":
@@ -82,23 +82,23 @@ class TakingApp:
             return
         control = scope["extensions"][EXTENSION]
         control.limit(self.bounds)
-        self.asked += 1
+        self.requests += 1
         self._fail("before the accept")
         await self.may_accept.wait()
         await send({"type": "websocket.accept"})
         self._fail("after the accept")
-        taker = Taker(self)
-        self.takers.append(taker)
-        taker.writer = control.take_over(taker, taker.run)
+        receiver = EchoReceiver(self)
+        self.receivers.append(receiver)
+        receiver.writer = control.take_over(receiver, receiver.run)
         self._fail("after the take-over")
 
     def _fail(self, stage):
         if self.fails_in == stage:
             raise ValueError(f"asked to fail {stage}")
 
-    async def taker(self, number=0):
-        await eventually(lambda: len(self.takers) > number)
-        return self.takers[number]
+    async def receiver(self, number=0):
+        await eventually(lambda: len(self.receivers) > number)
+        return self.receivers[number]
 
 
 def _timers():
@@ -111,22 +111,22 @@ def _descriptors():
 
 
 @asynccontextmanager
-async def nothing_left():
-    """Check that the block leaves no task, descriptor or timer behind, with some time for them to end."""
+async def no_leaks():
+    """Check that the block leaves no task, file descriptor or timer behind within 10 s."""
     tasks, descriptors, timers = len(asyncio.all_tasks()), _descriptors(), _timers()
     yield
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
     await eventually(lambda: _descriptors() <= descriptors)
-    await eventually(lambda: _timers() <= timers + 1)  # the one of this wait's own deadline
+    await eventually(lambda: _timers() <= timers + 1)  # the deadline of this wait itself
 
 
 def logged_warnings(caplog):
-    """The log messages of level WARNING or above."""
+    """The log records of level WARNING and above."""
     return [record.getMessage() for record in caplog.records if record.levelname not in {"DEBUG", "INFO"}]
 
 
 def reset(writer):
-    """Abort the connection with a TCP reset."""
+    """Disconnect with a TCP reset."""
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
