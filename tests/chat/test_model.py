@@ -15,7 +15,7 @@ from tests.chat.test_chat import room_of
 
 USERS = ("ann", "ben", "cyd")
 ROOMS = ("red", "blue")
-LANES = st.sampled_from(("mailbox", "delivery"))
+ROUTES = st.sampled_from(("mailbox", "delivery"))
 
 
 class ChatModel(RuleBasedStateMachine):
@@ -100,18 +100,18 @@ class ChatModel(RuleBasedStateMachine):
     def pick(self, number):
         return sorted(self.clients)[number % len(self.clients)]
 
-    async def submit(self, name, lane, **command):
+    async def submit(self, name, route, **command):
         """Send through the session's mailbox, or deliver as the transport does."""
-        if lane == "mailbox":
+        if route == "mailbox":
             await self.clients[name].send(**command)
         else:
             self.clients[name].deliver(**command)
 
-    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), lane=LANES)
+    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), route=ROUTES)
     @precondition(lambda self: self.clients)
-    def move(self, number, room, switch, lane):
+    def move(self, number, room, switch, route):
         name = self.pick(number)
-        self.run(self.submit(name, lane, **self.moving(name, room, switch)))
+        self.run(self.submit(name, route, **self.moving(name, room, switch)))
 
     def moving(self, name, room, switch):
         """Move a connection in the model, and return the command that moves it in the chat."""
@@ -123,12 +123,12 @@ class ChatModel(RuleBasedStateMachine):
         command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
         return {**command, "roomId": room}
 
-    @rule(number=st.integers(0, 5), times=st.integers(1, 4), lane=LANES)
+    @rule(number=st.integers(0, 5), times=st.integers(1, 4), route=ROUTES)
     @precondition(lambda self: self.clients)
-    def post(self, number, times, lane):
+    def post(self, number, times, route):
         name = self.pick(number)
         for _ in range(times):
-            self.run(self.submit(name, lane, **self.posting(name)))
+            self.run(self.submit(name, route, **self.posting(name)))
 
     def posting(self, name):
         """Post the next message in the model, and return the command that posts it in the chat."""
@@ -140,15 +140,15 @@ class ChatModel(RuleBasedStateMachine):
                 self.expected[other].append((self.user[name], self.room[name], str(self.posted)))
         return {"type": "chat_message", "content": str(self.posted)}
 
-    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), lane=LANES)
+    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), route=ROUTES)
     @precondition(lambda self: self.clients)
-    def move_and_post_without_waiting(self, number, room, times, lane):
+    def move_and_post_without_waiting(self, number, room, times, route):
         name = self.pick(number)
         commands = [self.moving(name, room, True), *(self.posting(name) for _ in range(times))]
 
         async def send_all():
             for command in commands:
-                await self.submit(name, lane, **command)
+                await self.submit(name, route, **command)
 
         self.run(send_all())
 

@@ -45,8 +45,8 @@ class Session:
         await self._stopped.wait()
 
 
-class QueueLane:
-    """Lane three, with a writer that stops and goes on."""
+class QueueLink:
+    """A queue outbox, emptied by the test. A link is an outbox and the client at its other end."""
 
     async def open(self):
         self.outbox = QueueOutbox(BACKLOG)
@@ -57,10 +57,10 @@ class QueueLane:
     async def stall(self):
         pass  # the test reads only at the end
 
-    async def vanish(self):
+    async def disconnect(self):
         self.outbox.close(CloseCode.NORMAL, "the client has disconnected")  # like the connection after a disconnect
 
-    async def everything(self):
+    async def read_all(self):
         texts = []
         while not isinstance(taken := await self.outbox.take(), Closing):
             texts += taken
@@ -71,7 +71,7 @@ class QueueLane:
 
 
 class FakeFrameWriter:
-    """Implements `FrameWriter`: a socket that takes all, or nothing."""
+    """Implements `FrameWriter`. While it is stalled, no byte reaches the peer."""
 
     def __init__(self, receiver, is_compressed):
         self.peer = Peer(101, {"sec-websocket-extensions": "permessage-deflate"} if is_compressed else {})
@@ -108,8 +108,8 @@ class FakeFrameWriter:
         pass
 
 
-class FakeLane:
-    """A line without a socket."""
+class FakeLink:
+    """A `FrameOutbox` on a fake writer."""
 
     def __init__(self, *, is_compressed=False):
         self._is_compressed = is_compressed
@@ -122,7 +122,7 @@ class FakeLane:
         connection.take_over(self, Session())
 
     def take_over(self, receiver, run):
-        """As `Control` has it."""
+        """Implements `Control.take_over`."""
         return self.writer
 
     def backlog(self):
@@ -131,10 +131,10 @@ class FakeLane:
     async def stall(self):
         self.writer.is_stalled = True
 
-    async def vanish(self):
+    async def disconnect(self):
         self._connection.ended(1006)
 
-    async def everything(self):
+    async def read_all(self):
         self.writer.flush()
         return await texts_and_close(self.writer.peer)
 
@@ -142,8 +142,8 @@ class FakeLane:
         pass
 
 
-class HeldLane(FakeLane):
-    """A line behind an outbox that has held back for a while, and does not any more."""
+class HeldLink(FakeLink):
+    """The same behind a `HeldOutbox` that has been released."""
 
     async def open(self):
         await super().open()
@@ -152,7 +152,7 @@ class HeldLane(FakeLane):
 
 
 async def texts_and_close(peer):
-    """The texts of a peer up to the close; that is None if the connection was cut."""
+    """The texts that a peer receives, and the code and reason of the Close frame; None if there was none."""
     texts = []
     while (frame := await peer.receive()) is not None:
         if frame.opcode == CLOSE:
@@ -161,8 +161,8 @@ async def texts_and_close(peer):
     return texts, None
 
 
-class SocketLane:
-    """A line on a real server."""
+class SocketLink:
+    """A connection to a real server."""
 
     async def open(self):
         install()
@@ -189,15 +189,15 @@ class SocketLane:
     def backlog(self):
         return self.control.backlog()
 
-    async def vanish(self):
+    async def disconnect(self):
         await self.peer.abort()
 
-    async def everything(self):
+    async def read_all(self):
         self.resume()
         return await texts_and_close(self.peer)
 
 
-class Http1Lane(SocketLane):
+class Http1Link(SocketLink):
     async def connect(self, port):
         self.peer = await open_http1(port, receive_buffer=4096)
 
@@ -212,7 +212,7 @@ class Http1Lane(SocketLane):
         await self._server.__aexit__()
 
 
-class Http2Lane(SocketLane):
+class Http2Link(SocketLink):
     async def connect(self, port):
         self.connection = await Http2Connection.open(port)
         self.peer = await self.connection.open_websocket()
@@ -228,22 +228,22 @@ class Http2Lane(SocketLane):
         await self._server.__aexit__()
 
 
-LANES = {
-    "queue": QueueLane,
-    "line": FakeLane,
-    "compressed line": partial(FakeLane, is_compressed=True),
-    "held": HeldLane,
-    "http1": Http1Lane,
-    "http2": Http2Lane,
+LINKS = {
+    "queue": QueueLink,
+    "fake": FakeLink,
+    "compressed": partial(FakeLink, is_compressed=True),
+    "held": HeldLink,
+    "http1": Http1Link,
+    "http2": Http2Link,
 }
 
 
-@pytest.fixture(params=LANES.values(), ids=LANES.keys())
-async def lane(request):
-    lane = request.param()
-    await lane.open()
-    yield lane
-    await lane.aclose()
+@pytest.fixture(params=LINKS.values(), ids=LINKS.keys())
+async def link(request):
+    link = request.param()
+    await link.open()
+    yield link
+    await link.aclose()
 
 
 def block_of(*texts):
@@ -251,86 +251,86 @@ def block_of(*texts):
 
 
 @pytest.mark.parametrize("reads_late", [False, True])
-async def test_blocks_arrive_in_order_before_the_close(lane, reads_late):
+async def test_blocks_arrive_in_order_before_the_close(link, reads_late):
     if reads_late:
-        await lane.stall()
+        await link.stall()
     offered = []
     for n in range(200):
         texts = [f"{n}.{m} " + "ü" * (n % 70) for m in range(n % 4 + 1)]
-        assert lane.outbox.offer(block_of(*texts))
+        assert link.outbox.offer(block_of(*texts))
         offered += texts
-    lane.outbox.close(CloseCode.SERVICE_RESTART, "retry after 5")
-    assert await lane.everything() == (offered, (1012, "retry after 5"))
+    link.outbox.close(CloseCode.SERVICE_RESTART, "retry after 5")
+    assert await link.read_all() == (offered, (1012, "retry after 5"))
 
 
-async def test_outbox_refuses_blocks_after_the_first_close(lane):
-    assert lane.outbox.closing is None
-    assert lane.outbox.offer(block_of("before"))
-    lane.outbox.close(CloseCode.NORMAL, "bye")
-    assert not lane.outbox.offer(block_of("after"))
-    lane.outbox.close(CloseCode.INTERNAL_ERROR, "again")
-    assert lane.outbox.closing == Closing(CloseCode.NORMAL, "bye")
-    assert await lane.everything() == (["before"], (1000, "bye"))
+async def test_outbox_refuses_blocks_after_the_first_close(link):
+    assert link.outbox.closing is None
+    assert link.outbox.offer(block_of("before"))
+    link.outbox.close(CloseCode.NORMAL, "bye")
+    assert not link.outbox.offer(block_of("after"))
+    link.outbox.close(CloseCode.INTERNAL_ERROR, "again")
+    assert link.outbox.closing == Closing(CloseCode.NORMAL, "bye")
+    assert await link.read_all() == (["before"], (1000, "bye"))
 
 
-async def test_blocks_of_all_frame_lengths_arrive_whole(lane):
+async def test_blocks_of_all_frame_lengths_arrive_whole(link):
     texts = ["", "x" * 125, "x" * 126, "x" * 65_535, "x" * 65_536]
     for text in texts:
-        assert lane.outbox.offer(block_of(text))
-    lane.outbox.close(CloseCode.NORMAL, "")
-    assert (await lane.everything())[0] == texts
+        assert link.outbox.offer(block_of(text))
+    link.outbox.close(CloseCode.NORMAL, "")
+    assert (await link.read_all())[0] == texts
 
 
 @pytest.mark.parametrize("in_one_turn", [True, False])
-async def test_stalled_client_is_evicted_without_a_hole(lane, in_one_turn):
-    await lane.stall()
+async def test_stalled_client_is_evicted_without_a_hole(link, in_one_turn):
+    await link.stall()
     offered, taken, most = [], 0, 0
     block_bytes = 4000
-    while lane.outbox.closing is None:
+    while link.outbox.closing is None:
         assert len(offered) < 50_000, "never full"
         offered.append(f"{len(offered):>{block_bytes}}")
-        taken += lane.outbox.offer(block_of(offered[-1]))
-        most = max(most, lane.backlog())
+        taken += link.outbox.offer(block_of(offered[-1]))
+        most = max(most, link.backlog())
         if not in_one_turn:
             await asyncio.sleep(0)
     assert taken == len(offered) - 1
-    assert lane.outbox.closing.code is CloseCode.TOO_SLOW
-    assert not lane.outbox.offer(block_of("too late"))
+    assert link.outbox.closing.code is CloseCode.TOO_SLOW
+    assert not link.outbox.offer(block_of("too late"))
     assert BACKLOG - block_bytes <= most + block_bytes
     assert most <= BACKLOG + block_bytes + 200, "the block that was too much, and the Close"
-    texts, closed = await lane.everything()
+    texts, closed = await link.read_all()
     assert texts == offered[: len(texts)]
     assert closed is None or closed[0] == 4008
 
 
-async def test_backlog_counts_the_waiting_bytes(lane):
-    assert lane.outbox.backlog == 0
-    await lane.stall()
+async def test_backlog_counts_the_waiting_bytes(link):
+    assert link.outbox.backlog == 0
+    await link.stall()
     texts = [f"{n:>4000}" for n in range(30)]
     for text in texts:
-        assert lane.outbox.offer(block_of(text))
-    assert lane.outbox.backlog == lane.backlog()
-    assert lane.backlog() or isinstance(lane, SocketLane), "a system has buffers of its own"
-    lane.outbox.close(CloseCode.NORMAL, "")
-    assert (await lane.everything())[0] == texts
+        assert link.outbox.offer(block_of(text))
+    assert link.outbox.backlog == link.backlog()
+    assert link.backlog() or isinstance(link, SocketLink), "a system has buffers of its own"
+    link.outbox.close(CloseCode.NORMAL, "")
+    assert (await link.read_all())[0] == texts
 
 
-@pytest.mark.parametrize("lane", [Http1Lane, Http2Lane], indirect=True, ids=["http1", "http2"])
-async def test_reading_client_is_not_evicted(lane):
+@pytest.mark.parametrize("link", [Http1Link, Http2Link], indirect=True, ids=["http1", "http2"])
+async def test_reading_client_is_not_evicted(link):
     for n in range(100):
-        assert lane.outbox.offer(block_of(f"{n:>4000}"))
-        assert int(await lane.peer.receive_text()) == n
+        assert link.outbox.offer(block_of(f"{n:>4000}"))
+        assert int(await link.peer.receive_text()) == n
 
 
-async def test_disconnected_outbox_does_not_raise(lane):
-    lane.outbox.offer(block_of("before"))
-    await lane.vanish()
+async def test_disconnected_outbox_does_not_raise(link):
+    link.outbox.offer(block_of("before"))
+    await link.disconnect()
     for _ in range(20):
-        lane.outbox.offer(block_of("x" * 1000))  # whether or not it has been noticed yet
+        link.outbox.offer(block_of("x" * 1000))  # the server may not have noticed the disconnect yet
     async with asyncio.timeout(WITHIN):
-        while lane.outbox.closing is None:
-            lane.outbox.offer(block_of("are you there?"))
+        while link.outbox.closing is None:
+            link.outbox.offer(block_of("probe"))
             await asyncio.sleep(0)
-    assert not lane.outbox.offer(block_of("after"))
-    lane.outbox.close(CloseCode.SERVICE_RESTART, "retry after 5")
-    assert lane.outbox.closing.code is CloseCode.NORMAL
+    assert not link.outbox.offer(block_of("after"))
+    link.outbox.close(CloseCode.SERVICE_RESTART, "retry after 5")
+    assert link.outbox.closing.code is CloseCode.NORMAL
