@@ -115,7 +115,7 @@ async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, 
 
     `lost` is the number of messages after `after` that `joined` has already reported as lost. Memory use is one page.
     Returns early if the outbox is closed. Closes the outbox if retention removes messages meanwhile: the client then
-    rejoins and is told how many are lost. Raises `StorageError`.
+    rejoins and receives the number of lost messages. Raises `StorageError`.
     """
     while after < up_to:
         page = await journal.page(room_id, after=after, before=up_to + 1, limit=PAGE_MESSAGES)

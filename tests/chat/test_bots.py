@@ -92,7 +92,7 @@ async def test_user_cannot_register_a_bot_name():
 
 @on_virtual_time
 async def test_bot_is_notified_of_joins_and_leaves_of_users():
-    """It receives neither its own joins nor those of other bots."""
+    """It receives neither its own join nor the joins of other bots."""
 
     class Other(Bot):
         name = "other"

@@ -155,7 +155,7 @@ async def test_replay_reads_pages_at_the_clients_pace():
 
 @pytest.mark.parametrize("kept", [0, 100])
 async def test_pruning_during_a_replay_closes_the_client(kept):
-    """The client then rejoins with its last number and is told what is lost."""
+    """The client then rejoins with its last number and receives the number of lost messages."""
 
     class PrunedOnTheWay(SlowJournal):
         async def page(self, room_id, **where):

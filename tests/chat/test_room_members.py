@@ -49,7 +49,7 @@ async def test_events_of_joins_name_each_user_once():
 
 
 async def test_room_opened_is_published_once():
-    """A restart publishes it no second time."""
+    """A restart does not publish it again."""
     async with RunningSystem() as system:
         seen = published(system, events.RoomOpened)
         (ann,) = await clients_in(MemoryChat(system), "red", "ann")

@@ -46,7 +46,7 @@ class Link:
         self.conversation.connected()
 
     def cut(self):
-        """Lose what is in flight, in both directions."""
+        """Drop the texts in flight, in both directions."""
         self.client.disconnect()
         self.texts.clear()
         self.client = None

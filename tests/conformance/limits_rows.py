@@ -7,7 +7,7 @@ from typing import Any
 from tests.conformance.limits_world import ALIKE, APART, Scope, Subject, World
 
 Code = str | int | None
-"""The code of an error, a close code, or None: allowed."""
+"""The code of an error, a close code, or None if the use is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Row:
     """The error code or close code beyond the limit. None: nothing is refused."""
 
     covers: Sequence[str] = ()
-    """Further settings that this row pins."""
+    """Further settings that this row tests."""
 
     limits: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `Limits`, small to keep the sequence short. All other limits are off."""

@@ -144,7 +144,7 @@ async def test_read_only_room_accepts_moderators_only():
 
 @on_virtual_time
 async def test_moderator_powers_are_bounded():
-    """Moderators can neither moderate each other or the owner, nor appoint moderators."""
+    """Moderators cannot moderate each other or the owner, and cannot appoint moderators."""
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         for name in ("ben", "cyd"):

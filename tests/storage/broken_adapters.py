@@ -147,7 +147,7 @@ class LosesNothing(_Journal):
 
 
 class PrunesOnce(_Journal):
-    """Never prunes a room again that it has passed."""
+    """Prunes each room only once."""
 
     def __init__(self):
         super().__init__()
@@ -166,7 +166,7 @@ class PrunesOnce(_Journal):
 
 
 class Forgets(_Journal):
-    """Has nothing after a restart, and is tested as a durable one."""
+    """Is declared durable, but is empty after a restart."""
 
 
 class SplitAnswer(_Journal):
@@ -177,7 +177,7 @@ class SplitAnswer(_Journal):
 
 
 class RacingAccounts(MemoryAccounts):
-    """Looks first, and registers afterwards."""
+    """Checks and registers in two steps, not atomically."""
 
     async def register(self, user_id, key):
         if await self.key_of(user_id) is not None:
