@@ -56,7 +56,7 @@ class ChatConnection:
         self._checker = checker
         self._stamper = stamper
         self._ids = itertools.count()
-        self._last_own: MessageStamp | None = None  # of the user's last message that came back
+        self._last_own: MessageStamp | None = None  # of the user's last message that was delivered to it
         self._pending: tuple[str, float] | None = None
 
     # -- operations ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ def _ignore(number, frame):
 
 
 def restore_for_children():
-    """Give later child processes the default of each signal that is ignored; this process goes on ignoring it."""
+    """Give later child processes the default of each signal that is ignored; this process still ignores it."""
     for number in SIGNALS:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, _ignore)

@@ -72,7 +72,7 @@ async def _print_events(room: Room, last_printed: int) -> None:
         if isinstance(event, messages.ChatMessage) and event.seq <= last_printed:
             continue  # posted between the join and the request for the history, so printed already
         if isinstance(event, messages.ChatMessage | Gap | Reconnected):
-            last_printed = 0  # everything from here on is new, even if the room's numbers began anew
+            last_printed = 0  # everything from here on is new, even if the server restarted the room's numbering
         if (line := render(event)) is not None:
             click.echo(line)
 

@@ -190,7 +190,7 @@ class ChatClient:
         return _as(answer, await self._wait_for_answer(request_id))
 
     def tell(self, command: ExtensionCommand) -> bool:
-        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
+        """Send an extension command that needs no answer. Not queued. A refusal is delivered as an `Error` event.
 
         Args:
             command: The command.

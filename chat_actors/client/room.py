@@ -180,7 +180,7 @@ class Room:
         return await self._client.ask(command, answer)
 
     async def tell(self, command: ExtensionCommand) -> bool:
-        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
+        """Send an extension command that needs no answer. Not queued. A refusal is delivered as an `Error` event.
 
         Args:
             command: The command.

@@ -101,7 +101,7 @@ class RoomPosition:
 
     def _gap(self, joined: messages.Joined, accounted_at_since: int | None) -> Sequence[Gap]:
         if joined.recovered is False and joined.lost is None:
-            # The room's numbers began anew, so the `since` of the other rejoins in flight means nothing.
+            # The server restarted the room's numbering, so the `since` of the other rejoins in flight is meaningless.
             self._move_to(joined.seq)
             self._rejoins = dict.fromkeys(self._rejoins)
             return (Gap(joined.room_id, None),)

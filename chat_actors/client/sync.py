@@ -214,7 +214,7 @@ class Room:
         return self._wait_for(lambda: self._room.ask(command, answer))
 
     def tell(self, command: ExtensionCommand) -> bool:
-        """Send an extension command without an answer: now or not at all. A refusal comes as an `Error` event.
+        """Send an extension command that needs no answer. Not queued. A refusal is delivered as an `Error` event.
 
         Args:
             command: The command.

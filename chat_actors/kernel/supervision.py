@@ -15,7 +15,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class Resume(msgspec.Struct, frozen=True):
-    """Supervision policy: drop the message that crashed (a dead letter), and go on with the same actor object.
+    """Supervision policy: drop the message that crashed (a dead letter), and continue with the same actor object.
 
     A crash in `on_start` ends the actor nevertheless.
     """

@@ -29,7 +29,7 @@ class ExtensionError(Exception):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """An extension that is switched on, and the `module:thing` that it came from."""
+    """An enabled extension, and the `module:name` from which it was imported."""
 
     origin: str
     enabled: Enabled
@@ -43,7 +43,7 @@ def available() -> Sequence[EntryPoint]:
 def load_extensions(specs: Sequence[str], sections: Mapping[str, Mapping[str, Any]]) -> Sequence[Loaded]:
     """Load each extension, and give it the settings of its section.
 
-    `specs`: the name of an entry point, or `module:thing`. Raises `ExtensionError`; also if two have one name, or for a
+    `specs`: the name of an entry point, or `module:name`. Raises `ExtensionError`; also if two have one name, or for a
     section that belongs to none of them.
     """
     found: dict[str, Loaded] = {}

@@ -42,7 +42,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Origins of web pages that may open a WebSocket, besides the server's own, as in `https://example.org`."""
 
     extensions: tuple[str, ...] = ()
-    """Enabled extensions: names of installed ones, or `module:thing`."""
+    """Enabled extensions: names of installed ones, or `module:name`."""
 
 
 class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -49,7 +49,7 @@ class SqliteAccounts:
         return await self._file.read("list the users", select)
 
     async def remove(self, user_id: str) -> bool:
-        """Remove a user's key, so that the id can be registered anew; messages stay. Whether there was one."""
+        """Remove a user's key, but no messages. The id can be registered again. Returns whether there was a key."""
 
         def delete(connection: sqlite3.Connection) -> bool:
             return connection.execute("DELETE FROM accounts WHERE user_id = ?", (user_id,)).rowcount == 1

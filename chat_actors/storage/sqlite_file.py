@@ -133,7 +133,7 @@ class SqliteFile:
         return await asyncio.wrap_future(self._reading.submit(query))
 
     async def copy_to(self, path: Path, progress: Callable[[int, int], None]) -> None:
-        """Copy all data committed by now to a new file (0600), while writes to this one go on.
+        """Copy all data committed by now to a new file (0600), while writes to this one continue.
 
         `progress(pages left, pages in all)` is called in a thread. The file gets its name once it is complete. Raises
         `StorageError`, also if the file exists.

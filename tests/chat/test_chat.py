@@ -223,7 +223,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
         for _ in range(6):
             room_of(alice).tell(Boom())
         await room_of(alice).wait_stopped()
-        # Before the session has come to the end of its old room: the join is in its mailbox first.
+        # The join precedes the end of the old room in the session's mailbox.
         room = system.get_or_spawn(ROOMS, "red")
         actor = alice.session._cell.actor
         await actor._move_to("red", None)

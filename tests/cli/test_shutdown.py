@@ -51,7 +51,7 @@ async def half_a_request(port, connect):
 
 
 async def unread_answers(port, connect):
-    """More answers than the buffers on the way hold, on a connection that the client does not read."""
+    """More answers than all buffers can hold, on a connection that the client does not read."""
     _, writer = await connect(port)
     writer.transport.pause_reading()
     writer.write(GET.replace(b"/", b"/protocol.json", 1) * 1000)

@@ -73,7 +73,7 @@ def test_tutorials_test_passes(run):
 
 
 async def play(server):
-    """Roll, talk to the bot, and win a point, as a client over a real socket."""
+    """Roll, use the bot and win a point, as a client over a real socket."""
     port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
     peer = await open_http1(port)
     await log_in(peer, "alice", generate_key(2048), "casino")

@@ -241,7 +241,7 @@ def test_queries_in_flight_are_bounded():
 
 
 def test_refused_rejoin_leaves_the_room():
-    """A permanent refusal of a rejoin ends the membership, and the queue goes on."""
+    """A permanent refusal of a rejoin ends the membership, and the queue continues."""
     conversation = conversation_rejoining_red(position=5)
     conversation.post("to red")
     rejoin = sent_by(conversation)[-1]
@@ -284,7 +284,7 @@ def test_removal_from_another_room_is_ignored():
 
 
 def test_removal_before_a_rejoin_answer_is_overruled():
-    """With a rejoin in flight, a removal came first, so the rejoin's answer decides."""
+    """The removal arrives while the rejoin is in flight, so the answer to the rejoin decides."""
     conversation = conversation_rejoining_red(position=5)
     rejoin = sent_by(conversation)[-1]
     feed(conversation, messages.Error("ann put you out.", "kicked", "red"))

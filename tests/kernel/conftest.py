@@ -7,7 +7,7 @@ from chat_actors.kernel import Actor, ActorType, Request, Restart, handles
 from chat_actors.kernel.testing import Probe, settle, virtual_asyncio, virtual_trio
 
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", [virtual_asyncio()], ids=["asyncio"])
-"""For cancellation that comes from no scope, which only asyncio has."""
+"""For cancellation without a cancel scope, which only asyncio has."""
 
 
 @pytest.fixture(params=[virtual_asyncio, virtual_trio], ids=["asyncio", "trio"])

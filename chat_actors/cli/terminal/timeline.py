@@ -102,7 +102,7 @@ class Timeline:
         """Add a received message. Returns whether it is new."""
         if message.seq <= self._history_end:
             return False
-        self._history_end = 0  # everything from here on is new, even if the room's numbers began anew
+        self._history_end = 0  # everything from here on is new, even if the server restarted the room's numbering
         self._last_received = message.seq
         self._add(MessageLine(self._next_order(), message))
         for order, pending in self._pending.items():
@@ -114,7 +114,7 @@ class Timeline:
     def add_gap(self, gap: Gap) -> None:
         """Messages are missing after the last line."""
         self._history_end = 0
-        if gap.lost is None:  # the room's numbers may have begun anew, so older ones cannot be requested by number
+        if gap.lost is None:  # the numbering may have restarted, so older messages have no known numbers
             self.has_older = False
         self._add(GapLine(self._next_order(), gap.lost))
 

@@ -95,7 +95,7 @@ class ChatH2Protocol(H2Protocol):
 
     def _reset_late(self, stream_id: int) -> None:
         del self._lingering[stream_id]
-        # The client leaves the window at 0, or does not end its own half. Either keeps the stream open for ever.
+        # The client leaves the window at 0, or does not end its own half. Either keeps the stream open forever.
         self._reset(stream_id, h2.errors.ErrorCodes.NO_ERROR)
 
     def _reset(self, stream_id: int, code: h2.errors.ErrorCodes) -> None:
@@ -200,7 +200,7 @@ class ChatH2Protocol(H2Protocol):
         await super()._close_stream(stream_id)
         self._held.pop(stream_id, None)
         if isinstance(stream, ChatStream):
-            # Hypercorn leaves our half of the stream open for ever. End it behind the buffered bytes.
+            # Hypercorn leaves our half of the stream open forever. End it behind the buffered bytes.
             self.finish(stream_id)
 
     async def _send_data(self, stream_id: int) -> None:

@@ -156,7 +156,7 @@ class ChatTCPServer(TCPServer):
             self.writer.close()
 
     async def _close(self) -> None:
-        # writer.close() waits until its buffer is empty: for ever, if the client does not read.
+        # writer.close() waits until its buffer is empty: forever, if the client does not read.
         self._cut_in_time()
         try:
             await super()._close()

@@ -67,7 +67,7 @@ class JournalRetention(Conformance[Journal]):
         assert await adapter.missed("blue", after=0, up_to=1000) == Missed(0, 0)
 
     async def test_prune_steps_are_small(self, adapter: Journal) -> None:
-        """Commits go on between the steps."""
+        """Commits continue between the steps."""
         await fill(adapter, 3 * PRUNE_STEP)
         await fill(adapter, PRUNE_STEP, room="blue")
         retention = Retention(keep_messages=10)

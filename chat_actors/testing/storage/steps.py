@@ -56,7 +56,7 @@ async def cancel_at(step: int, call: Awaitable[object]) -> bool:
 
 
 async def hold_at(step: int, call: Awaitable[object], meanwhile: Callable[[], Awaitable[None]]) -> bool:
-    """Run `call`, and `meanwhile` when it has passed its `step`-th suspension and before it goes on.
+    """Run `call`, and `meanwhile` when it has passed its `step`-th suspension and before it continues.
 
     Whether it suspended that often; if not, `meanwhile` is not run.
     """

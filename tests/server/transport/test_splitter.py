@@ -9,7 +9,7 @@ CONTINUATION = 0x0
 
 
 def split(*chunks, max_bytes=1000):
-    """All that comes out for these chunks."""
+    """All pieces that the splitter returns for these chunks."""
     splitter, pieces = FrameSplitter(max_bytes), []
     for chunk in chunks:
         splitter.feed(chunk)
