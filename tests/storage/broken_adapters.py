@@ -4,10 +4,21 @@
 """
 
 import contextlib
+from unicodedata import normalize
 
 import anyio
+from msgspec.structs import replace
 
-from chat_actors.storage import Appended, MemoryAccounts, MemoryJournal, MemoryStates, Missed, Page, StorageError
+from chat_actors.storage import (
+    Append,
+    Appended,
+    MemoryAccounts,
+    MemoryJournal,
+    MemoryStates,
+    Missed,
+    Page,
+    StorageError,
+)
 from chat_actors.testing.storage import AccountsConformance, JournalConformance, StatesConformance
 
 
@@ -176,6 +187,45 @@ class SplitAnswer(_Journal):
         return [Appended((), answer.receipts) for answer in await super().commit(batch, at)]
 
 
+class NormalizesContents(_Journal):
+    """Stores each content in the Unicode form NFC."""
+
+    async def commit(self, batch, at):
+        def normalized(draft):
+            return replace(draft, content=normalize("NFC", draft.content))
+
+        return await super().commit(
+            [Append(append.room_id, list(map(normalized, append.drafts))) for append in batch], at
+        )
+
+
+class CutsRoomNames(_Journal):
+    """Compares the first 64 characters of a room's name."""
+
+    async def commit(self, batch, at):
+        return await super().commit([Append(append.room_id[:64], append.drafts) for append in batch], at)
+
+    async def extent(self, room_id):
+        return await super().extent(room_id[:64])
+
+
+class StripsKeys(MemoryAccounts):
+    """Stores keys without the bytes that a text column strips."""
+
+    async def register(self, user_id, key):
+        return await super().register(user_id, key.rstrip(b" \n\0"))
+
+
+class JoinsSpaceAndKey(MemoryStates):
+    """Stores all spaces in one, each key behind the name of its space."""
+
+    async def put(self, space, values):
+        await super().put("", {f"{space}/{key}": value for key, value in values.items()})
+
+    async def get(self, space, key):
+        return await super().get("", f"{space}/{key}")
+
+
 class RacingAccounts(MemoryAccounts):
     """Checks and registers in two steps, not atomically."""
 
@@ -238,6 +288,10 @@ TestLeavesGaps = must_fail(LeavesGaps, "test_overlapping_commits_number_without_
 TestLosesNothing = must_fail(LosesNothing, "test_missed_counts_kept_and_lost")
 TestPrunesOnce = must_fail(PrunesOnce, "test_prune_returns_to_rooms_that_grow")
 TestSplitAnswer = must_fail(SplitAnswer, "test_message_is_stored_unchanged")
+TestNormalizesContents = must_fail(NormalizesContents, "test_content_is_neither_cut_nor_normalized[combining]")
+TestCutsRoomNames = must_fail(CutsRoomNames, "test_room_names_may_be_long")
+TestStripsKeys = must_fail(StripsKeys, "test_key_is_kept_byte_for_byte")
+TestJoinsSpaceAndKey = must_fail(JoinsSpaceAndKey, "test_spaces_are_separate")
 TestRacingAccounts = must_fail(RacingAccounts, "test_one_of_many_registrations_succeeds")
 TestTornStates = must_fail(TornStates, "test_cancelled_put_is_all_or_nothing", "test_overlapping_puts_are_atomic")
 

@@ -22,7 +22,7 @@ class AccountsConformance(Conformance[Accounts]):
         assert await adapter.key_of("alice") == b"key"
 
     async def test_key_is_kept_byte_for_byte(self, adapter: Accounts) -> None:
-        key = bytes(range(256)) * 8
+        key = b" " + bytes(range(256)) * 8 + b"\n \x00"
         assert await adapter.register("alice", key)
         assert await adapter.key_of("alice") == key
 

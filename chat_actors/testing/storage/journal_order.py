@@ -43,6 +43,12 @@ class JournalOrder(Conformance[Journal]):
         (message,) = (await adapter.page("red", limit=10)).messages
         assert [message] == list(appended.messages)
         assert (message.seq, message.user_id, message.content, message.at) == (1, "Ann", content, NOON)
+        assert message.at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("content", [" \na\t ", "e\u0301", "x" * 70_000], ids=["spaces", "combining", "long"])
+    async def test_content_is_neither_cut_nor_normalized(self, adapter: Journal, content: str) -> None:
+        await post(adapter, content)
+        assert [message.content for message in (await adapter.page("red", limit=1)).messages] == [content]
 
     async def test_times_are_in_whole_milliseconds(self, adapter: Journal) -> None:
         (answer,) = await adapter.commit(
@@ -73,7 +79,15 @@ class JournalOrder(Conformance[Journal]):
         await post(adapter, "b", room="Red")
         await post(adapter, "c", room="réd")
         assert (await adapter.page("Red", limit=10)).messages[0].content == "b"
-        assert await adapter.extent("RED") == Extent()
+        for unused in ("RED", "re\u0301d", "red "):
+            assert await adapter.extent(unused) == Extent()
+
+    async def test_room_names_may_be_long(self, adapter: Journal) -> None:
+        """The protocol allows 128 characters."""
+        long = 127 * "\U0001f600"
+        await post(adapter, "a", room=long + "a")
+        assert await adapter.extent(long + "a") == Extent(1, 1)
+        assert await adapter.extent(long + "b") == Extent()
 
     async def test_overlapping_commits_number_without_gaps(self, adapter: Journal) -> None:
         seqs = []

@@ -27,6 +27,12 @@ class StatesConformance(Conformance[States]):
         assert await adapter.get("polls", "a") == b"1"
         assert await adapter.get("polls", "b") == b"\x00\xff"
 
+    async def test_value_is_kept_byte_for_byte(self, adapter: States) -> None:
+        value = bytes(range(256)) * 400 + b" \n\x00"
+        await adapter.put("polls", {"a": value})
+        assert await adapter.get("polls", "a") == value
+        assert await adapter.page("polls") == [("a", value)]
+
     async def test_empty_value_is_not_a_missing_one(self, adapter: States) -> None:
         await adapter.put("polls", {"a": b"", "": b"1"})
         assert await adapter.get("polls", "a") == b""
@@ -48,6 +54,9 @@ class StatesConformance(Conformance[States]):
         await adapter.put("Polls", {"a": b"2"})
         assert await adapter.get("polls", "a") == b"1"
         assert await adapter.page("poll") == []
+        await adapter.put("polls/red", {"a": b"3"})
+        assert await adapter.get("polls", "red/a") is None
+        assert await adapter.page("polls") == [("a", b"1")]
 
     async def test_pages_are_in_code_point_order(self, adapter: States) -> None:
         keys = ["user/b", "user/a", "user/é", "user/\U0001f600", "user/\uff5e", "use", "user0", "user/A", "vser/a"]
