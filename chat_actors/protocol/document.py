@@ -91,7 +91,7 @@ def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
             **{_name_of(message): _send(message) for message in UNASKED},
         },
         "components": {
-            "messages": {name: _message(kind, schemas) for name, kind in (*sent.items(), *received.items())},
+            "messages": {name: _message(struct, schemas) for name, struct in (*sent.items(), *received.items())},
             "schemas": schemas,
         },
         "x-errors": [{"code": one.code, "message": one.text} for one in known_errors()],
@@ -104,10 +104,10 @@ def known_errors() -> Sequence[Refusal]:
     return [value for value in vars(refusals).values() if isinstance(value, Refusal)]
 
 
-def _name_of(kind: type[msgspec.Struct]) -> str:
+def _name_of(struct: type[msgspec.Struct]) -> str:
     # Not the `type`: `chat_message` is both a command and a message. The class name of an extension's command need not
     # be unique, but its `type` is.
-    return f"extension.{kind.__struct_config__.tag}" if issubclass(kind, ExtensionCommand) else kind.__name__
+    return f"extension.{struct.__struct_config__.tag}" if issubclass(struct, ExtensionCommand) else struct.__name__
 
 
 def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bool) -> dict[str, Any]:
@@ -146,14 +146,14 @@ def _allowed(refusal: Refusal | None) -> Any:
     return True if refusal is None else {"code": refusal.code, "message": refusal.text}
 
 
-def _message(kind: type[msgspec.Struct], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    example = _example({"$ref": _name_of(kind)}, schemas)
-    if kind in _FIXED_TEXTS:
-        example["message"] = _FIXED_TEXTS[kind]
+def _message(struct: type[msgspec.Struct], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    example = _example({"$ref": _name_of(struct)}, schemas)
+    if struct in _FIXED_TEXTS:
+        example["message"] = _FIXED_TEXTS[struct]
     return {
-        "name": str(kind.__struct_config__.tag),
-        "summary": _summary(kind),
-        "payload": {"$ref": f"#/components/schemas/{_name_of(kind)}"},
+        "name": str(struct.__struct_config__.tag),
+        "summary": _summary(struct),
+        "payload": {"$ref": f"#/components/schemas/{_name_of(struct)}"},
         "examples": [{"payload": example}],
     }
 
@@ -181,12 +181,12 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
             return "…"
 
 
-def _schemas(kinds: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
+def _schemas(structs: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
-    for kind in kinds:
-        own, prefix = _name_of(kind), f"{_name_of(kind)}." if issubclass(kind, ExtensionCommand) else ""
-        _, found = msgspec.json.schema_components([kind], ref_template=f"#/components/schemas/{prefix}{{name}}")
-        schemas |= {own if name == kind.__name__ else prefix + name: schema for name, schema in found.items()}
+    for struct in structs:
+        own, prefix = _name_of(struct), f"{_name_of(struct)}." if issubclass(struct, ExtensionCommand) else ""
+        _, found = msgspec.json.schema_components([struct], ref_template=f"#/components/schemas/{prefix}{{name}}")
+        schemas |= {own if name == struct.__name__ else prefix + name: schema for name, schema in found.items()}
     for schema in schemas.values():
         schema.pop("title", None)
         schema.pop("description", None)  # it is the message's summary
@@ -203,9 +203,9 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in field.items() if not (key == "default" and value is None)}
 
 
-def _summary(kind: type[msgspec.Struct]) -> str:
-    text = " ".join((inspect.getdoc(kind) or "").split())
-    for field in msgspec.structs.fields(kind):
+def _summary(struct: type[msgspec.Struct]) -> str:
+    text = " ".join((inspect.getdoc(struct) or "").split())
+    for field in msgspec.structs.fields(struct):
         text = text.replace(f"`{field.name}`", f"`{field.encode_name}`")
     return text
 

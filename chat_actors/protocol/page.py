@@ -92,10 +92,10 @@ def _shown(schema: Mapping[str, Any]) -> str:
             return str(reference).rpartition("/")[2]
         case {"type": "array", "items": items}:
             return f"list of {_shown(items)}"
-        case {"type": kind, "minimum": low, "maximum": high}:
-            return f"{kind}, {low} to {high}"
-        case {"type": kind}:
-            return str(kind)
+        case {"type": type_name, "minimum": low, "maximum": high}:
+            return f"{type_name}, {low} to {high}"
+        case {"type": type_name}:
+            return str(type_name)
         case _:
             return "anything"
 

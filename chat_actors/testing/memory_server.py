@@ -148,7 +148,7 @@ class MemoryServer:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         # The error is not passed on: the system's task group would wrap a failed assertion into an exception group.
         return await self._running.__aexit__(None, None, None)
