@@ -181,12 +181,12 @@ export class Conversation {
   }
 
   /**
-   * @param {import("./requests.mjs").Repeat} repeat
+   * @param {import("./requests.mjs").RetryPolicy} policy
    * @param {(id: string) => import("./requests.mjs").Command} make
    */
-  #ask(repeat, make) {
+  #ask(policy, make) {
     const id = this.#newId();
-    const answer = this.#requests.add(repeat, { ...make(id), id });
+    const answer = this.#requests.add(policy, { ...make(id), id });
     this.#sendWaiting();
     return answer;
   }
