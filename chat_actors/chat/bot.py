@@ -44,7 +44,7 @@ class RoomBlock(msgspec.Struct, frozen=True):
     block: Block
 
 
-class Missed(msgspec.Struct, frozen=True):
+class DroppedMessages(msgspec.Struct, frozen=True):
     """The bot's outbox has dropped `count` messages."""
 
     room_id: str
@@ -86,7 +86,7 @@ class BotOutbox:
     def offer(self, block: Block) -> bool:
         try:
             if self._missed:
-                self._bot.send_nowait(Missed(self._room_id, self._missed))
+                self._bot.send_nowait(DroppedMessages(self._room_id, self._missed))
                 self._missed = 0
             self._bot.send_nowait(RoomBlock(self._room_id, block))
         except MailboxFull:
@@ -277,7 +277,7 @@ class Bot(Service):
         return None
 
     @handles
-    async def _on_missed(self, message: Missed) -> None:
+    async def _on_missed(self, message: DroppedMessages) -> None:
         await self.on_missed(message.room_id, message.count)
 
     @handles

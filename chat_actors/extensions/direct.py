@@ -128,7 +128,7 @@ class Blocked(Message, frozen=True, tag="direct_blocked"):
     blocked: Sequence[str]
 
 
-class StoredMessage(msgspec.Struct, frozen=True):
+class StoredDirectMessage(msgspec.Struct, frozen=True):
     """A message as stored."""
 
     sender: str
@@ -140,7 +140,7 @@ class StoredMessage(msgspec.Struct, frozen=True):
 class Deliver(Request[str], msgspec.Struct, frozen=True):
     """Request of the sender's actor to the recipient's. The answer is an error code, or "" once stored."""
 
-    message: StoredMessage
+    message: StoredDirectMessage
 
 
 class DeliveryResult(msgspec.Struct, frozen=True):
@@ -148,7 +148,7 @@ class DeliveryResult(msgspec.Struct, frozen=True):
 
     caller: Caller
     request_id: str | None
-    message: StoredMessage
+    message: StoredDirectMessage
     answer: OwedAnswer[Any]
     problem: str
 
@@ -170,13 +170,13 @@ class Direct(Service):
             raise Refused("content_too_long", f"content must be at most {self.settings.chars} characters")
         if self.context.pipes_under_way >= MAX_IN_FLIGHT:
             raise Refused("busy", f"{MAX_IN_FLIGHT} of your messages are being delivered. Wait for an answer.")
-        message = StoredMessage(caller.user_id, send.to, send.content, self.now())
+        message = StoredDirectMessage(caller.user_id, send.to, send.content, self.now())
         # In a pipe: two actors that deliver to each other at the same time would deadlock. The session waits for the
         # answer, so the messages of one connection keep their order.
         result = partial(DeliveryResult, caller, send.request_id, message, self.context.answer_later())
         self.context.pipe(lambda: self._send(message), into=result, failed=lambda _: result("internal_failure"))
 
-    async def _send(self, message: StoredMessage) -> str:
+    async def _send(self, message: StoredDirectMessage) -> str:
         if not await self.user_exists(message.to):
             return "no_such_user"
         if message.to == message.sender:
@@ -205,7 +205,7 @@ class Direct(Service):
         self.tell_subscribers(_message_of(seq, request.message))
         return ""
 
-    async def _store(self, message: StoredMessage) -> int:
+    async def _store(self, message: StoredDirectMessage) -> int:
         seq = self._last + 1
         await self.store.put_all({_key(seq): message, "last": seq, _key(seq - self.settings.keep): None})
         self._last = seq
@@ -220,13 +220,15 @@ class Direct(Service):
     async def read_direct(self, caller: Caller, request: ReadDirect) -> DirectHistory:
         if request.after is not None:
             found = await self.store.page(
-                StoredMessage, prefix="m/", after=_key(request.after), limit=PAGE_MESSAGES + 1
+                StoredDirectMessage, prefix="m/", after=_key(request.after), limit=PAGE_MESSAGES + 1
             )
             fitting = _fitting_prefix(found[:PAGE_MESSAGES])
         else:
             end = self._last + 1 if request.before is None else min(request.before, self._last + 1)
             begin = max(end - PAGE_MESSAGES - 2, 0)  # one more than a page, to set `more`
-            found = await self.store.page(StoredMessage, prefix="m/", after=_key(begin), limit=max(end - 1 - begin, 0))
+            found = await self.store.page(
+                StoredDirectMessage, prefix="m/", after=_key(begin), limit=max(end - 1 - begin, 0)
+            )
             fitting = _fitting_prefix(found[::-1][:PAGE_MESSAGES])[::-1]
         messages = [_message_of(int(key[2:]), message) for key, message in fitting]
         return DirectHistory(messages, len(fitting) < len(found))
@@ -250,7 +252,7 @@ class Direct(Service):
         return Blocked(self._blocked)
 
 
-def _fitting_prefix(messages: Sequence[tuple[str, StoredMessage]]) -> Sequence[tuple[str, StoredMessage]]:
+def _fitting_prefix(messages: Sequence[tuple[str, StoredDirectMessage]]) -> Sequence[tuple[str, StoredDirectMessage]]:
     """Return the first messages, as many as `PAGE_CHARS` allows but at least one."""
     chars = 0
     for n, (_, message) in enumerate(messages):
@@ -260,7 +262,7 @@ def _fitting_prefix(messages: Sequence[tuple[str, StoredMessage]]) -> Sequence[t
     return messages
 
 
-def _message_of(seq: int, message: StoredMessage) -> DirectMessage:
+def _message_of(seq: int, message: StoredDirectMessage) -> DirectMessage:
     return DirectMessage(seq, message.sender, message.to, message.content, message.at)
 
 

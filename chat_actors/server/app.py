@@ -18,10 +18,10 @@ from chat_actors.protocol.document import protocol_document
 from chat_actors.server.addresses import client_address
 from chat_actors.server.connection import Connection, control_of
 from chat_actors.server.origins import is_loopback, may_open
-from chat_actors.server.pages import CLIENT, HEADERS, START, Page, load_pages, page_of
 from chat_actors.server.runtime import Runtime
 from chat_actors.server.settings import Settings
 from chat_actors.server.transport import ChatWebsocketConnection, install
+from chat_actors.server.web_files import CLIENT, HEADERS, START, WebFile, load_web_files, web_file
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +67,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = EXTENSION_BODY_BYTES
     runtime = Runtime(settings, on_failure=on_failure, storage=storage, room=room, session=session)
     app.extensions["chat_actors"] = runtime
-    pages = load_pages()
-    document = page_of(msgspec.json.encode(protocol_document(runtime.vocabulary, __version__)), "application/json")
+    files = load_web_files()
+    document = web_file(msgspec.json.encode(protocol_document(runtime.vocabulary, __version__)), "application/json")
 
     @app.before_serving
     async def start() -> None:
@@ -107,7 +107,7 @@ def create_app(
     @app.get("/")
     async def status() -> ResponseReturnValue:
         if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return await _send(pages[START])
+            return await _send(files[START])
         counts = {
             "status": "ok",
             "clients": await runtime.chat.gate.ask(CountSessions(), timeout=ANSWER_WITHIN),
@@ -117,10 +117,10 @@ def create_app(
 
     @app.get("/web/<path:name>")
     async def web(name: str) -> ResponseReturnValue:
-        page = pages.get(name)
-        if page is None:
+        file = files.get(name)
+        if file is None:
             return "", 404
-        response = await _send(page)
+        response = await _send(file)
         if name.startswith(CLIENT):
             response.headers["Access-Control-Allow-Origin"] = "*"
         return response
@@ -141,10 +141,10 @@ def create_app(
     return app
 
 
-async def _send(page: Page) -> Response:
-    response = Response(page.body, content_type=page.content_type, headers=dict(HEADERS))
+async def _send(file: WebFile) -> Response:
+    response = Response(file.body, content_type=file.content_type, headers=dict(HEADERS))
     response.headers["Vary"] = "Accept"
-    response.set_etag(page.etag)
+    response.set_etag(file.etag)
     return await response.make_conditional(request)
 
 

@@ -11,7 +11,7 @@ import pytest
 from chat_actors.client import Identity, generate_key
 from chat_actors.client.sync import connect
 from chat_actors.protocol import messages
-from chat_actors.server.pages import WEB
+from chat_actors.server.web_files import WEB
 from tests.web.conftest import over_http1
 
 JAVASCRIPT = Path(__file__).parents[2] / "docs" / "reference" / "javascript.md"

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from chat_actors.server.pages import START, WEB, load_pages
+from chat_actors.server.web_files import START, WEB, load_web_files
 from tests.web.conftest import over_http1
 from tests.web.served import HostedChat
 
@@ -32,13 +32,13 @@ HOSTILE = (
 
 def test_page_preloads_every_module():
     start = (WEB / START).read_text()
-    modules = {f"/web/{name}" for name in load_pages() if name.endswith(".mjs")}
+    modules = {f"/web/{name}" for name in load_web_files() if name.endswith(".mjs")}
     preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', start))
     assert preloaded | {"/web/app/main.mjs"} == modules
 
 
 def test_every_file_of_the_page_is_served():
-    assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()} == set(load_pages())
+    assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()} == set(load_web_files())
 
 
 def test_first_paint_is_quick_and_page_small(served, person):

@@ -49,7 +49,7 @@ CLIENT = "client/"
 """The JavaScript client. Pages of any origin may load it; `may_open` decides whether they may open a WebSocket."""
 
 
-class Page(msgspec.Struct, frozen=True):
+class WebFile(msgspec.Struct, frozen=True):
     """One file to serve. Its `etag` is a hash of its content."""
 
     body: bytes
@@ -57,15 +57,15 @@ class Page(msgspec.Struct, frozen=True):
     etag: str
 
 
-def load_pages() -> Mapping[str, Page]:
-    """All files of the browser client, by their paths below its folder: about 70 kB."""
+def load_web_files() -> Mapping[str, WebFile]:
+    """Return all files of the browser client, about 70 kB, by their paths below its folder."""
     return {
-        path.relative_to(WEB).as_posix(): page_of(path.read_bytes(), _TYPES[path.suffix])
+        path.relative_to(WEB).as_posix(): web_file(path.read_bytes(), _TYPES[path.suffix])
         for path in sorted(WEB.rglob("*"))
         if path.is_file() and path.suffix in _TYPES
     }
 
 
-def page_of(body: bytes, content_type: str) -> Page:
-    """A page with the hash of these bytes as its `etag`."""
-    return Page(body, content_type, hashlib.sha256(body).hexdigest()[:32])
+def web_file(body: bytes, content_type: str) -> WebFile:
+    """Return a file to serve, with the hash of its content as `etag`."""
+    return WebFile(body, content_type, hashlib.sha256(body).hexdigest()[:32])
