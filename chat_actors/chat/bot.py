@@ -129,6 +129,7 @@ class Bot(Service):
 
     @classmethod
     def make_state(cls) -> BotState:
+        """Called by the server once for each bot; all incarnations share the result."""
         return BotState()
 
     # -- hooks ---------------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Refused(Exception):
 
     @property
     def refusal(self) -> Refusal:
+        """The refusal that the server sends to the client."""
         return Refusal(self.code, self.text)
 
 

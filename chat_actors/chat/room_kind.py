@@ -14,7 +14,7 @@ class RoomKind:
     """Base class of room kinds: hooks for joins and posts, and commands of the room's members.
 
     There is one object for each incarnation of a room, made without arguments; its own attributes are lost in a crash.
-    Whatever a room kind does, the room keeps its guarantees: the order of messages, delivery, and one `user_left` for
+    No room kind can break the room's guarantees: the order of messages, delivery, and one `user_left` for
     each stay.
 
     An exception other than `Refused` crashes the room, which restarts with its members. An async method blocks this

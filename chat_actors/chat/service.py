@@ -82,7 +82,7 @@ class Service(Actor[Any]):
 
     Attributes:
         scope: Set by the class. How many actors there are; the default is `Scope.SERVER`.
-        supervision: Set by the class. What happens after a crash; by default, at most 5 restarts within 60 s.
+        supervision: Set by the class. The policy for a crash; by default, at most 5 restarts within 60 s.
         linger: Set by the class. Seconds without a call after which a service with `Scope.USER` or `Scope.ROOM` stops;
             the next call starts a new one. The default is 60.
         kept_as: Set by the class. The name of its store, if not the name of the class. Set it when you rename a class.
@@ -184,7 +184,7 @@ class Service(Actor[Any]):
             timeout: Seconds to wait.
 
         Returns:
-            What the handler of the request returns.
+            The return value of the request's handler.
 
         Raises:
             AskFailed: The service crashed while handling the request.

@@ -4,7 +4,7 @@ States of a connection: none; logging in (`ClientSession`); logged in, but the r
 and `can_send`, the only state in which requests are sent. `connected` and `disconnected` begin and end a connection.
 
 Kept over a reconnect: the room and the position in it (`RoomPosition`), the unanswered commands (`CommandQueue`, one in
-flight) and the unanswered queries (`Queries`). What was in flight is sent again under the same id. A post repeats its
+flight) and the unanswered queries (`Queries`). Requests in flight are sent again under the same id. A post repeats its
 `clientMsgId`, by which the server stores it once. Extension commands are never sent again: they end as `RequestLost`.
 
 Delivery: a room message at or below the position was delivered before and is dropped. A rejoin asks for the messages
@@ -132,7 +132,7 @@ class Conversation:
         self.needs_retry = False
 
     def disconnected(self) -> Sequence[ConversationEvent]:
-        """End the connection. What was in flight will be sent again.
+        """End the connection. Requests in flight will be sent again.
 
         Returns:
             `RequestLost` for an extension command in flight.

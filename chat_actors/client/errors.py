@@ -43,7 +43,7 @@ class Unanswered(ClientError):
         self.why = why
 
     def __str__(self) -> str:
-        return f"no answer to {self.command!r}: {self.why}; it may have been carried out, or not"
+        return f"no answer to {self.command!r}: {self.why}; it may have been executed, or not"
 
 
 class RemovedFromRoom(ClientError):

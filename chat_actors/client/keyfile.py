@@ -24,7 +24,7 @@ class KeyFileError(ClientError):
 
     Attributes:
         path: The file.
-        problem: What is wrong with it, for people.
+        problem: The fault of the file, for people.
     """
 
     def __init__(self, path: Path, problem: str) -> None:

@@ -28,7 +28,7 @@ class AccessRefused(ClientError):
     """The server refused the login or the registration.
 
     Attributes:
-        doing: What was refused, such as "log in alice".
+        doing: The refused action, such as "log in alice".
         text: The server's explanation, for people.
         code: The error code, for programs; None if the server gave none.
     """

@@ -28,7 +28,7 @@ class ConnectionLost(ClientError):
 
     Attributes:
         url: The WebSocket URL.
-        problem: What went wrong, for people.
+        problem: The cause, for people.
         code: Close code of the server (RFC 6455, section 7.4); None if it sent no Close frame.
         reason: Reason of the Close frame; may be empty.
     """

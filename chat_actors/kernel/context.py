@@ -64,7 +64,7 @@ class Context(Resources):
 
         Raises:
             ActorStopped: This actor is ending.
-            Exception: What the factory raises.
+            Exception: Any exception of the factory.
         """
         return self._cell.spawn_child(self._child_name(factory), lambda: factory(*args, **kwargs))
 

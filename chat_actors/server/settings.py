@@ -55,7 +55,7 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Where messages are kept: in the SQLite file, in the memory of the process, or not at all."""
 
     durability: Literal["os", "disk"] = "os"
-    """What a stored message survives: the end of the process ("os"), or a power cut as well ("disk")."""
+    """Whether a stored message survives only the end of the process ("os"), or a power cut as well ("disk")."""
 
     keep_messages: int = 0
     """Number of messages kept for each room. 0: all."""

@@ -7,10 +7,10 @@ class StorageError(Exception):
     """A call to a storage failed: the disk is full, the file is locked or damaged, the storage is closed.
 
     Attributes:
-        action: What was tried, as a verb phrase: "store messages".
+        action: The attempted action, as a verb phrase: "store messages".
         where: The file, or "memory".
-        problem: What failed.
-        remedy: What the operator can do, as an imperative.
+        problem: The cause of the failure.
+        remedy: Advice for the operator, as an imperative.
     """
 
     def __init__(self, action: str, where: str, problem: str, remedy: str) -> None:

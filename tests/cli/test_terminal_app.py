@@ -251,7 +251,7 @@ async def test_quit_while_offline_waits_until_all_is_sent(server):
         await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
         await screen.type("bye")
         await screen.type("/quit")
-        await screen.shows("1 on the way to the server")
+        await screen.shows("1 not sent yet")
         cable.is_broken = False
         async with asyncio.timeout(TIMEOUT):
             assert (await his.receive_message()).content == "bye"
@@ -267,12 +267,12 @@ async def test_second_quit_or_leave_does_not_wait(server):
         await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
         await screen.type("ah")
         await screen.type("/leave")
-        await screen.shows("what you said last is still on its way")
+        await screen.shows("your last message is not sent yet")
         await screen.type("/leave")
         await screen.shows("lobby as alice")
         await screen.type("oh")
         await screen.pilot.press("ctrl+c")
-        await screen.shows("1 on the way to the server")
+        await screen.shows("1 not sent yet")
         await screen.pilot.press("ctrl+c")
         await screen.has_ended()
 
@@ -289,7 +289,7 @@ async def test_kicked_user_is_notified_and_may_rejoin():
     ):
         await screen.shows("2 here")
         await his.ask(Kick("alice"), answer=Moderation)
-        await screen.shows("out of the room lobby", "/join lobby to come back", "lobby ○")
+        await screen.shows("out of the room lobby", "/join lobby to rejoin", "lobby ○")
         await screen.type("hello?")
         await screen.shows("hello? not sent")
         await screen.type("/join lobby")

@@ -236,14 +236,12 @@ class ChatApp(App[None]):
             self.exit()
             return
         self._is_quitting = True
-        self._add_notice(
-            f"{self._unsent} on the way to the server: leaving when it has all; /quit again leaves at once"
-        )
+        self._add_notice(f"{self._unsent} not sent yet: quitting when all are sent; /quit again quits at once")
 
     def _leave(self, controller: RoomController) -> None:
         if controller.view.timeline.unsent and self._leaving is not controller.view:
             self._leaving = controller.view
-            self._add_notice("what you said last is still on its way; /leave again leaves without it", is_problem=True)
+            self._add_notice("your last message is not sent yet; /leave again leaves without it", is_problem=True)
             return
         if not self._rooms.close(controller.view.room_id):
             self._add_notice("this is the only room that you are in; /quit leaves the chat", is_problem=True)

@@ -54,7 +54,7 @@ class RoomController:
         except ClientError as error:
             if not self._room.is_closed:
                 self.view.connection = Closed(str(error))
-                self.view.timeline.add_notice(f"{error}; /join {self.view.room_id} to come back", is_problem=True)
+                self.view.timeline.add_notice(f"{error}; /join {self.view.room_id} to rejoin", is_problem=True)
                 self._on_change()
 
     def _handle(self, event: ClientEvent) -> None:

@@ -100,8 +100,8 @@ class Control(Protocol):
     async def abort(self) -> None:
         """Disconnect the client at once, whether or not it reads. Idempotent; does not wait.
 
-        HTTP/1.1: closes the TCP connection, with or without TLS. HTTP/2: resets this stream only. What the client had
-        sent and the app has not read yet is still delivered before the disconnect.
+        HTTP/1.1: closes the TCP connection, with or without TLS. HTTP/2: resets this stream only. Messages that
+        the client sent and the app has not read yet are still delivered before the disconnect.
         """
 
     @property
