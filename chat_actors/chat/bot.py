@@ -12,9 +12,9 @@ from chat_actors.chat.room_messages import (
     ROOMS,
     JoinRoom,
     LeaveRoom,
+    MemberRemoved,
     NotAMember,
     PostToRoom,
-    RemovedFromRoom,
     RoomMessage,
 )
 from chat_actors.chat.service import Service, ServiceState
@@ -261,7 +261,7 @@ class Bot(Service):
             self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
     @handles
-    async def _on_removed_from_room(self, message: RemovedFromRoom) -> None:
+    async def _on_removed_from_room(self, message: MemberRemoved) -> None:
         room_id = self._remove_room(message.room)
         if room_id is not None:
             message.room.tell(LeaveRoom(self.context.self_ref))

@@ -23,9 +23,9 @@ from chat_actors.chat.room_messages import (
     JoinedRoom,
     JoinRoom,
     JoinSilently,
+    MemberRemoved,
     PostAs,
     PostToRoom,
-    RemovedFromRoom,
     RoomMessage,
 )
 from chat_actors.chat.room_state import Journaling, RoomState
@@ -150,7 +150,7 @@ class KindRoom(RoomActor):
         if refusal is None:
             super().join(message)
         else:
-            member.session.tell(RemovedFromRoom(self.context.self_ref, refusal))
+            member.session.tell(MemberRemoved(self.context.self_ref, refusal))
 
     @handles
     async def join_silently(self, request: JoinSilently) -> JoinedRoom | Refusal:  # type: ignore[override]  # the same

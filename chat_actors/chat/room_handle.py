@@ -11,7 +11,7 @@ import msgspec
 from chat_actors.chat.command_method import Caller
 from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room_messages import PostAs, RemovedFromRoom
+from chat_actors.chat.room_messages import MemberRemoved, PostAs
 from chat_actors.chat.store import Store
 from chat_actors.kernel import ActorType, AnyRef, Context, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
@@ -141,7 +141,7 @@ class RoomHandle:
         """
         for member in [member for member in self._fan_out.members if member.user_id == user_id]:
             # The session leaves after its earlier posts. If its mailbox is full or closed, remove it here.
-            if not member.session.tell(RemovedFromRoom(self._context.self_ref, Refusal(code, text))):
+            if not member.session.tell(MemberRemoved(self._context.self_ref, Refusal(code, text))):
                 self._remove_connection(member.session)
 
     # -- timers, slow work, other actors -------------------------------------------------------------------------------

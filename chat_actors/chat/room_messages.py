@@ -98,7 +98,7 @@ class NotAMember(msgspec.Struct, frozen=True):
     room: AnyRef
 
 
-class RemovedFromRoom(msgspec.Struct, frozen=True):
+class MemberRemoved(msgspec.Struct, frozen=True):
     """Sent to a session that the room refuses to admit, or that must leave. The session then leaves by `LeaveRoom`."""
 
     room: AnyRef

@@ -237,8 +237,8 @@ class Service(Actor[Any]):
     def _on_check_idle(self, message: CheckIdle) -> None:
         self._is_check_scheduled = False
         is_wanted = self.is_needed or bool(self.service_state.subscribers)
-        is_busy = self._has_been_called or is_wanted or self.context.pipes_under_way
-        if is_busy or not self.context.stop_if_idle():
+        must_stay = self._has_been_called or is_wanted or self.context.pipes_under_way
+        if must_stay or not self.context.stop_if_idle():
             self._schedule_idle_check()
 
     def _schedule_idle_check(self) -> None:

@@ -28,7 +28,7 @@ from chat_actors.chat.login import Login
 from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
-from chat_actors.chat.room_messages import NotAMember, PostToRoom, RemovedFromRoom
+from chat_actors.chat.room_messages import MemberRemoved, NotAMember, PostToRoom
 from chat_actors.chat.room_queries import answer_query
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.identity import TokenBucket
@@ -327,7 +327,7 @@ class SessionActor(Actor[SessionMessage]):
         await self._leave_refused(message.room, refusals.ROOM_CLOSED)
 
     @handles
-    async def removed_from_room(self, message: RemovedFromRoom) -> None:
+    async def removed_from_room(self, message: MemberRemoved) -> None:
         await self._leave_refused(message.room, message.refusal)
 
     async def _leave_refused(self, room: AnyRef, refusal: Refusal) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 
 from chat_actors.chat.outbox import Outbox
-from chat_actors.chat.room_messages import NotAMember, RemovedFromRoom
+from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import Ref
 from chat_actors.protocol import AnyCommand
 
@@ -25,7 +25,7 @@ class Deferred(msgspec.Struct, frozen=True):
     command: AnyCommand
 
 
-SessionMessage: TypeAlias = Frame | Deferred | NotAMember | RemovedFromRoom
+SessionMessage: TypeAlias = Frame | Deferred | NotAMember | MemberRemoved
 SessionRef: TypeAlias = Ref[SessionMessage]
 
 

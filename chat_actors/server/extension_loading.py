@@ -77,8 +77,8 @@ def _origin_of(spec: str) -> str:
     for point in available():
         if point.name == spec:
             return point.value
-    offered = ", ".join(point.name for point in available()) or "none"
-    raise ExtensionError(spec, f"is not installed; write module:thing, or one of those that are: {offered}")
+    installed = ", ".join(point.name for point in available()) or "none"
+    raise ExtensionError(spec, f"is not installed; write module:thing, or one of those that are: {installed}")
 
 
 def _import(spec: str, origin: str) -> Extension:

@@ -61,7 +61,7 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Number of messages kept for each room. 0: all."""
 
     keep_days: float = 0.0
-    """Number of days that messages are kept. 0: for ever."""
+    """Number of days that messages are kept. 0: forever."""
 
     nats: str = ""
     """URL of the NATS server of a cluster."""
@@ -117,7 +117,7 @@ _RULES: Mapping[str, _Rule] = {
     ),
     "data.dir": _Rule(bool, "name a folder"),
     "data.keep_messages": _Rule(lambda value: value >= 0, "be 0 (all) or more"),
-    "data.keep_days": _Rule(lambda value: 0 <= value < math.inf, "be 0 (for ever) or more"),
+    "data.keep_days": _Rule(lambda value: 0 <= value < math.inf, "be 0 (forever) or more"),
     "limits.frame_bytes": _Rule(
         lambda value: value == 0 or value >= MIN_FRAME_BYTES, f"be 0 (no limit) or at least {MIN_FRAME_BYTES}"
     ),

@@ -44,7 +44,7 @@ def test_environment_may_name_the_file(tmp_path):
         ({"CHAT_ACTORS_SERVER__ALLOWED_ORIGINS": "a.example"}, "must be origins, each with its scheme"),
         ({"CHAT_ACTORS_DATA__DURABILITY": "tape"}, "must be one of"),
         ({"CHAT_ACTORS_DATA__KEEP_MESSAGES": "-1"}, "must be 0 (all) or more"),
-        ({"CHAT_ACTORS_DATA__KEEP_DAYS": "inf"}, "must be 0 (for ever) or more"),
+        ({"CHAT_ACTORS_DATA__KEEP_DAYS": "inf"}, "must be 0 (forever) or more"),
         ({"CHAT_ACTORS_DATA__JOURNAL": "paper"}, "must be one of"),
         ({"CHAT_ACTORS_DATA__NATS": "nats://x"}, "not available in this version"),
     ],

@@ -1,7 +1,7 @@
 """Hypercorn's worker, with a shutdown that does not depend on any client.
 
 Hypercorn 0.18 awaits `asyncio.Server.wait_closed()` before it applies `graceful_timeout`. Since Python 3.12.1 that
-waits for every connection, so one idle HTTP/2 connection blocks the shutdown for ever. Therefore the listeners and the
+waits for every connection, so one idle HTTP/2 connection blocks the shutdown forever. Therefore the listeners and the
 tasks of the connections are ours. Hypercorn's own worker runs without TCP sockets, for the app's lifespan events and
 QUIC; its shutdown trigger is `_Worker.serve`, which returns when all connections have ended:
 
