@@ -1,0 +1,158 @@
+"""The membership of a session: joins that fail, rooms that have just closed, and watches."""
+
+import anyio
+import pytest
+
+from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
+from chat_actors.chat.recovery import PAGE_MESSAGES
+from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.storage import Append, Draft, Retention
+from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
+from tests.chat.test_chat import room_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("how", [{}, {"since": 0}])
+async def test_join_while_the_server_stops(how):
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        ann = await chat.log_in("ann")
+        chat.chat.directory.stop()
+        await chat.chat.directory.wait_stopped()
+        ann.deliver(type="join", userId="ann", roomId="red", id="q", **how)
+        await settle(system)
+        assert errors(ann.receive_all()) == [("internal_failure", "q")]
+        ann.deliver(type="chat_message", content="in?", id="r")
+        await settle(system)
+        assert errors(ann.receive_all()) == [("not_in_room", "r")]
+
+
+async def test_join_of_a_room_that_has_just_closed():
+    """The session starts a new room."""
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        (ben,) = await clients_in(chat, "red", "ben")
+        ann, closing = await chat.log_in("ann"), room_of(ben)
+        context = ann.session._cell.actor._membership._context
+        find, found = context.get_or_spawn, []
+
+        def find_too_late(actor_type, key):
+            found.append(closing if not found else find(actor_type, key))
+            return found[-1]
+
+        closing.stop()
+        await closing.wait_stopped()
+        context.get_or_spawn = find_too_late
+        ann.deliver(type="join", userId="ann", roomId="red")
+        ann.deliver(type="chat_message", content="hello")
+        await settle(system)
+        assert summaries(ann.receive_all()) == ["Joined", "hello"]
+        assert room_of(ann) is found[1] is not closing
+
+
+async def test_rejoin_without_a_journal_stays_open():
+    async with RunningSystem() as system:
+        (ben,) = await clients_in(MemoryChat(system), "red", "ben")
+        ben.deliver(type="chat_message", content="one")
+        await settle(system)
+        (seq,) = seqs(ben.receive_all())
+        ben.deliver(type="join", userId="ben", roomId="red", since=seq - 1)
+        ben.deliver(type="chat_message", content="two")
+        await settle(system)
+        assert contents(ben.receive_all()) == ["two"]
+        assert ben.outbox.closing is None
+
+
+class PrunedOnTheWay(SlowJournal):
+    """Keeps `keep` messages after the first call of `after`."""
+
+    def __init__(self, after, keep):
+        super().__init__()
+        self._after, self._keep = after, Retention(keep_messages=keep)
+
+    async def page(self, room_id, **where):
+        page = await super().page(room_id, **where)
+        if self._after == "page":
+            await self.prune(self._keep, START)
+        return page
+
+    async def missed(self, room_id, **where):
+        missed = await super().missed(room_id, **where)
+        if self._after == "missed":
+            await self.prune(self._keep, START)
+        return missed
+
+
+@pytest.mark.parametrize(("after", "received"), [("missed", 0), ("page", PAGE_MESSAGES)])
+async def test_rejoin_closes_at_a_loss_of_one(after, received):
+    """Retention removes the next message before the first page of the replay, or before the second."""
+    async with RunningSystem() as system:
+        journal = PrunedOnTheWay(after, keep=PAGE_MESSAGES + 99 - received)
+        drafts = [Draft("zoe", str(n)) for n in range(PAGE_MESSAGES + 100)]
+        await journal.commit([Append("red", drafts)], START)
+        ann = await MemoryChat(system, journal=journal).log_in("ann")
+        ann.deliver(type="join", userId="ann", roomId="red", since=0)
+        await settle(system)
+        assert seqs(ann.receive_all()) == list(range(1, received + 1))
+        assert ann.outbox.closing.code == 1012
+
+
+async def test_left_room_and_session_end_their_watches():
+    async with RunningSystem() as system:
+        ann, ben = await clients_in(MemoryChat(system), "red", "ann", "ben")
+        red = room_of(ann)
+        assert red._cell in ann.session._cell.watchers
+        ann.deliver(type="switch_room", roomId="blue")
+        await settle(system)
+        assert red._cell not in ann.session._cell.watchers
+        assert ann.session._cell not in red._cell.watchers
+        assert ben.session._cell in red._cell.watchers
+        red.stop()
+        await anyio.sleep(1)
+        assert summaries(ann.receive_all()) == ["Joined"]
+
+
+class Fickle(RoomKind):
+    """Raises the next one of `errors` at each check of a join, unless it is None."""
+
+    rooms = "fickle-*"
+    errors = ()
+
+    async def may_join(self, user_id):
+        errors = iter(Fickle.errors)
+        error, Fickle.errors = next(errors, None), list(errors)
+        if error is not None:
+            raise error
+
+
+def fickle_chat(system, *errors):
+    Fickle.errors = errors
+    extension = Extension(name="fickle", room_kinds=[Fickle])
+    return MemoryChat(system, extensions=Extensions([Enabled(extension, extension.settings())]))
+
+
+@pytest.mark.parametrize("how", [{}, {"since": 0}])
+async def test_join_refused_after_its_check(how):
+    """The room decides again when the user joins. The session then is in no room."""
+    async with RunningSystem() as system:
+        chat = fickle_chat(system, None, Refused("full", "The room is full."))
+        (ann,) = await clients_in(chat, "cafe", "ann")
+        ann.deliver(type="join", userId="ann", roomId="fickle-red", id="q", **how)
+        await settle(system)
+        ((code, _),) = errors(ann.receive_all())
+        assert code == "full"
+        ann.deliver(type="chat_message", content="in?", id="r")
+        await settle(system)
+        assert errors(ann.receive_all()) == [("not_in_room", "r")]
+
+
+async def test_crash_of_a_check_keeps_the_current_room():
+    async with RunningSystem() as system:
+        (ann,) = await clients_in(fickle_chat(system, ValueError("a bug in the kind")), "cafe", "ann")
+        ann.deliver(type="join", userId="ann", roomId="fickle-red", id="q")
+        ann.deliver(type="chat_message", content="still here")
+        await settle(system)
+        received = ann.receive_all()
+        assert errors(received) == [("internal_failure", "q")]
+        assert contents(received) == ["still here"]
