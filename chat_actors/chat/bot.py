@@ -109,14 +109,14 @@ class Bot(Service):
     """Base class of bots: a `Service` that joins rooms as the member `bot:NAME`, which no user can be named.
 
     The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other. A bot
-    does not receive its own messages, nor those of other bots unless `receives_bots` is set, so that two bots do not
+    does not receive its own messages, nor those of other bots unless `hears_bots` is set, so that two bots do not
     answer each other forever. A room never waits for a bot: it drops messages while the bot's mailbox is full, and
     `on_missed` reports how many.
 
     Attributes:
         name: Set by the class. 3 to 32 characters of `a-z A-Z 0-9 _ -`.
         rooms: Set by the class. Rooms that the bot joins when the server starts, and holds open.
-        receives_bots: Set by the class. Whether the bot receives the messages of other bots. The default is False.
+        hears_bots: Set by the class. Whether the bot receives the messages of other bots. The default is False.
         mailbox_capacity: Set by the class. The number of unhandled blocks of messages after which messages are dropped.
             The default is 1024.
     """
@@ -124,7 +124,7 @@ class Bot(Service):
     mailbox_capacity: ClassVar[int] = 1024
     name: ClassVar[str] = ""
     rooms: ClassVar[tuple[str, ...]] = ()
-    receives_bots: ClassVar[bool] = False
+    hears_bots: ClassVar[bool] = False
     service_state: BotState
 
     @classmethod
@@ -307,4 +307,4 @@ class Bot(Service):
                 pass
 
     def _is_wanted(self, user_id: str) -> bool:
-        return user_id != self.user_id and (self.receives_bots or not is_bot_id(user_id))
+        return user_id != self.user_id and (self.hears_bots or not is_bot_id(user_id))

@@ -117,18 +117,18 @@ class RoomHandle:
         if caller.session in self._fan_out.members:
             self._subscribers[caller.session] = caller.outbox
 
-    def tell_subscribers(self, message: ExtensionMessage, *, exclude: str = "") -> None:
+    def tell_subscribers(self, message: ExtensionMessage, *, but: str = "") -> None:
         """Send a message to all subscribed connections, in order with the chat messages.
 
         Args:
             message: The message.
-            exclude: The id of a user whose connections do not receive the message.
+            but: The id of a user whose connections do not receive the message.
         """
         self._fan_out.flush()
         block = Block.of(message)
         for session, outbox in self._subscribers.items():
             member = self._fan_out.members.get(session)
-            if member is not None and member.user_id != exclude:
+            if member is not None and member.user_id != but:
                 outbox.offer(block)
 
     def remove(self, user_id: str, code: str, text: str) -> None:

@@ -139,16 +139,16 @@ class Service(Actor[Any]):
         self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
 
-    def tell_subscribers(self, message: ExtensionMessage, *, exclude: Caller | None = None) -> None:
+    def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
         """Send a message to all subscribed connections.
 
         Args:
             message: The message.
-            exclude: A caller whose connection does not receive the message.
+            but: A caller whose connection does not receive the message.
         """
         block = Block.of(message)
         for session, caller in self.service_state.subscribers.items():
-            if exclude is None or session is not exclude.session:
+            if but is None or session is not but.session:
                 caller.outbox.offer(block)
 
     def on_terminated(self, ref: AnyRef) -> None:

@@ -193,7 +193,7 @@ class Direct(Service):
             return
         seq = await self._store(message)
         result.answer.resolve(DirectSent(message.to, seq, message.at, request_id=result.request_id))
-        self.tell_subscribers(_message_of(seq, message), exclude=result.caller)
+        self.tell_subscribers(_message_of(seq, message), but=result.caller)
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 

@@ -101,13 +101,13 @@ class TypingRoom(RoomKind):
             self._notify(user_id, on=False)
 
     def _notify(self, user_id: str, *, on: bool) -> None:
-        self.room.tell_subscribers(NowTyping(user_id, self.room.room_id, on), exclude=user_id)
+        self.room.tell_subscribers(NowTyping(user_id, self.room.room_id, on), but=user_id)
 
     @command(rate=RATE)
     def read(self, caller: Caller, read: Read) -> None:
         if read.seq > self._read.get(caller.user_id, -1):
             self._read[caller.user_id] = read.seq
-            self.room.tell_subscribers(HasRead(caller.user_id, self.room.room_id, read.seq), exclude=caller.user_id)
+            self.room.tell_subscribers(HasRead(caller.user_id, self.room.room_id, read.seq), but=caller.user_id)
 
     async def on_post(self, user_id: str, content: str) -> str:
         self._stop(user_id)

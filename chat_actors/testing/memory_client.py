@@ -26,7 +26,7 @@ def _key() -> RSAPrivateKey:
 class MemoryClient:
     """A connection to a `MemoryServer`, as its `connect` returns it.
 
-    Received messages wait until `receive_all` or `expect` takes them. A message is a dict with fields as on the wire.
+    Received messages wait until `hear` or `expect` takes them. A message is a dict with fields as on the wire.
 
     Attributes:
         user_id: The user that is logged in, or empty.
@@ -81,7 +81,7 @@ class MemoryClient:
         await self.send("authenticate", userId=user_id, signature=sign(_key(), challenge))
         self.expect("authenticated")
         self.user_id = user_id
-        self.receive_all()
+        self.hear()
 
     async def join(self, room: str) -> None:
         """Send `join` for a room. The answer waits to be taken: `joined`, or an `error`."""
@@ -101,7 +101,7 @@ class MemoryClient:
         """The close code and reason if the server has closed the connection, else None."""
         return self.outbox.closing
 
-    def receive_all(self) -> list[dict[str, Any]]:
+    def hear(self) -> list[dict[str, Any]]:
         """Take all waiting messages.
 
         Returns:

@@ -196,7 +196,7 @@ class MemoryServer:
             await client.log_in(user_id)
         if room:
             await client.join(room)
-            client.receive_all()
+            client.hear()
         return client
 
     async def settle(self) -> None:

@@ -106,8 +106,8 @@ COUNTER = Extension(name="counter", services=[Books], room_kinds=[Counter])
 
 
 def totals(client):
-    return [message["total"] for message in client.receive_all() if message["type"] == "total"]
+    return [message["total"] for message in client.hear() if message["type"] == "total"]
 
 
 def errors(client):
-    return [(message["code"], message.get("id")) for message in client.receive_all() if message["type"] == "error"]
+    return [(message["code"], message.get("id")) for message in client.hear() if message["type"] == "error"]

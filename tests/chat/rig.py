@@ -110,7 +110,7 @@ class RigClient:
         self.is_disconnected = True
         self.resume()
 
-    def receive_all(self):
+    def hear(self):
         """Move the messages in the outbox to `received`, and return them."""
         new = []
         for text in self.outbox.take_all():
@@ -154,19 +154,19 @@ class MemoryChat:
         await client.send(type="register", userId=user_id, publicKey=public_pem(KEY))
         await client.send(type="get_challenge")
         await settle(self.system)
-        challenge = client.receive_all()[-1].challenge
+        challenge = client.hear()[-1].challenge
         await client.send(type="authenticate", userId=user_id, signature=sign(KEY, challenge))
         if room is not None:
             await client.send(type="join", userId=user_id, roomId=room)
         await settle(self.system)
-        client.receive_all()
+        client.hear()
         return client
 
 
 async def clients_in(chat, room, *names):
     clients = [await chat.log_in(name, room) for name in names]
     for client in clients:
-        client.receive_all()
+        client.hear()
     return clients
 
 

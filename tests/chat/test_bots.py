@@ -66,9 +66,7 @@ PARROT = Extension(name="parrot", services=[Parrot], room_kinds=[Guarded])
 
 
 def contents(client):
-    return [
-        (message["userId"], message["content"]) for message in client.receive_all() if message["type"] == "chat_message"
-    ]
+    return [(message["userId"], message["content"]) for message in client.hear() if message["type"] == "chat_message"]
 
 
 @on_virtual_time

@@ -19,14 +19,14 @@ async def test_crashed_room_restarts_with_its_members():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
-        alice.receive_all()
+        alice.hear()
         await alice.send(type="chat_message", content="before")
         await settle(system)
         room_of(alice).tell(Boom())
         await alice.send(type="chat_message", content="after")
         await settle(system)
         for client in (alice, bob):
-            posted = client.receive_all()
+            posted = client.hear()
             assert [message.content for message in posted] == ["before", "after"]
             assert posted[0].seq < posted[1].seq
         assert system.statistics().restarts == 1
@@ -36,14 +36,14 @@ async def test_crashed_session_ends_alone():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "general"), await chat.log_in("bob", "general")
-        alice.receive_all()
+        alice.hear()
         bob.session.tell(Boom())
         await settle(system)
         assert bob.outbox.closing.code is CloseCode.INTERNAL_ERROR
-        assert alice.receive_all() == [messages.user_left("bob", "general")]
+        assert alice.hear() == [messages.user_left("bob", "general")]
         await alice.send(type="chat_message", content="still here")
         await settle(system)
-        assert alice.receive_all()[0].content == "still here"
+        assert alice.hear()[0].content == "still here"
         assert await chat.chat.gate.ask(CountSessions(), timeout=1) == 1
 
 
@@ -57,11 +57,11 @@ async def test_failed_room_notifies_members_and_reopens():
             room.tell(Boom())
         await room.wait_stopped()
         await settle(system)
-        assert [type(message) for message in alice.receive_all()] == [messages.Error]
+        assert [type(message) for message in alice.hear()] == [messages.Error]
         await alice.send(type="join", userId="alice", roomId="general")
         await alice.send(type="chat_message", content="again")
         await settle(system)
-        assert [type(message) for message in alice.receive_all()] == [messages.Joined, messages.ChatMessage]
+        assert [type(message) for message in alice.hear()] == [messages.Joined, messages.ChatMessage]
 
 
 async def test_empty_room_closes():
@@ -87,7 +87,7 @@ async def test_client_that_does_not_read_is_evicted():
         for n in range(100):
             await alice.send(type="chat_message", content=f"{n:>100}")
             await settle(system)
-            alice.receive_all()
+            alice.hear()
         assert slow.outbox.closing.code is CloseCode.TOO_SLOW
         assert slow.outbox.backlog == 0
         posted = [int(m.content) for m in alice.received if isinstance(m, messages.ChatMessage)]
@@ -136,7 +136,7 @@ async def test_challenge_expires_after_five_minutes():
         await anyio.sleep(301)
         await alice.send(type="authenticate", userId="alice", signature="AAAA")
         await settle(system)
-        assert alice.receive_all()[-1].message == "Challenge expired. Request a new challenge."
+        assert alice.hear()[-1].message == "Challenge expired. Request a new challenge."
 
 
 async def test_registration_limit_resets_after_its_window():
@@ -146,11 +146,11 @@ async def test_registration_limit_resets_after_its_window():
         other = await chat.connect()
         await other.send(type="register", userId="x", publicKey="")
         await settle(system)
-        assert other.receive_all()[0].message.startswith("Too many registration attempts")
+        assert other.hear()[0].message.startswith("Too many registration attempts")
         await anyio.sleep(901)
         await other.send(type="register", userId="x", publicKey="")
         await settle(system)
-        assert other.receive_all()[0].message == "User ID must be 3-32 alphanumeric characters"
+        assert other.hear()[0].message == "User ID must be 3-32 alphanumeric characters"
 
 
 async def test_authenticating_as_another_user_leaves_room():
@@ -158,18 +158,18 @@ async def test_authenticating_as_another_user_leaves_room():
         chat = MemoryChat(system)
         await chat.log_in("carol")
         bob, alice = await chat.log_in("bob", "general"), await chat.log_in("alice", "general")
-        bob.receive_all()
+        bob.hear()
         from chat_actors.identity import sign
         from tests.chat.rig import KEY
 
         await alice.send(type="get_challenge")
         await settle(system)
-        challenge = alice.receive_all()[0].challenge
+        challenge = alice.hear()[0].challenge
         await alice.send(type="authenticate", userId="carol", signature=sign(KEY, challenge))
         await alice.send(type="chat_message", content="x")
         await settle(system)
-        assert bob.receive_all() == [messages.user_left("alice", "general")]
-        assert alice.receive_all()[-1].message == "Not connected to any room"
+        assert bob.hear() == [messages.user_left("alice", "general")]
+        assert alice.hear()[-1].message == "Not connected to any room"
 
 
 async def test_events_of_a_visit_are_published_in_order():
@@ -219,7 +219,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob")
-        alice.receive_all()
+        alice.hear()
         for _ in range(6):
             room_of(alice).tell(Boom())
         await room_of(alice).wait_stopped()
@@ -234,7 +234,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
         await bob.send(type="join", userId="bob", roomId="red")
         await bob.send(type="chat_message", content="in red")
         await settle(system)
-        assert all(message.room_id == "blue" for message in alice.receive_all()[-1:])
+        assert all(message.room_id == "blue" for message in alice.hear()[-1:])
         assert not any(isinstance(message, messages.ChatMessage) for message in alice.received)
 
 
@@ -252,7 +252,7 @@ async def test_room_crash_on_session_end_announces_the_leave():
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=CrashesOnce)
         alice, bob = await chat.log_in("alice", "red"), await chat.log_in("bob", "red")
-        alice.receive_all()
+        alice.hear()
         bob.session.stop()
         await settle(system)
-        assert alice.receive_all() == [messages.user_left("bob", "red")]
+        assert alice.hear() == [messages.user_left("bob", "red")]

@@ -49,10 +49,10 @@ async def test_message_is_delivered_once_it_is_stored(names):
         clients = await clients_in(MemoryChat(system, journal=journal), "red", *names)
         clients[0].deliver(type="chat_message", content="hello")
         await anyio.sleep(9.9)
-        assert [client.receive_all() for client in clients] == [[] for _ in clients]
+        assert [client.hear() for client in clients] == [[] for _ in clients]
         await anyio.sleep(0.2)
         for client in clients:
-            (received,) = client.receive_all()
+            (received,) = client.hear()
             assert (received.content, received.seq, received.user_id) == ("hello", 1, "ann")
             assert received.timestamp == format_timestamp((await journal.page("red", limit=1)).messages[0].at)
 
@@ -69,7 +69,7 @@ async def test_room_collects_drafts_during_a_commit():
         await settle(system)
         assert [[len(append.drafts) for append in batch] for batch in journal.commits] == [[1], [100]]
         for client in clients:
-            received = client.receive_all()
+            received = client.hear()
             assert contents(received) == [str(n) for n in range(101)]
             assert seqs(received) == list(range(1, 102))
 
@@ -83,7 +83,7 @@ async def test_one_commit_stores_the_drafts_of_all_rooms():
             client.deliver(type="chat_message", content="hello")
         await settle(system)
         assert [len(batch) for batch in journal.commits] == [20]
-        assert [contents(client.receive_all()) for client in clients] == 20 * [["hello"]]
+        assert [contents(client.hear()) for client in clients] == 20 * [["hello"]]
 
 
 async def test_commit_stores_a_bounded_number_of_drafts(monkeypatch):
@@ -96,7 +96,7 @@ async def test_commit_stores_a_bounded_number_of_drafts(monkeypatch):
             client.deliver(type="chat_message", content="hello")
         await settle(system)
         assert [len(batch) for batch in journal.commits] == [5, 5, 5, 5]
-        assert [contents(client.receive_all()) for client in clients] == 20 * [["hello"]]
+        assert [contents(client.hear()) for client in clients] == 20 * [["hello"]]
 
 
 async def test_room_switch_waits_for_the_members_own_posts():
@@ -107,8 +107,8 @@ async def test_room_switch_waits_for_the_members_own_posts():
         ann.deliver(type="switch_room", roomId="blue")
         ann.deliver(type="chat_message", content="hi")
         await settle(system)
-        assert summaries(ann.receive_all()) == ["bye", "Joined", "hi"]
-        assert summaries(ben.receive_all()) == ["bye", "UserLeft"]
+        assert summaries(ann.hear()) == ["bye", "Joined", "hi"]
+        assert summaries(ben.hear()) == ["bye", "UserLeft"]
 
 
 async def test_disconnect_waits_for_the_members_own_posts():
@@ -118,7 +118,7 @@ async def test_disconnect_waits_for_the_members_own_posts():
         ann.deliver(type="chat_message", content="bye")
         ann.disconnect()
         await settle(system)
-        assert summaries(ben.receive_all()) == ["bye", "UserLeft"]
+        assert summaries(ben.hear()) == ["bye", "UserLeft"]
 
 
 async def test_storage_failure_is_reported_to_the_sender():
@@ -130,13 +130,13 @@ async def test_storage_failure_is_reported_to_the_sender():
         ann.deliver(type="chat_message", content="lost", id="q1")
         ann.deliver(type="chat_message", content="lost too", clientMsgId="m1", id="q2")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_stored", "q1"), ("not_stored", "q2")]
-        assert ben.receive_all() == []
+        assert errors(ann.hear()) == [("not_stored", "q1"), ("not_stored", "q2")]
+        assert ben.hear() == []
         journal.fail_with = None
         ann.deliver(type="chat_message", content="again", clientMsgId="m1", id="q3")
         await settle(system)
-        assert accepted(received := ann.receive_all()) == [("m1", 1, "q3")]
-        assert contents(received) == contents(ben.receive_all()) == ["again"]
+        assert accepted(received := ann.hear()) == [("m1", 1, "q3")]
+        assert contents(received) == contents(ben.hear()) == ["again"]
 
 
 async def test_repeated_post_is_accepted_again():
@@ -150,7 +150,7 @@ async def test_repeated_post_is_accepted_again():
         await settle(system)
         ann.deliver(**command, id="c")
         await settle(system)
-        received = ann.receive_all()
+        received = ann.hear()
         assert contents(received) == ["once"]
         assert accepted(received) == [("m1", 1, "a"), ("m1", 1, "b"), ("m1", 1, "c")]
         assert len({message.timestamp for message in received}) == 1
@@ -158,8 +158,8 @@ async def test_repeated_post_is_accepted_again():
         (reconnected,) = await clients_in(chat, "red", "ann")
         reconnected.deliver(**command)
         await settle(system)
-        assert accepted(reconnected.receive_all()) == [("m1", 1, None)]
-        assert contents(ben.receive_all()) == ["once"]
+        assert accepted(reconnected.hear()) == [("m1", 1, None)]
+        assert contents(ben.hear()) == ["once"]
 
 
 async def test_reopened_room_continues_its_numbering():
@@ -174,7 +174,7 @@ async def test_reopened_room_continues_its_numbering():
         (ben,) = await clients_in(chat, "red", "ben")
         ben.deliver(type="chat_message", content="two")
         await settle(system)
-        assert seqs(ben.receive_all()) == [2]
+        assert seqs(ben.hear()) == [2]
 
 
 async def test_room_crash_during_a_commit_loses_nothing():
@@ -190,7 +190,7 @@ async def test_room_crash_during_a_commit_loses_nothing():
         await settle(system)
         await anyio.sleep(5)
         for number, client in enumerate(clients):
-            received = client.receive_all()
+            received = client.hear()
             assert contents(received) == [str(n) for n in range(30)]
             assert [name for name, _, _ in accepted(received)] == [f"m{n}" for n in range(number, 30, 3)]
         assert system.statistics().restarts == 3
@@ -219,8 +219,8 @@ async def test_room_crash_during_delivery_loses_nothing():
         await settle(system)
         await anyio.sleep(5)
         await settle(system)
-        received = clients[0].receive_all()
-        assert contents(received) == contents(clients[2].receive_all()) == [str(n) for n in range(10)]
+        received = clients[0].hear()
+        assert contents(received) == contents(clients[2].hear()) == [str(n) for n in range(10)]
         assert [name for name, _, _ in accepted(received)] == [f"m{n}" for n in range(10)]
         assert system.statistics().restarts == 1
 
@@ -236,11 +236,11 @@ async def test_new_room_waits_for_the_previous_commit():
         for _ in range(6):
             room.tell(Boom())
         await room.wait_stopped()
-        ben.receive_all()
+        ben.hear()
         ben.deliver(type="join", userId="ben", roomId="red", id="q")
         ben.deliver(type="chat_message", content="next")
         await settle(system)
-        (joined, message) = [received for received in ben.receive_all() if not isinstance(received, messages.Error)]
+        (joined, message) = [received for received in ben.hear() if not isinstance(received, messages.Error)]
         assert (joined.seq, message.seq) == (1, 2)
 
 
@@ -254,7 +254,7 @@ async def test_writer_crash_loses_nothing():
         await settle(system)
         await anyio.sleep(5)
         await settle(system)
-        assert contents(clients[0].receive_all()) == contents(clients[1].receive_all()) == [str(n) for n in range(5)]
+        assert contents(clients[0].hear()) == contents(clients[1].hear()) == [str(n) for n in range(5)]
 
 
 async def test_old_messages_are_pruned_during_the_chat():
@@ -268,7 +268,7 @@ async def test_old_messages_are_pruned_during_the_chat():
         writer_of(system).mailbox.put_system(Failure(ValueError("a bug in the writer")))
         await anyio.sleep(PRUNE_EVERY + 1)
         assert await journal.extent("red") == Extent(1191, 1200)
-        assert contents(ann.receive_all()) == [str(n) for n in range(1200)]
+        assert contents(ann.hear()) == [str(n) for n in range(1200)]
         assert system.statistics().timers <= 2, "the room's and one of the writer's"
 
 
@@ -279,7 +279,7 @@ async def test_messages_committed_elsewhere_are_delivered():
         room_of(ann).tell(Committed(committed))
         room_of(ann).tell(Committed(committed[1:]))
         await settle(system)
-        assert contents(ann.receive_all()) == ["another process 1", "another process 2"]
+        assert contents(ann.hear()) == ["another process 1", "another process 2"]
 
 
 async def test_drafts_occupy_mailbox_slots():
@@ -297,7 +297,7 @@ async def test_drafts_occupy_mailbox_slots():
         await anyio.sleep(1)
         assert len(clients[0].unread) > 10, "the transport stops reading"
         await settle(system)
-        assert contents(clients[1].receive_all()) == [str(n) for n in range(20)]
+        assert contents(clients[1].hear()) == [str(n) for n in range(20)]
         assert max(len(append.drafts) for batch in journal.commits for append in batch) <= 6
 
 
@@ -307,7 +307,7 @@ async def test_flush_waits_for_pending_messages():
         clients[0].deliver(type="chat_message", content="last words")
         await anyio.sleep(0.1)
         await room_of(clients[0]).ask(Flush(), timeout=5)
-        assert contents(clients[1].receive_all()) == ["last words"]
+        assert contents(clients[1].hear()) == ["last words"]
 
 
 async def test_system_stop_stores_accepted_messages():
@@ -331,7 +331,7 @@ async def test_room_that_cannot_load_its_position_closes():
         await ann.send(type="join", userId="ann", roomId="red")
         await settle(system)
         await anyio.sleep(30)
-        assert errors(ann.receive_all()) == [("room_closed", None)]
+        assert errors(ann.hear()) == [("room_closed", None)]
 
 
 async def test_message_without_a_journal_is_accepted():
@@ -339,8 +339,8 @@ async def test_message_without_a_journal_is_accepted():
         ann, ben = await clients_in(MemoryChat(system), "red", "ann", "ben")
         ann.deliver(type="chat_message", content="hello", clientMsgId="m1", id="q")
         await settle(system)
-        received = ann.receive_all()
-        assert accepted(received) == [("m1", seqs(ben.receive_all())[0], "q")]
+        received = ann.hear()
+        assert accepted(received) == [("m1", seqs(ben.hear())[0], "q")]
         assert contents(received) == ["hello"]
 
 
@@ -352,8 +352,8 @@ async def test_full_writer_refuses_a_message():
         writer.mailbox.reserve(writer.mailbox.capacity)
         ann.deliver(type="chat_message", content="no room", id="q")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_stored", "q")]
+        assert errors(ann.hear()) == [("not_stored", "q")]
         writer.mailbox.release(writer.mailbox.capacity)
         ann.deliver(type="chat_message", content="room again")
         await settle(system)
-        assert contents(ann.receive_all()) == ["room again"]
+        assert contents(ann.hear()) == ["room again"]

@@ -25,7 +25,7 @@ async def test_frames_are_limited_to_rate_and_burst():
             client.deliver(type="ping")
             await anyio.sleep(0.05)
         await settle(system)
-        received = client.receive_all()
+        received = client.hear()
         pongs = [message for message in received if isinstance(message, messages.Pong)]
         assert 10 + 60 * 5 - 1 <= len(pongs) <= 10 + 60 * 5
         assert {code for code, _ in errors(received)} == {"too_many_messages"}
@@ -39,7 +39,7 @@ async def test_joins_are_limited_to_their_rate():
             ann.deliver(type="join", userId="ann", roomId=f"room-{n}")
             await anyio.sleep(1)
         await settle(system)
-        assert 6 + 5 * 6 - 1 <= summaries(ann.receive_all()).count("Joined") <= 6 + 5 * 6
+        assert 6 + 5 * 6 - 1 <= summaries(ann.hear()).count("Joined") <= 6 + 5 * 6
 
 
 async def test_registrations_are_possible_after_the_window():
@@ -51,7 +51,7 @@ async def test_registrations_are_possible_after_the_window():
         for n in range(21):
             client.deliver(type="register", userId=f"user-{n}", publicKey=public_pem(KEY))
             await settle(system)
-            answers += ["Registered" if not errors([received]) else "refused" for received in client.receive_all()]
+            answers += ["Registered" if not errors([received]) else "refused" for received in client.hear()]
             await anyio.sleep(10)
         assert [n for n, answer in enumerate(answers) if answer == "Registered"] == [0, 1, 10, 11, 20]
 

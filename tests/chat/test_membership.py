@@ -22,10 +22,10 @@ async def test_join_while_the_server_stops(how):
         await chat.chat.directory.wait_stopped()
         ann.deliver(type="join", userId="ann", roomId="red", id="q", **how)
         await settle(system)
-        assert errors(ann.receive_all()) == [("internal_failure", "q")]
+        assert errors(ann.hear()) == [("internal_failure", "q")]
         ann.deliver(type="chat_message", content="in?", id="r")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_in_room", "r")]
+        assert errors(ann.hear()) == [("not_in_room", "r")]
 
 
 async def test_join_of_a_room_that_has_just_closed():
@@ -47,7 +47,7 @@ async def test_join_of_a_room_that_has_just_closed():
         ann.deliver(type="join", userId="ann", roomId="red")
         ann.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert summaries(ann.receive_all()) == ["Joined", "hello"]
+        assert summaries(ann.hear()) == ["Joined", "hello"]
         assert room_of(ann) is found[1] is not closing
 
 
@@ -56,11 +56,11 @@ async def test_rejoin_without_a_journal_stays_open():
         (ben,) = await clients_in(MemoryChat(system), "red", "ben")
         ben.deliver(type="chat_message", content="one")
         await settle(system)
-        (seq,) = seqs(ben.receive_all())
+        (seq,) = seqs(ben.hear())
         ben.deliver(type="join", userId="ben", roomId="red", since=seq - 1)
         ben.deliver(type="chat_message", content="two")
         await settle(system)
-        assert contents(ben.receive_all()) == ["two"]
+        assert contents(ben.hear()) == ["two"]
         assert ben.outbox.closing is None
 
 
@@ -94,7 +94,7 @@ async def test_rejoin_closes_at_a_loss_of_one(after, received):
         ann = await MemoryChat(system, journal=journal).log_in("ann")
         ann.deliver(type="join", userId="ann", roomId="red", since=0)
         await settle(system)
-        assert seqs(ann.receive_all()) == list(range(1, received + 1))
+        assert seqs(ann.hear()) == list(range(1, received + 1))
         assert ann.outbox.closing.code == 1012
 
 
@@ -110,7 +110,7 @@ async def test_left_room_and_session_end_their_watches():
         assert ben.session._cell in red._cell.watchers
         red.stop()
         await anyio.sleep(1)
-        assert summaries(ann.receive_all()) == ["Joined"]
+        assert summaries(ann.hear()) == ["Joined"]
 
 
 class Fickle(RoomKind):
@@ -140,11 +140,11 @@ async def test_join_refused_after_its_check(how):
         (ann,) = await clients_in(chat, "cafe", "ann")
         ann.deliver(type="join", userId="ann", roomId="fickle-red", id="q", **how)
         await settle(system)
-        ((code, _),) = errors(ann.receive_all())
+        ((code, _),) = errors(ann.hear())
         assert code == "full"
         ann.deliver(type="chat_message", content="in?", id="r")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_in_room", "r")]
+        assert errors(ann.hear()) == [("not_in_room", "r")]
 
 
 async def test_crash_of_a_check_keeps_the_current_room():
@@ -153,6 +153,6 @@ async def test_crash_of_a_check_keeps_the_current_room():
         ann.deliver(type="join", userId="ann", roomId="fickle-red", id="q")
         ann.deliver(type="chat_message", content="still here")
         await settle(system)
-        received = ann.receive_all()
+        received = ann.hear()
         assert errors(received) == [("internal_failure", "q")]
         assert contents(received) == ["still here"]

@@ -208,7 +208,7 @@ class ChatModel(RuleBasedStateMachine):
             return
         self.run(settle(self.system))
         for name, client in self.clients.items():
-            assert [self.plain(name, message) for message in client.receive_all()] == self.expected[name], name
+            assert [self.plain(name, message) for message in client.hear()] == self.expected[name], name
             self.expected[name].clear()
         open_rooms = {room for room in self.room.values() if room is not None}
         tree = {node.path: node for node in self.system.tree()}

@@ -40,8 +40,8 @@ async def test_leave_waits_for_drafts_too(end):
         else:
             ann.disconnect()
         await settle(system)
-        assert summaries(ben.receive_all()) == ["one", "two", "UserLeft"]
-        assert summaries(ann.receive_all()) == (["one", "two", "Joined"] if end == "switch" else [])
+        assert summaries(ben.hear()) == ["one", "two", "UserLeft"]
+        assert summaries(ann.hear()) == (["one", "two", "Joined"] if end == "switch" else [])
         assert system.statistics().restarts == 0
 
 
@@ -53,8 +53,8 @@ async def test_leave_ends_when_the_post_is_refused():
         ann.deliver(type="chat_message", content="lost")
         ann.deliver(type="switch_room", roomId="blue")
         await anyio.sleep(2)
-        assert summaries(ann.receive_all()) == ["Error", "Joined"]
-        assert summaries(ben.receive_all()) == ["UserLeft"]
+        assert summaries(ann.hear()) == ["Error", "Joined"]
+        assert summaries(ben.hear()) == ["UserLeft"]
 
 
 async def test_flush_waits_for_drafts_too():
@@ -62,7 +62,7 @@ async def test_flush_waits_for_drafts_too():
         clients = await clients_in(MemoryChat(system, journal=SlowJournal(seconds=1)), "red", "ann", "ben", "cyd")
         await post_during_a_commit(clients[0])
         await room_of(clients[0]).ask(Flush(), timeout=5)
-        assert contents(clients[1].receive_all()) == ["one", "two"]
+        assert contents(clients[1].hear()) == ["one", "two"]
 
 
 async def test_flush_of_an_idle_room_is_answered():
@@ -81,7 +81,7 @@ async def test_stopped_room_has_its_drafts_stored():
         await room.wait_stopped()
         await anyio.sleep(3)
         assert await stored(journal) == ["one", "two"]
-        assert errors(ann.receive_all()) == [("room_closed", None)]
+        assert errors(ann.hear()) == [("room_closed", None)]
 
 
 async def test_failed_room_refuses_its_drafts():
@@ -101,7 +101,7 @@ async def test_failed_room_refuses_its_drafts():
             room.tell(Boom())
         await room.wait_stopped()
         await anyio.sleep(20)
-        assert errors(ann.receive_all()) == [("room_failed", "q2"), ("room_closed", None)]
+        assert errors(ann.hear()) == [("room_failed", "q2"), ("room_closed", None)]
         assert refused == [refusals.ROOM_FAILED]
         assert await stored(journal) == ["one"]
 
@@ -115,14 +115,14 @@ async def test_post_as_is_answered_once_it_is_stored():
         assert anyio.current_time() - start >= 1
         journal.fail_with = FULL
         assert await room_of(ann).ask(PostAs("zoe", "lost"), timeout=5) == refusals.NOT_STORED
-        assert contents(ann.receive_all()) == await stored(journal) == ["hello"]
+        assert contents(ann.hear()) == await stored(journal) == ["hello"]
 
 
 async def test_post_as_without_a_journal():
     async with RunningSystem() as system:
         (ann,) = await clients_in(MemoryChat(system), "red", "ann")
         assert await room_of(ann).ask(PostAs("zoe", "hello"), timeout=5) is None
-        (received,) = ann.receive_all()
+        (received,) = ann.hear()
         assert (received.user_id, received.content) == ("zoe", "hello")
 
 
@@ -146,7 +146,7 @@ async def test_crash_on_committed_messages_delivers_them():
         (appended,) = await journal.commit([Append("red", [Draft("zoe", text) for text in texts])], START)
         room_of(ann).tell(Committed(appended.messages))
         await anyio.sleep(5)
-        assert contents(ann.receive_all()) == contents(ben.receive_all()) == texts
+        assert contents(ann.hear()) == contents(ben.hear()) == texts
 
 
 @pytest.mark.parametrize(("error", "delivered"), [(FULL, []), (RuntimeError("a bug in the writer"), ["stored"])])
@@ -159,7 +159,7 @@ async def test_failed_append_with_unknown_outcome(error, delivered):
         journal.reads.clear()
         room_of(ann).tell(AppendFailed(error))
         await settle(system)
-        assert contents(ann.receive_all()) == contents(ben.receive_all()) == delivered
+        assert contents(ann.hear()) == contents(ben.hear()) == delivered
         assert len(journal.reads) == len(delivered)
 
 
@@ -181,5 +181,5 @@ async def test_restarted_room_removes_leaving_members():
         ann.deliver(type="chat_message", content="bye")
         ann.deliver(type="switch_room", roomId="blue")
         await anyio.sleep(5)
-        assert summaries(ben.receive_all()) == ["bye", "UserLeft"]
-        assert summaries(ann.receive_all()) == ["bye", "Joined"]
+        assert summaries(ben.hear()) == ["bye", "UserLeft"]
+        assert summaries(ann.hear()) == ["bye", "Joined"]

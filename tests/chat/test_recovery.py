@@ -39,15 +39,15 @@ async def test_rejoin_replays_missed_then_live_messages():
         (ben,) = await clients_in(chat, "red", "ben")
         ann = await rejoin(chat, "ann", 4, id="q")
         await settle(system)
-        joined, *rest = ann.receive_all()
+        joined, *rest = ann.hear()
         assert joined == messages.Joined(
             "red", "ann", "Joined room: red", seq=10, recovered=True, missed=6, request_id="q"
         )
         assert seqs(rest) == list(range(5, 11))
-        assert summaries(ben.receive_all()) == ["UserJoined"]
+        assert summaries(ben.hear()) == ["UserJoined"]
         ben.deliver(type="chat_message", content="live")
         await settle(system)
-        assert seqs(ann.receive_all()) == [11]
+        assert seqs(ann.hear()) == [11]
 
 
 async def test_rejoin_without_missed_messages_recovers():
@@ -56,7 +56,7 @@ async def test_rejoin_without_missed_messages_recovers():
         await fill(journal, 3)
         ann = await rejoin(MemoryChat(system, journal=journal), "ann", 3)
         await settle(system)
-        (joined,) = ann.receive_all()
+        (joined,) = ann.hear()
         assert (joined.seq, joined.recovered, joined.missed, joined.lost) == (3, True, 0, None)
 
 
@@ -67,7 +67,7 @@ async def test_rejoin_reports_pruned_messages_as_lost():
         await journal.prune(Retention(keep_messages=10), START)
         ann = await rejoin(MemoryChat(system, journal=journal), "ann", 5)
         await settle(system)
-        joined, *rest = ann.receive_all()
+        joined, *rest = ann.hear()
         assert (joined.recovered, joined.missed, joined.lost) == (False, 25, 15)
         assert seqs(rest) == list(range(21, 31))
 
@@ -77,11 +77,11 @@ async def test_rejoin_with_a_foreign_seq_recovers_nothing(journal):
     async with RunningSystem() as system:
         ann = await rejoin(MemoryChat(system, journal=journal()), "ann", 2**53 - 1)
         await settle(system)
-        (joined,) = ann.receive_all()
+        (joined,) = ann.hear()
         assert (joined.recovered, joined.missed, joined.lost) == (False, 0, None)
         ann.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert seqs(ann.receive_all()) == [joined.seq + 1]
+        assert seqs(ann.hear()) == [joined.seq + 1]
 
 
 async def test_rejoin_without_a_journal_reports_a_loss():
@@ -91,12 +91,12 @@ async def test_rejoin_without_a_journal_reports_a_loss():
         (ben,) = await clients_in(chat, "red", "ben")
         ben.deliver(type="chat_message", content="one")
         await settle(system)
-        (seq,) = seqs(ben.receive_all())
+        (seq,) = seqs(ben.hear())
         answers = []
         for since in (seq, seq - 1):
             ann = await rejoin(chat, "ann", since)
             await settle(system)
-            answers += [(message.recovered, message.seq) for message in ann.receive_all()]
+            answers += [(message.recovered, message.seq) for message in ann.hear()]
         assert answers == [(True, seq), (False, seq)]
 
 
@@ -116,19 +116,19 @@ async def test_rejoins_neither_miss_nor_repeat_messages(seed):
             if chance.random() < 0.1:
                 await anyio.sleep(chance.random() / 10)
             if ann is not None:
-                received += seqs(ann.receive_all())
+                received += seqs(ann.hear())
             if chance.random() < 0.03:
                 if ann is not None:
                     ann.disconnect()
                     await anyio.lowlevel.checkpoint()
-                    received += seqs(ann.receive_all())
+                    received += seqs(ann.hear())
                 last = received[-1] if received else last
                 ann = await rejoin(chat, "ann", last)
         for _ in range(100):  # a long replay pauses while the client does not read
             await anyio.sleep(0.1)
-            received += seqs(ann.receive_all())
+            received += seqs(ann.hear())
         await settle(system)
-        received += seqs(ann.receive_all())
+        received += seqs(ann.hear())
         assert received == list(range(1, (await journal.extent("red")).last + 1))
 
 
@@ -146,7 +146,7 @@ async def test_replay_reads_pages_at_the_clients_pace():
         assert ann.outbox.backlog <= 3 * 65_536
         received = []
         while len(received) < 2000:
-            received += seqs(ann.receive_all())
+            received += seqs(ann.hear())
             assert ann.outbox.backlog <= 3 * 65_536
             await anyio.sleep(0.1)
         assert received == list(range(1, 2001))
@@ -168,7 +168,7 @@ async def test_pruning_during_a_replay_closes_the_client(kept):
         await fill(journal, 1000)
         ann = await rejoin(MemoryChat(system, journal=journal), "ann", 0)
         await settle(system)
-        joined, *rest = ann.receive_all()
+        joined, *rest = ann.hear()
         assert (joined.recovered, joined.missed) == (True, 1000)
         assert seqs(rest) == list(range(1, PAGE_MESSAGES + 1))
         assert (ann.outbox.closing.code, ann.outbox.closing.reason) == (1012, "retry after 0")
@@ -245,7 +245,7 @@ async def test_disconnect_during_a_replay_leaves_once():
         await settle(system)
         await anyio.sleep(1)
         await settle(system)
-        assert summaries(ben.receive_all()) == ["UserJoined", "UserLeft"]
+        assert summaries(ben.hear()) == ["UserJoined", "UserLeft"]
 
 
 async def test_unreadable_journal_refuses_the_rejoin():
@@ -262,11 +262,11 @@ async def test_unreadable_journal_refuses_the_rejoin():
         (ben,) = await clients_in(chat, "red", "ben")
         ann = await rejoin(chat, "ann", 1, id="q")
         await settle(system)
-        assert errors(ann.receive_all()) == [("internal_failure", "q")]
+        assert errors(ann.hear()) == [("internal_failure", "q")]
         ann.deliver(type="chat_message", content="in?", id="r")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_in_room", "r")]
-        assert summaries(ben.receive_all()) == ["UserJoined", "UserLeft"]
+        assert errors(ann.hear()) == [("not_in_room", "r")]
+        assert summaries(ben.hear()) == ["UserJoined", "UserLeft"]
 
 
 async def test_member_may_rejoin_its_room():
@@ -278,8 +278,8 @@ async def test_member_may_rejoin_its_room():
         ann.deliver(type="join", userId="ann", roomId="red", since=1)
         ann.deliver(type="chat_message", content="after")
         await settle(system)
-        assert summaries(ann.receive_all()) == ["Joined", "2", "3", "after"]
-        assert contents(ben.receive_all()) == ["after"]
+        assert summaries(ann.hear()) == ["Joined", "2", "3", "after"]
+        assert contents(ben.hear()) == ["after"]
         assert room_of(ann) is room_of(ben)
 
 
@@ -292,7 +292,7 @@ async def test_rejoin_to_a_room_that_cannot_open_fails():
         ann = await rejoin(MemoryChat(system, journal=Unreadable()), "ann", 1, id="q")
         await anyio.sleep(30)
         await settle(system)
-        assert errors(ann.receive_all()) == [("room_closed", "q")]
+        assert errors(ann.hear()) == [("room_closed", "q")]
 
 
 # -- queries --
@@ -301,7 +301,7 @@ async def test_rejoin_to_a_room_that_cannot_open_fails():
 async def query(system, client, **command):
     client.deliver(**command)
     await settle(system)
-    (answer,) = client.receive_all()
+    (answer,) = client.hear()
     return answer
 
 
@@ -368,7 +368,7 @@ async def test_leave_is_answered_and_announced():
         chat = MemoryChat(system)
         ann, ben = await clients_in(chat, "red", "ann", "ben")
         assert await query(system, ann, type="leave", id="q") == messages.Left("red", request_id="q")
-        assert summaries(ben.receive_all()) == ["UserLeft"]
+        assert summaries(ben.hear()) == ["UserLeft"]
         for command in ("leave", "members", "history"):
             assert (await query(system, ann, type=command)).code == "not_in_room"
 

@@ -19,7 +19,7 @@ WIDE = msgspec.structs.replace(NO_LIMITS, backlog_bytes=0)
 def blocks_for(client):
     """The blocks in a client's outbox: the contents of chat messages, and the class names of other messages."""
     blocks = [[plain(text) for text in block.texts] for block in client.outbox._blocks]
-    client.receive_all()
+    client.hear()
     return blocks
 
 
@@ -109,7 +109,7 @@ async def test_crash_in_a_turn_keeps_numbered_messages():
         for n in range(10):
             room.tell(Boom() if n in (3, 7) else PostToRoom(clients[n % 3].session, str(n)))
         await settle(system)
-        received = [[(message.seq, message.content) for message in client.receive_all()] for client in clients]
+        received = [[(message.seq, message.content) for message in client.hear()] for client in clients]
         assert [content for _, content in received[0]] == ["0", "1", "2", "4", "5", "6", "8", "9"]
         assert [seq for seq, _ in received[0]] == sorted({seq for seq, _ in received[0]})
         assert received == [received[0]] * 3
@@ -171,5 +171,5 @@ async def test_small_and_large_rooms_behave_alike(names):
             if n == 10:
                 room_of(clients[0]).tell(Boom())
         await settle(system)
-        received = [[message.content for message in client.receive_all()] for client in clients]
+        received = [[message.content for message in client.hear()] for client in clients]
         assert received == [[str(n) for n in range(20)]] * len(clients)

@@ -21,7 +21,7 @@ async def test_members_send_commands_to_their_room():
     async with MemoryServer(COUNTER) as server:
         ann = await server.connect("ann", room="count-sheep")
         await ann.send("add", number=3, id="q")
-        assert ann.receive_all() == [{"type": "total", "total": 3, "id": "q"}]
+        assert ann.hear() == [{"type": "total", "total": 3, "id": "q"}]
         await ann.send("add", number=0, id="r")
         assert errors(ann) == [("nothing", "r")]
 
@@ -34,7 +34,7 @@ async def test_command_is_refused_in_other_rooms():
         await ann.send("add", id="q")
         assert errors(ann) == [("not_in_this_room", "q")]
         await ann.send("leave")
-        ann.receive_all()
+        ann.hear()
         await ann.send("add", id="q")
         assert errors(ann) == [("not_in_room", "q")]
 
@@ -96,19 +96,19 @@ async def test_subscribers_receive_messages_in_order():
     async with MemoryServer(COUNTER) as server:
         ann, ben = await server.connect("ann", room="count-sheep"), await server.connect("ben", room="count-sheep")
         await ben.send("watch")
-        ben.receive_all()
+        ben.hear()
         ann.send_nowait("chat_message", content="one")
         ann.send_nowait("add")
         ann.send_nowait("chat_message", content="two")
         await server.settle()
-        values = [message.get("content", message.get("total")) for message in ben.receive_all()]
+        values = [message.get("content", message.get("total")) for message in ben.hear()]
         assert values.count(1) == 1
         assert [value for value in values if value != 1] == ["one", "two"]
         assert totals(ann) == [1]
         await ben.join("cafe")
-        ben.receive_all()
+        ben.hear()
         await ann.send("add")
-        assert ben.receive_all() == []
+        assert ben.hear() == []
 
 
 @pytest.mark.parametrize("content", ["", None, 5, "half \ud83d"])
@@ -156,7 +156,7 @@ async def test_kind_posts_after_the_current_message():
         ann = await server.connect("ann", room="echo")
         await ann.say("one")
         await ann.say("two")
-        posts = [(message["userId"], message["content"]) for message in ann.receive_all()]
+        posts = [(message["userId"], message["content"]) for message in ann.hear()]
         assert posts == [("ann", "one"), ("bot:echo", "echo: one"), ("ann", "two"), ("bot:echo", "echo: two")]
 
 

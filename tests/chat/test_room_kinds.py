@@ -92,12 +92,12 @@ async def test_kind_rewrites_and_refuses_posts(journal):
     async with RunningSystem() as system:
         chat = chat_with(system, journal=SlowJournal() if journal else None)
         ann, ben = await clients_in(chat, ROOM, "ann", "ben")
-        ann.receive_all()
+        ann.hear()
         ann.deliver(type="chat_message", content="hello")
         ben.deliver(type="chat_message", content="may I?", id="q")
         await settle(system)
-        assert contents(ann.receive_all()) == ["HELLO"]
-        received = ben.receive_all()
+        assert contents(ann.hear()) == ["HELLO"]
+        received = ben.hear()
         assert contents(received) == ["HELLO"]
         assert errors(received) == [("read_only", "q")]
 
@@ -132,7 +132,7 @@ async def test_refused_user_stays_in_the_current_room(how):
     async with RunningSystem() as system:
         chat = chat_with(system)
         eve, ben = await clients_in(chat, "cafe", "eve", "ben")
-        eve.receive_all()
+        eve.hear()
         match how:
             case "join":
                 eve.deliver(type="join", userId="eve", roomId=ROOM, id="q")
@@ -142,9 +142,9 @@ async def test_refused_user_stays_in_the_current_room(how):
                 eve.deliver(type="join", userId="eve", roomId=ROOM, since=3, id="q")
         eve.deliver(type="chat_message", content="still here")
         await settle(system)
-        received = eve.receive_all()
+        received = eve.hear()
         assert errors(received) == [("banned", "q")]
-        assert contents(received) == contents(ben.receive_all()) == ["still here"]
+        assert contents(received) == contents(ben.hear()) == ["still here"]
 
 
 async def test_kind_is_notified_once_for_each_stay():
@@ -156,7 +156,7 @@ async def test_kind_is_notified_once_for_each_stay():
         ben.disconnect()
         await settle(system)
         assert kind.left == []
-        ann.receive_all()
+        ann.hear()
         ben_again.deliver(type="switch_room", roomId="cafe")
         await settle(system)
         assert kind.left == ["ben"]
@@ -168,16 +168,16 @@ async def test_kind_removes_a_user_with_a_reason():
         chat = chat_with(system)
         ann, ben, other_ben = await clients_in(chat, ROOM, "ann", "ben", "ben")
         for client in (ann, ben, other_ben):
-            client.receive_all()
+            client.hear()
         ann.deliver(type="chat_message", content="remove ben")
         await settle(system)
         for client in (ben, other_ben):
-            assert errors(client.receive_all()) == [("kicked", None)]
+            assert errors(client.hear()) == [("kicked", None)]
         left = [message for message in raw(ann) if message["type"] == "user_left"]
         assert len(left) == 1
         ben.deliver(type="chat_message", content="me?", id="q")
         await settle(system)
-        assert errors(ben.receive_all()) == [("not_in_room", "q")]
+        assert errors(ben.hear()) == [("not_in_room", "q")]
 
 
 async def test_rooms_with_other_names_are_ordinary():
@@ -185,7 +185,7 @@ async def test_rooms_with_other_names_are_ordinary():
         ann, eve = await clients_in(chat_with(system), "announcements", "ann", "eve")
         eve.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert contents(ann.receive_all()) == ["hello"]
+        assert contents(ann.hear()) == ["hello"]
         assert type(room_of(ann)._cell.actor).__name__ == "FragileRoom"
 
 
@@ -195,25 +195,25 @@ async def test_kind_that_raises_crashes_its_room(journal):
     async with RunningSystem() as system:
         chat = chat_with(system, journal=SlowJournal() if journal else None)
         ann, ben = await clients_in(chat, ROOM, "ann", "ben")
-        ben.receive_all()
+        ben.hear()
         for content in ("one", "crash", "two"):
             ann.deliver(type="chat_message", content=content)
         await anyio.sleep(1)
-        received = ben.receive_all()
+        received = ben.hear()
         assert contents(received) == ["ONE", "TWO"]
         assert seqs(received) == sorted(seqs(received))
-        assert ("room_failed", None) in errors(ann.receive_all())
+        assert ("room_failed", None) in errors(ann.hear())
         assert kind_of(ann).users_at_open == ["ann", "ben"]
 
 
 async def test_kind_that_takes_too_long_crashes_its_room():
     async with RunningSystem() as system:
         ann, _ = await clients_in(chat_with(system), ROOM, "ann", "ben")
-        ann.receive_all()
+        ann.hear()
         ann.deliver(type="chat_message", content="wait 60")
         ann.deliver(type="chat_message", content="next")
         await anyio.sleep(10)
-        received = ann.receive_all()
+        received = ann.hear()
         assert errors(received) == [("room_failed", None)]
         assert contents(received) == ["NEXT"]
 
@@ -227,10 +227,10 @@ async def test_waiting_kind_does_not_block_other_rooms():
         for n in range(50):
             cyd.deliver(type="chat_message", content=str(n))
         await anyio.sleep(0.1)
-        assert contents(dan.receive_all()) == [str(n) for n in range(50)]
-        assert "WAIT 1" not in contents(ann.receive_all())
+        assert contents(dan.hear()) == [str(n) for n in range(50)]
+        assert "WAIT 1" not in contents(ann.hear())
         await anyio.sleep(1)
-        assert contents(ann.receive_all()) == ["WAIT 1"]
+        assert contents(ann.hear()) == ["WAIT 1"]
 
 
 async def test_failing_kind_does_not_affect_other_rooms():
@@ -247,16 +247,16 @@ async def test_failing_kind_does_not_affect_other_rooms():
         chat = chat_with(system, Unreliable)
         (ann,) = await clients_in(chat, "unreliable", "ann")
         cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
-        cyd.receive_all()
+        cyd.hear()
         for n in range(300):
             ann.deliver(type="chat_message", content=str(n))
             cyd.deliver(type="chat_message", content=str(n))
             await anyio.sleep(0.01)
         await anyio.sleep(5)
-        received = ann.receive_all()
+        received = ann.hear()
         assert len(contents(received)) == 297
         assert errors(received) == [("room_failed", None)] * 3
-        assert contents(cyd.receive_all()) == contents(dan.receive_all()) == [str(n) for n in range(300)]
+        assert contents(cyd.hear()) == contents(dan.hear()) == [str(n) for n in range(300)]
 
 
 async def test_kind_that_floods_the_bus_is_isolated():
@@ -283,7 +283,7 @@ async def test_kind_that_floods_the_bus_is_isolated():
             ann.deliver(type="chat_message", content=str(n))
             cyd.deliver(type="chat_message", content=str(n))
         await settle(system)
-        assert contents(ann.receive_all()) == contents(dan.receive_all()) == [str(n) for n in range(20)]
+        assert contents(ann.hear()) == contents(dan.hear()) == [str(n) for n in range(20)]
         assert len(heard_events) >= 20_000
 
 

@@ -29,11 +29,11 @@ async def test_join_with_an_id_is_answered_with_seq(request_id):
         (ben,) = await clients_in(chat, "red", "ben")
         ben.deliver(type="chat_message", content="hello")
         await settle(system)
-        (said,) = ben.receive_all()
+        (said,) = ben.hear()
         ann = await chat.log_in("ann")
         ann.deliver(type="join", userId="ann", roomId="red", **({"id": request_id} if request_id else {}))
         await settle(system)
-        assert ann.receive_all() == [messages.joined("ann", "red", request_id, said.seq if request_id else None)]
+        assert ann.hear() == [messages.joined("ann", "red", request_id, said.seq if request_id else None)]
 
 
 async def test_events_of_joins_name_each_user_once():
@@ -80,10 +80,10 @@ async def test_post_of_a_session_that_is_not_a_member():
         await settle(system)
         ann.deliver(type="chat_message", content="hello?", id="r")
         await settle(system)
-        (closed, _) = ann.receive_all()
+        (closed, _) = ann.hear()
         assert (closed.code, closed.room_id) == ("room_closed", "red")
         assert errors(ann.received)[1:] == [("not_in_room", "r")]
-        assert summaries(ben.receive_all()) == ["UserLeft"]
+        assert summaries(ben.hear()) == ["UserLeft"]
 
 
 async def test_room_with_queued_messages_closes_later():
@@ -115,8 +115,8 @@ async def test_crash_after_a_join_keeps_the_member():
         await anyio.sleep(1)
         ben.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert summaries(ann.receive_all()) == ["Joined", "hello"]
-        assert contents(ben.receive_all()) == ["hello"]
+        assert summaries(ann.hear()) == ["Joined", "hello"]
+        assert contents(ben.hear()) == ["hello"]
 
 
 async def test_crash_before_a_join_is_reported():
@@ -133,5 +133,5 @@ async def test_crash_before_a_join_is_reported():
         ann = await chat.log_in("ann")
         ann.deliver(type="join", userId="ann", roomId="red", id="crash")
         await anyio.sleep(1)
-        assert errors(ann.receive_all()) == [("room_closed", None)]
-        assert ben.receive_all() == []
+        assert errors(ann.hear()) == [("room_closed", None)]
+        assert ben.hear() == []

@@ -146,13 +146,13 @@ async def test_command_requires_its_session_state():
         for fields in ({"type": "roll"}, {"type": "wait", "seconds": 1}):
             stranger.deliver(**fields)
         await settle(system)
-        stranger.receive_all()
+        stranger.hear()
         assert errors(stranger.received) == [("not_authenticated", None)] * 2
         assert await answers(system, stranger, type="hello") == [{"type": "counted", "key": "", "count": 0}]
         ann = await chat.log_in("ann")
         ann.deliver(type="roll")
         await settle(system)
-        assert errors(ann.receive_all()) == [("not_in_room", None)]
+        assert errors(ann.hear()) == [("not_in_room", None)]
 
 
 async def test_none_sends_no_answer():
@@ -167,7 +167,7 @@ async def test_later_commands_wait_for_the_service():
         ann.deliver(type="wait", seconds=5)
         ann.deliver(type="roll")
         await anyio.sleep(4)
-        assert ann.receive_all() == []
+        assert ann.hear() == []
         assert len(await answers(system, ann, type="ping")) == 2
 
 
@@ -176,7 +176,7 @@ async def test_service_crash_is_reported_and_restarts():
         ann = await chat_with(system, DICE).log_in("ann", "red")
         ann.deliver(type="crash", id="q")
         await settle(system)
-        assert errors(ann.receive_all()) == [("internal_failure", "q")]
+        assert errors(ann.hear()) == [("internal_failure", "q")]
         assert len(await answers(system, ann, type="roll")) == 1
 
 
@@ -193,7 +193,7 @@ async def test_service_that_takes_too_long_is_busy():
         ann = await chat_with(system, DICE).log_in("ann")
         ann.deliver(type="wait", seconds=60, id="q")
         await anyio.sleep(11)
-        assert errors(ann.receive_all()) == [("busy", "q")]
+        assert errors(ann.hear()) == [("busy", "q")]
 
 
 async def test_user_service_is_shared_by_connections():
@@ -208,7 +208,7 @@ async def test_each_room_has_its_own_service():
     async with RunningSystem() as system:
         chat = chat_with(system, Extension(name="rooms", services=[RoomCounter]))
         ann, ben = await chat.log_in("ann", "red"), await chat.log_in("ben", "red")
-        ann.receive_all()
+        ann.hear()
         assert (await answers(system, ann, type="count"))[0]["count"] == 1
         assert (await answers(system, ben, type="count"))[0] == {"type": "counted", "key": "red", "count": 2}
         outside = await chat.log_in("cyd")

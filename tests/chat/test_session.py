@@ -36,7 +36,7 @@ async def test_full_room_pauses_reading():
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=TightRoom)
         ann, ben, cyd = [await chat.log_in(name, "red") for name in ("ann", "ben", "cyd")]
-        ann.receive_all()
+        ann.hear()
         ann.deliver(type="chat_message", content="hold")
         await anyio.sleep(1)
         for n in range(20):
@@ -47,7 +47,7 @@ async def test_full_room_pauses_reading():
         assert not ann.session.deliver_nowait(Frame("{}"))
         assert len(ann.unread) > 10
         await settle(system)
-        received = [[message.content for message in client.receive_all()[-41:]] for client in (ann, ben, cyd)]
+        received = [[message.content for message in client.hear()[-41:]] for client in (ann, ben, cyd)]
         assert received == [received[0]] * 3
         for name in ("ann", "ben"):
             assert [text for text in received[0] if text.startswith(name)] == [f"{name} {n}" for n in range(20)]
@@ -64,7 +64,7 @@ async def test_pipelined_commands_are_handled_in_order():
         ann.deliver(type="nonsense")
         assert len(ann.unread) == 2, "frames after a slow command are not read"
         await settle(system)
-        registered, challenge, error = ann.receive_all()
+        registered, challenge, error = ann.hear()
         assert type(registered) is messages.Registered
         assert type(error) is messages.Error
         ann.deliver(type="authenticate", userId="ann", signature=sign(KEY, challenge.challenge))
@@ -72,7 +72,7 @@ async def test_pipelined_commands_are_handled_in_order():
             ann.deliver(type="join", userId="ann", roomId=room)
             ann.deliver(type="chat_message", content=f"in {room}")
         await settle(system)
-        assert [getattr(message, "content", type(message).__name__) for message in ann.receive_all()] == [
+        assert [getattr(message, "content", type(message).__name__) for message in ann.hear()] == [
             "Authenticated",
             *("Joined", "in red"),
             *("Joined", "in blue"),
@@ -84,13 +84,13 @@ async def test_frames_before_a_disconnect_are_handled():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         ann, ben = await chat.log_in("ann", "red"), await chat.log_in("ben", "blue")
-        ben.receive_all()
+        ben.hear()
         ann.deliver(type="switch_room", roomId="blue")
         ann.deliver(type="chat_message", content="bye")
         ann.disconnect()
         assert ann.unread, "the frames have not been read yet"
         await settle(system)
-        assert [getattr(message, "content", type(message).__name__) for message in ben.receive_all()] == [
+        assert [getattr(message, "content", type(message).__name__) for message in ben.hear()] == [
             "UserJoined",
             "bye",
             "UserLeft",
@@ -144,7 +144,7 @@ async def test_login_that_starts_in_time_may_end_late():
         ann.deliver(type="register", userId="ann", publicKey=public_pem(KEY))
         ann.deliver(type="get_challenge")
         await settle(system)
-        challenge = ann.receive_all()[-1].challenge
+        challenge = ann.hear()[-1].challenge
         key_of = chat.accounts.key_of
 
         async def slow_key_of(user_id):
@@ -154,5 +154,5 @@ async def test_login_that_starts_in_time_may_end_late():
         chat.accounts.key_of = slow_key_of
         ann.deliver(type="authenticate", userId="ann", signature=sign(KEY, challenge))
         await settle(system)
-        assert [type(message) for message in ann.receive_all()] == [messages.Authenticated]
+        assert [type(message) for message in ann.hear()] == [messages.Authenticated]
         assert ann.outbox.closing is None

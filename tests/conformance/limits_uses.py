@@ -35,7 +35,7 @@ def sends(type, **fields):  # noqa: A002 - as it is called on the wire
 
     async def use(world, subject, n):
         client = await world.client_of(subject)
-        client.receive_all()
+        client.hear()
         await client.send(type, **{name: value(n) if callable(value) else value for name, value in fields.items()})
         return outcome(client)
 
@@ -53,7 +53,7 @@ async def register(world, subject, n):
 async def send_frame(world, subject, n):
     """Frames of all types count, including refused ones."""
     client = await world.client_of(subject)
-    client.receive_all()
+    client.hear()
     await client.send(("ping", "get_challenge", "no_such_type")[n % 3])
     code = outcome(client)
     return None if code == "unknown_type" else code
@@ -61,7 +61,7 @@ async def send_frame(world, subject, n):
 
 async def change_room(world, subject, n):
     client = await world.client_of(subject)
-    client.receive_all()
+    client.hear()
     await client.send(("join", "switch_room")[n % 2], userId=subject.user, roomId=f"room-{n}")
     return outcome(client)
 
@@ -109,9 +109,9 @@ def item_count(type, field, **fields):  # noqa: A002 - as it is called on the wi
     async def count(world, subject):
         client = await world.client_of(subject)
         await world.advance(120)  # the rates refill, and the journal prunes
-        client.receive_all()
+        client.hear()
         await client.send(type, **fields)
-        return len([message for message in client.receive_all() if field in message][-1][field])
+        return len([message for message in client.hear() if field in message][-1][field])
 
     return count
 
@@ -127,7 +127,7 @@ def sends_sized(type, field, **others):  # noqa: A002 - as it is called on the w
 
     async def send(world, subject, parts):
         client = await world.client_of(subject)
-        client.receive_all()
+        client.hear()
         text = "".join(character * count for character, count in zip("x😀", parts, strict=False))
         await client.send(type, **others, **{field: text})
         return outcome(client)
@@ -156,7 +156,7 @@ async def start_unauthenticated(world, subject):
 
 async def ping(world, client):
     await client.send("ping")
-    client.receive_all()
+    client.hear()
 
 
 async def client_close_code(world, client):
@@ -199,7 +199,7 @@ async def post_again(world, posted):
 
 async def removal(world, posted):
     client, seq = posted
-    client.receive_all()
+    client.hear()
     await client.send("history", after=seq - 1, limit=1)
     found = client.expect("history")["messages"]
     return None if found and found[0]["seq"] == seq else REMOVED

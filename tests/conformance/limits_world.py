@@ -133,5 +133,5 @@ def outcome(client):
     """The close code of the connection, or the code of the last error that was received, or None."""
     if client.closing is not None:
         return int(client.closing.code)
-    codes = [message["code"] for message in client.receive_all() if message["type"] == "error"]
+    codes = [message["code"] for message in client.hear() if message["type"] == "error"]
     return codes[-1] if codes else None

@@ -14,7 +14,7 @@ def _quiet(caplog):
 
 
 def errors(client):
-    return [(message["code"], message.get("id")) for message in client.receive_all() if message["type"] == "error"]
+    return [(message["code"], message.get("id")) for message in client.hear() if message["type"] == "error"]
 
 
 def contents(messages):
@@ -33,9 +33,9 @@ async def test_message_reaches_subscribed_connections_only():
         sent = ann.expect("direct_sent")
         assert (sent["to"], sent["seq"], sent["id"]) == ("ben", 1, "q")
         for client in (ben, ben_2):
-            (message,) = client.receive_all()
+            (message,) = client.hear()
             assert (message["sender"], message["content"], message["seq"]) == ("ann", "hello", 1)
-        assert ben_3.receive_all() == []
+        assert ben_3.hear() == []
 
 
 @on_virtual_time
@@ -45,10 +45,10 @@ async def test_senders_other_connections_receive_a_copy():
         await server.connect("ben")
         for client in (ann, ann_2):
             await client.send("direct_open")
-            client.receive_all()
+            client.hear()
         await ann.send("direct_send", to="ben", content="hello")
-        assert contents(ann_2.receive_all()) == ["hello"]
-        assert [message["type"] for message in ann.receive_all()] == ["direct_sent"]
+        assert contents(ann_2.hear()) == ["hello"]
+        assert [message["type"] for message in ann.hear()] == ["direct_sent"]
 
 
 @on_virtual_time
@@ -116,7 +116,7 @@ async def test_crossing_messages_do_not_deadlock():
             ben.send_nowait("direct_send", to="ann", content="from ben")
         await server.advance(0.5)
         for client in (ann, ben):
-            assert [message["type"] for message in client.receive_all()] == ["direct_sent"] * 10
+            assert [message["type"] for message in client.hear()] == ["direct_sent"] * 10
 
 
 @on_virtual_time
@@ -141,11 +141,11 @@ async def test_blocked_sender_is_refused():
         assert ben.expect("direct_blocked")["blocked"] == ["ann"]
         await ann.send("direct_send", to="ben", content="hello", id="q")
         assert errors(ann) == [("blocked", "q")]
-        assert ben.receive_all() == []
+        assert ben.hear() == []
         await ben.send("direct_unblock", userId="ann")
-        ben.receive_all()
+        ben.hear()
         await ann.send("direct_send", to="ben", content="hello")
-        assert contents(ben.receive_all()) == ["hello"]
+        assert contents(ben.hear()) == ["hello"]
 
 
 @on_virtual_time

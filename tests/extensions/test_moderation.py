@@ -14,11 +14,11 @@ def _quiet(caplog):
 
 
 def errors(client):
-    return [message["code"] for message in client.receive_all() if message["type"] == "error"]
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
 
 
 def contents(client):
-    return [message["content"] for message in client.receive_all() if message["type"] == "chat_message"]
+    return [message["content"] for message in client.hear() if message["type"] == "chat_message"]
 
 
 @on_virtual_time
@@ -184,11 +184,11 @@ async def test_room_transfer_notifies_subscribers():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         await cyd.send("moderation")
-        cyd.receive_all()
-        ben.receive_all()
+        cyd.hear()
+        ben.hear()
         await ann.send("transfer_room", userId="ben")
         assert cyd.expect("moderation")["owner"] == "ben"
-        assert ben.receive_all() == []
+        assert ben.hear() == []
         await ann.send("kick", userId="ben")
         assert errors(ann) == ["not_moderator"]
 
@@ -202,7 +202,7 @@ async def test_admin_has_all_powers_in_moderated_rooms():
         await root.send("transfer_room", userId="root")
         assert root.expect("moderation")["owner"] == "root"
         await root.join("elsewhere")
-        root.receive_all()
+        root.hear()
         await root.send("kick", userId="ann")
         assert errors(root) == ["not_in_this_room"]
 

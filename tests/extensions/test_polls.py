@@ -14,7 +14,7 @@ def _quiet(caplog):
 
 
 def errors(client):
-    return [message["code"] for message in client.receive_all() if message["type"] == "error"]
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
 
 
 async def open_poll(client, **fields):
@@ -29,7 +29,7 @@ async def test_user_has_one_vote_and_may_change_it():
         poll = await open_poll(ann)
         for client, option in ((ann, 0), (ben, 0), (ben, 1), (ben, 1)):
             await client.send("poll_vote", pollId=poll, option=option)
-        ann.receive_all()
+        ann.hear()
         await ann.send("polls")
         (poll,) = ann.expect("polls")["polls"]
         assert poll["votes"] == [1, 1]
@@ -41,17 +41,17 @@ async def test_subscribers_receive_counts_but_no_votes():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         await ben.send("polls")
-        cyd.receive_all()
-        ben.receive_all()
+        cyd.hear()
+        ben.hear()
         poll = await open_poll(ann)
         await ann.send("poll_vote", pollId=poll, option=1)
         await ann.send("poll_close", pollId=poll)
-        received = ben.receive_all()
+        received = ben.hear()
         assert [(message["votes"], message["closed"]) for message in received] == [
             ([0, 0], False), ([0, 1], False), ([0, 1], True),
         ]  # fmt: skip
         assert all("voted" not in message for message in received)
-        assert cyd.receive_all() == []
+        assert cyd.hear() == []
 
 
 @on_virtual_time
@@ -103,7 +103,7 @@ async def test_new_poll_replaces_the_oldest_closed_one():
         assert errors(ann) == ["too_many_polls"]
         await ann.send("poll_close", pollId=polls[3])
         await server.advance(5)
-        ann.receive_all()
+        ann.hear()
         newest = await open_poll(ann)
         await ann.send("polls")
         poll_ids = [poll["pollId"] for poll in ann.expect("polls")["polls"]]

@@ -15,7 +15,7 @@ def _quiet(caplog):
 
 
 def errors(client):
-    return [message["code"] for message in client.receive_all() if message["type"] == "error"]
+    return [message["code"] for message in client.hear() if message["type"] == "error"]
 
 
 @on_virtual_time
@@ -60,7 +60,7 @@ async def test_invited_is_sent_to_subscribers_only():
     async with MemoryServer(extension) as server:
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
-        assert ben.receive_all() == []
+        assert ben.hear() == []
 
 
 @on_virtual_time
@@ -69,7 +69,7 @@ async def test_uninvited_user_is_removed_and_stays_out():
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
         await ben.join("private-den")
-        ben.receive_all()
+        ben.hear()
         await ben.send("uninvite", userId="ann")
         assert errors(ben) == ["not_owner"]
         await ann.send("uninvite", userId="ben")
@@ -85,7 +85,7 @@ async def test_room_of_any_name_can_be_created_private():
     async with MemoryServer(extension) as server:
         ann, eve = await server.connect("ann"), await server.connect("eve")
         await ann.send("create_room", roomId="den", kind="private", id="q")
-        assert ann.receive_all() == [{"type": "room_created", "roomId": "den", "kind": "private", "id": "q"}]
+        assert ann.hear() == [{"type": "room_created", "roomId": "den", "kind": "private", "id": "q"}]
         await server.advance(300)
         await eve.join("den")
         assert errors(eve) == ["private_room"]
@@ -121,7 +121,7 @@ async def test_moderation_and_private_rooms_combine():
         ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
         await ann.send("invite", userId="ben")
         await ben.join("private-den")
-        ben.receive_all()
+        ben.hear()
         await ann.send("mute", userId="ben")
         await ben.say("hello")
         assert errors(ben) == ["muted"]

@@ -9,16 +9,16 @@ async def test_only_subscribers_receive_typing_and_read():
     async with MemoryServer(extension) as server:
         ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
         for client in (ann, ben, cyd):
-            client.receive_all()
+            client.hear()
         await ben.send("typing_watch")
         assert ben.expect("typing_watched") == {"type": "typing_watched", "roomId": "den", "typing": [], "read": {}}
         await ann.send("typing")
         await ann.send("read", seq=7)
-        assert ben.receive_all() == [
+        assert ben.hear() == [
             {"type": "typing", "userId": "ann", "roomId": "den", "on": True},
             {"type": "read", "userId": "ann", "roomId": "den", "seq": 7},
         ]
-        assert ann.receive_all() == cyd.receive_all() == []
+        assert ann.hear() == cyd.hear() == []
 
 
 @on_virtual_time
@@ -29,7 +29,7 @@ async def test_typing_expires_unless_repeated():
         for _ in range(3):
             await ann.send("typing")
             await server.advance(4)
-        assert [message["on"] for message in ben.receive_all() if message["type"] == "typing"] == [True]
+        assert [message["on"] for message in ben.hear() if message["type"] == "typing"] == [True]
         await server.advance(3)
         assert ben.expect("typing")["on"] is False
 
@@ -45,7 +45,7 @@ async def test_typing_ends_with_message_off_or_disconnect():
         await ann.send("typing", on=False)
         await ann.send("typing")
         await ann.disconnect()
-        received = [message.get("on", message["type"]) for message in ben.receive_all()]
+        received = [message.get("on", message["type"]) for message in ben.hear()]
         assert received == ["typing_watched", True, False, "chat_message", True, False, True, "user_left", False]
 
 
@@ -77,6 +77,6 @@ async def test_subscription_ends_with_membership():
         ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
         await ben.send("typing_watch")
         await ben.join("cafe")
-        ben.receive_all()
+        ben.hear()
         await ann.send("typing")
-        assert ben.receive_all() == []
+        assert ben.hear() == []
