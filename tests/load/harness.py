@@ -12,9 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT = 30.0
-STOP_TIMEOUT = 20.0
+START_TIMEOUT = 120.0
+STOP_TIMEOUT = 120.0
 NO_LATENCY_LIMITS = Path(__file__).parent / "no_latency_limits.toml"
 
 
@@ -54,7 +56,7 @@ class Server:
             self.process.wait()
             self.process.stdout.close()
 
-    def wait_for_messages(self, count, timeout=40.0):
+    def wait_for_messages(self, count, timeout=120.0):
         """Wait until the server has stored that many messages."""
         deadline = time.monotonic() + timeout
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "chat.db")) as data:
@@ -93,7 +95,7 @@ class Load:
             env=os.environ,
         )
 
-    def wait_for(self, text, timeout=40.0):
+    def wait_for(self, text, timeout=120.0):
         """Wait until the output contains the text."""
         deadline = time.monotonic() + timeout
         while text not in (written := (self.folder / "output").read_text()):
@@ -102,12 +104,15 @@ class Load:
             time.sleep(0.1)
 
     def kill(self):
-        """Kill the process if it still runs, for example because the test failed before the verdict."""
+        """Kill it and its workers if they still run, for example as the test failed before its verdict."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(self.process.pid).children(recursive=True):
+                worker.kill()
         self.process.kill()
         self.process.wait()
         self.output.close()
 
-    def verdict(self, timeout=50.0):
+    def verdict(self, timeout=120.0):
         """The exit code, and the report's `verdict.json`."""
         try:
             code = self.process.wait(timeout)

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 def wait_until_ended(pids):

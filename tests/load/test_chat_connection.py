@@ -16,7 +16,7 @@ from load.wire import Address, Closed, Http2Connection, Unreachable, UpgradeRefu
 from tests.load.harness import Server
 from tests.wire.certificate import write_certificate
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")

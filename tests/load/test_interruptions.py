@@ -10,7 +10,7 @@ import pytest
 
 from tests.load.harness import NO_LATENCY_LIMITS, Load, Server, counts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 BOTH_HAVE_REPORTED = "10 of"  # printed after ten seconds; workers report every three
 
 

@@ -14,8 +14,8 @@ import pytest
 from load.bench.process import free_port
 from tests.load.harness import NO_LATENCY_LIMITS, ROOT, Load, Server, counts
 
-pytestmark = pytest.mark.timeout(300)
-TIMEOUT = 40.0
+pytestmark = pytest.mark.timeout(600)
+TIMEOUT = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_shape_changes_the_number_of_users(runs, shape):
 
 def fetch(url, form=None):
     data = urllib.parse.urlencode(form).encode() if form else None
-    with urllib.request.urlopen(url, data, timeout=5) as response:
+    with urllib.request.urlopen(url, data, timeout=TIMEOUT) as response:
         return response.read().decode()
 
 

@@ -7,7 +7,7 @@ import pytest
 from load.command_line import scenarios
 from tests.load.harness import NO_LATENCY_LIMITS, Load, Server, counts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 USERS = 10
 ARGUMENTS = {
     "big_room": ("--say-every", 0.5),

@@ -90,7 +90,9 @@ class Peer:
             return await self._frames.get()
 
     async def receive_text(self, within=WITHIN):
-        frame = await self.receive(within)
+        """The text of the next frame that is no ping; pings come at any time on a busy machine, and are answered."""
+        while (frame := await self.receive(within)) is not None and frame.opcode == PING:
+            await self.send_frame(PONG, frame.payload)
         assert frame is not None, "the connection ended"
         assert frame.opcode == TEXT, f"expected a text frame, got {frame}"
         return frame.payload.decode()
