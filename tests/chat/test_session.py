@@ -1,6 +1,7 @@
 """The session: backpressure from a slow room, pipelined commands, and the limit for logging in."""
 
 import anyio
+import msgspec
 import pytest
 
 from chat_actors.chat import Admit, CountSessions, Frame, Limits, Peer, QueueOutbox, events
@@ -10,7 +11,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import KEY, FragileRoom, MemoryChat
+from tests.chat.rig import KEY, NO_LIMITS, FragileRoom, MemoryChat, errors, summaries
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -156,3 +157,78 @@ async def test_login_that_starts_in_time_may_end_late():
         await settle(system)
         assert [type(message) for message in ann.hear()] == [messages.Authenticated]
         assert ann.outbox.closing is None
+
+
+async def test_answers_carry_the_request_id():
+    async with RunningSystem() as system:
+        ann = await MemoryChat(system).connect()
+        ann.deliver(type="register", userId="ann", publicKey=public_pem(KEY), id="r")
+        ann.deliver(type="get_challenge", id="g")
+        await settle(system)
+        signature = sign(KEY, ann.receive_all()[-1].challenge)
+        ann.deliver(type="authenticate", userId="ann", signature=signature, id="a")
+        ann.deliver(type="join", userId="ann", id="j")
+        await settle(system)
+        ann.deliver(type="ping", id="p")
+        ann.deliver(type="leave", id="l")
+        await settle(system)
+        ann.receive_all()
+        assert [message.request_id for message in ann.received] == ["r", "g", "a", "j", "p", "l"]
+
+
+async def test_content_limit_counts_characters():
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, msgspec.structs.replace(NO_LIMITS, content_chars=5))
+        ann = await chat.log_in("ann", "red")
+        for content in ("é" * 5, "é" * 6):
+            ann.deliver(type="chat_message", content=content, id="q")
+        await settle(system)
+        message, error = ann.receive_all()
+        assert message.content == "é" * 5
+        assert (error.code, error.request_id) == ("content_too_long", "q")
+
+
+async def test_waiting_post_after_the_end_of_its_room():
+    """The session is in no room when the post is executed."""
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, room=TightRoom)
+        ann = await chat.log_in("ann", "red")
+        ann.deliver(type="chat_message", content="hold")
+        await anyio.sleep(1)
+        for n in range(5):
+            ann.deliver(type="chat_message", content=str(n), id=str(n))
+        ann.session._cell.actor._membership.forget()
+        await anyio.sleep(1)
+        assert errors(ann.receive_all()) == [("not_in_room", "4")]
+
+
+async def test_authenticating_again_keeps_the_room():
+    async with RunningSystem() as system:
+        ann = await MemoryChat(system).log_in("ann", "red")
+        ann.deliver(type="get_challenge")
+        signature = sign(KEY, ann.receive_all()[-1].challenge)
+        ann.deliver(type="authenticate", userId="ann", signature=signature)
+        ann.deliver(type="chat_message", content="still here")
+        await settle(system)
+        assert summaries(ann.receive_all()) == ["Authenticated", "still here"]
+
+
+async def test_failed_authentication_is_published():
+    failed = []
+    async with RunningSystem() as system:
+        system.events.listen(events.AuthenticationFailed, failed.append)
+        ann = await MemoryChat(system).connect("192.0.2.7")
+        ann.deliver(type="authenticate", userId="ann", signature="AAAA")
+        await settle(system)
+        assert errors(ann.receive_all()) == [("user_not_registered", None)]
+        assert failed == [
+            events.AuthenticationFailed(ann.session.path, "ann", "192.0.2.7", "user_not_registered"),
+        ]
+
+
+async def test_join_as_another_user_is_refused():
+    async with RunningSystem() as system:
+        ann = await MemoryChat(system).log_in("ann")
+        ann.deliver(type="join", userId="ben", roomId="red", id="q")
+        await settle(system)
+        assert errors(ann.receive_all()) == [("user_id_mismatch", "q")]
