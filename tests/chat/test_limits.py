@@ -40,6 +40,7 @@ async def test_joins_are_limited_to_their_rate():
             await anyio.sleep(1)
         await settle(system)
         assert 6 + 5 * 6 - 1 <= summaries(ann.hear()).count("Joined") <= 6 + 5 * 6
+        assert {code for code, _ in errors(ann.received)} == {"too_many_rooms"}
 
 
 async def test_registrations_are_possible_after_the_window():

@@ -5,7 +5,9 @@ import pytest
 
 from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
 from chat_actors.chat.recovery import PAGE_MESSAGES
+from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel.testing import RunningSystem, settle
+from chat_actors.protocol import refusals
 from chat_actors.storage import Append, Draft, Retention
 from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
 from tests.chat.test_chat import room_of
@@ -156,3 +158,49 @@ async def test_crash_of_a_check_keeps_the_current_room():
         received = ann.hear()
         assert errors(received) == [("internal_failure", "q")]
         assert contents(received) == ["still here"]
+
+
+async def test_join_of_the_same_room_is_not_announced():
+    async with RunningSystem() as system:
+        ann, ben = await clients_in(MemoryChat(system), "red", "ann", "ben")
+        ann.deliver(type="join", userId="ann", roomId="red")
+        await settle(system)
+        assert summaries(ann.hear()) == ["Joined"]
+        assert ben.hear() == []
+
+
+async def test_join_of_an_invalid_room_keeps_the_room():
+    async with RunningSystem() as system:
+        (ann,) = await clients_in(MemoryChat(system), "red", "ann")
+        ann.deliver(type="switch_room", roomId="\n", id="q")
+        ann.deliver(type="chat_message", content="still here")
+        await settle(system)
+        received = ann.hear()
+        assert errors(received) == [("invalid_room_id", "q")]
+        assert contents(received) == ["still here"]
+
+
+async def test_post_after_the_end_of_the_room_is_refused():
+    async with RunningSystem() as system:
+        (ann,) = await clients_in(MemoryChat(system), "red", "ann")
+        room_of(ann).stop()
+        await settle(system)
+        ann.deliver(type="chat_message", content="hello?", id="q")
+        await settle(system)
+        closed, refused = ann.hear()
+        assert (closed.code, closed.room_id) == ("room_closed", "red")
+        assert (refused.code, refused.room_id, refused.request_id) == ("not_in_room", None, "q")
+
+
+async def test_removal_from_an_earlier_room_is_ignored():
+    """It was on its way when the session joined another room."""
+    async with RunningSystem() as system:
+        ann, _ = await clients_in(MemoryChat(system), "red", "ann", "ben")
+        red = room_of(ann)
+        ann.deliver(type="switch_room", roomId="blue")
+        await settle(system)
+        ann.session.tell(NotAMember(red))
+        ann.session.tell(MemberRemoved(red, refusals.ROOM_FAILED))
+        ann.deliver(type="chat_message", content="still here")
+        await settle(system)
+        assert summaries(ann.hear()) == ["Joined", "still here"]

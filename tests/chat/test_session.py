@@ -11,7 +11,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import KEY, NO_LIMITS, FragileRoom, MemoryChat, errors, summaries
+from tests.chat.rig import KEY, NO_LIMITS, Boom, FragileRoom, MemoryChat, errors, summaries
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -165,14 +165,14 @@ async def test_answers_carry_the_request_id():
         ann.deliver(type="register", userId="ann", publicKey=public_pem(KEY), id="r")
         ann.deliver(type="get_challenge", id="g")
         await settle(system)
-        signature = sign(KEY, ann.receive_all()[-1].challenge)
+        signature = sign(KEY, ann.hear()[-1].challenge)
         ann.deliver(type="authenticate", userId="ann", signature=signature, id="a")
         ann.deliver(type="join", userId="ann", id="j")
         await settle(system)
         ann.deliver(type="ping", id="p")
         ann.deliver(type="leave", id="l")
         await settle(system)
-        ann.receive_all()
+        ann.hear()
         assert [message.request_id for message in ann.received] == ["r", "g", "a", "j", "p", "l"]
 
 
@@ -183,7 +183,7 @@ async def test_content_limit_counts_characters():
         for content in ("é" * 5, "é" * 6):
             ann.deliver(type="chat_message", content=content, id="q")
         await settle(system)
-        message, error = ann.receive_all()
+        message, error = ann.hear()
         assert message.content == "é" * 5
         assert (error.code, error.request_id) == ("content_too_long", "q")
 
@@ -199,18 +199,18 @@ async def test_waiting_post_after_the_end_of_its_room():
             ann.deliver(type="chat_message", content=str(n), id=str(n))
         ann.session._cell.actor._membership.forget()
         await anyio.sleep(1)
-        assert errors(ann.receive_all()) == [("not_in_room", "4")]
+        assert errors(ann.hear()) == [("not_in_room", "4")]
 
 
 async def test_authenticating_again_keeps_the_room():
     async with RunningSystem() as system:
         ann = await MemoryChat(system).log_in("ann", "red")
         ann.deliver(type="get_challenge")
-        signature = sign(KEY, ann.receive_all()[-1].challenge)
+        signature = sign(KEY, ann.hear()[-1].challenge)
         ann.deliver(type="authenticate", userId="ann", signature=signature)
         ann.deliver(type="chat_message", content="still here")
         await settle(system)
-        assert summaries(ann.receive_all()) == ["Authenticated", "still here"]
+        assert summaries(ann.hear()) == ["Authenticated", "still here"]
 
 
 async def test_failed_authentication_is_published():
@@ -220,7 +220,7 @@ async def test_failed_authentication_is_published():
         ann = await MemoryChat(system).connect("192.0.2.7")
         ann.deliver(type="authenticate", userId="ann", signature="AAAA")
         await settle(system)
-        assert errors(ann.receive_all()) == [("user_not_registered", None)]
+        assert errors(ann.hear()) == [("user_not_registered", None)]
         assert failed == [
             events.AuthenticationFailed(ann.session.path, "ann", "192.0.2.7", "user_not_registered"),
         ]
@@ -231,4 +231,27 @@ async def test_join_as_another_user_is_refused():
         ann = await MemoryChat(system).log_in("ann")
         ann.deliver(type="join", userId="ben", roomId="red", id="q")
         await settle(system)
-        assert errors(ann.receive_all()) == [("user_id_mismatch", "q")]
+        assert errors(ann.hear()) == [("user_id_mismatch", "q")]
+
+
+@pytest.mark.parametrize("end", ["disconnect", "stop", "crash", "overdue"])
+async def test_only_slow_clients_are_published_as_evicted(end):
+    evicted, codes = [], {"disconnect": 1012, "stop": 1012, "crash": 1011, "overdue": 4001}
+    async with RunningSystem() as system:
+        system.events.listen(events.ClientEvicted, evicted.append)
+        ann = await MemoryChat(system, Limits(unauthenticated_seconds=10)).connect()
+        await settle(system)
+        match end:
+            case "disconnect":
+                ann.disconnect()
+            case "stop":
+                await system.stop(within=5)
+            case "crash":
+                ann.session.tell(Boom())
+            case "overdue":
+                await anyio.sleep(11)
+        await anyio.sleep(1)
+        assert ann.session.is_stopped
+        assert ann.outbox.closing.code == codes[end]
+        assert ann.outbox.closing.code != 1012 or ann.outbox.closing.reason == "retry after 0"
+        assert evicted == []
