@@ -66,7 +66,9 @@ async def test_drain_yields_between_batches():
         system.start_task(count)
         await chat.chat.gate.ask(Drain(reconnect_within=10), timeout=5)
         is_drained.set()
-        assert {DRAIN_BATCH, 2 * DRAIN_BATCH} <= seen <= {0, DRAIN_BATCH, 2 * DRAIN_BATCH, len(clients)}
+        seen -= {0, len(clients)}
+        assert seen
+        assert seen <= {DRAIN_BATCH, 2 * DRAIN_BATCH}  # trio runs tasks in random order, so `count` may miss one
 
 
 async def test_second_drain_changes_nothing():
