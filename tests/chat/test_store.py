@@ -12,3 +12,20 @@ async def test_store_names_a_state_of_another_type():
     await Store(states, "x.Thing/cafe").put("thing", {"a": 1})
     with pytest.raises(StateUnreadable, match=r"the state 'thing' in 'x.Thing/cafe' cannot be read"):
         await Store(states, "x.Thing/cafe").get("thing", list[int], [])
+
+
+@on_virtual_time
+async def test_removed_key_has_its_default():
+    store = Store(MemoryStates(), "x.Thing/cafe")
+    await store.put("thing", 1)
+    await store.remove("thing")
+    assert await store.get("thing", int, 0) == 0
+
+
+@on_virtual_time
+async def test_page_selects_by_prefix_and_position():
+    store = Store(MemoryStates(), "x.Thing/cafe")
+    await store.put_all({"a1": 1, "b1": 2, "b2": 3, "b3": 4, "c1": 5})
+    assert await store.page(int, prefix="b", after="b1", limit=1) == [("b2", 3)]
+    assert [value for _, value in await store.page(int, prefix="b")] == [2, 3, 4]
+    assert [value for _, value in await store.page(int, after="b1")] == [3, 4, 5]
