@@ -6,7 +6,7 @@ from chat_actors.chat import ROOMS, CountRooms, CountSessions, Drain, Limits, ev
 from chat_actors.kernel import Terminated, handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat
+from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat
 
 pytestmark = pytest.mark.anyio
 
@@ -202,6 +202,23 @@ async def test_events_of_a_visit_are_published_in_order():
         "MessagePosted",
     ]
     assert sorted(seen[6:]) == ["RoomClosed", "SessionClosed", "UserLeft"]
+
+
+async def test_unjournaled_numbers_start_at_the_clock():
+    """A room that is opened again continues above its earlier numbers."""
+    async with RunningSystem() as system:
+        chat = MemoryChat(system)
+        await anyio.sleep(1 - anyio.current_time() % 1)
+        seconds = int(START.timestamp() + anyio.current_time() % 1e6)
+        found = []
+        for _ in range(2):
+            alice = await chat.log_in("alice", "general")
+            alice.deliver(type="chat_message", content="hello")
+            await settle(system)
+            found += [message.seq for message in alice.hear()]
+            alice.session.stop()
+            await anyio.sleep(1)
+        assert [seq // 1_000_000 - seconds for seq in found] == [0, 1]
 
 
 async def test_system_stop_closes_clients_and_accounts():

@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from chat_actors.chat.directory import CountRooms, FlushRooms
 from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.chat.room import AppendFailed
 from chat_actors.chat.room_messages import Flush, PostAs
@@ -183,3 +184,30 @@ async def test_restarted_room_removes_leaving_members():
         await anyio.sleep(5)
         assert summaries(ben.hear()) == ["bye", "UserLeft"]
         assert summaries(ann.hear()) == ["bye", "Joined"]
+
+
+@pytest.mark.parametrize(("within", "delivered", "seconds"), [(5, ["hello"], 1), (0.5, [], 0.5)])
+async def test_flush_of_all_rooms(within, delivered, seconds):
+    """The directory waits for all rooms at once, but no longer than `within`."""
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, journal=SlowJournal(seconds=1))
+        clients = [(await clients_in(chat, f"room-{n}", f"user-{n}"))[0] for n in range(3)]
+        for client in clients:
+            client.deliver(type="chat_message", content="hello")
+        start = anyio.current_time()
+        await chat.chat.directory.ask(FlushRooms(within), timeout=10)
+        assert anyio.current_time() - start == pytest.approx(seconds, abs=0.1)
+        assert [contents(client.hear()) for client in clients] == 3 * [delivered]
+
+
+async def test_flush_of_all_rooms_skips_a_failed_one():
+    class Unflushed(FragileRoom):
+        @handles
+        def flush(self, request: Flush) -> None:
+            raise ValueError("the room was asked to crash")
+
+    async with RunningSystem() as system:
+        chat = MemoryChat(system, room=Unflushed, journal=SlowJournal())
+        await clients_in(chat, "red", "ann")
+        await chat.chat.directory.ask(FlushRooms(5), timeout=10)
+        assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 1

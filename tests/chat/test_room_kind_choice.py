@@ -73,3 +73,58 @@ def test_kinds_with_one_store_name_are_rejected():
     same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
     with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
         MemoryServer(Extension(name="twice", room_kinds=same))
+
+
+@on_virtual_time
+async def test_only_the_chosen_kind_has_a_creator():
+    class Everywhere(RoomKind):
+        rooms = "*"
+
+        def state_for(self, user_id):
+            return {"creator": self.room.creator}
+
+    async with MemoryServer(Extension(name="everywhere", room_kinds=[Everywhere]), COUNTER) as server:
+        ann = await server.connect("ann")
+        await ann.send("create_room", roomId="sheep", kind="counter")
+        await ann.join("sheep")
+        assert ann.expect("joined")["state"] == {
+            "everywhere": {"creator": ""},
+            "counter": {"total": 0, "creator": "ann"},
+        }
+
+
+@on_virtual_time
+async def test_room_with_members_cannot_be_created():
+    """It has no messages yet."""
+    async with MemoryServer(COUNTER) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben", room="sheep")
+        await ann.send("create_room", roomId="sheep", kind="counter", id="q")
+        assert errors(ann) == [("room_exists", "q")]
+        await ben.send("add", id="r")
+        assert errors(ben) == [("not_in_this_room", "r")]
+
+
+@on_virtual_time
+async def test_kind_may_refuse_the_creator():
+    class Guarded(RoomKind):
+        rooms = "*"
+
+        async def may_join(self, user_id):
+            if user_id == "eve":
+                raise Refused("not_you", "Not you.")
+
+    async with MemoryServer(Extension(name="guarded", room_kinds=[Guarded]), COUNTER) as server:
+        eve, ann = await server.connect("eve"), await server.connect("ann")
+        await eve.send("create_room", roomId="sheep", kind="counter", id="q")
+        assert errors(eve) == [("not_you", "q")]
+        await ann.send("create_room", roomId="sheep", kind="counter")
+        assert ann.expect("room_created")["kind"] == "counter"
+
+
+@on_virtual_time
+async def test_command_of_another_kind_is_refused():
+    async with MemoryServer(Extension(name="plain", room_kinds=[type("Plain", (RoomKind,), {"rooms": "*"})]),
+                            COUNTER) as server:  # fmt: skip
+        ann = await server.connect("ann", room="cafe")
+        await ann.send("add", id="q")
+        assert errors(ann) == [("not_in_this_room", "q")]

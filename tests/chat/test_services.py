@@ -280,3 +280,24 @@ def test_invalid_command_methods_are_rejected():
     ):
         with pytest.raises(BadHandler, match=why):
             Extensions([Enabled(Extension(name="bad", services=[service]))])
+
+
+@pytest.mark.parametrize(("stopped", "types"), [(1, ["rolled"]), (2, ["error"])])
+async def test_service_that_has_just_stopped_is_asked_again(stopped, types):
+    """The session asks twice at most."""
+    async with RunningSystem() as system:
+        chat = chat_with(system, DICE)
+        ann, ben = await chat.log_in("ann", "red"), await chat.log_in("ben")
+        ben.session.stop()
+        await ben.session.wait_stopped()
+        await answers(system, ann, type="roll")
+        context = ann.session._cell.actor._extension_calls._context
+        find, found = context.get_or_spawn, []
+
+        def find_too_late(actor_type, key):
+            found.append(ben.session if len(found) < stopped else find(actor_type, key))
+            return found[-1]
+
+        context.get_or_spawn = find_too_late
+        assert [message["type"] for message in await answers(system, ann, type="roll")] == types
+        assert len(found) == 2

@@ -1,9 +1,12 @@
 import pytest
 
 from chat_actors.chat import Store
+from chat_actors.chat.directory import Directory
 from chat_actors.chat.store import StateUnreadable
+from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.storage import MemoryStates
 from chat_actors.testing import on_virtual_time
+from tests.chat.rig import START
 
 
 @on_virtual_time
@@ -29,3 +32,20 @@ async def test_page_selects_by_prefix_and_position():
     assert await store.page(int, prefix="b", after="b1", limit=1) == [("b2", 3)]
     assert [value for _, value in await store.page(int, prefix="b")] == [2, 3, 4]
     assert [value for _, value in await store.page(int, after="b1")] == [3, 4, 5]
+
+
+@pytest.mark.anyio
+async def test_rooms_parent_closes_the_states_at_its_stop():
+    class Closable(MemoryStates):
+        closed = 0
+
+        async def aclose(self):
+            self.closed += 1
+            await super().aclose()
+
+    states = Closable()
+    async with RunningSystem() as system:
+        system.spawn_named("rooms", Directory, lambda: START, states=states)
+        await settle(system)
+        assert states.closed == 0
+    assert states.closed == 1
