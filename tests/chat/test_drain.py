@@ -34,7 +34,7 @@ async def test_drain_spreads_the_reconnects(count, within, spacing):
         assert retries(clients) == [spacing * n for n in range(1, count + 1)]
 
 
-async def test_refused_connections_reconnect_after_the_others():
+async def test_refused_connections_reconnect_last():
     async with RunningSystem() as system:
         chat = MemoryChat(system)
         await drained(chat, 2, 10)
