@@ -22,13 +22,13 @@ SLOW = (
 )
 """Paths of tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
 
-SLOWEST_FIRST = ("load", "web", "cli", "client", "conformance", "server")
+SLOWEST_FIRST = ("web", "cli", "load", "conformance", "client", "server")
 """The order of the folders. With several workers, the longest modules start first, so that none ends last."""
 
 MAX_WORKERS = 8
 
-SERIAL_FOLDER = "load"
-"""One worker runs all modules of this folder, one after the other: each loads all cores."""
+SERIAL = ("load/test_faults.py", "load/test_scenarios.py", "load/test_interruptions.py", "load/test_locust.py")
+"""Modules that load the machine. One worker runs them in this order, from the start of the run."""
 
 
 def path_in_tests(path):
@@ -57,8 +57,11 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_collection_modifyitems(items):
     def rank(item):
-        folder = path_in_tests(item.path).partition("/")[0]
-        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+        path = path_in_tests(item.path)
+        if path in SERIAL:
+            return -1, SERIAL.index(path)
+        folder = path.partition("/")[0]
+        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST), 0
 
     for item in items:
         if is_fast(path_in_tests(item.path)):
@@ -76,7 +79,7 @@ class ByModule(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         path = nodeid.partition("::")[0]
-        return SERIAL_FOLDER if f"/{SERIAL_FOLDER}/" in path else path
+        return "serial" if path.endswith(SERIAL) else path
 
 
 def pytest_xdist_make_scheduler(config, log):
