@@ -22,13 +22,13 @@ SLOW = (
 )
 """Paths of tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
 
-SLOWEST_FIRST = ("web", "cli", "load", "conformance", "client", "server")
-"""The order of the folders. With several workers, the longest modules start first, so that none ends last."""
+SERIAL = ("load/test_faults.py", "load/test_scenarios.py", "load/test_interruptions.py", "load/test_locust.py")
+"""Modules that load the machine. One worker runs them, one after the other."""
+
+SLOWEST_FIRST = (*SERIAL, "conformance/test_mass_reconnect.py", "cli/test_kill.py", "web/", "cli/", "load/", "client/")
+"""With several workers, the longest modules start first, so that none ends last."""
 
 MAX_WORKERS = 8
-
-SERIAL = ("load/test_faults.py", "load/test_scenarios.py", "load/test_interruptions.py", "load/test_locust.py")
-"""Modules that load the machine. One worker runs them in this order, from the start of the run."""
 
 
 def path_in_tests(path):
@@ -58,10 +58,7 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_modifyitems(items):
     def rank(item):
         path = path_in_tests(item.path)
-        if path in SERIAL:
-            return -1, SERIAL.index(path)
-        folder = path.partition("/")[0]
-        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST), 0
+        return next((place for place, start in enumerate(SLOWEST_FIRST) if path.startswith(start)), len(SLOWEST_FIRST))
 
     for item in items:
         if is_fast(path_in_tests(item.path)):
