@@ -22,7 +22,7 @@ SLOW = (
 )
 """Paths of tests that start processes or browsers, or take seconds. All others are the fast part, `pytest -m fast`."""
 
-SERIAL = ("load/test_faults.py", "load/test_scenarios.py", "load/test_interruptions.py", "load/test_locust.py")
+SERIAL = ("load/test_interruptions.py", "load/test_scenarios.py", "load/test_faults.py", "load/test_locust.py")
 """Modules that load the machine. One worker runs them, one after the other."""
 
 SLOWEST_FIRST = (*SERIAL, "conformance/test_mass_reconnect.py", "cli/test_kill.py", "web/", "cli/", "load/", "client/")
