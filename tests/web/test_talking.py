@@ -173,14 +173,16 @@ def test_server_without_its_data_marks_new_messages(restartable, person):
     expect(alice.page.locator(".unread-line + *")).to_contain_text("five")
 
 
-def test_kicked_user_can_rejoin_and_misses_nothing(tmp_path, person):
+@pytest.fixture
+def moderated(tmp_path):
+    with HostedChat(tmp_path, extensions=("moderation",)) as served:
+        yield served
+
+
+def test_kicked_user_can_rejoin_and_misses_nothing(moderated, person):
     moderator = Identity("moderator", generate_key(2048))
-    with (
-        HostedChat(tmp_path, extensions=("moderation",)) as served,
-        connect(served.url, moderator) as chat,
-        chat.room("lobby") as room,
-    ):
-        alice = person(served.url, "alice").start()
+    with connect(moderated.url, moderator) as chat, chat.room("lobby") as room:
+        alice = person(moderated.url, "alice").start()
         alice.say("before")
         alice.expect_messages("before")
         room.ask(Kick("alice"), answer=Moderation)
@@ -226,35 +228,40 @@ def test_leaving_with_unsent_messages_asks_first(restartable, person):
     assert len(asked) == 2
 
 
-def test_reconnect_reports_missed_messages(served, person):
+@pytest.fixture
+def line(served):
+    """A proxy in front of the server. It ends after the pages: one that loses its server logs an error."""
     with SlowProxy(served.port) as line:
-        scheme = served.url.partition(":")[0]
-        alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
-        bob = person(served.url, "bobby").start()
-        bob.say("one")
-        alice.expect_messages("one")
-        alice.may_lose_server = True
-        line.cut()
-        expect(alice.page.get_by_role("status")).to_contain_text("Offline")
-        for text in ("two", "three"):
-            bob.say(text)
-        bob.expect_messages("one", "two", "three")
-        line.mend()
-        alice.go_online()
-        alice.expect_messages("one", "two", "three")
-        alice.expect_notice("You were offline; 2 messages arrived in the meantime.")
+        yield line
 
 
-def test_slow_network_shows_a_message_being_sent(served, person):
+def test_reconnect_reports_missed_messages(served, line, person):
     scheme = served.url.partition(":")[0]
-    with SlowProxy(served.port) as line:
-        alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
-        line.delay = 0.15
-        for text in ("first", "second", "third"):
-            alice.say(text)
-        expect(alice.page.locator(".message.sending")).not_to_have_count(0)
-        alice.expect_messages("first", "second", "third")
-        expect(alice.page.locator(".message")).to_have_count(3)
+    alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
+    bob = person(served.url, "bobby").start()
+    bob.say("one")
+    alice.expect_messages("one")
+    alice.may_lose_server = True
+    line.cut()
+    expect(alice.page.get_by_role("status")).to_contain_text("Offline")
+    for text in ("two", "three"):
+        bob.say(text)
+    bob.expect_messages("one", "two", "three")
+    line.mend()
+    alice.go_online()
+    alice.expect_messages("one", "two", "three")
+    alice.expect_notice("You were offline; 2 messages arrived in the meantime.")
+
+
+def test_slow_network_shows_a_message_being_sent(served, line, person):
+    scheme = served.url.partition(":")[0]
+    alice = person(f"{scheme}://localhost:{line.port}", "alice").start()
+    line.delay = 0.15
+    for text in ("first", "second", "third"):
+        alice.say(text)
+    expect(alice.page.locator(".message.sending")).not_to_have_count(0)
+    alice.expect_messages("first", "second", "third")
+    expect(alice.page.locator(".message")).to_have_count(3)
 
 
 @over_http1
