@@ -15,12 +15,12 @@ ARGUMENTS = {
     "flood": ("--say-every", 0.5),
     "http2": ("--say-every", 0.5, "--streams", 4),
     "login_storm": (),
-    "reconnect_storm": ("--say-every", 0.3, "--drop-every", 3),
+    "reconnect_storm": ("--say-every", 0.3, "--drop-every", 5),
     "slow_readers": ("--say-every", 0.06, "--chars", 3900),
     "soak": ("--say-every", 0.3),
     "steady": ("--say-every", 0.3),
 }
-SECONDS = {"slow_readers": 16, "reconnect_storm": 9}
+SECONDS = {"slow_readers": 16, "reconnect_storm": 14}
 
 
 @pytest.fixture(scope="module")
