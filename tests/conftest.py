@@ -25,7 +25,18 @@ SLOW = (
 SERIAL = ("load/test_interruptions.py", "load/test_scenarios.py", "load/test_faults.py", "load/test_locust.py")
 """Modules that load the machine. One worker runs them, one after the other."""
 
-SLOWEST_FIRST = (*SERIAL, "conformance/test_mass_reconnect.py", "cli/test_kill.py", "web/", "cli/", "load/", "client/")
+SLOWEST_FIRST = (
+    *SERIAL,
+    "conformance/test_mass_reconnect.py",
+    "cli/test_kill.py",
+    "web/",
+    "cli/",
+    "load/",
+    "server/transport/test_take_over.py",
+    "conformance/test_misbehaving_clients.py",
+    "server/",
+    "client/",
+)
 """With several workers, the longest modules start first, so that none ends last."""
 
 MAX_WORKERS = 8
@@ -84,13 +95,12 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Without xdist for single modules; one worker a core for the fast part; else two, since slow tests mostly wait."""
+    """Two workers a core, since many tests mostly wait. Single modules run without xdist."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads the variable itself
     if all(Path(argument.partition("::")[0]).is_file() for argument in config.args):
         return 0
-    cores = os.cpu_count() or 1
-    return min(cores if config.option.markexpr == "fast" else 2 * cores, MAX_WORKERS)
+    return min(2 * (os.cpu_count() or 1), MAX_WORKERS)
 
 
 @pytest.fixture(scope="session", autouse=True)
