@@ -161,10 +161,13 @@ def _message(struct: type[msgspec.Struct], schemas: Mapping[str, Any]) -> dict[s
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     match schema:
         case {"$ref": reference}:
-            properties = schemas[reference.rpartition("/")[2]].get("properties", {})
-            return {name: _example(field, schemas) for name, field in properties.items() if name != "id"}
-        case {"enum": [only]}:
-            return only
+            return _example(schemas[reference.rpartition("/")[2]], schemas)
+        case {"type": "object", "properties": properties}:
+            required = schema.get("required", ())
+            shown = {name: field for name, field in properties.items() if name != "id" or name in required}
+            return {name: _example(field, schemas) for name, field in shown.items()}
+        case {"enum": [first, *_]}:
+            return first
         case {"examples": [first, *_]}:
             return first
         case {"anyOf": [first, *_]}:
@@ -173,6 +176,10 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
             return [_example(items, schemas)]
         case {"type": "array"}:
             return []
+        case {"type": "object"}:
+            return {}
+        case {"type": "integer" | "number", "exclusiveMinimum": low}:
+            return low + 1
         case {"type": "integer" | "number"}:
             return schema.get("minimum", 0)
         case {"type": "boolean"}:
