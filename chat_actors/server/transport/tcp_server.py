@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import AsyncioSingleTask
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h2 import H2Protocol
 
 from chat_actors.server.transport.carrier import LINGER
 
@@ -70,6 +71,7 @@ class ChatTCPServer(TCPServer):
         self.idle_task = IdleTimer()
         self._cut: asyncio.TimerHandle | None = None
         self._client_is_done = False
+        self._is_ending = False  # further input is dropped
         self._successor: Successor | None = None
         try:
             _keep_alive(self.writer.get_extra_info("socket"))
@@ -113,6 +115,9 @@ class ChatTCPServer(TCPServer):
         # Hypercorn locks around the write, so callers that do not wait could overtake those that wait for the lock.
         if isinstance(event, Updated) and self._client_is_done:
             return
+        if isinstance(event, Closed):
+            self._end()
+            return
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -132,7 +137,8 @@ class ChatTCPServer(TCPServer):
                 data = await asyncio.wait_for(self.reader.read(MAX_RECV), self.config.read_timeout)
             except OSError:  # includes TimeoutError and ssl.SSLError
                 break
-            await self.protocol.handle(RawData(data))
+            if not self._is_ending:
+                await self.protocol.handle(RawData(data))
         if self._successor is not None:
             successor, self._successor = self._successor, None
             await self._hand_over(successor.reader)
@@ -164,8 +170,19 @@ class ChatTCPServer(TCPServer):
             pass  # the connection was lost, which is an end too
 
     async def _initiate_server_close(self) -> None:
-        self._cut_in_time()
-        await super()._initiate_server_close()
+        await self.protocol.handle(Closed())
+        self._end()
+
+    def _end(self) -> None:
+        """End our half, and read on until the client ends its own.
+
+        Hypercorn closes the socket at once. If the client has sent more by then, TCP resets the connection, and the
+        client loses what it has not read yet (RFC 9112, section 9.6), such as the Close frames of a shutdown. TLS has
+        no half-close: there only HTTP/2 waits for the client, which has received a GOAWAY.
+        """
+        self._is_ending = True
+        waits_for_client = self.writer.can_write_eof() or isinstance(self.protocol.protocol, H2Protocol)
+        self.finish(peer_is_done=not waits_for_client)
 
     def _cut_in_time(self) -> None:
         if self._cut is None:

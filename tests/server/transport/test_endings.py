@@ -280,6 +280,28 @@ async def test_http2_close_frames_are_sent_during_shutdown(number):
     await connection.aclose()
 
 
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_shutdown_reads_late_input_over_http2(is_secure, tmp_path):
+    """Closing a socket with unread input would reset the connection, and Close frames on their way would be lost."""
+    certfile, keyfile = write_certificate(tmp_path) if is_secure else (None, None)
+    sockets = Sockets()
+    async with LiveServer(sockets.app, certfile=certfile, keyfile=keyfile) as server:
+        connection = await Http2Connection.open(server.port, client_context(certfile, "h2") if is_secure else None)
+        peers = [await connection.open_websocket("/ws?mode=idle") for _ in range(2)]
+        await eventually(lambda: sockets.alive == 2)
+        connection.pause_reading()
+        server.stop()
+        await sockets.controls["idle"].wait_draining()
+        sockets.release.set()
+        for _ in range(100):
+            connection.h2.ping(bytes(8))
+            await connection.flush()
+            await asyncio.sleep(0)
+        connection.resume_reading()
+        assert [(await peer.receive_close())[0] for peer in peers] == [1000, 1000]
+        await connection.aclose()
+
+
 @pytest.mark.parametrize("settings", ["AAQAAAAA", "AAQ", "!!!", ""])
 async def test_upgrade_to_h2c_is_ignored(settings, caplog):
     app = Sockets().app
