@@ -170,7 +170,7 @@ class Cell:
 
     def deliver_nowait(self, message: Any) -> bool:
         """See `Ref.deliver_nowait`."""
-        if not self.is_idle or len(self.mailbox) or self.mailbox.is_closed or not self.mailbox.has_room:
+        if not self.is_idle or len(self.mailbox) or self.mailbox.is_closed or not self.mailbox.has_free_slot:
             return False
         try:
             self.actor.on_delivery(message)

@@ -20,7 +20,7 @@ class MailboxFull(KernelError):
         self.capacity = capacity
 
     def __str__(self) -> str:
-        return f"the mailbox of {self.path} is full ({self.capacity} messages wait); await send() to wait for room"
+        return f"the mailbox of {self.path} is full ({self.capacity} messages wait); to wait for a slot, await send()"
 
 
 class ActorStopped(KernelError):

@@ -4,7 +4,7 @@ Theory of operation. Two lanes share one queue, so messages stay in order across
 
 * The user lane holds at most `capacity` messages (a count, not bytes). A slot is free again once the actor takes the
   message out, so one message being handled comes on top. If no slot is free, `put_nowait` raises and `put` waits; each
-  waiting sender holds one message outside the bound, and senders get free slots in the order in which they came.
+  waiting sender holds one message outside the bound, and senders get free slots in the order of their calls.
 * The system lane has no bound of its own. Only the kernel puts messages there: one stop order, and one message for each
   watched actor, timer, piped result, answer to `ask_into` and escalating child.
 
@@ -38,7 +38,7 @@ class _Waiter:
 class Mailbox:
     """The messages that wait for one actor, in order.
 
-    The bound is kept here, since an anyio stream cannot except some messages from its own.
+    The bound is kept here, since an anyio stream cannot exempt some messages from its own.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class Mailbox:
         return self._capacity
 
     @property
-    def has_room(self) -> bool:
+    def has_free_slot(self) -> bool:
         """Whether the user lane has a free slot."""
         return self._used < self._limit
 

@@ -1,4 +1,4 @@
-"""How actors are addressed: by a ref, or by actor type and key."""
+"""The addresses of actors: a ref, or an actor type and a key."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ class Ref(Generic[Message]):
     def deliver_nowait(self, message: Message) -> bool:
         """Call the actor's `on_delivery` with the message in the caller's own task, if the actor is idle.
 
-        Saves the mailbox and a task switch, for senders with a message every few microseconds. Messages stay in order,
-        since the actor is idle and its mailbox is empty.
+        This saves the mailbox and a task switch, which counts for senders with a message every few microseconds.
+        Messages stay in order, since the actor is idle and its mailbox is empty.
 
         Args:
             message: The message.
 
         Returns:
-            Whether it was delivered. False if the actor is busy, messages wait, no slot is free, or the actor has
-            stopped; nothing has happened then, and the caller may send the message by the mailbox.
+            Whether it was delivered. False, without any effect, if the actor is busy, messages wait, no slot is free,
+            or the actor has stopped. The caller may then send the message by the mailbox.
         """
         return self._cell.deliver_nowait(message)
 
@@ -122,7 +122,7 @@ class Ref(Generic[Message]):
 
         Args:
             request: The request.
-            timeout: Maximum seconds for both, a free slot in the mailbox and the answer.
+            timeout: Maximum seconds for the free slot in the mailbox and the answer together.
 
         Returns:
             The return value of the actor's handler.
@@ -141,7 +141,8 @@ class Ref(Generic[Message]):
     def stop(self) -> None:
         """End the actor once it has handled the messages queued now. Neither blocks nor raises.
 
-        If it crashes before that, it does not restart, and what is still queued becomes dead letters.
+        If it crashes before that, `Restart` does not apply: the actor ends, and the messages still queued become dead
+        letters. With `Resume`, the actor handles them.
         """
         self._cell.stop()
 

@@ -188,12 +188,12 @@ class Model:
         self.is_closed = False
 
     @property
-    def has_room(self):
+    def has_free_slot(self):
         return sum(not isinstance(item, Notice) for item in self.queue) < self.capacity
 
     def take(self):
         item = self.queue.pop(0)
-        while self.senders and self.has_room:
+        while self.senders and self.has_free_slot:
             sender = self.senders.pop(0)
             self.queue.append(sender)
             self.outcomes[sender] = "cancelled" if sender in self.cancelled else "queued"
@@ -255,7 +255,7 @@ async def _run_against_the_model(capacity, steps):
                 case "put_nowait" if model.is_closed:
                     with pytest.raises(ActorStopped):
                         mailbox.put_nowait(n)
-                case "put_nowait" if not model.has_room:
+                case "put_nowait" if not model.has_free_slot:
                     with pytest.raises(MailboxFull):
                         mailbox.put_nowait(n)
                 case "put_nowait":
@@ -267,7 +267,7 @@ async def _run_against_the_model(capacity, steps):
                     await settle()
                     if model.is_closed:
                         model.outcomes[n] = "stopped"
-                    elif model.has_room:
+                    elif model.has_free_slot:
                         model.queue.append(n)
                         model.outcomes[n] = "queued"
                     else:
