@@ -1,4 +1,4 @@
-"""The accounts port: what every adapter of it promises."""
+"""The accounts port: the guarantees of every adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal port: what every adapter of it promises."""
+"""The journal port: the guarantees of every adapter."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import msgspec
 from chat_actors.kernel import Request
 
 PAGE_BYTES = 65_536
-"""Bytes of content (UTF-8) that a page holds at most, so that one page cannot overflow a client's backlog."""
+"""Maximum bytes of content (UTF-8) in one page, so that one page cannot overflow a client's backlog.
+
+A single larger message is a page of its own.
+"""
 
 PRUNE_STEP = 500
-"""Messages that one step of pruning removes at most."""
+"""Maximum number of messages that one step of pruning removes."""
 
 DEDUPE_SECONDS = 86_400.0
-"""Seconds for which a `client_msg_id` is recognized, at least."""
+"""Minimum number of seconds for which a `client_msg_id` is recognized."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -77,7 +80,7 @@ class Committed(msgspec.Struct, frozen=True):
 class Extent(msgspec.Struct, frozen=True):
     """The numbers of a room's stored messages: from `first` to `last`. In a room without any, `first` is above `last`.
 
-    `last` is the highest number ever given, also if its message has been removed; 0 if the room never had a message.
+    `last` is the highest number ever assigned, also if its message has been removed; 0 if the room never had a message.
     """
 
     first: int = 1
@@ -103,7 +106,7 @@ class Missed(msgspec.Struct, frozen=True):
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """The limits on the messages stored for each room; 0: no limit. A message goes as soon as either limit applies."""
+    """The limits on the messages stored for each room; 0: no limit. A message is removed once either limit applies."""
 
     keep_messages: int = 0
     """The number of newest messages to keep."""
@@ -115,8 +118,8 @@ class Retention(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """The messages of all rooms.
 
-    * **Order.** Within a room, each message gets a number above all numbers ever given in it, also after restarts and
-      removals. Drafts are numbered in the order given.
+    * **Order.** Within a room, each message gets a number above all numbers ever assigned in it, also after restarts
+      and removals. Drafts are numbered in the order given.
     * **Atomicity.** A batch is stored as a whole or not at all, also if the process is killed or the call is cancelled.
     * **Durability.** A batch survives a crash of the process once `commit` has returned (adapters that store nothing on
       disk say so). Each adapter documents what survives a power cut.
@@ -135,7 +138,7 @@ class Journal(Protocol):
         """The numbers of the messages that are stored for this room."""
 
     async def page(self, room_id: str, *, after: int | None = None, before: int | None = None, limit: int) -> Page:
-        """At most `limit` messages (at least 1) and about `PAGE_BYTES` of content, with `after` < number < `before`.
+        """At most `limit` messages (at least 1) and `PAGE_BYTES` of content, with `after` < number < `before`.
 
         With `after`, these are the oldest of that range, for a client that catches up; without it the newest, for one
         that scrolls back. A page is empty only if the range is.
@@ -145,9 +148,9 @@ class Journal(Protocol):
         """How many messages with `after` < number <= `up_to` are stored, and how many have been removed."""
 
     async def prune(self, retention: Retention, now: datetime) -> bool:
-        """Do one small step: remove at most `PRUNE_STEP` messages beyond the limits. Whether there is more to do now.
+        """Do one small step: remove at most `PRUNE_STEP` messages beyond the limits. Returns whether more remain.
 
-        A step is short, since a commit may wait for it. It also forgets ids of clients older than `DEDUPE_SECONDS`.
+        A step is short, since a commit may wait for it. It also removes `client_msg_id`s older than `DEDUPE_SECONDS`.
         """
 
     async def aclose(self) -> None:

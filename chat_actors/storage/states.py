@@ -1,4 +1,4 @@
-"""The states port, for the state of extensions: what every adapter of it promises."""
+"""The states port, for the state of extensions: the guarantees of every adapter."""
 
 from __future__ import annotations
 

@@ -69,10 +69,10 @@ class AccountsConformance(Conformance[Accounts]):
         await again.aclose()
 
     async def test_cancelled_register_is_all_or_nothing(self, adapter: Accounts) -> None:
-        """Cancelled at each of its suspensions in turn."""
+        """The call is cancelled at each of its suspensions in turn."""
 
         async def check(step: int) -> None:
-            # The second registration waits for what the cancelled one has begun.
+            # The second registration waits for the writes that the cancelled one has begun.
             is_second = await adapter.register(f"user-{step}", b"second")
             assert await adapter.key_of(f"user-{step}") == (b"second" if is_second else b"first")
 

@@ -14,7 +14,7 @@ from chat_actors.storage import StorageError
 from chat_actors.testing.storage.steps import cancel_at
 
 MAX_STEPS = 1000
-"""A call that suspends, or accesses its backend, more often than this does not end."""
+"""Maximum suspensions or backend accesses of one call. A call with more is taken for an endless loop."""
 
 
 class Closable(Protocol):
@@ -36,7 +36,7 @@ class Conformance(Generic[Adapter]):
 
     Attributes:
         backend: Event loop of the tests: "asyncio" or "trio".
-        read_seconds: Longest time that a read may take beside a commit that is held, in seconds.
+        read_seconds: Maximum seconds for a read while a commit is held.
     """
 
     pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ class Conformance(Generic[Adapter]):
     read_seconds: float = 5.0
 
     async def open(self, place: Path) -> Adapter:
-        """Open the adapter on the data of a place; on none yet, the first time.
+        """Open an adapter on the data of a place. At the first call, the place has no data.
 
         Args:
             place: A folder of this test alone. An adapter that stores its data elsewhere may take the path as a name,
@@ -96,7 +96,7 @@ class Conformance(Generic[Adapter]):
         await adapter.aclose()
 
     async def test_cancelled_close_can_be_repeated(self, tmp_path: Path) -> None:
-        """Cancelled at each of its suspensions in turn, each time on another place."""
+        """The close is cancelled at each of its suspensions in turn, each time in another place."""
         adapters: dict[int, Adapter] = {}
 
         async def open_one(step: int) -> None:
@@ -125,7 +125,7 @@ class Conformance(Generic[Adapter]):
         return again
 
     async def _cancel_at_every_step(self, attempt: Attempt, check: Check) -> None:
-        """Cancel `attempt(n)` at its n-th suspension, then run `check(n)`, until one ends before it is cancelled."""
+        """Cancel `attempt(n)` at its n-th suspension, then run `check(n)`, until an attempt ends uncancelled."""
         for step in range(1, MAX_STEPS):
             was_reached = await cancel_at(step, attempt(step))
             await check(step)

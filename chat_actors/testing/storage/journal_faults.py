@@ -57,7 +57,7 @@ class JournalFaults(Conformance[Journal]):
     # -- cancellation --
 
     async def test_cancelled_commit_is_all_or_nothing(self, adapter: Journal) -> None:
-        """Cancelled at each of its suspensions in turn; a retry stores what is missing, and nothing twice."""
+        """The call is cancelled at each of its suspensions in turn; a retry stores the missing messages, each once."""
 
         async def check(step: int) -> None:
             await post(adapter, "next", room="other")  # waits for what the cancelled call has begun
@@ -94,7 +94,7 @@ class JournalFaults(Conformance[Journal]):
         assert [await self._lasts(adapter, step) for step in range(2, 12)] == [(2, 1, 1)] * 10
 
     async def test_cancelled_prune_leaves_it_usable(self, adapter: Journal) -> None:
-        """Cancelled at each of its suspensions in turn; a later step removes the rest."""
+        """The call is cancelled at each of its suspensions in turn; a later step removes the rest."""
         await fill(adapter, 10)
 
         async def check(step: int) -> None:

@@ -115,7 +115,7 @@ class StatesConformance(Conformance[States]):
         await again.aclose()
 
     async def test_cancelled_put_is_all_or_nothing(self, adapter: States) -> None:
-        """Cancelled at each of its suspensions in turn."""
+        """The call is cancelled at each of its suspensions in turn."""
 
         async def attempt(step: int) -> None:
             await adapter.put(f"space-{step}", VALUES)
