@@ -22,6 +22,7 @@ class Sample(msgspec.Struct, frozen=True):
     at: float
     """Unix time in seconds."""
     users: int
+    """Users that are online."""
     connects: int
     """Connections opened since the test began; a reconnect counts again."""
     cpu_percent: float
@@ -53,7 +54,7 @@ class ServerMonitor:
     """Samples a process and its children."""
 
     def __init__(self, pid: int | None) -> None:
-        """Raises `NoSuchServer`."""
+        """Without a `pid`, every sample is NaN. Raises `NoSuchServer`."""
         try:
             self._process = psutil.Process(pid) if pid is not None else None
         except psutil.Error:
@@ -132,7 +133,8 @@ def _settled(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:
-    middle_x = sum(x for x, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    spread = sum((x - middle_x) ** 2 for x, _ in points)
-    return sum((x - middle_x) * (y - middle_y) for x, y in points) / spread if spread else math.nan
+    """The slope of the least-squares line through the points."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    squares = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / squares if squares else math.nan

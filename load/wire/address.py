@@ -10,7 +10,7 @@ _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class BadAddress(Exception):
-    """A text is not a server's address."""
+    """The text is not a server address."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -31,8 +31,8 @@ class Address:
     def of(cls, text: str, ca: str = "") -> Address:
         """Parse an `http(s)://` or `ws(s)://` URL.
 
-        `ca`: PEM file of the authority that signed the server's certificate; empty: the system's authorities. Raises
-        `BadAddress`, and `OSError` if the file cannot be read.
+        `ca` is a PEM file with the authority of the server's certificate; if empty, the system's authorities apply.
+        Raises `BadAddress`, and `OSError` if the file cannot be read.
         """
         try:
             parts = urlsplit(text)
@@ -46,6 +46,7 @@ class Address:
 
     @property
     def authority(self) -> str:
+        """Host and port of the URL, `host:port` (RFC 3986, section 3.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
