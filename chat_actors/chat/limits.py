@@ -1,4 +1,4 @@
-"""The limits that the chat's actors enforce. 0 disables a limit."""
+"""The limits that the chat's actors enforce. 0 disables a limit; only `message_burst` is at least 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much of the server one client may use."""
+    """The resources that one client may use, and the number of all connections."""
 
     registrations: int = 5
     """Registrations from one address within `registration_window`, including failed ones."""
@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Frames of any type that one connection may send per second on average."""
 
     message_burst: int = 60
-    """Frames that one connection may send in one burst."""
+    """Frames that one connection may send in one burst; at least 1."""
 
     rooms_per_minute: int = 60
     """Joins and room switches of one connection per minute."""

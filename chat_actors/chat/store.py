@@ -16,7 +16,7 @@ PAGE = 100
 
 
 class StateUnreadable(Exception):
-    """A stored value does not decode as the requested type: the type has changed since."""
+    """A stored value does not decode as the requested type, as after an incompatible change of the type."""
 
     def __init__(self, space: str, key: str, problem: str) -> None:
         self.space = space
@@ -53,6 +53,9 @@ class Store:
             value_type: The type to decode, for example a struct class or `list[int]`.
             default: Returned if the key has no value.
 
+        Returns:
+            The decoded value, or `default`.
+
         Raises:
             StateUnreadable: The stored value does not decode as `value_type`.
             StorageError: The storage failed.
@@ -63,13 +66,20 @@ class Store:
     async def put(self, key: str, value: Any) -> None:
         """Store a value, in place of the previous one.
 
+        Args:
+            key: Any string.
+            value: Any value that msgspec encodes as JSON.
+
         Raises:
             StorageError: The storage failed; nothing was written.
         """
         await self._states.put(self._space, {key: msgspec.json.encode(value)})
 
     async def put_all(self, values: Mapping[str, Any]) -> None:
-        """Store several values atomically. The value None removes its key.
+        """Store several values atomically.
+
+        Args:
+            values: The values by key. None removes its key.
 
         Raises:
             StorageError: The storage failed; nothing was written.
@@ -79,6 +89,9 @@ class Store:
 
     async def remove(self, key: str) -> None:
         """Remove a key. Does nothing if the key has no value.
+
+        Args:
+            key: Any string.
 
         Raises:
             StorageError: The storage failed; nothing was removed.
@@ -95,6 +108,9 @@ class Store:
             prefix: Only keys that start with this.
             after: Only keys greater than this one: the last key of the previous page.
             limit: Maximum number of values.
+
+        Returns:
+            Keys and decoded values. Fewer than `limit` if these are the last.
 
         Raises:
             StateUnreadable: A stored value does not decode as `value_type`.
