@@ -47,7 +47,7 @@ class DirectConnection:
         self.outbox.open(self._writer)
 
     def resume(self) -> None:
-        """The session's mailbox is empty."""
+        """Read the socket again: the session has handled its messages."""
         if self._writer is not None:
             self._writer.resume()
 
@@ -74,27 +74,29 @@ class DirectConnection:
     def unreachable(self) -> None:
         if self.outbox.closing is None:
             logger.info(
-                "%s: the client at %s has disconnected; its messages are handled", self._session.ref.path, self._address
+                "%s: the client at %s has disconnected; its remaining messages are still handled",
+                self._session.ref.path,
+                self._address,
             )
-        self.outbox.forsake()
+        self.outbox.disconnected()
 
     def ended(self, code: int) -> None:
         if self.outbox.closing is None:
             logger.info("%s: the client at %s has disconnected (%d)", self._session.ref.path, self._address, code)
-        self.outbox.forsake()
+        self.outbox.disconnected()
         self._session.ref.stop()
 
 
 def log_closing(path: str, address: str, outbox: Outbox) -> None:
-    """Log each client that the server closes, except for code 1000."""
+    """Log a connection that the server closes, unless the code is 1000."""
     closing = outbox.closing
     if closing is not None and closing.code is not CloseCode.NORMAL:
         logger.info("%s: closing the client at %s (%d %s)", path, address, closing.code, closing.reason)
 
 
-def _abandon(asked: asyncio.Task[Hosted[SessionMessage] | Closing]) -> None:
+def _stop_unused(asking: asyncio.Task[Hosted[SessionMessage] | Closing]) -> None:
     """Stop the requested session, if the gate has made one: its connection is closed."""
-    if not asked.cancelled() and asked.exception() is None and isinstance(session := asked.result(), Hosted):
+    if not asking.cancelled() and asking.exception() is None and isinstance(session := asking.result(), Hosted):
         session.ref.stop()
 
 
@@ -155,7 +157,7 @@ class Connection(msgspec.Struct, frozen=True):
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:
-            asking.add_done_callback(_abandon)
+            asking.add_done_callback(_stop_unused)
             raise
         except ActorStopped:
             closing = Closing(CloseCode.SERVICE_RESTART, retry_after(0))

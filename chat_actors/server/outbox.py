@@ -45,7 +45,7 @@ class FrameOutbox:
     def backlog(self) -> int:
         return 0 if self._writer is None else self._writer.backlog()
 
-    def forsake(self) -> None:
+    def disconnected(self) -> None:
         """The client has disconnected: drop all further blocks, and send no Close."""
         if self.closing is None:
             self.closing = Closing(CloseCode.NORMAL, "the client has disconnected")

@@ -168,9 +168,9 @@ class Runtime:
 
     async def _drain(self, within: float) -> None:
         """Deliver the queued messages of all rooms, then close all clients."""
-        catch_up = FlushRooms(min(FLUSH_WITHIN, within / 2))
+        flush = FlushRooms(min(FLUSH_WITHIN, within / 2))
         try:
-            await self.chat.directory.ask(catch_up, timeout=within)
+            await self.chat.directory.ask(flush, timeout=within)
         except (ActorStopped, AskFailed, AskTimeout) as error:
             logger.warning("some clients may not have received the last messages: %s", error)
         try:
