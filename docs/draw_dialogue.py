@@ -74,10 +74,10 @@ def draw_svg() -> str:
 def _arrow(step: Step, y: int) -> Iterator[str]:
     client = LEFT if step.client == ALICE else RIGHT
     start, end = (client, MIDDLE) if step.direction == "sends" else (MIDDLE, client)
-    back = 8 if start < end else -8
+    head = 8 if start < end else -8
     middle = (start + end) // 2
     yield f'<line x1="{start}" y1="{y}" x2="{end}" y2="{y}"/>'
-    yield f'<path class="head" d="M{end} {y} l{-back} -4 v8 z"/>'
+    yield f'<path class="head" d="M{end} {y} l{-head} -4 v8 z"/>'
     yield f'<text x="{middle}" y="{y - 5}">{escape(step.type)}</text>'
     if step.fields:
         yield f'<text class="fields" x="{middle}" y="{y + 14}">{escape(step.fields)}</text>'
