@@ -79,7 +79,7 @@ class EventsUnread(ClientError):
     def __str__(self) -> str:
         return (
             f"{self.waiting} events wait to be read, and the answer is behind them: read them in a task of their own, "
-            "or connect with listen=False"
+            "or use listen=False"
         )
 
 

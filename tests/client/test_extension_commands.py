@@ -119,7 +119,7 @@ def test_concurrent_registration_still_logs_in():
 
 
 def test_registration_is_tried_once_per_connection():
-    """A server that never knows the registered user must not cause an endless loop."""
+    """A server that never recognizes the registered user must not cause an endless loop."""
     conversation = Conversation("ann", KEY, new_id=str)
     conversation.connected()
     known = [messages.Challenge("AAAA"), refusals.USER_NOT_REGISTERED.as_error(), messages.registered("ann")]
