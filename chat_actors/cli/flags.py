@@ -1,4 +1,4 @@
-"""The flags that commands share, and the settings that they, a file and the environment give."""
+"""The flags that commands share, and loading the settings from flags, a file and the environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from chat_actors.server.settings_sources import LoadedSettings, SettingsError, load_settings
 
 BAD_SETTINGS = 2
-"""Exit code."""
+"""Exit code if the settings are not valid."""
 
 
 def settings_flags(command: Any) -> Any:

@@ -27,7 +27,7 @@ async function logIn() {
     return showLoginForm("This browser stores no data for this page, so your key would be lost. Allow the page to store data, and try again.");
   }
   if (known !== null) return { ...known, key: null };
-  deletePlaces(); // a page that was open when its user was forgotten stored them again as it closed
+  deletePlaces(); // another open page may have stored them again as it closed, after the user was deleted
   return showLoginForm();
 }
 

@@ -83,7 +83,7 @@ export class Identity {
     return Identity.fromKey(userId, await decryptKey(pem, passphrase));
   }
 
-  /** The form for IndexedDB; the constructor takes it back. @returns {KeptIdentity} */
+  /** The form for IndexedDB, from which the constructor restores the identity. @returns {KeptIdentity} */
   get kept() {
     return { userId: this.userId, privateKey: this.#privateKey, publicPem: this.#publicPem };
   }
