@@ -184,7 +184,11 @@ class Bot(Service):
         self._join_room(room_id)
 
     async def leave(self, room_id: str) -> None:
-        """Leave a room, after the bot's earlier messages. Does nothing if the bot is not in the room."""
+        """Leave a room, after the bot's earlier messages. Does nothing if the bot is not in the room.
+
+        Args:
+            room_id: The room's id.
+        """
         self.service_state.wanted.pop(room_id, None)
         self.service_state.outboxes.pop(room_id, None)
         room = self.service_state.rooms.pop(room_id, None)

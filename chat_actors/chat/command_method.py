@@ -91,6 +91,9 @@ class Caller(msgspec.Struct, frozen=True):
     def tell(self, message: ExtensionMessage) -> bool:
         """Send a message outside the answer, at any time. Never blocks.
 
+        Args:
+            message: The message.
+
         Returns:
             False if the connection is closed.
         """
@@ -156,6 +159,9 @@ def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable
         where: The session states that allow the command. The default is `Where.LOGGED_IN`; for room kinds and services
             with `Scope.ROOM` it is `Where.IN_ROOM`.
         rate: The limit for each connection, in addition to the server's limit on frames.
+
+    Returns:
+        A decorator that returns the method.
     """
 
     def mark(method: Method) -> Method:

@@ -69,6 +69,9 @@ def endpoint(method: str, path: str) -> Callable[[Method], Method]:
     Args:
         method: `"GET"`, `"POST"`, `"PUT"` or `"DELETE"`.
         path: The path below `/extensions/NAME`, starting with `/`; NAME is the extension's name.
+
+    Returns:
+        A decorator that returns the method.
     """
 
     def mark(function: Method) -> Method:

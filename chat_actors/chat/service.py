@@ -121,6 +121,9 @@ class Service(Actor[Any]):
     async def user_exists(self, user_id: str) -> bool:
         """Whether a user with this id is registered.
 
+        Args:
+            user_id: The user's id.
+
         Raises:
             StorageError: The accounts cannot be read.
         """
@@ -135,6 +138,9 @@ class Service(Actor[Any]):
         """Subscribe a connection to `tell_subscribers`, until the connection ends.
 
         Outlives a crash of the service. A service with subscribers does not stop as idle.
+
+        Args:
+            caller: The caller of a command; its connection is subscribed.
         """
         self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
@@ -166,6 +172,9 @@ class Service(Actor[Any]):
         Args:
             service: The service's class.
             key: The user id or room id, for a service with `Scope.USER` or `Scope.ROOM`.
+
+        Returns:
+            The ref of the actor.
 
         Raises:
             ActorStopped: The server is stopping.

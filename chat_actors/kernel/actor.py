@@ -83,11 +83,17 @@ class Actor(Generic[Message]):
         Called only while the actor is idle and its mailbox is empty, so messages stay in order and handlers do not
         interleave. Must not block: tell the actor itself a message for anything slower. An exception here is a crash on
         this message.
+
+        Args:
+            message: The message.
         """
         raise NotImplementedError
 
     def on_unhandled(self, message: Any) -> bool:
         """Called with a message that has no handler.
+
+        Args:
+            message: The message.
 
         Returns:
             True if the message is dealt with. False, the default, makes it a dead letter.
@@ -108,6 +114,9 @@ class Actor(Generic[Message]):
         Cut short after `stop_within` seconds, with a warning in the log. Not called before a restart, nor if the actor
         was cancelled at a deadline. An exception here is logged and published as `ActorFailed`, and changes nothing
         else.
+
+        Args:
+            reason: Why the actor ends.
         """
 
 
