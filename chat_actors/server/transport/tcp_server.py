@@ -4,9 +4,10 @@ Theory of operation. One task runs `run`: it reads bytes and passes them to the 
 HTTP/1.1, the protocol calls `continue_with`: the task then stops reading, moves the rest of the stream reader to the
 carrier, and runs the WebSocket's app.
 
-Writes have one order, that of the calls of `write`. Each way to close starts one timer (`_cut_in_time`), which aborts
-the socket after `LINGER` seconds: `writer.close()` alone waits for a client that does not read. A cancelled task closes
-in the same way.
+Writes have one order, that of the calls of `write`. If the server ends the connection, `_end` ends our half, and the
+task reads on and drops the input until the client ends its own. Each way to close starts one timer (`_cut_in_time`),
+which aborts the socket after `LINGER` seconds: `writer.close()` alone waits for a client that does not read. A
+cancelled task closes the socket without reading on, under the same timer.
 """
 
 from __future__ import annotations
@@ -170,6 +171,7 @@ class ChatTCPServer(TCPServer):
             pass  # the connection was lost, which is an end too
 
     async def _initiate_server_close(self) -> None:
+        self._cut_in_time()  # first: the streams may take long to end
         await self.protocol.handle(Closed())
         self._end()
 
