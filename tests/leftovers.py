@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-END_WITHIN = 10.0  # seconds; a thread or process may still be ending
+END_WITHIN = 60.0  # seconds; a thread or process may still be ending
 PROC = Path("/proc/self")
 KEPT_OPEN = ("/dev/", "anon_inode:", "/proc/")  # by event loops, random number generators and readers of /proc
 

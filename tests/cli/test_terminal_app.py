@@ -16,10 +16,10 @@ from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.cable import Cable
 from tests.client.test_room import NO_LIMITS, connect_as
+from tests.patience import PATIENCE
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
-TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ class Screen:
         )
 
     async def until(self, condition):
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             while not condition():
                 await self.pilot.pause(0.01)
 
@@ -253,7 +253,7 @@ async def test_quit_while_offline_waits_until_all_is_sent(server):
         await screen.type("/quit")
         await screen.shows("1 not sent yet")
         cable.is_broken = False
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert (await his.receive_message()).content == "bye"
         await screen.has_ended()
 

@@ -17,10 +17,10 @@ import pytest
 from chat_actors.cli.sanitize import sanitize
 from chat_actors.client import Identity, generate_key, save_key
 from tests.cli.test_commands import PROGRAM, Process, serve
+from tests.patience import PATIENCE
 from tests.wire.certificate import write_certificate
 
 pytestmark = pytest.mark.anyio
-TIMEOUT = 60.0
 COLUMNS, ROWS = 100, 24
 
 
@@ -67,7 +67,7 @@ class Terminal:
 
     async def _until(self, condition, expected):
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PATIENCE):
                 while not condition():
                     with contextlib.suppress(BlockingIOError):
                         data = os.read(self._master, 65536)

@@ -28,12 +28,12 @@ from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.cable import Cable
+from tests.patience import PATIENCE
 from tests.wire.certificate import write_certificate
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
-TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def connect_as(port, user_id, key, **options):
 
 async def events_until(chat, is_last):
     received = []
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(PATIENCE):
         async for event in chat:
             received.append(event)
             if is_last(event):
@@ -128,7 +128,7 @@ async def test_random_cuts_lose_and_repeat_nothing(server, key, seed):
                 cuts += 1
 
         cutting = asyncio.create_task(cut_repeatedly())
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             receipts = await asyncio.gather(*(alice.say(str(n)) for n in range(400)))
         cutting.cancel()
         assert cuts > 3
@@ -181,7 +181,7 @@ async def test_disconnect_keeps_unread_events(server, key, monkeypatch):
             sockets[-1].fails = True
             saying = asyncio.create_task(alice.say("x"))
             while len(posted) < 10 * n + 10:
-                async with asyncio.timeout(TIMEOUT):
+                async with asyncio.timeout(PATIENCE):
                     event = await alice.receive()
                 if isinstance(event, messages.ChatMessage) and event.user_id == "bob":
                     posted.append(event.content)
@@ -287,7 +287,7 @@ async def test_too_long_message_fails_alone(server, key):
         huge, small = asyncio.create_task(chat.say("x" * 70_000)), asyncio.create_task(chat.say("small"))
         with pytest.raises(CommandRefused, match="longer than the server takes"):
             await huge
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert (await small).seq > 0
 
 
@@ -299,7 +299,7 @@ async def test_bot_may_answer_with_many_events_unread(server, key, monkeypatch):
         await ann.join("red")
         saying = asyncio.gather(*(ann.say(str(n)) for n in range(300)))
         received = 0
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             async for event in bot:
                 if isinstance(event, messages.ChatMessage) and event.user_id == "ann":
                     received += 1

@@ -30,11 +30,11 @@ from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.cable import Cable
+from tests.patience import PATIENCE
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
 NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
-TIMEOUT = 60.0
 KEY = generate_key(2048)
 
 
@@ -96,7 +96,7 @@ def connect_as(port, user_id, **options):
 
 
 async def first(events, kind):
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(PATIENCE):
         async for event in events:
             if isinstance(event, kind):
                 return event
@@ -109,7 +109,7 @@ async def test_iteration_joins_and_yields_messages_only(server):
         await hers.join()
         async with bobby.room("general") as his:
             receipt = await his.say("hello")
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PATIENCE):
                 async for message in hers:
                     assert (message.user_id, message.content, message.seq) == ("bobby", "hello", receipt.seq)
                     break
@@ -119,7 +119,7 @@ async def test_events_are_typed_and_in_order(server):
     async with connect_as(server.port, "alice") as alice, connect_as(server.port, "bobby") as bobby:
         async with alice.room("general") as hers, bobby.room("general") as his:
             await his.say("hello")
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PATIENCE):
                 received = [await hers.receive() for _ in range(3)]
         assert [type(event) for event in received] == [Joined, UserJoined, ChatMessage]
 
@@ -132,7 +132,7 @@ async def test_since_resumes_after_the_last_known_message(server):
         await his.say("meanwhile")
         async with connect_as(server.port, "alice") as alice, alice.room("general", since=known) as hers:
             await his.say("afterwards")
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PATIENCE):
                 assert [(await hers.receive_message()).content for _ in range(2)] == ["meanwhile", "afterwards"]
 
 
@@ -152,7 +152,7 @@ async def test_cancelling_one_join_keeps_the_other(server):
         waiting, staying = asyncio.create_task(room.join()), asyncio.create_task(room.join())
         await asyncio.sleep(0)
         waiting.cancel()
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert (await staying).room_id == "general"
         assert waiting.cancelled()
 
@@ -189,7 +189,7 @@ async def test_closing_the_chat_closes_its_rooms(server):
         await room.say("the last")
         while room._client._events._queue.qsize():  # noqa: ASYNC110 - until the reader has read it
             await asyncio.sleep(0)
-    async with asyncio.timeout(TIMEOUT):
+    async with asyncio.timeout(PATIENCE):
         assert await reading == ["the last"]
     for use in (other.say("late"), chat.room("new").join()):
         with pytest.raises(ConnectionLost, match="was closed"):
@@ -204,7 +204,7 @@ async def test_with_block_leaves_the_room(server):
     ):
         async with bobby.room("general"):
             await first(hers.events(), UserJoined)
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             while (await hers.members()).count != 1:
                 pass
 
@@ -224,7 +224,7 @@ async def test_reconnect_replays_and_reports_the_gap(server, caplog):
             await his.say(str(n))
         cable.is_broken = False
         seen = []
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             async for event in hers.events():
                 seen.append(event)
                 if isinstance(event, ChatMessage) and event.content == "59":
@@ -236,7 +236,7 @@ async def test_reconnect_replays_and_reports_the_gap(server, caplog):
         lost = sum(event.lost for event in seen if isinstance(event, Gap))
         assert posted + lost == 60
         with caplog.at_level(logging.WARNING):
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(PATIENCE):
                 await also.receive_message()
         assert f"{lost} messages of the room general are missing here" in caplog.text
 
@@ -273,7 +273,7 @@ async def test_extension_messages_need_their_class(server):
         assert await first(hers.events(), Shouted) == Shouted("HEY")
         assert await his.tell(Shout("hey"))
         await his.say("over")
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert [type(await his.receive()) for _ in range(2)] == [Joined, ChatMessage]
     with pytest.raises(ValueError, match="are both of the type 'rolled'"):
         connect("ws://127.0.0.1:9", Identity("alice", KEY), messages=[Rolled, AnotherRolled])
@@ -288,7 +288,7 @@ async def test_disconnect_leaves_a_command_unanswered(server):
         cable.cut()
         with pytest.raises(Unanswered, match="no answer to 'Never': the connection broke; it may have been"):
             await asking
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert (await saying).seq == 1
 
 

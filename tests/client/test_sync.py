@@ -15,10 +15,10 @@ from chat_actors.client.sync import connect
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
 from tests.client.test_room import NO_LIMITS, Roll, Rolled, Shout, Shouted
+from tests.patience import PATIENCE
 from tests.wire.live_server import LiveServer, fail_test
 
 KEY = generate_key(2048)
-TIMEOUT = 60.0
 
 
 @contextlib.contextmanager
@@ -37,11 +37,11 @@ def in_thread(make_app):
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     try:
-        assert started.wait(TIMEOUT)
+        assert started.wait(PATIENCE)
         yield port
     finally:
         stopped.set()
-        thread.join(TIMEOUT)
+        thread.join(PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_receive_timeout_loses_no_message(url):
         with pytest.raises(TimeoutError):
             room.receive_message(timeout=0.05)
         room.say("at last")
-        assert room.receive_message(timeout=TIMEOUT).content == "at last"
+        assert room.receive_message(timeout=PATIENCE).content == "at last"
 
 
 def test_threads_share_a_room(url):
@@ -104,7 +104,7 @@ def test_threads_share_a_room(url):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(TIMEOUT)
+            thread.join(PATIENCE)
         posted = [next(iter(room)).content for _ in range(20)]
         assert sorted(posted, key=int) == [str(n) for n in range(20)]
 
@@ -117,10 +117,10 @@ def test_close_ends_iteration_in_another_thread(url):
         reading = threading.Thread(target=lambda: received.extend(event for event in room.events()))
         reading.start()
         room.say("hello")
-        deadline = time.monotonic() + TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         while not any(isinstance(event, ChatMessage) for event in list(received)) and time.monotonic() < deadline:
             time.sleep(0.001)
-    reading.join(TIMEOUT)
+    reading.join(PATIENCE)
     assert not reading.is_alive()
     assert [event.content for event in received if isinstance(event, ChatMessage)] == ["hello"]
 
@@ -169,7 +169,7 @@ def test_ctrl_c_interrupts_only_the_call(url, tmp_path):
         try:
             assert listener.stdout.readline() == "listening\n"
             listener.send_signal(signal.SIGINT)
-            assert listener.communicate(timeout=TIMEOUT)[0] == "True\n"
+            assert listener.communicate(timeout=PATIENCE)[0] == "True\n"
             assert listener.returncode == 0
         finally:
             listener.kill()
@@ -191,7 +191,7 @@ if sys.argv[3] == "clumsy":
 @pytest.mark.parametrize(("name", "code"), [("david", 0), ("clumsy", 1)])
 def test_script_without_close_ends(url, tmp_path, name, code):
     arguments = [sys.executable, "-c", FORGETFUL, url, tmp_path / "key.pem", name]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "done\n"
     assert done.returncode == code
     assert done.stderr == "" or done.stderr.endswith("ValueError: a mistake\n")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT = 120.0
-STOP_TIMEOUT = 120.0
 NO_LATENCY_LIMITS = Path(__file__).parent / "no_latency_limits.toml"
 
 
@@ -50,13 +50,13 @@ class Server:
     def __exit__(self, *exc):
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(STOP_TIMEOUT)
+            self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             self.process.wait()
             self.process.stdout.close()
 
-    def wait_for_messages(self, count, timeout=120.0):
+    def wait_for_messages(self, count, timeout=PATIENCE):
         """Wait until the server has stored that many messages."""
         deadline = time.monotonic() + timeout
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "chat.db")) as data:
@@ -65,7 +65,7 @@ class Server:
                 time.sleep(0.05)
 
     def _read_url(self):
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         text = b""
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
@@ -95,7 +95,7 @@ class Load:
             env=os.environ,
         )
 
-    def wait_for(self, text, timeout=120.0):
+    def wait_for(self, text, timeout=PATIENCE):
         """Wait until the output contains the text."""
         deadline = time.monotonic() + timeout
         while text not in (written := (self.folder / "output").read_text()):
@@ -112,7 +112,7 @@ class Load:
         self.process.wait()
         self.output.close()
 
-    def verdict(self, timeout=120.0):
+    def verdict(self, timeout=PATIENCE):
         """The exit code, and the report's `verdict.json`."""
         try:
             code = self.process.wait(timeout)

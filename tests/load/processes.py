@@ -3,11 +3,11 @@
 import time
 from pathlib import Path
 
-TIMEOUT = 60.0
+from tests.patience import PATIENCE
 
 
 def wait_until_ended(pids):
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while alive := [pid for pid in pids if is_alive(pid)]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.01)

@@ -18,8 +18,8 @@ from load.bench.senders import ClosedLoop, LatencyRecorder, OpenLoop
 from load.bench.servers import SERVER_SPECS, MissingDependency, command_of, dialect_of, versions_of
 from load.keys import cached_keys
 from tests.load.processes import wait_until_ended
+from tests.patience import PATIENCE
 
-TIMEOUT = 60.0
 ROOT = Path(__file__).parents[2]
 PYTHON_SPECS = [spec for spec in SERVER_SPECS if not spec.is_node]
 
@@ -44,16 +44,16 @@ def generator(request, keys, tmp_path):
 
 
 def test_closed_loop_reaches_every_member(generator):
-    members = generator.join([Member(number, "room") for number in range(6)], TIMEOUT)
-    generator.settle(0.1, TIMEOUT)
+    members = generator.join([Member(number, "room") for number in range(6)], PATIENCE)
+    generator.settle(0.1, PATIENCE)
     loops = [ClosedLoop(members[number], generator.dialect, number, window=3) for number in range(2)]
     generator.read_promptly(members[:2])
     for loop in loops:
         loop.start()
-    assert generator.run_until(lambda: loops[0].sent > 20 and loops[1].sent > 20, TIMEOUT)
+    assert generator.run_until(lambda: loops[0].sent > 20 and loops[1].sent > 20, PATIENCE)
     for loop in loops:
         loop.stop()
-    generator.settle(0.2, TIMEOUT)
+    generator.settle(0.2, PATIENCE)
     sent = sum(loop.sent for loop in loops)
     assert [member.tally.chats for member in members] == [sent] * 6
     assert [member.tally.own for member in members[:2]] == [loop.sent for loop in loops]
@@ -61,17 +61,17 @@ def test_closed_loop_reaches_every_member(generator):
 
 
 def test_open_loop_stays_in_its_room(generator):
-    members = generator.join([Member(number, f"room{number % 2}") for number in range(4)], TIMEOUT)
-    generator.settle(0.1, TIMEOUT)
+    members = generator.join([Member(number, f"room{number % 2}") for number in range(4)], PATIENCE)
+    generator.settle(0.1, PATIENCE)
     latencies = LatencyRecorder()
     latencies.is_on = True
     members[2].watch(latencies)
     open_loop = OpenLoop(members[:1], generator.dialect, per_second=200)
-    assert generator.run_until(lambda: open_loop.sent >= 10, TIMEOUT, open_loop)
-    generator.settle(0.2, TIMEOUT)
+    assert generator.run_until(lambda: open_loop.sent >= 10, PATIENCE, open_loop)
+    generator.settle(0.2, PATIENCE)
     assert [member.tally.chats for member in members] == [open_loop.sent, 0, 0, 0]
     assert len(latencies.seconds) == open_loop.sent
-    assert all(0 < seconds < TIMEOUT for seconds in latencies.seconds)
+    assert all(0 < seconds < PATIENCE for seconds in latencies.seconds)
 
 
 def benchmark(out, *argv):
@@ -83,7 +83,7 @@ def benchmark(out, *argv):
 def test_quick_run_writes_results(tmp_path):
     scenarios, servers = ("fan_out", "paced"), ("chat_actors", "websockets")
     process = benchmark(tmp_path, "--scenario", *scenarios, "--server", *servers)
-    output, _ = process.communicate(timeout=150)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     assert (tmp_path / "results.md").read_text() in output
     rounds = json.loads((tmp_path / "results.json").read_text())["rounds"]
@@ -99,11 +99,11 @@ def test_ctrl_c_stops_server_and_keeps_results(tmp_path):
     lines = iter(process.stdout.readline, "")
     assert next(line for line in lines if line.startswith("[1/1000]"))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while not (servers := children.read_text().split()):
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=TIMEOUT)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     wait_until_ended(servers)
     assert json.loads((tmp_path / "results.json").read_text())["rounds"]
@@ -117,7 +117,7 @@ def test_generator_detects_lost_member():
                 generator.join([Member(0, "room")], timeout=0.01)
             accepted, _ = listener.accept()
             accepted.close()
-            assert generator.run_until(lambda: generator.connections[0].phase == "ended", TIMEOUT)
+            assert generator.run_until(lambda: generator.connections[0].phase == "ended", PATIENCE)
             with pytest.raises(LostMembers, match="1 members were lost"):
                 generator.check_no_member_lost()
         finally:

@@ -14,9 +14,8 @@ from load.keys import cached_keys
 from load.outcomes import CommandRefused, ResponseTimeout
 from load.wire import Address, Closed, Http2Connection, Unreachable, UpgradeRefused, WebSocket
 from tests.load.harness import Server
+from tests.patience import PATIENCE
 from tests.wire.certificate import write_certificate
-
-TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +44,11 @@ def open_websocket(request, servers):
     address = servers[request.param.endswith("tls")]
     with ExitStack() as opened:
         if request.param.startswith("http2"):
-            connection = Http2Connection.open(address, TIMEOUT)
+            connection = Http2Connection.open(address, PATIENCE)
             opened.callback(connection.close)
-            yield lambda: connection.open_websocket(TIMEOUT)
+            yield lambda: connection.open_websocket(PATIENCE)
         else:
-            yield lambda: WebSocket.open(address, TIMEOUT)
+            yield lambda: WebSocket.open(address, PATIENCE)
 
 
 class RecordingReporter:
@@ -152,7 +151,7 @@ def test_server_close_raises_closed_with_code(open_websocket, ann):
     with closing(ann.connect(open_websocket)) as connection:
         connection.send_text("x" * 100_000)
         with pytest.raises(Closed) as closed:
-            connection.listen(TIMEOUT)
+            connection.listen(PATIENCE)
         assert closed.value.code == 1009
         with pytest.raises(Closed):
             connection.send_message()
@@ -164,7 +163,7 @@ def test_listen_for_error_returns_rate_limit(open_websocket, ann):
         connection.join(random_room())
         for _ in range(200):
             connection.send_message_nowait()
-        assert connection.listen_for_error(TIMEOUT) == "too_many_messages"
+        assert connection.listen_for_error(PATIENCE) == "too_many_messages"
 
 
 def test_login_with_wrong_key_is_refused(open_websocket, ann, keys):
@@ -180,13 +179,13 @@ def test_connect_to_unused_port_is_unreachable(servers):
         free.bind(("127.0.0.1", 0))
         unused = Address.of(f"http://127.0.0.1:{free.getsockname()[1]}")
         with pytest.raises(Unreachable, match="refused"):
-            WebSocket.open(unused, TIMEOUT)
+            WebSocket.open(unused, PATIENCE)
 
 
 def test_untrusted_certificate_is_unreachable(servers):
     untrusted = Address.of(f"https://localhost:{servers[True].port}")
     with pytest.raises(Unreachable, match="certificate"):
-        WebSocket.open(untrusted, TIMEOUT)
+        WebSocket.open(untrusted, PATIENCE)
 
 
 def test_http_error_raises_upgrade_refused():
@@ -203,9 +202,9 @@ def test_http_error_raises_upgrade_refused():
         thread.start()
         try:
             with pytest.raises(UpgradeRefused, match="503"):
-                WebSocket.open(Address.of(f"http://127.0.0.1:{listening.getsockname()[1]}"), TIMEOUT)
+                WebSocket.open(Address.of(f"http://127.0.0.1:{listening.getsockname()[1]}"), PATIENCE)
         finally:
-            thread.join(TIMEOUT)
+            thread.join(PATIENCE)
 
 
 def test_open_times_out_on_silent_server():
@@ -231,11 +230,11 @@ def test_overdue_operation_fails_at_test_end(open_websocket, ann, monkeypatch):
 
 
 def test_http2_stream_limit_is_reported(servers):
-    connection = Http2Connection.open(servers[False], TIMEOUT)
+    connection = Http2Connection.open(servers[False], PATIENCE)
     with closing(connection):
-        connection.open_websocket(TIMEOUT)
+        connection.open_websocket(PATIENCE)
         allowed = connection._h2.remote_settings.max_concurrent_streams
         for _ in range(allowed - 1):
-            connection.open_websocket(TIMEOUT)
+            connection.open_websocket(PATIENCE)
         with pytest.raises(UpgradeRefused, match="stream limit"):
-            connection.open_websocket(TIMEOUT)
+            connection.open_websocket(PATIENCE)

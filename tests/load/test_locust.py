@@ -13,9 +13,9 @@ import pytest
 
 from load.bench.process import free_port
 from tests.load.harness import NO_LATENCY_LIMITS, ROOT, Load, Server, counts
+from tests.patience import PATIENCE
 
-pytestmark = pytest.mark.timeout(600)
-TIMEOUT = 120.0
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +87,12 @@ def test_shape_changes_the_number_of_users(runs, shape):
 
 def fetch(url, form=None):
     data = urllib.parse.urlencode(form).encode() if form else None
-    with urllib.request.urlopen(url, data, timeout=TIMEOUT) as response:
+    with urllib.request.urlopen(url, data, timeout=PATIENCE) as response:
         return response.read().decode()
 
 
 def wait_for(name, condition):
-    deadline = time.monotonic() + TIMEOUT
+    deadline = time.monotonic() + PATIENCE
     while True:
         with contextlib.suppress(OSError):
             if (found := condition()) is not None:
@@ -139,7 +139,7 @@ def test_locust_web_page_runs_a_scenario(server, tmp_path):
         wait_for("the report", lambda: next(iter(tmp_path.glob("report/*/report.html")), None))
     finally:
         locust.terminate()
-        locust.wait(TIMEOUT)
+        locust.wait(PATIENCE)
     assert "PASSED" in log.read_text() or "FAILED" in log.read_text()
 
 
@@ -166,7 +166,7 @@ def test_documented_custom_scenario_is_judged(server, tmp_path):
     (tmp_path / "shouter.toml").write_text(objectives)
     arguments = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
     process = locust("-f", tmp_path / "shouter.py", *arguments)
-    text, _ = process.communicate(timeout=TIMEOUT)
+    text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert re.search(r"delivery, count +≥ 1,000 +\d+ +BREACHED", text)
     assert re.search(r"failed operations +≤ 0 % +0 % +met", text)
@@ -179,7 +179,7 @@ def test_scenario_without_objectives_allows_no_failure(server, tmp_path):
     )
     arguments = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
     process = locust("-f", tmp_path / "broken.py", *arguments)
-    text, _ = process.communicate(timeout=TIMEOUT)
+    text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert re.search(r"crash: a bug of the scenario +[2-8]$", text, re.MULTILINE), text
     assert re.search(r"failed operations +≤ 0 % .*BREACHED", text)
@@ -193,11 +193,11 @@ def test_master_accepts_a_separate_worker(server, tmp_path):
     master = locust(*file, *lead, *load, "--objectives", NO_LATENCY_LIMITS, "--report", tmp_path)
     worker = locust(*file, "--worker", "--master-host", "127.0.0.1", "--master-port", port)
     try:
-        text, _ = master.communicate(timeout=TIMEOUT)
+        text, _ = master.communicate(timeout=PATIENCE)
     finally:
         for process in (master, worker):
             process.terminate()
-            process.communicate(timeout=TIMEOUT)
+            process.communicate(timeout=PATIENCE)
     assert master.returncode == 0, text
     (found,) = tmp_path.glob("*/verdict.json")
     successes = counts(json.loads(found.read_text()))

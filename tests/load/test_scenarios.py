@@ -7,7 +7,7 @@ import pytest
 from load.command_line import scenarios
 from tests.load.harness import NO_LATENCY_LIMITS, Load, Server, counts
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(3600)
 USERS = 10
 ARGUMENTS = {
     "big_room": ("--say-every", 0.5),
@@ -21,6 +21,21 @@ ARGUMENTS = {
     "steady": ("--say-every", 0.3),
 }
 SECONDS = {"slow_readers": 16, "reconnect_storm": 14}
+LONGER = (1, 4, 16)
+"""Factors: a scenario runs again, for longer, while it did too little to be judged. A busy machine needs the time."""
+TALK = {"register": USERS, "authenticate": USERS, "join": USERS, "echo": 10}
+ENOUGH = {
+    "big_room": TALK,
+    "churn": TALK | {"switch": 10, "leave": 1, "join": USERS + 1},
+    "flood": TALK | {"refusal": 2},
+    "http2": TALK,
+    "login_storm": {"register": USERS, "connect": 5 * USERS + 1},
+    "reconnect_storm": TALK | {"recover": 9},
+    "slow_readers": TALK | {"eviction": 1},
+    "soak": TALK | {"recover": 1},
+    "steady": TALK | {"history": 1},
+}
+"""How often each operation of a scenario must have succeeded."""
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +44,39 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scenarios")
     limits = ("--set", "limits.backlog_bytes=131072")
     with Server(folder, "none", *limits) as server:
-        loads = {
-            name: Load(
-                server.url,
-                folder / name,
-                name,
-                *ARGUMENTS[name],
-                users=USERS,
-                seconds=SECONDS.get(name, 8),
-                objectives=NO_LATENCY_LIMITS,
-            )
-            for name in scenarios()
-        }
-        return {name: (*load.verdict(200), load) for name, load in loads.items()}
+        done, todo = {}, scenarios()
+        for longer in LONGER:
+            loads = {name: start(server, folder / f"{name}-{longer}", name, longer) for name in todo}
+            done |= {name: (*load.verdict(), load) for name, load in loads.items()}
+            todo = [name for name in todo if is_too_short(name, done[name][1])]
+        return done
+
+
+def start(server, folder, name, longer):
+    return Load(
+        server.url,
+        folder,
+        name,
+        *ARGUMENTS[name],
+        users=USERS,
+        seconds=SECONDS.get(name, 8) * longer,
+        objectives=NO_LATENCY_LIMITS,
+    )
+
+
+def lacking(name, verdict):
+    """The operations that did not succeed often enough."""
+    successes = counts(verdict)
+    return {operation: n for operation, n in ENOUGH[name].items() if successes.get(operation, 0) < n}
+
+
+def is_too_short(name, verdict):
+    """Another failure than a response that the end of the test cut off is final."""
+    return bool(lacking(name, verdict)) and all(reason.endswith("no response in time") for reason in verdict["reasons"])
 
 
 def test_every_scenario_is_tested():
-    assert list(scenarios()) == sorted(ARGUMENTS)
+    assert list(scenarios()) == sorted(ARGUMENTS) == sorted(ENOUGH)
 
 
 @pytest.mark.parametrize("name", sorted(ARGUMENTS))
@@ -56,55 +87,27 @@ def test_scenario_has_no_failures(done, name):
     assert verdict["users"] == USERS
 
 
-@pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"login_storm"}))
-def test_every_user_logs_in_and_joins(done, name):
-    successes = counts(done[name][1])
-    assert successes["register"] == USERS
-    assert successes["authenticate"] >= USERS
-    assert successes["join"] >= USERS
+@pytest.mark.parametrize("name", sorted(ENOUGH))
+def test_scenario_does_what_it_is_for(done, name):
+    _, verdict, load = done[name]
+    assert lacking(name, verdict) == {}, load.text
+    assert counts(verdict)["register"] == USERS
 
 
 @pytest.mark.parametrize("name", sorted(set(ARGUMENTS) - {"login_storm"}))
 def test_users_receive_each_others_messages(done, name):
     successes = counts(done[name][1])
-    assert successes["echo"] >= 10
     assert successes["delivery"] > successes["echo"]
 
 
-def test_login_storm_has_many_logins(done):
+def test_login_storm_logs_in_on_each_connection(done):
     successes = counts(done["login_storm"][1])
-    assert successes["register"] == USERS
-    assert successes["connect"] > 5 * USERS
     assert successes["connect"] - USERS <= successes["authenticate"] <= successes["connect"]
 
 
-def test_reconnect_storm_recovers_all_users(done):
+def test_reconnect_storm_connects_for_each_recovery(done):
     successes = counts(done["reconnect_storm"][1])
-    assert successes["recover"] >= 9
     assert successes["connect"] >= USERS + successes["recover"]
-
-
-def test_soak_recovers_after_disconnects(done):
-    assert counts(done["soak"][1])["recover"] >= 1
-
-
-def test_churn_switches_leaves_and_joins(done):
-    successes = counts(done["churn"][1])
-    assert successes["switch"] >= 10
-    assert successes["leave"] >= 1
-    assert successes["join"] > USERS
-
-
-def test_slow_readers_are_evicted(done):
-    assert counts(done["slow_readers"][1])["eviction"] >= 1
-
-
-def test_flood_is_refused(done):
-    assert counts(done["flood"][1])["refusal"] >= 2
-
-
-def test_steady_reads_history(done):
-    assert counts(done["steady"][1])["history"] >= 1
 
 
 def test_server_process_is_sampled(done):

@@ -12,10 +12,11 @@ from chat_actors.chat.recovery import HeldOutbox
 from chat_actors.protocol import CloseCode
 from chat_actors.server.connection import DirectConnection
 from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, install
+from tests.patience import PATIENCE
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import Http2Connection
 from tests.wire.live_server import LiveServer
-from tests.wire.peer import CLOSE, WITHIN, Peer
+from tests.wire.peer import CLOSE, Peer
 
 pytestmark = pytest.mark.anyio
 BACKLOG = 150_000
@@ -327,7 +328,7 @@ async def test_disconnected_outbox_does_not_raise(link):
     await link.disconnect()
     for _ in range(20):
         link.outbox.offer(block_of("x" * 1000))  # the server may not have noticed the disconnect yet
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         while link.outbox.closing is None:
             link.outbox.offer(block_of("probe"))
             await asyncio.sleep(0)

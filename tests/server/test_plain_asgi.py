@@ -13,10 +13,10 @@ from chat_actors.identity import sign
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import Settings
 from chat_actors.storage import MemoryAccounts
+from tests.patience import PATIENCE
 from tests.wire.live_server import fail_test
 
 pytestmark = pytest.mark.anyio
-WITHIN = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ class Client:
         await self.socket.send(json.dumps(command))
 
     async def receive(self):
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await self.socket.receive())
 
     async def ask(self, **command):
@@ -74,7 +74,7 @@ def connect(app):
 
 
 async def sessions(app):
-    return await app.extensions["chat_actors"].chat.gate.ask(CountSessions(), timeout=WITHIN)
+    return await app.extensions["chat_actors"].chat.gate.ask(CountSessions(), timeout=PATIENCE)
 
 
 async def test_users_log_in_chat_and_leave(app, key):

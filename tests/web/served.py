@@ -18,9 +18,9 @@ from anyio.from_thread import start_blocking_portal
 from chat_actors.chat import Limits
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
+from tests.patience import PATIENCE
 from tests.wire.live_server import LiveServer, fail_test
 
-STOP_WITHIN = 60
 PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()")
 
 
@@ -73,7 +73,7 @@ class ServedChat:
     def command(self, *arguments, **options):
         """Run another command on the same data. The server must not be running."""
         arguments = (*PROGRAM, *arguments, "--dir", self.folder / "data")
-        return subprocess.run([*map(str, arguments)], check=True, timeout=STOP_WITHIN, capture_output=True, **options)
+        return subprocess.run([*map(str, arguments)], check=True, timeout=PATIENCE, capture_output=True, **options)
 
     def start(self, *more):
         arguments = ("serve", "--bind", f"localhost:{self.port}", "--dir", self.folder / "data", *self._tls)
@@ -88,7 +88,7 @@ class ServedChat:
         for line in self._process.stdout:
             if b"to stop" in line:
                 return
-        self._process.wait(STOP_WITHIN)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
         raise AssertionError(f"the server ended: {self.log.read_text()}")
 
@@ -105,7 +105,7 @@ class ServedChat:
 
     def _end(self, how):
         self._process.send_signal(how)
-        self._process.wait(STOP_WITHIN)
+        self._process.wait(PATIENCE)
         self._process.stdout.close()
 
 
@@ -149,7 +149,7 @@ class SlowProxy:
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self.cut()
-        self._thread.join(STOP_WITHIN)
+        self._thread.join(PATIENCE)
 
     def cut(self):
         """End all connections and refuse new ones until `mend`."""
@@ -177,7 +177,7 @@ class SlowProxy:
             carriers[-1].start()
         self.cut()
         for one in carriers:
-            one.join(STOP_WITHIN)
+            one.join(PATIENCE)
 
     def _carry(self, client, server):
         held = []  # (time received, target, data)

@@ -61,16 +61,18 @@ def test_long_room_types_and_scrolls_smoothly(full_room, person):
     alice.page.get_by_role("button", name="Newest messages").click()
     alice.expect_messages("a new one")
 
-    rounds = 10
-    start = cpu_seconds(alice)
-    for number in range(rounds):
+    rounds = []
+    for number in range(10):
+        start = cpu_seconds(alice)
         alice.page.keyboard.type("typing along ")
         bob.say(f"while she types {number}")
-    alice.expect_messages(f"while she types {rounds - 1}")
-    typing = (cpu_seconds(alice) - start) / rounds
-    print(f"CPU: {scrolling * 1000:.0f} ms for a page of history, {typing * 1000:.0f} ms for 13 keys and a message")
+        alice.expect_messages(f"while she types {number}")
+        rounds.append(cpu_seconds(alice) - start)
+    print(
+        f"CPU: {scrolling * 1000:.0f} ms for a page of history, {max(rounds) * 1000:.0f} ms for 13 keys and a message"
+    )
     assert scrolling < LONG_TASK
-    assert typing < LONG_TASK
+    assert max(rounds) < LONG_TASK
 
 
 def test_scrolling_up_shows_each_message_in_order(full_room, person):

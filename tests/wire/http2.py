@@ -8,7 +8,8 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from tests.wire.peer import WITHIN, Peer
+from tests.patience import PATIENCE
+from tests.wire.peer import Peer
 
 
 class Http2Peer(Peer):
@@ -146,7 +147,7 @@ class Http2Connection:
                 data = data[size:]
                 await self.flush()
             else:
-                async with asyncio.timeout(WITHIN):
+                async with asyncio.timeout(PATIENCE):
                     await self._window.wait()
 
     async def request(self, headers, *, end_stream=False, owns_connection=False):
@@ -155,7 +156,7 @@ class Http2Connection:
         peer.is_websocket = not end_stream
         self.h2.send_headers(stream_id, headers, end_stream=end_stream)
         await self.flush()
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             await peer.answered.wait()
         return peer
 

@@ -7,8 +7,7 @@ from hypercorn.config import Config
 from hypercorn.utils import wrap_app
 
 from chat_actors.server.transport import worker_serve
-
-STOP_WITHIN = 30.0
+from tests.patience import PATIENCE
 
 
 def fail_test(error):
@@ -57,5 +56,5 @@ class LiveServer:
 
     async def __aexit__(self, *exc):
         self.stop()
-        async with asyncio.timeout(STOP_WITHIN):
+        async with asyncio.timeout(PATIENCE):
             await self._serving

@@ -6,8 +6,9 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from tests.patience import PATIENCE
+
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-WITHIN = 30.0
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ class Peer:
     async def send_text(self, text):
         await self.send_frame(TEXT, text.encode())
 
-    async def receive(self, within=WITHIN):
+    async def receive(self, within=PATIENCE):
         """The next frame, or None if the connection ended."""
         async with asyncio.timeout(within):
             return await self._frames.get()
 
-    async def receive_text(self, within=WITHIN):
+    async def receive_text(self, within=PATIENCE):
         """The text of the next frame that is no ping; pings come at any time on a busy machine, and are answered."""
         while (frame := await self.receive(within)) is not None and frame.opcode == PING:
             await self.send_frame(PONG, frame.payload)
@@ -97,7 +98,7 @@ class Peer:
         assert frame.opcode == TEXT, f"expected a text frame, got {frame}"
         return frame.payload.decode()
 
-    async def receive_close(self, within=WITHIN):
+    async def receive_close(self, within=PATIENCE):
         """The server's close code and reason. Frames before the Close are skipped."""
         async with asyncio.timeout(within):
             while True:
@@ -106,7 +107,7 @@ class Peer:
                 if frame.opcode == CLOSE:
                     return int.from_bytes(frame.payload[:2], "big"), frame.payload[2:].decode()
 
-    async def wait_ended(self, within=WITHIN):
+    async def wait_ended(self, within=PATIENCE):
         async with asyncio.timeout(within):
             await self._ended.wait()
 
