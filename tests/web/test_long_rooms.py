@@ -1,5 +1,6 @@
 """A room with 10,000 messages stays as responsive as one with ten."""
 
+import itertools
 import json
 
 import pytest
@@ -61,18 +62,29 @@ def test_long_room_types_and_scrolls_smoothly(full_room, person):
     alice.page.get_by_role("button", name="Newest messages").click()
     alice.expect_messages("a new one")
 
-    rounds = []
-    for number in range(10):
-        start = cpu_seconds(alice)
+    rounds = 10
+    start = cpu_seconds(alice)
+    for number in range(rounds):
         alice.page.keyboard.type("typing along ")
         bob.say(f"while she types {number}")
-        alice.expect_messages(f"while she types {number}")
-        rounds.append(cpu_seconds(alice) - start)
+    alice.expect_messages(f"while she types {rounds - 1}")
+    typing = (cpu_seconds(alice) - start) / rounds
+
+    steps = [cpu_seconds(alice)]  # reading it costs CPU time of the page too, so that only the longest step is judged
+    for number in range(rounds):
+        for key in "typing along ":
+            alice.page.keyboard.type(key)
+            steps.append(cpu_seconds(alice))
+        bob.say(f"and once more {number}")
+        steps.append(cpu_seconds(alice))
+    longest = max(after - before for before, after in itertools.pairwise(steps))
     print(
-        f"CPU: {scrolling * 1000:.0f} ms for a page of history, {max(rounds) * 1000:.0f} ms for 13 keys and a message"
+        f"CPU: {scrolling * 1000:.0f} ms for a page of history, {typing * 1000:.0f} ms for 13 keys and a message, "
+        f"{longest * 1000:.0f} ms at most for one"
     )
     assert scrolling < LONG_TASK
-    assert max(rounds) < LONG_TASK
+    assert typing < LONG_TASK
+    assert longest < LONG_TASK
 
 
 def test_scrolling_up_shows_each_message_in_order(full_room, person):
