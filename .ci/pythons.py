@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 OLDEST = (3, 11)
 ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTEST_XDIST_AUTO_NUM_WORKERS": "2"}  # the Pythons run side by side
 
 Version = tuple[int, ...]
 
@@ -42,24 +44,34 @@ def others() -> list[tuple[Version, Path]]:
     return sorted(found.values())
 
 
-def run(version: Version, program: Path) -> bool:
-    """Make an environment, install what the fast part needs, and run it; whether it passed."""
+def run(version: Version, program: Path) -> tuple[bool, str]:
+    """Make an environment, install what the fast part needs, and run it; whether it passed, and what to print."""
     name = ".".join(map(str, version))
     environment = ROOT / ".venv" / f"python-{name}"
     python = environment / "bin" / "python"
     began = time.monotonic()
-    print(f"fast suite on Python {name}:", flush=True)
-    subprocess.run([program, "-m", "venv", "--without-pip", environment], check=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-    subprocess.run([*pip, "install", "-q", "-e", f"{ROOT}[test]"], check=True)
-    done = subprocess.run([python, "-m", "pytest", "-m", "fast", "-p", "no:cacheprovider"], cwd=ROOT)
+    output = ""
+    for command in (
+        [program, "-m", "venv", "--without-pip", environment],
+        [*pip, "install", "-q", "-e", f"{ROOT}[test]"],
+        [python, "-m", "pytest", "-m", "fast", "-p", "no:cacheprovider"],
+    ):
+        done = subprocess.run(
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        output += done.stdout
+        if done.returncode != 0:
+            break
     outcome = "passed" if done.returncode == 0 else "FAILED"
-    print(f"fast suite on Python {name}: {outcome} in {time.monotonic() - began:.0f} s", flush=True)
-    return done.returncode == 0
+    seconds = time.monotonic() - began
+    return done.returncode == 0, f"{output}fast suite on Python {name}: {outcome} in {seconds:.0f} s"
 
 
 if __name__ == "__main__":
     pythons = others()
     print("other Pythons:", ", ".join(".".join(map(str, version)) for version, _ in pythons) or "none", flush=True)
-    outcomes = [run(*one) for one in pythons]
-    sys.exit(not all(outcomes))
+    with ThreadPoolExecutor(len(pythons) or 1) as together:
+        outcomes = list(together.map(lambda one: run(*one), pythons))
+    print("\n".join(output for _, output in outcomes))
+    sys.exit(not all(passed for passed, _ in outcomes))

@@ -15,7 +15,7 @@ SCENARIOS = {
 }
 
 
-LEAK_SECONDS = (25, 60, 180)
+LEAK_SECONDS = (40, 120, 240)
 """Memory kept per connection is judged from some thousands of connections on. A busy machine needs longer for them."""
 
 
