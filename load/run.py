@@ -86,11 +86,12 @@ class LoadRun:
             self.measurements.records.record_failure(name, str(exception), time.time())
 
     def on_test_start(self, **_: Any) -> None:
+        began = time.time()  # Locust's own clock runs already, and finding the server may take seconds
         self._kill_greenlets()
         # Only now: a worker receives the address from its master, and Locust's web page can change it.
         self._address = Address.of(self.environment.host or "", self.options.ca)
         monitor = ServerMonitor(None if self.is_worker else self._find_server())
-        self.measurements.begin(time.time(), f"{self.address.authority}, {monitor.name}")
+        self.measurements.begin(began, f"{self.address.authority}, {monitor.name}")
         self._greenlets = [gevent.spawn(self._measure_lag)]
         if not self.is_worker:
             self.measurements.samples.append(monitor.sample(self.measurements.began, 0, 0))

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from tests.patience import PATIENCE
+
 CHILD = "import signal; print([signal.getsignal(n) is not signal.SIG_IGN for n in (1, 2, 15)])"
 PARENT = f"""
 import signal, subprocess, sys
@@ -15,5 +17,5 @@ subprocess.run([sys.executable, "-c", {CHILD!r}], check=True)
 
 
 def test_child_signals_are_not_inherited_as_ignored():
-    done = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", PARENT], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "[True, True, True]\n"

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import chat_actors
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("name", chat_actors.__all__)
@@ -21,5 +22,5 @@ def test_private_name_is_not_exported():
 
 def test_client_import_loads_no_server():
     loaded = "import sys, chat_actors.client; print([m for m in sys.modules if m.startswith(('quart', 'hypercorn'))])"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "[]\n"

@@ -13,6 +13,7 @@ import pytest
 from chat_actors.client import Identity, connect, generate_key, open_connection
 from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.protocol import messages
+from tests.patience import PATIENCE
 from tests.wire.certificate import client_context, write_certificate
 from tests.wire.http2 import Http2Connection
 
@@ -43,7 +44,7 @@ class Process:
     async def read_until(self, text):
         """Wait for a line with `text`. Returns the output up to and including it."""
         printed = ""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while text not in printed:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, f"the process ended without {text!r}: {printed}"
@@ -56,13 +57,13 @@ class Process:
 
     async def wait(self):
         """Wait for the end with the input open. Returns the exit code and the rest of the output."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             output = await self.process.stdout.read()
             return await self.process.wait(), output.decode()
 
     async def finish(self):
         """Close the input and wait for the end. Returns the exit code and the rest of the output."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             output, _ = await self.process.communicate(b"")
         return self.process.returncode, output.decode()
 

@@ -15,13 +15,16 @@ from chat_actors.cli.data import InvalidLine, _messages
 from chat_actors.client import Identity, generate_key, open_connection
 from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 from tests.cli.test_commands import PROGRAM, Process, serve
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000, tzinfo=UTC)
 
 
 def run(*arguments, stdin=b""):
-    done = subprocess.run([*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, timeout=PATIENCE, check=False
+    )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

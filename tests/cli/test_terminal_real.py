@@ -201,5 +201,7 @@ async def test_keygen_encrypts_with_a_passphrase(tmp_path):
 def test_only_the_chat_command_imports_textual():
     for module in ("chat_actors.cli.main", "chat_actors.client.sync", "chat_actors.server.asgi"):
         code = f"import sys, {module}; print([m for m in sys.modules if m.startswith(('textual', 'rich'))])"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
         assert done.stdout == "[]\n"

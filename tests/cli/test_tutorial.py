@@ -15,6 +15,7 @@ import chat_actors
 from chat_actors.client import generate_key
 from tests.cli.test_commands import Process
 from tests.cli.test_drain import ask, log_in
+from tests.patience import PATIENCE
 from tests.wire.http1 import open_http1
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +42,7 @@ def run(folder):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

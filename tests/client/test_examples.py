@@ -9,6 +9,7 @@ import pytest
 
 from chat_actors.client import Identity, connect, generate_key
 from tests.cli.test_commands import Process, serve
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -27,7 +28,7 @@ async def example(name, tmp_path, *arguments):
 
 
 async def next_from(room, user_id):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         async for message in room:
             if message.user_id == user_id:
                 return message.content

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.server.transport.apps import eventually
 from tests.wire.http1 import upgrade_request
 from tests.wire.http2 import Http2Connection, connect_fields
@@ -21,7 +22,7 @@ async def open_hastily(chat, data):
         if data is None:
             writer.transport.abort()
         else:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await reader.read()
             writer.transport.abort()
         return
@@ -37,7 +38,7 @@ async def open_hastily(chat, data):
     connection._on_event = lambda event: ping.set() if type(event).__name__ == "PingAckReceived" else None
     connection.h2.ping(b"liveness")
     await connection.flush()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await ping.wait()
     await connection.aclose()
 

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from chat_actors.chat import Limits
+from tests.patience import PATIENCE
 from tests.wire.http1 import upgrade_request
 from tests.wire.http2 import Http2Connection, connect_fields
 from tests.wire.peer import CLOSE, PING, PONG
@@ -133,7 +134,7 @@ async def test_data_before_the_handshake_answer_is_refused(chat, protocol, caplo
     else:
         reader, writer = await asyncio.open_connection("127.0.0.1", chat.server.port)
         writer.write(upgrade_request() + b"too early")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
         writer.transport.abort()
     await (await chat.client()).receives_nothing()

@@ -18,6 +18,7 @@ from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from chat_actors.testing import MemoryServer, on_virtual_time
 from tests.conformance.conftest import Client
+from tests.patience import PATIENCE
 from tests.wire.http1 import open_http1
 from tests.wire.live_server import LiveServer, fail_test
 
@@ -50,7 +51,7 @@ class Receiver:
         return "", status
 
     async def wait_for(self, count):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(self.received) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

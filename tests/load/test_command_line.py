@@ -8,6 +8,7 @@ from load.command_line import FOLDER, locust_arguments, make_parser, scenarios
 from load.keys import cached_keys, keys_folder
 from load.wire import Address, BadAddress
 from tests.load.harness import ROOT
+from tests.patience import PATIENCE
 
 
 def words_for(*argv):
@@ -16,7 +17,7 @@ def words_for(*argv):
 
 def run(*argv):
     done = subprocess.run(
-        [sys.executable, "-m", *argv], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", *argv], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     return done.returncode, done.stdout + done.stderr
 

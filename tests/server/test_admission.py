@@ -7,6 +7,7 @@ import pytest
 
 from chat_actors.chat import CountSessions, Drain, Limits
 from chat_actors.server.connection import Connection
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +52,7 @@ async def test_cancel_before_admission_leaves_no_session(runtime):
         for _ in range(turns):
             await asyncio.sleep(0)
         await cancel(serving)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while await anyio.wait_all_tasks_blocked() or await sessions(runtime):
                 pass
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from chat_actors.protocol import CloseCode
+from tests.patience import PATIENCE
 from tests.server.test_outboxes import BACKLOG, LINKS, FakeLink, QueueLink, block_of
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +47,7 @@ async def test_slow_steady_reader_is_not_evicted(link, most_waiting):
         offered.append(f"{len(offered):>{BLOCK_BYTES}}")
         assert link.outbox.offer(block_of(offered[-1])), f"evicted at message {len(offered)}"
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while link.backlog() <= most_waiting:  # on sockets, the system's own buffers are filled first
             offer()
             await asyncio.sleep(0)

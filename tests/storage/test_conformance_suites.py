@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.storage import broken_adapters
 
 SUITES = {name: suite for name, suite in vars(broken_adapters).items() if hasattr(suite, "must_fail")}
@@ -41,5 +42,5 @@ def test_server_does_not_load_pytest():
         "import sys, chat_actors, chat_actors.cli.main, chat_actors.server, chat_actors.testing;"
         "print([m for m in sys.modules if m.split('.')[0] in {'pytest', '_pytest'}])"
     )
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "[]\n"

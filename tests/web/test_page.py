@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import time
 import zoneinfo
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from chat_actors.server.web_files import START, WEB, load_web_files
+from tests.patience import PATIENCE
 from tests.web.conftest import over_http1
 from tests.web.served import HostedChat
 
@@ -41,6 +43,14 @@ def test_every_file_of_the_page_is_served():
     assert {path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()} == set(load_web_files())
 
 
+def machine_slowdown():
+    """How much longer work takes than on an idle machine, since other processes share its CPUs."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    while time.process_time() - cpu < 0.1:
+        pass
+    return (time.perf_counter() - wall) / (time.process_time() - cpu)
+
+
 def test_first_paint_is_quick_and_page_small(served, person):
     user = person(served.url, "visitor")
     user.cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -49,11 +59,12 @@ def test_first_paint_is_quick_and_page_small(served, person):
     user.cdp.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
     paints = []
     for _ in range(20):  # other work of the machine may delay many loads, not all
+        slowdown = machine_slowdown()
         received.clear()
         user.page.reload()
         expect(user.page.get_by_label("Your name")).to_be_visible()
         paint = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
-        paints.append(user.page.wait_for_function(paint).json_value())
+        paints.append(user.page.wait_for_function(paint).json_value() / slowdown)
         assert 20_000 < sum(received) < MAX_BYTES
         if paints[-1] < FIRST_PAINT_WITHIN:
             break
@@ -379,5 +390,5 @@ def test_client_that_is_no_browser_gets_json(served, certificate, protocol):
     import urllib.request
 
     context = ssl.create_default_context(cafile=certificate[0]) if protocol == "http2" else None
-    with urllib.request.urlopen(served.url, timeout=10, context=context) as answer:
+    with urllib.request.urlopen(served.url, timeout=PATIENCE, context=context) as answer:
         assert json.load(answer)["status"] == "ok"

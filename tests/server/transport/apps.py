@@ -5,10 +5,11 @@ import asyncio
 from quart import Quart, websocket
 
 from chat_actors.server.transport import EXTENSION, ChatWebsocketConnection, PeerDisconnected, install
+from tests.patience import PATIENCE
 
 
 async def eventually(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - a look into the server's own buffers: nothing there sets an event
             await asyncio.sleep(0.001)
 
@@ -82,7 +83,7 @@ class Sockets:
             await socket.send(message)
 
     async def next(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self._events.get()
 
     def is_paused(self, mode):

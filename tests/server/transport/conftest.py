@@ -4,6 +4,7 @@ import pytest
 from quart import Quart, websocket
 
 from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, PeerDisconnected, install
+from tests.patience import PATIENCE
 from tests.server.transport.fakes import Rig
 from tests.wire.http1 import open_http1
 from tests.wire.http2 import open_http2
@@ -53,7 +54,7 @@ class Recorder:
         return self.socket.scope["extensions"][EXTENSION]
 
     async def next(self):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             return await self.received.get()
 
 

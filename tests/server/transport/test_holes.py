@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.server.transport.apps import plain
 from tests.wire.http1 import open_http1, upgrade_request
 from tests.wire.http2 import Http2Connection, open_http2
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def _eventually(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - a look into the server's own buffers: nothing there sets an event
             await asyncio.sleep(0.001)
 
@@ -50,7 +51,7 @@ async def test_b2_early_data_ends_handler_and_connection():
         writer.write(upgrade_request())
         await writer.drain()
         writer.write(frame_bytes(TEXT, b"too early"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await reader.read()).startswith(b"HTTP/1.1 400")
             assert await events.get() == 1006
         writer.transport.abort()
@@ -65,7 +66,7 @@ async def test_b2_early_data_ends_handler_and_http2_stream():
         (stream_id,) = connection._streams
         connection.h2.send_data(stream_id, frame_bytes(TEXT, b"too early"))
         await connection.flush()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             assert (await opening).status == 400
             assert await events.get() == 1006
         assert not connection.is_closed

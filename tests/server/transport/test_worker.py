@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from chat_actors.server.transport import worker
+from tests.patience import PATIENCE
 from tests.wire.http1 import connect_raw
 from tests.wire.live_server import LiveServer
 
@@ -90,5 +91,5 @@ async def test_shutdown_closes_connections_accepted_last(turns):
                 return
             late.setblocking(False)
             with contextlib.suppress(ConnectionResetError):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     assert await loop.sock_recv(late, 1) == b""
