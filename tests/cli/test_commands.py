@@ -41,6 +41,17 @@ class Process:
             )
         )
 
+    @classmethod
+    async def start_until(cls, text, *arguments, **options):
+        """Start a command and wait for a line with `text`. Returns the process and the output up to that line."""
+        process = await cls.start(*arguments, **options)
+        try:
+            return process, await process.read_until(text)
+        except BaseException:
+            process.process.kill()
+            await process.process.communicate()
+            raise
+
     async def read_until(self, text):
         """Wait for a line with `text`. Returns the output up to and including it."""
         printed = ""
@@ -77,16 +88,16 @@ class Process:
 
 
 async def serve(tmp_path, *arguments):
-    server = await Process.start("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", *arguments)
-    url = re.search(r"https?://[\d.:]+", await server.read_until("to stop"))[0]
-    return server, url
+    words = ("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", *arguments)
+    server, printed = await Process.start_until("to stop", *words)
+    return server, re.search(r"https?://[\d.:]+", printed)[0]
 
 
 async def start_chat(tmp_path, url, room_id):
     """Start the plain chat of `alice` in a room."""
     arguments = ("chat", "--as", "alice", "--room", room_id, "--url", url)
-    chat = await Process.start(*arguments, env={"HOME": str(tmp_path / "home")})
-    await chat.read_until(f"you are in {room_id}")
+    env = {"HOME": str(tmp_path / "home")}
+    chat, _ = await Process.start_until(f"you are in {room_id}", *arguments, env=env)
     return chat
 
 

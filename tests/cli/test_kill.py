@@ -49,8 +49,7 @@ class Server:
         self.process = None
 
     async def start(self):
-        self.process = await Process.start(*self.arguments)
-        await self.process.read_until("to stop")
+        self.process, _ = await Process.start_until("to stop", *self.arguments)
 
     async def kill(self):
         self.process.process.send_signal(signal.SIGKILL)
