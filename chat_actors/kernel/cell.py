@@ -1,15 +1,17 @@
 """One actor as the kernel runs it: its incarnations, and its end.
 
-Theory of operation. An actor is starting (`on_start`), running (idle or in a handler), pausing before a restart, ending
-(its mailbox is closed, its children and `on_stop` run) or ended. An incarnation is one actor object. A crash ends it:
-what it collected and its timers are lost; the cell, ref, mailbox, children, watches and other resources stay.
+Theory of operation. An actor is waiting (for the end of its predecessor, the last actor of its path), starting
+(`on_start`), running (idle or in a handler), pausing before a restart, ending (its mailbox is closed, its children and
+`on_stop` run) or ended. An incarnation is one actor object. A crash ends it: what it collected and its timers are lost;
+the cell, ref, mailbox, children, watches and other resources stay. Two actors of one path never run at the same time:
+a waiting one has a ref and a mailbox, which accepts messages and a stop order, but none of its code runs.
 
 | call            | effect                                                                                   |
 | --------------- | ---------------------------------------------------------------------------------------- |
 | `stop`          | Orders the end, behind the waiting messages; then the children end, and `on_stop` runs.  |
 | `cancel`        | Ends an actor that missed a deadline: cancels what it does, and `on_stop` does not run.  |
-| `close_mailbox` | Begins every end: refuses senders, frees the name, makes dead letters of what waits.     |
-| `_finish`       | Concludes every end, without awaiting: cancels remaining children, notifies watchers.    |
+| `close_mailbox` | Begins every end: refuses senders, admits a successor, makes dead letters of what waits. |
+| `_finish`       | Concludes every end, without awaiting: cancels remaining children, frees the name.       |
 | `context.close` | Part of `_finish`: releases timers, piped work, watches, subscriptions and owed answers. |
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, assert_never
 
 import anyio
@@ -78,10 +81,10 @@ class Cell:
 
     # -- incarnations ------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Run the actor to its end, in a task of the system."""
+    async def run(self, predecessor: Cell | None = None) -> None:
+        """Run the actor to its end, in a task of the system, once its predecessor has ended."""
         try:
-            await self._run_and_end()
+            await self._run_and_end(predecessor)
         except anyio.get_cancelled_exc_class():
             if is_cancelled():
                 raise
@@ -92,12 +95,14 @@ class Cell:
         """Run the actor to its end, in the caller's task. A cancellation of that task propagates."""
         self._has_host = True
         if self._reason is None:
-            await self._run_and_end()
+            await self._run_and_end(None)
 
-    async def _run_and_end(self) -> None:
+    async def _run_and_end(self, predecessor: Cell | None) -> None:
         reason = StopReason(Cause.CANCELLED)
         try:
             with self._scope:
+                if predecessor is not None:
+                    await predecessor.wait_ended()
                 reason = await self._run_incarnations()
                 self.close_mailbox()
                 await self._stop_children()
@@ -198,7 +203,7 @@ class Cell:
             self._finish(reason)
 
     def close_mailbox(self) -> None:
-        """Refuse senders with `ActorStopped`, free the name, and make dead letters of the waiting messages."""
+        """Refuse senders with `ActorStopped`, admit a successor, and make dead letters of the waiting messages."""
         if self.mailbox.is_closed:
             return
         remaining = self.mailbox.close()
@@ -312,13 +317,17 @@ def start(
     *,
     is_hosted: bool = False,
 ) -> Cell:
-    """Start an actor, or make one that is hosted. Raises `NameTaken`, or `ActorStopped` if the system does not run."""
-    if path in siblings:
+    """Start an actor, or make one that is hosted. Raises `NameTaken`, or `ActorStopped` if the system does not run.
+
+    If an actor of this path is ending, the new one waits for its end. One that is hosted cannot.
+    """
+    predecessor = siblings.ending(path)
+    if path in siblings or (is_hosted and predecessor is not None):
         raise NameTaken(path)
     if not system.is_running:
         raise ActorStopped(path)
     cell = Cell(system, siblings, parent, path, factory, on_closed, has_host=not is_hosted)
     siblings.add(cell)
     if not is_hosted:
-        system.start_task(cell.run, path)
+        system.start_task(cell.run if predecessor is None else partial(cell.run, predecessor), path)
     return cell

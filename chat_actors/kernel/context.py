@@ -78,8 +78,10 @@ class Context(Resources):
     ) -> Ref[Message]:
         """Start a child with this name. Otherwise like `spawn`.
 
+        If a child of this name is ending, the new one starts once that one has ended; messages wait until then.
+
         Raises:
-            NameTaken: A child with this name is running.
+            NameTaken: A child with this name is running, or one waits for the end of an earlier one.
         """
         return self._cell.spawn_child(name, lambda: factory(*args, **kwargs))
 
@@ -109,7 +111,9 @@ class Context(Resources):
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:
         """Return the running actor of a type with this key, or start it. Atomic: there are never two.
 
-        The actor may end before a message reaches it; a sender that gets `ActorStopped` calls this again.
+        The actor may end before a message reaches it; a sender that gets `ActorStopped` calls this again. While one of
+        this key is ending, this returns its successor, which accepts messages and starts once the other has ended. So
+        an ending actor must not wait for an answer of its own successor.
 
         Raises:
             UnknownActorType: No actor has declared the type.

@@ -19,13 +19,16 @@ Cell = TypeVar("Cell", bound=Child)
 
 
 class Family(Generic[Cell]):
-    """The running actors by path, and the ending ones, whose names are already free for a successor."""
+    """The running and the ending actors, by path. A path has at most one of each.
+
+    With both, the running one is a successor, whose task waits for the end of the other.
+    """
 
     __slots__ = ("_ending", "_running")
 
     def __init__(self) -> None:
         self._running: dict[str, Cell] = {}
-        self._ending: dict[Cell, None] = {}
+        self._ending: dict[str, Cell] = {}
 
     def __contains__(self, path: str) -> bool:
         return path in self._running
@@ -42,15 +45,21 @@ class Family(Generic[Cell]):
 
     def move_to_ending(self, cell: Cell) -> None:
         del self._running[cell.path]
-        self._ending[cell] = None
+        # A successor that is cancelled while it waits has nothing to end, so its predecessor keeps the path.
+        self._ending.setdefault(cell.path, cell)
 
     def remove(self, cell: Cell) -> None:
         """Remove an actor that has ended."""
-        self._ending.pop(cell, None)
+        if self._ending.get(cell.path) is cell:
+            del self._ending[cell.path]
+
+    def ending(self, path: str) -> Cell | None:
+        """Return the actor of this path that is ending, if there is one."""
+        return self._ending.get(path)
 
     def with_ending(self) -> list[Cell]:
         """All actors that have not ended: first those that are ending, then the running ones, oldest first."""
-        return [*self._ending, *self._running.values()]
+        return [*self._ending.values(), *self._running.values()]
 
     def walk(self) -> Iterator[Cell]:
         """All actors that have not ended, with their descendants, parents before children."""

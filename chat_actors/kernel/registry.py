@@ -1,4 +1,8 @@
-"""Actors found by type and key. `get_or_spawn` is one dictionary access, so two actors never share a key."""
+"""Actors found by type and key. `get_or_spawn` is one dictionary access, so two actors never share a key.
+
+An entry ends when its actor begins to end. `get_or_spawn` then makes the successor at once, so that its ref is stable
+and its mailbox accepts messages; the cell starts it once the predecessor has ended (see `cell.py`).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ class _Declaration:
 
 
 class Registry:
-    """The declared actor types, and the running actors of each by key: one entry for each running actor."""
+    """The declared actor types, and the running or waiting actors of each, by key."""
 
     def __init__(self) -> None:
         self._declared: dict[str, _Declaration] = {}

@@ -169,7 +169,12 @@ class ActorSystem:
     def spawn_named(
         self, name: str, factory: Callable[Params, Actor[Message]], *args: Params.args, **kwargs: Params.kwargs
     ) -> Ref[Message]:
-        """Start a top actor made by `factory(*args, **kwargs)`. Raises `NameTaken`, or `ActorStopped` (not running)."""
+        """Start a top actor made by `factory(*args, **kwargs)`; see `Context.spawn_named`.
+
+        Raises:
+            NameTaken: A top actor with this name is running, or one waits for the end of an earlier one.
+            ActorStopped: The system does not run.
+        """
         return start(self, self.family, None, f"/{name}", lambda: factory(*args, **kwargs)).ref
 
     def get_or_spawn(self, actor_type: ActorType[Message], key: str) -> Ref[Message]:

@@ -9,12 +9,11 @@ from chat_actors.kernel import (
     ActorStopped,
     Cause,
     DeadLetter,
-    NameTaken,
     Terminated,
     Undelivered,
 )
 from chat_actors.kernel.testing import Probe, RunningSystem, settle
-from tests.kernel.conftest import Add, Counter, Get, collect, start_probe
+from tests.kernel.conftest import Add, Counter, collect, start_probe
 
 pytestmark = pytest.mark.anyio
 
@@ -177,25 +176,6 @@ async def test_on_stop_that_raises_is_reported():
         failing.stop()
         assert (await probe.expect(Terminated)).reason.cause is Cause.STOPPED
         assert [str(event.error) for event in failed] == ["and another thing"]
-
-
-async def test_name_is_free_once_the_mailbox_is_closed():
-    class Slow(Counter):
-        async def on_stop(self, reason):
-            await anyio.sleep(2)
-
-    async with RunningSystem() as system:
-        first = system.spawn_named("one", Slow)
-        await settle(system)
-        first.stop()
-        await anyio.sleep(1)
-        second = system.spawn_named("one", Counter, 7)
-        assert [node.path for node in system.tree()] == ["/one", "/one"]
-        assert await second.ask(Get(), timeout=1) == 7
-        await first.wait_stopped()
-        assert not second.is_stopped
-        with pytest.raises(NameTaken):
-            system.spawn_named("one", Counter)
 
 
 async def test_second_stop_does_nothing():

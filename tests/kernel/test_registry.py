@@ -96,24 +96,6 @@ async def test_stop_if_idle_loses_none_of_many_senders():
         assert system.registry.running(Rooms.actor_type) == {}
 
 
-async def test_successor_runs_while_predecessor_is_ending():
-    class Slow(Counter):
-        async def on_stop(self, reason):
-            await anyio.sleep(2)
-
-    async with RunningSystem() as system:
-        system.spawn_named("rooms", Rooms, [], Slow)
-        await settle(system)
-        first = system.get_or_spawn(Rooms.actor_type, "a")
-        await settle(system)
-        first.stop()
-        await anyio.sleep(1)
-        second = system.get_or_spawn(Rooms.actor_type, "a")
-        assert second is not first
-        await first.wait_stopped()
-        assert system.get_or_spawn(Rooms.actor_type, "a") is second
-
-
 @pytest.mark.parametrize("fault", ["make", "factory"])
 async def test_failed_spawn_leaves_no_entry(fault):
     class Faulty(Rooms):
