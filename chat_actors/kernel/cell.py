@@ -25,7 +25,7 @@ from typing import Any, assert_never
 import anyio
 
 from chat_actors.kernel.actor import Actor
-from chat_actors.kernel.cancellation import is_cancelled
+from chat_actors.kernel.cancellation import as_failure, is_cancelled
 from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, ChildFailed, NameTaken
 from chat_actors.kernel.events import ActorEnded, ActorRestarted, DeadLetter, Undelivered
@@ -179,8 +179,8 @@ class Cell:
             return False
         try:
             self.actor.on_delivery(message)
-        except Exception as error:
-            self.mailbox.put_system(Failure(error, (message,)))
+        except BaseException as error:
+            self.mailbox.put_system(Failure(as_failure(error), (message,)))
         return True
 
     def dead_letter(self, message: Any, why: Undelivered) -> None:

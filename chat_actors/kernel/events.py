@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import blinker
 import msgspec
 
+from chat_actors.kernel.cancellation import as_failure
 from chat_actors.kernel.messages import StopReason
 
 Event = TypeVar("Event", bound=msgspec.Struct)
@@ -20,8 +21,11 @@ logger = logging.getLogger(__name__)
 class EventBus:
     """Publishes events, which are frozen records, to the listeners of their type.
 
-    `publish` calls the listeners itself, in no particular order, so they must not block. An exception of a listener is
-    logged and counted; it reaches neither the publisher nor the other listeners.
+    `publish` calls the listeners itself, in no particular order, so they must not block. An exception of a listener,
+    also `CancelledError` or `SystemExit`, is logged and counted; it reaches neither the publisher nor the other
+    listeners. A listener may send messages. Dead letters that arise while listeners receive a `DeadLetter`, and dead
+    letters whose message is a `DeadLetter`, are counted and not published: otherwise a listener that forwards dead
+    letters to a stopped actor would run forever.
 
     Attributes:
         listener_failures: Number of exceptions that listeners have raised.
@@ -46,9 +50,9 @@ class EventBus:
         def guarded(sender: object, *, event: Event) -> None:
             try:
                 listener(event)
-            except Exception:
+            except BaseException as error:
                 self.listener_failures += 1
-                logger.exception("a listener of %s failed", event_type.__name__)
+                logger.error("a listener of %s failed", event_type.__name__, exc_info=as_failure(error))
 
         # weak=False: by default, blinker drops a lambda or a bound method as soon as the caller does.
         signal.connect(guarded, weak=False)
@@ -86,7 +90,7 @@ class Undelivered(Enum):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A message was not handled.
+    """A message was not handled. See `EventBus` for the dead letters that are counted and not published.
 
     Attributes:
         path: The path of the actor to which it was sent.

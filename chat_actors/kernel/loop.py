@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from anyio.lowlevel import checkpoint
 
 from chat_actors.kernel.actor import Actor, handlers_of
+from chat_actors.kernel.cancellation import as_failure
 from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, AskFailed
 from chat_actors.kernel.events import ActorFailed, Undelivered
@@ -90,8 +91,8 @@ class MessageLoop:
         if self._has_turn_end:
             try:
                 self._cell.actor.on_turn_end()
-            except Exception as error:
-                raise Crash([], error) from error
+            except BaseException as error:
+                raise Crash([], as_failure(error)) from error
 
     def _end_last_turn(self) -> None:
         try:
@@ -108,8 +109,8 @@ class MessageLoop:
         for message in crash.messages or [None]:
             try:
                 cell.actor.on_failure(message, crash.error)
-            except Exception:
-                logger.exception("%s raised in on_failure, which must not raise", cell.path)
+            except BaseException as error:
+                logger.error("%s raised in on_failure, which must not raise", cell.path, exc_info=as_failure(error))
             if message is not None:
                 cell.dead_letter(message, Undelivered.CRASHED)
         cell.system.events.publish(ActorFailed(cell.path, crash.error))
@@ -140,7 +141,9 @@ class MessageLoop:
             return await answer if handler.is_async else answer
         except Exception as error:
             raise Crash([message], error) from error
-        except BaseException:
+        except BaseException as error:
+            if handler is None or not handler.is_async:
+                raise Crash([message], as_failure(error)) from error
             self._cell.dead_letter(message, Undelivered.CANCELLED)
             raise
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 import msgspec
 
+from chat_actors.kernel.cancellation import as_failure
 from chat_actors.kernel.timers import Timer
 
 Answer = TypeVar("Answer")
@@ -179,13 +180,13 @@ def outcome(into: Callable[[], Any], failed: Callable[[Exception], Any]) -> Syst
     """Return the notice of finished work: the message made by `into`, or by `failed` if `into` raises."""
     try:
         return Notice(into())
-    except Exception as error:
-        return failure(error, failed)
+    except BaseException as error:
+        return failure(as_failure(error), failed)
 
 
 def failure(error: Exception, failed: Callable[[Exception], Any]) -> SystemMessage:
     """Return the notice of failed work: the message made by `failed`, or a crash of the actor if `failed` raises."""
     try:
         return Notice(failed(error))
-    except Exception as another:
-        return Failure(another)
+    except BaseException as another:
+        return Failure(as_failure(another))

@@ -101,6 +101,7 @@ class ActorSystem:
         self._failures = 0
         self._restarts = 0
         self._dead_letters: Counter[Undelivered] = Counter()
+        self._is_publishing_dead_letter = False
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run until `stop` is called or a top actor escalates.
@@ -209,7 +210,13 @@ class ActorSystem:
 
     def count_dead_letter(self, letter: DeadLetter) -> None:
         self._dead_letters[letter.why] += 1
-        self.events.publish(letter)
+        if self._is_publishing_dead_letter or isinstance(letter.message, DeadLetter):
+            return
+        self._is_publishing_dead_letter = True
+        try:
+            self.events.publish(letter)
+        finally:
+            self._is_publishing_dead_letter = False
 
     def count_cancelled(self, paths: Iterable[str]) -> None:
         """Record actors that did not stop in time, which `stop` returns. Ignored before the system stops."""
