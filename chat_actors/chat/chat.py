@@ -19,6 +19,7 @@ from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
 from chat_actors.chat.services import Services, ServicesMessage
 from chat_actors.chat.session import SessionActor
+from chat_actors.chat.user_rates import UserRates
 from chat_actors.kernel import ActorSystem, Ref
 from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, States
 
@@ -73,9 +74,11 @@ def start_chat(
     services = None
     if extensions.services:
         services = system.spawn_named("services", Services, extensions.services, storage.states, storage.accounts, now)
+    user_rates = UserRates(limits)
     make_session = partial(
         session,
         limits=limits,
+        user_rates=user_rates,
         accounts=storage.accounts,
         registrar=registrar,
         journal=storage.journal,
@@ -83,5 +86,5 @@ def start_chat(
         random_bytes=random_bytes,
         extensions=extensions,
     )
-    gate = system.spawn_named("sessions", Gate, GateState(), limits, make_session)
+    gate = system.spawn_named("sessions", Gate, GateState(user_rates), limits, make_session)
     return Chat(gate, directory, services)

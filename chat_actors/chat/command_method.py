@@ -62,7 +62,7 @@ class Where(Enum):
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """A limit for one command on one connection: a token bucket.
+    """A limit for one command of one user, over all connections: a token bucket. Before login, for one connection.
 
     Attributes:
         per_second: Commands per second on average.

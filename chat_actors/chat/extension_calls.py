@@ -5,10 +5,10 @@ from __future__ import annotations
 import anyio
 
 from chat_actors.chat.command_method import Call, Caller
-from chat_actors.chat.extension import Extensions, Route
+from chat_actors.chat.extension import Extensions
 from chat_actors.chat.room_messages import RoomMessage
 from chat_actors.chat.service import Scope
-from chat_actors.identity import TokenBucket
+from chat_actors.chat.user_rates import RateBuckets
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context, Ref
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, refusals
 
@@ -19,19 +19,18 @@ ANSWER_WITHIN = 10.0
 class ExtensionCalls:
     """The part of a session that sends extension commands to services and to the room. Made at the first command."""
 
-    __slots__ = ("_buckets", "_context", "_extensions")
+    __slots__ = ("_context", "_extensions")
 
     def __init__(self, context: Context, extensions: Extensions) -> None:
         self._context = context
         self._extensions = extensions
-        self._buckets: dict[type[ExtensionCommand], TokenBucket] = {}
 
     async def execute(
-        self, command: ExtensionCommand, caller: Caller, room: Ref[RoomMessage] | None
+        self, command: ExtensionCommand, caller: Caller, room: Ref[RoomMessage] | None, rates: RateBuckets
     ) -> ExtensionMessage | Refusal | None:
         """Ask a service, or the caller's room, to execute a command. The message for the client, if any."""
         route = self._extensions.routes[type(command)]
-        if not self._is_within_rate(command, route):
+        if route.rate is not None and not rates.take_command(type(command), route.rate, anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
         if route.actor_type is None and not self._extensions.room_kinds.has_kind_for(caller.room_id):
             return refusals.not_in_this_room(str(type(command).__struct_config__.tag))
@@ -49,11 +48,3 @@ class ExtensionCalls:
             except AskFailed:
                 break
         return refusals.INTERNAL_FAILURE
-
-    def _is_within_rate(self, command: ExtensionCommand, route: Route) -> bool:
-        if route.rate is None:
-            return True
-        bucket = self._buckets.get(type(command))
-        if bucket is None:
-            bucket = self._buckets[type(command)] = TokenBucket(route.rate.per_second, route.rate.burst)
-        return bucket.take(anyio.current_time())

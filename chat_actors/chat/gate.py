@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
+import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
@@ -14,6 +15,7 @@ from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Closing
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.session_messages import Peer, SessionMessage
+from chat_actors.chat.user_rates import UserRates
 from chat_actors.identity import network_of
 from chat_actors.kernel import Actor, AnyRef, Escalate, Hosted, Request, Restart, Terminated, handles
 from chat_actors.protocol import CloseCode, retry_after
@@ -50,9 +52,10 @@ GateMessage: TypeAlias = Admit | CountSessions | Drain
 
 
 class GateState:
-    """The gate's state that outlives a crash: the open sessions, so that the counts stay correct."""
+    """The gate's state that outlives a crash: the open sessions, for correct counts, and the users' rates."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_rates: UserRates) -> None:
+        self.user_rates = user_rates
         self.peers: dict[AnyRef, Peer] = {}
         self.of_network: Counter[str] = Counter()
         self.draining = False
@@ -103,6 +106,7 @@ class Gate(Actor[GateMessage]):
     @handles
     def session_ended(self, message: Terminated) -> None:
         network = network_of(self._state.peers.pop(message.ref).address)
+        self._state.user_rates.session_ended(message.ref, anyio.current_time())
         self._state.of_network[network] -= 1
         if not self._state.of_network[network]:
             del self._state.of_network[network]

@@ -24,13 +24,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Maximum length of a chat message's content, in Unicode code points."""
 
     messages_per_second: float = 20.0
-    """Frames of any type that one connection may send per second on average."""
+    """Frames of any type per second on average: of one user over all connections; before login, of one connection."""
 
     message_burst: int = 60
-    """Frames that one connection may send in one burst; at least 1."""
+    """Frames that one user, or one connection before login, may send in one burst; at least 1."""
 
     rooms_per_minute: int = 60
-    """Joins and room switches of one connection per minute."""
+    """Joins and room switches of one user per minute, over all connections."""
 
     connections_per_ip: int = 200
     """Open connections from one address."""

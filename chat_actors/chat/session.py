@@ -31,7 +31,7 @@ from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember, PostToRoom
 from chat_actors.chat.room_queries import answer_query
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
-from chat_actors.identity import TokenBucket
+from chat_actors.chat.user_rates import RateBuckets, UserRates
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
@@ -85,6 +85,7 @@ class SessionActor(Actor[SessionMessage]):
         peer: Peer,
         *,
         limits: Limits,
+        user_rates: UserRates,
         accounts: Accounts,
         registrar: Ref[RegistrarMessage],
         journal: Journal | None,
@@ -101,10 +102,14 @@ class SessionActor(Actor[SessionMessage]):
         self._journal = journal
         self._now = now
         self._login = Login(peer.address, limits, accounts, registrar, random_bytes)
-        self._frames = TokenBucket(limits.messages_per_second, limits.message_burst)
-        self._moves = TokenBucket(limits.rooms_per_minute / 60, limits.rooms_per_minute)
+        self._user_rates = user_rates
+        self._use_rates(RateBuckets(limits))
         self._overdue: Timer | None = None
         self._user_id: str | None = None
+
+    def _use_rates(self, rates: RateBuckets) -> None:
+        self._rates = rates
+        self._frames = rates.frames  # read for every frame
 
     @property
     def state(self) -> SessionState:
@@ -246,6 +251,7 @@ class SessionActor(Actor[SessionMessage]):
         if command.user_id != self._user_id:
             await self._membership.leave()  # the room has the member under the old user id
             self._user_id = command.user_id
+            self._use_rates(self._user_rates.log_in(self.context.self_ref, command.user_id, anyio.current_time()))
         if self._overdue is not None:
             self._overdue.cancel()
             self._overdue = None
@@ -263,7 +269,7 @@ class SessionActor(Actor[SessionMessage]):
     async def _move_to(self, room_id: str, request_id: str | None, since: int | None = None) -> Refusal | None:
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
-        if not self._moves.take(anyio.current_time()):
+        if not self._rates.take_room_change(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
         if self._user_id is None:
             raise AssertionError("the state table refuses joins before authentication")
@@ -306,7 +312,7 @@ class SessionActor(Actor[SessionMessage]):
             self._extension_calls = ExtensionCalls(self.context, self._extensions)
         room, room_id = self._membership.room, self._membership.room_id
         caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
-        answer = await self._extension_calls.execute(command, caller, room)
+        answer = await self._extension_calls.execute(command, caller, room, self._rates)
         if isinstance(answer, Refusal):
             return answer
         if answer is not None:

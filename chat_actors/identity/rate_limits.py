@@ -66,6 +66,12 @@ class TokenBucket:
         """Whether there is a limit at all; if not, callers need not read a clock."""
         return bool(self._rate)
 
+    def is_full(self, now: float) -> bool:
+        """Whether the bucket allows as much as a new one."""
+        if not self._rate or self._updated is None:
+            return True
+        return self._tokens + (now - self._updated) * self._rate >= self._burst
+
     def take(self, now: float) -> bool:
         """Take one token if there is one. Whether there was."""
         if not self._rate:

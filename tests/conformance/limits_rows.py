@@ -58,11 +58,12 @@ class Count(Row):
     """Whether the subjects connect before the first use."""
 
     in_room: bool = True
-    login_uses: int = 0
-    """Uses that a second login on the same connection costs."""
+    logged_in: bool = True
 
     def subjects(self, table):
         subjects = super().subjects(table)
+        if not self.logged_in:
+            return tuple(replace(subject, user="", room="") for subject in subjects)
         return subjects if self.in_room else tuple(replace(subject, room="") for subject in subjects)
 
     async def prove(self):
@@ -92,8 +93,7 @@ class Count(Row):
             one, other = self.subjects(ALIKE)
             is_relogin = self.scope is Scope.CONNECTION
             await self._connect(world, *([one] if is_relogin else [one, other]))
-            allowed = self.allowed - (self.login_uses if is_relogin else 0)
-            uses = [one] * (allowed // 2) + [other] * (allowed - allowed // 2)
+            uses = [one] * (self.allowed // 2) + [other] * (self.allowed - self.allowed // 2)
             await self._exhaust(world, uses, other)
 
     async def _connect(self, world, *subjects):

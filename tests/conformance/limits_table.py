@@ -24,9 +24,14 @@ TABLE = [
         allowed=uses.FRAME_BYTES, send=uses.send_fragments, refusal=1009,
     ),
     Count(
-        name="limits.messages_per_second", covers=["limits.message_burst"], scope=Scope.CONNECTION,
+        name="limits.messages_per_second", covers=["limits.message_burst"], scope=Scope.USER,
         limits={"messages_per_second": 4, "message_burst": 10},
-        allowed=10, use=uses.send_frame, in_room=False, login_uses=2, refusal="too_many_messages", refill=(1, 4),
+        allowed=10, use=uses.send_frame, in_room=False, refusal="too_many_messages", refill=(1, 4),
+    ),
+    Count(
+        name="messages_per_second before login", scope=Scope.CONNECTION,
+        limits={"messages_per_second": 4, "message_burst": 10},
+        allowed=10, use=uses.send_frame, logged_in=False, refusal="too_many_messages", refill=(1, 4),
     ),
     Count(
         name="limits.backlog_bytes", scope=Scope.CONNECTION, limits={"backlog_bytes": 8_500},
@@ -53,7 +58,7 @@ TABLE = [
     ),
     # Rooms and messages.
     Count(
-        name="limits.rooms_per_minute", scope=Scope.CONNECTION, limits={"rooms_per_minute": 4},
+        name="limits.rooms_per_minute", scope=Scope.USER, limits={"rooms_per_minute": 4},
         allowed=4, use=uses.change_room, in_room=False, refusal="too_many_rooms", refill=(30, 2),
     ),
     Size(
@@ -89,7 +94,7 @@ TABLE = [
     ),
     # Extensions.
     Count(
-        name="Rate of a command", scope=Scope.CONNECTION, extensions=[uses.dice],
+        name="Rate of a command", scope=Scope.USER, extensions=[uses.dice],
         allowed=3, use=uses.sends("roll"), refusal="too_many_messages", refill=(1, 2),
     ),
     Count(
@@ -115,8 +120,8 @@ TABLE = [
     ),
     Count(
         name="polls", scope=Scope.ROOM, extensions=[polls],
-        constants={"chat_actors.extensions.polls.MAX_POLLS": 3},
-        allowed=3, use=uses.sends("poll_open", question="?", options=["a", "b"]), refusal="too_many_polls",
+        constants={"chat_actors.extensions.polls.MAX_POLLS": 2},
+        allowed=2, use=uses.sends("poll_open", question="?", options=["a", "b"]), refusal="too_many_polls",
     ),
     Count(
         name="blocked users", scope=Scope.USER, extensions=[direct],
