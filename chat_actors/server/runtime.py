@@ -26,6 +26,7 @@ from chat_actors.chat import (
 )
 from chat_actors.chat.directory import RoomFactory
 from chat_actors.kernel import ActorStopped, ActorSystem, AskFailed, AskTimeout
+from chat_actors.kernel.loop_watch import LoopWatch
 from chat_actors.protocol import Vocabulary
 from chat_actors.server.extension_loading import combine, load_extensions
 from chat_actors.server.settings import DataSettings, Settings
@@ -132,23 +133,27 @@ class Runtime:
 
     async def _run(self, storage: Storage, started: anyio.Event) -> None:
         try:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(self.system.run)
-                self._chat = start_chat(
-                    self.system,
-                    storage=storage,
-                    limits=self.settings.limits,
-                    now=lambda: datetime.now(UTC),
-                    random_bytes=os.urandom,
-                    room=self._room,
-                    session=self._session,
-                    extensions=self._extensions,
-                )
-                started.set()
+            with LoopWatch(asyncio.get_running_loop().call_soon_threadsafe):
+                await self._run_system(storage, started)
         except Exception as error:
             logger.critical("the actor system has failed, so the server stops", exc_info=error)
             self._on_failure(error)
         finally:
+            started.set()
+
+    async def _run_system(self, storage: Storage, started: anyio.Event) -> None:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self.system.run)
+            self._chat = start_chat(
+                self.system,
+                storage=storage,
+                limits=self.settings.limits,
+                now=lambda: datetime.now(UTC),
+                random_bytes=os.urandom,
+                room=self._room,
+                session=self._session,
+                extensions=self._extensions,
+            )
             started.set()
 
     def drain_with(self, control: Control) -> None:
