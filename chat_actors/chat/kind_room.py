@@ -230,7 +230,9 @@ class KindRoom(RoomActor):
 
     @handles
     async def assign_kind(self, request: AssignKind) -> Refusal | None:
-        is_used = self._journaling is not None and self.state.last_seq
+        is_used = (
+            self._journaling is not None and (await self._journaling.journal.extent(self.room_id)).was_used
+        ) or self.state.has_pending
         existing = await self._load_chosen()
         if len(self.members) or is_used or existing.chosen_as:
             return refusals.ROOM_EXISTS

@@ -72,7 +72,7 @@ class Membership:
             joined = await make_rejoined(self._journal, room_id, user_id, request_id, since, last)
             joined = msgspec.structs.replace(joined, state=answer.state)
             self._outbox.offer(Block.of(joined))
-            if self._journal is not None:
+            if self._journal is not None and joined.missed:
                 await replay(self._journal, room_id, self._outbox, after=since, up_to=last, lost=joined.lost or 0)
         except StorageError as error:
             logger.error("missed messages cannot be replayed: %s", error)

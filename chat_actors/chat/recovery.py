@@ -99,8 +99,9 @@ async def make_rejoined(
     is_known, kept, lost = since == last, 0, 0
     if journal is not None and since < last:
         between = await journal.missed(room_id, after=since, up_to=last)
-        is_known, kept, lost = True, between.kept, between.lost
-    # Unknown if there is no journal, or if `since` is greater than `last`: that number is from another journal.
+        is_known, kept, lost = between.is_known, between.kept, between.lost
+    # Unknown if there is no journal, or if `since` is from another numbering of the room: it is greater than `last`, or
+    # an earlier run assigned it. The client then continues from `last`, so nothing is replayed.
     return structs.replace(
         messages.joined(user_id, room_id, request_id),
         seq=last,

@@ -80,11 +80,18 @@ class Committed(msgspec.Struct, frozen=True):
 class Extent(msgspec.Struct, frozen=True):
     """The numbers of a room's stored messages: from `first` to `last`. In a room without any, `first` is above `last`.
 
-    `last` is the highest number ever assigned, also if its message has been removed; 0 if the room never had a message.
+    `last` is the highest number ever assigned, also if its message has been removed; `base` if there was none.
     """
 
     first: int = 1
     last: int = 0
+    base: int = 0
+    """The room's numbers start above this one, which is an offset and not a number of messages."""
+
+    @property
+    def was_used(self) -> bool:
+        """Whether the room ever had a message, as far as the journal knows."""
+        return self.last > self.base
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -103,6 +110,9 @@ class Missed(msgspec.Struct, frozen=True):
 
     lost: int
     """Missed messages that have been removed."""
+
+    is_known: bool = True
+    """False if an earlier run of the server assigned the number `after`: then both counts are 0."""
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -145,7 +155,10 @@ class Journal(Protocol):
         """
 
     async def missed(self, room_id: str, *, after: int, up_to: int) -> Missed:
-        """How many messages with `after` < number <= `up_to` are stored, and how many have been removed."""
+        """How many messages with `after` < number <= `up_to` are stored, and how many have been removed.
+
+        With `after` = 0, counts from the first message that the journal ever had.
+        """
 
     async def prune(self, retention: Retention, now: datetime) -> bool:
         """Do one small step: remove at most `PRUNE_STEP` messages beyond the limits. Returns whether more remain.

@@ -26,16 +26,16 @@ from chat_actors.storage.journal import (
 class _Room:
     """One room's messages. Their numbers go up by one."""
 
-    __slots__ = ("last", "messages", "receipts")
+    __slots__ = ("base", "last", "messages", "receipts")
 
-    def __init__(self, last: int) -> None:
-        self.last = last
+    def __init__(self, base: int) -> None:
+        self.base = self.last = base
         self.messages: deque[StoredMessage] = deque()
         self.receipts: dict[tuple[str, str], Receipt] = {}  # by user and client_msg_id, oldest first
 
     @property
     def extent(self) -> Extent:
-        return Extent(self.last - len(self.messages) + 1, self.last)
+        return Extent(self.last - len(self.messages) + 1, self.last, self.base)
 
     def append(self, draft: Draft, at: datetime) -> Receipt:
         key = None if draft.client_msg_id is None else (draft.user_id, draft.client_msg_id)
@@ -118,7 +118,9 @@ class MemoryJournal:
     async def missed(self, room_id: str, *, after: int, up_to: int) -> Missed:
         self._check_open("read messages")
         room = self._room(room_id)
-        ever = max(0, min(up_to, room.last) - after)
+        if 0 < after < room.base:
+            return Missed(0, 0, is_known=False)
+        ever = max(0, min(up_to, room.last) - max(after, room.base))
         kept = len(room.between(after + 1, up_to))
         return Missed(kept, ever - kept)
 
