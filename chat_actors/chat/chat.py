@@ -82,6 +82,7 @@ def start_chat(
         accounts=storage.accounts,
         registrar=registrar,
         journal=storage.journal,
+        states=storage.states,
         now=now,
         random_bytes=random_bytes,
         extensions=extensions,

@@ -48,6 +48,11 @@ class ChosenKind(msgspec.Struct, frozen=True):
     creator: str = ""
 
 
+async def load_chosen(states: States, room_id: str) -> ChosenKind:
+    """The stored choice of a room. Does not start the room. Raises `StorageError`."""
+    return await Store(states, f"rooms/{room_id}").get(CHOSEN, ChosenKind, ChosenKind())
+
+
 class KindRoom(RoomActor):
     """A room that calls the hooks of its room kinds before each join and each post.
 
@@ -89,7 +94,7 @@ class KindRoom(RoomActor):
         return Store(self._states, f"rooms/{self.room_id}")
 
     async def _load_chosen(self) -> ChosenKind:
-        return await self._room_store.get(CHOSEN, ChosenKind, ChosenKind())
+        return await load_chosen(self._states, self.room_id)
 
     async def _open_kinds(self, chosen: ChosenKind) -> None:
         specs = self._room_kinds.for_room(self.room_id, chosen.chosen_as)
@@ -130,7 +135,10 @@ class KindRoom(RoomActor):
 
     @handles
     async def check_join(self, request: CheckJoin) -> Refusal | None:
-        return await self._check_kinds(request.user_id)
+        refusal = await self._check_kinds(request.user_id)
+        if request.is_query:
+            self._close_if_empty()
+        return refusal
 
     async def _check_kinds(self, user_id: str) -> Refusal | None:
         if self._missing_kind is not None:

@@ -32,6 +32,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rooms_per_minute: int = 60
     """Joins and room switches of one user per minute, over all connections."""
 
+    queries_per_second: float = 5.0
+    """Requests for `members` and `history` per second on average, of one user over all connections.
+
+    One burst is `message_burst` requests.
+    """
+
     connections_per_ip: int = 200
     """Open connections from one address."""
 

@@ -36,10 +36,11 @@ class Membership:
         self.room: Ref[RoomMessage] | None = None
         self.room_id = ""
 
-    async def check_join(self, room_id: str, user_id: str) -> Refusal | None:
+    async def check_join(self, room_id: str, user_id: str, *, is_query: bool = False) -> Refusal | None:
         """Ask a room with a room kind whether it would admit the user. A refusal or None."""
         try:
-            return await self._context.get_or_spawn(ROOMS, room_id).ask(CheckJoin(user_id), timeout=ANSWER_WITHIN)
+            room = self._context.get_or_spawn(ROOMS, room_id)
+            return await room.ask(CheckJoin(user_id, is_query), timeout=ANSWER_WITHIN)
         except (ActorStopped, AskFailed, AskTimeout):
             return refusals.INTERNAL_FAILURE
 

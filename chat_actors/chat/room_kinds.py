@@ -56,6 +56,12 @@ class RoomKinds:
         """Whether a room with this id has a room kind, or could be given one by a user."""
         return bool(self.choosable) or any(spec.kind.matches(room_id, spec.settings) for spec in self._specs)
 
+    def can_refuse(self, room_id: str, chosen_as: str) -> bool:
+        """Whether a room that does not run could refuse a user. If not, it need not be started to ask it."""
+        if chosen_as and chosen_as not in self.choosable:
+            return True
+        return any(spec.kind.may_join is not RoomKind.may_join for spec in self.for_room(room_id, chosen_as))
+
     def for_room(self, room_id: str, chosen_as: str = "") -> Sequence[RoomKindSpec]:
         """The room kinds of a room, at most one per extension: the chosen one, or else the first matching one."""
         chosen = self.choosable.get(chosen_as)

@@ -44,6 +44,8 @@ class CheckJoin(Request[Refusal | None], msgspec.Struct, frozen=True):
     """
 
     user_id: str
+    is_query: bool = False
+    """Whether the session only reads the room. A room without members then closes at once."""
 
 
 class LeaveRoom(Request[None], msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Answers a client's queries about any room: its members and its history.
 
-A client need not be in the room. For a room with a room kind, the session asks first whether the user may join.
+A client need not be in the room. For a room with a room kind, the session asks first whether the user may join. It
+starts no room of which nothing is known: neither the stored choice nor the name gives it a room kind that can refuse.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import logging
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
+from chat_actors.chat.kind_room import load_chosen
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
+from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, ListUsers, UserList
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context
 from chat_actors.protocol import ListMembers, ReadHistory, Refusal, encode, messages, refusals
-from chat_actors.storage import Journal, StorageError
+from chat_actors.storage import Journal, States, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,11 @@ async def answer_query(
     if isinstance(command, ListMembers):
         return await _list_members(context, room_id, command)
     return await _read_history(journal, room_id, command)
+
+
+async def must_start(room_kinds: RoomKinds, states: States, room_id: str) -> bool:
+    """Whether a room that does not run must be started to ask it about a user. Raises `StorageError`."""
+    return room_kinds.can_refuse(room_id, (await load_chosen(states, room_id)).chosen_as)
 
 
 async def _list_members(context: Context, room_id: str, command: ListMembers) -> messages.MemberList | Refusal:

@@ -12,6 +12,7 @@ crash: it closes the connection with 1011, and the room, which watches the sessi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import assert_never
@@ -28,8 +29,8 @@ from chat_actors.chat.login import Login
 from chat_actors.chat.membership import Membership
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
-from chat_actors.chat.room_messages import MemberRemoved, NotAMember, PostToRoom
-from chat_actors.chat.room_queries import answer_query
+from chat_actors.chat.room_messages import ROOMS, MemberRemoved, NotAMember, PostToRoom
+from chat_actors.chat.room_queries import answer_query, must_start
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.chat.user_rates import RateBuckets, UserRates
 from chat_actors.kernel import (
@@ -68,7 +69,9 @@ from chat_actors.protocol import (
     refusals,
     retry_after,
 )
-from chat_actors.storage import Accounts, Journal
+from chat_actors.storage import Accounts, Journal, States, StorageError
+
+logger = logging.getLogger(__name__)
 
 
 class AuthenticationOverdue(msgspec.Struct, frozen=True):
@@ -89,6 +92,7 @@ class SessionActor(Actor[SessionMessage]):
         accounts: Accounts,
         registrar: Ref[RegistrarMessage],
         journal: Journal | None,
+        states: States,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
         extensions: Extensions,
@@ -100,6 +104,7 @@ class SessionActor(Actor[SessionMessage]):
         self._outbox = peer.outbox
         self._limits = limits
         self._journal = journal
+        self._states = states
         self._now = now
         self._login = Login(peer.address, limits, accounts, registrar, random_bytes)
         self._user_rates = user_rates
@@ -295,8 +300,10 @@ class SessionActor(Actor[SessionMessage]):
         room_id = self._membership.room_id if command.room_id is None else command.room_id
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
+        if not self._rates.take_query(anyio.current_time()):
+            return refusals.TOO_MANY_FRAMES
         if room_id != self._membership.room_id and self._extensions.room_kinds.has_kind_for(room_id):
-            refusal = await self._membership.check_join(room_id, self._user_id or "")
+            refusal = await self._check_query(room_id)
             if refusal is not None:
                 return refusal
         answer = await answer_query(self.context, self._journal, room_id, command)
@@ -304,6 +311,19 @@ class SessionActor(Actor[SessionMessage]):
             return answer
         self._tell(answer)
         return None
+
+    async def _check_query(self, room_id: str) -> Refusal | None:
+        """Ask a room whether the user may read it. Starting it costs as much as a room change."""
+        if self.context.find(ROOMS, room_id) is None:
+            try:
+                if not await must_start(self._extensions.room_kinds, self._states, room_id):
+                    return None
+            except StorageError as error:
+                logger.error("query refused: %s", error)
+                return refusals.INTERNAL_FAILURE
+            if not self._rates.take_room_change(anyio.current_time()):
+                return refusals.TOO_MANY_ROOMS
+        return await self._membership.check_join(room_id, self._user_id or "", is_query=True)
 
     # -- extensions --------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,10 @@ class RateBuckets:
         per_minute = self._limits.rooms_per_minute
         return self._take("rooms", per_minute / 60, per_minute, now)
 
+    def take_query(self, now: float) -> bool:
+        """Take a token for a request for `members` or `history`. Whether there was one."""
+        return self._take("queries", self._limits.queries_per_second, self._limits.message_burst, now)
+
     def take_command(self, command: type[ExtensionCommand], rate: Rate, now: float) -> bool:
         """Take a token for an extension command with a rate. Whether there was one."""
         return self._take(command, rate.per_second, rate.burst, now)

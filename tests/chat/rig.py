@@ -33,6 +33,7 @@ NO_LIMITS = Limits(
     registrations=0,
     messages_per_second=0,
     rooms_per_minute=0,
+    queries_per_second=0,
     connections=0,
     connections_per_ip=0,
     unauthenticated_seconds=0,

@@ -61,6 +61,11 @@ TABLE = [
         name="limits.rooms_per_minute", scope=Scope.USER, limits={"rooms_per_minute": 4},
         allowed=4, use=uses.change_room, in_room=False, refusal="too_many_rooms", refill=(30, 2),
     ),
+    Count(
+        name="limits.queries_per_second", scope=Scope.USER, limits={"queries_per_second": 2, "message_burst": 4},
+        allowed=4, use=uses.sends("members", roomId="room-{}".format), in_room=False, refusal="too_many_messages",
+        refill=(1, 2),
+    ),
     Size(
         name="limits.content_chars", scope=Scope.MESSAGE, limits={"content_chars": 10},
         allowed=10, send=uses.sends_sized("chat_message", "content"), refusal="content_too_long",

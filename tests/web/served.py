@@ -24,7 +24,7 @@ from tests.wire.live_server import LiveServer, fail_test
 PROGRAM = (sys.executable, "-c", "from chat_actors.cli.main import main; main()")
 
 
-UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0}
+UNLIMITED = {"registrations": 0, "messages_per_second": 0, "rooms_per_minute": 0, "queries_per_second": 0}
 """The users of a test share one address, and scripts act faster than people."""
 
 
