@@ -56,7 +56,7 @@ class JoinRooms(msgspec.Struct, frozen=True):
 
 
 class Rejoin(msgspec.Struct, frozen=True):
-    """The timer with which a bot rejoins a room."""
+    """The timer with which a bot rejoins a room. A crash cancels it, so each incarnation sets it again."""
 
     room_id: str
 
@@ -217,6 +217,13 @@ class Bot(Service):
         return room is not None and room.tell(PostToRoom(self.context.self_ref, content))
 
     # -- handlers ------------------------------------------------------------------------------------------------------
+
+    def on_incarnation(self) -> None:
+        """Internal: set the timers for the rooms that the bot should be in and is not."""
+        super().on_incarnation()
+        for room_id in self.service_state.wanted:
+            if room_id not in self.service_state.rooms:
+                self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
     @handles
     def _on_join_rooms(self, message: JoinRooms) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
 
+import anyio
 import msgspec
 
 from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
@@ -70,7 +71,7 @@ class ServiceState:
 
 
 class CheckIdle(msgspec.Struct, frozen=True):
-    """The timer with which a service checks whether it is idle."""
+    """The timer with which a service checks whether it is idle. Each incarnation has one from its start on."""
 
 
 class Service(Actor[Any]):
@@ -83,8 +84,8 @@ class Service(Actor[Any]):
     Attributes:
         scope: Set by the class. How many actors there are; the default is `Scope.SERVER`.
         supervision: Set by the class. The policy for a crash; by default, at most 5 restarts within 60 s.
-        linger: Set by the class. Seconds without a call after which a service with `Scope.USER` or `Scope.ROOM` stops;
-            the next call starts a new one. The default is 60.
+        linger: Set by the class. Seconds without a message after which a service with `Scope.USER` or `Scope.ROOM`
+            stops; the next call starts a new one. The default is 60.
         kept_as: Set by the class. The name of its store, if not the name of the class. Set it when you rename a class.
     """
 
@@ -96,8 +97,8 @@ class Service(Actor[Any]):
     dependencies: ServiceDependencies
     service_state: ServiceState
 
-    _has_been_called = False
-    _is_check_scheduled = False
+    _used_at = 0.0
+    _is_checking = False
 
     @property
     def key(self) -> str:
@@ -244,22 +245,27 @@ class Service(Actor[Any]):
 
     @handles
     def _on_check_idle(self, message: CheckIdle) -> None:
-        self._is_check_scheduled = False
-        is_wanted = self.is_needed or bool(self.service_state.subscribers)
-        must_stay = self._has_been_called or is_wanted or self.context.pipes_under_way
-        if must_stay or not self.context.stop_if_idle():
-            self._schedule_idle_check()
+        self._is_checking = True
+        remaining = self._used_at + self.linger - anyio.current_time()
+        is_needed = self.is_needed or bool(self.service_state.subscribers) or self.context.pipes_under_way
+        if remaining > 0 or is_needed or not self.context.stop_if_idle():
+            self.context.after(remaining if remaining > 0 else self.linger, CheckIdle())
 
-    def _schedule_idle_check(self) -> None:
-        self._has_been_called = False
-        if self.scope is not Scope.SERVER and not self._is_check_scheduled:
-            self._is_check_scheduled = True
+    def on_incarnation(self) -> None:
+        """Internal: start the idle check."""
+        if self.scope is not Scope.SERVER:
+            self._used_at = anyio.current_time()
             self.context.after(self.linger, CheckIdle())
+
+    def on_turn_end(self) -> None:
+        """Internal: record that the service has handled messages, other than the idle check's own."""
+        if not self._is_checking:
+            self._used_at = anyio.current_time()
+        self._is_checking = False
 
     @handles
     async def _on_call(self, message: Call) -> ExtensionMessage | Refusal | None:
-        self._schedule_idle_check()
-        self._has_been_called = True
+        self._used_at = anyio.current_time()
         return await self.dependencies.methods[type(message.command)].execute(self, message)
 
     @handles

@@ -65,6 +65,12 @@ class Actor(Generic[Message]):
 
     context: Context
 
+    def on_incarnation(self) -> None:
+        """Called before `on_start` of each incarnation. For base classes, whose subclasses override `on_start`.
+
+        A base class sets its timers here, since a crash cancels them. Must not block. An exception here is a crash.
+        """
+
     async def on_start(self) -> None:
         """Called before the first message of each incarnation. An exception here is a crash."""
 

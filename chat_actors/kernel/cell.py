@@ -140,6 +140,7 @@ class Cell:
     async def _start(self) -> None:
         self.actor.context = self.context
         try:
+            self.actor.on_incarnation()
             await self.actor.on_start()
         except Exception as error:
             raise Crash([], error, while_starting=True) from error

@@ -1,0 +1,139 @@
+"""The ends of services and bots: idle ones stop, and a crash loses no timer that the service needs."""
+
+import logging
+
+import msgspec
+import pytest
+
+from chat_actors.chat import ROOMS, Bot, Extension, Scope, Service, command
+from chat_actors.extensions.direct import extension as direct
+from chat_actors.extensions.private_rooms import extension as private_rooms
+from chat_actors.kernel import ActorEnded, handles
+from chat_actors.protocol import ExtensionCommand
+from chat_actors.testing import MemoryServer, on_virtual_time
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog):
+    caplog.set_level(logging.CRITICAL, "chat_actors")
+
+
+class Poke(ExtensionCommand, tag="poke"):
+    user_id: str
+
+
+class Note(msgspec.Struct, frozen=True):
+    crash: bool = False
+
+
+class Desk(Service):
+    """Each user has one. The users' desks receive notes, which are no commands."""
+
+    scope = Scope.USER
+    linger = 30
+
+    @command()
+    def poke(self, caller, poke: Poke):
+        self.service(Desk, poke.user_id).tell(Note())
+
+    @handles
+    def on_note(self, note: Note) -> None:
+        if note.crash:
+            raise ValueError("asked to crash")
+
+
+def services(server, name):
+    nodes = [node for node in server.system.tree() if node.path == "/services"]
+    return sorted(child.path.rpartition(":")[2] for child in nodes[0].children if name in child.path)
+
+
+@on_virtual_time
+async def test_idle_service_started_by_a_note_ends():
+    async with MemoryServer(Extension(name="desks", services=[Desk])) as server:
+        ann = await server.connect("ann")
+        await ann.send("poke", userId="ben")
+        assert services(server, "Desk") == ["ann", "ben"]
+        await server.advance(31)
+        assert services(server, "Desk") == []
+
+
+@on_virtual_time
+async def test_service_that_receives_notes_stays():
+    async with MemoryServer(Extension(name="desks", services=[Desk])) as server:
+        ann = await server.connect("ann")
+        await ann.send("poke", userId="ben")
+        ends = server.listen(ActorEnded)
+        for _ in range(5):
+            await server.advance(20)
+            await ann.send("poke", userId="ben")
+        assert services(server, "Desk") == ["ann", "ben"]
+        assert [end.path for end in ends if "Desk" in end.path] == []
+        await server.advance(31)
+        assert services(server, "Desk") == []
+
+
+@on_virtual_time
+async def test_idle_service_ends_after_a_crash():
+    class Crashing(Desk):
+        @command()
+        def poke(self, caller, poke: Poke):
+            self.context.self_ref.tell(Note(crash=True))
+
+    async with MemoryServer(Extension(name="desks", services=[Crashing])) as server:
+        ann = await server.connect("ann")
+        await ann.send("poke", userId="ann")
+        await server.advance(1)
+        assert services(server, "Crashing") == ["ann"]
+        await server.advance(31)
+        assert services(server, "Crashing") == []
+
+
+@on_virtual_time
+async def test_invitations_and_direct_actors_end():
+    async with MemoryServer(direct, private_rooms) as server:
+        users = [f"user-{n}" for n in range(9)]
+        for user in users:
+            await server.connect(user)
+        ann = await server.connect("ann", room="private-den")
+        for user in users:
+            await ann.send("invite", userId=user)
+            await ann.send("direct_send", to=user, content="hello")
+        assert services(server, "Invitations") == users
+        assert services(server, "Direct") == ["ann", *users]
+        await server.advance(65)
+        assert services(server, "Invitations") == services(server, "Direct") == []
+
+
+class Keeper(Bot):
+    name = "keeper"
+    rooms = ("cage",)
+
+    @handles
+    def on_note(self, note: Note) -> None:
+        raise ValueError("asked to crash")
+
+
+def bot_of(server, name="Keeper"):
+    (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
+    (bot,) = [cell.ref for cell in parent.family if name in cell.path]
+    return bot
+
+
+@on_virtual_time
+async def test_bot_that_crashes_before_it_rejoins_is_back():
+    """The room closes, and the bot crashes within the second before it rejoins."""
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        server.system.find(ROOMS, "cage").stop()
+        await server.settle()
+        assert rooms(server) == []
+        bot_of(server).tell(Note(crash=True))
+        await server.advance(3)
+        assert rooms(server) == ["cage"]
+        ben = await server.connect("ben", room="cage")
+        await ben.send("members")
+        assert ben.expect("members")["members"] == ["bot:keeper", "ben"]
+
+
+def rooms(server):
+    nodes = [node for node in server.system.tree() if node.path == "/rooms"]
+    return [child.path.rpartition(":")[2] for child in nodes[0].children]
