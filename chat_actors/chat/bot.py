@@ -17,7 +17,7 @@ from chat_actors.chat.room_messages import (
     PostToRoom,
     RoomMessage,
 )
-from chat_actors.chat.service import Service, ServiceState
+from chat_actors.chat.service import Scope, Service, ServiceState
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
 from chat_actors.protocol import (
     CloseCode,
@@ -52,7 +52,7 @@ class DroppedMessages(msgspec.Struct, frozen=True):
 
 
 class JoinRooms(msgspec.Struct, frozen=True):
-    """Join the rooms in `Bot.rooms`. Sent once, when the server starts."""
+    """Join the rooms in `Bot.rooms`. A new actor of a bot with `Scope.SERVER` sends it to itself."""
 
 
 class Rejoin(msgspec.Struct, frozen=True):
@@ -70,6 +70,12 @@ class BotState(ServiceState):
         self.outboxes: dict[str, BotOutbox] = {}
         self.wanted: dict[str, bool] = {}
         """The rooms that the bot should be in; True if it holds the room open."""
+        self.has_joined = False
+        """Whether `Bot.rooms` are in `wanted`."""
+
+    def inherit(self, earlier: ServiceState) -> None:
+        if isinstance(earlier, BotState):
+            self.wanted = {room_id: True for room_id, is_held in earlier.wanted.items() if is_held}
 
 
 class BotOutbox:
@@ -221,12 +227,16 @@ class Bot(Service):
     def on_incarnation(self) -> None:
         """Internal: set the timers for the rooms that the bot should be in and is not."""
         super().on_incarnation()
+        is_new = self.scope is Scope.SERVER and not self.service_state.has_joined
+        if is_new and not self.context.self_ref.tell(JoinRooms()):
+            self.context.after(0, JoinRooms())
         for room_id in self.service_state.wanted:
             if room_id not in self.service_state.rooms:
                 self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
     @handles
     def _on_join_rooms(self, message: JoinRooms) -> None:
+        self.service_state.has_joined = True
         for room_id in self.rooms:
             self.join(room_id, hold_open=True)
 

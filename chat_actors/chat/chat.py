@@ -17,7 +17,7 @@ from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_state import Journaling
-from chat_actors.chat.services import Services, ServicesMessage
+from chat_actors.chat.services import Services, ServicesMessage, ServicesState
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.user_rates import UserRates
 from chat_actors.kernel import ActorSystem, Ref
@@ -73,7 +73,9 @@ def start_chat(
     )
     services = None
     if extensions.services:
-        services = system.spawn_named("services", Services, extensions.services, storage.states, storage.accounts, now)
+        services = system.spawn_named(
+            "services", Services, ServicesState(), extensions.services, storage.states, storage.accounts, now
+        )
     user_rates = UserRates(limits)
     make_session = partial(
         session,

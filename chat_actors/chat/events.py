@@ -140,6 +140,28 @@ class MessagePosted(msgspec.Struct, frozen=True):
     content: str
 
 
+class ServiceFailed(msgspec.Struct, frozen=True):
+    """A service or bot with `Scope.SERVER` has ended after a crash: its restarts are used up.
+
+    Attributes:
+        service: The path of its actor.
+        restart_in: Seconds until the server starts it again. A command may start it earlier.
+    """
+
+    service: str
+    restart_in: float
+
+
+class ServiceStartedAgain(msgspec.Struct, frozen=True):
+    """The server has started a failed service or bot again, after its pause.
+
+    Attributes:
+        service: The path of its actor.
+    """
+
+    service: str
+
+
 class ClientEvicted(msgspec.Struct, frozen=True):
     """A client was closed with 4008: it did not read fast enough.
 

@@ -14,7 +14,7 @@ from chat_actors.chat.endpoint import Endpoints, endpoints_of
 from chat_actors.chat.room_creation import RoomCreation
 from chat_actors.chat.room_kind import RoomKind, methods_of_kind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
-from chat_actors.chat.service import Scope, Service, ServiceDependencies, methods_of
+from chat_actors.chat.service import Scope, Service, ServiceDependencies, ServiceState, methods_of
 from chat_actors.chat.store import Store
 from chat_actors.kernel import ActorType, BadHandler
 from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, Vocabulary, bot_id
@@ -62,14 +62,20 @@ class ServiceSpec(msgspec.Struct, frozen=True):
     def actor_type(self) -> ActorType[Any]:
         return self.actor_types[self.service]
 
-    def maker(self, states: States, accounts: Accounts, now: Callable[[], datetime], key: str) -> Callable[[], Service]:
+    def maker(
+        self,
+        states: States,
+        accounts: Accounts,
+        now: Callable[[], datetime],
+        service_state: ServiceState,
+        key: str,
+    ) -> Callable[[], Service]:
         """Return the function that makes each incarnation of the actor with this key."""
         space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
         store = Store(states, space)
         dependencies = ServiceDependencies(
             key, self.settings, store, self.actor_types, now, accounts, self.methods, self.endpoints
         )
-        service_state = self.service.make_state()
 
         def make() -> Service:
             service = self.service()

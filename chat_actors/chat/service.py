@@ -69,6 +69,9 @@ class ServiceState:
     def __init__(self) -> None:
         self.subscribers: dict[AnyRef, Caller] = {}
 
+    def inherit(self, earlier: ServiceState) -> None:
+        """Take over what a service with `Scope.SERVER` keeps when a new actor replaces a failed one."""
+
 
 class CheckIdle(msgspec.Struct, frozen=True):
     """The timer with which a service checks whether it is idle. Each incarnation has one from its start on."""

@@ -5,10 +5,10 @@ import logging
 import msgspec
 import pytest
 
-from chat_actors.chat import ROOMS, Bot, Extension, Scope, Service, command
+from chat_actors.chat import ROOMS, Bot, Extension, Scope, Service, command, events
 from chat_actors.extensions.direct import extension as direct
 from chat_actors.extensions.private_rooms import extension as private_rooms
-from chat_actors.kernel import ActorEnded, handles
+from chat_actors.kernel import ActorEnded, ActorType, handles
 from chat_actors.protocol import ExtensionCommand
 from chat_actors.testing import MemoryServer, on_virtual_time
 
@@ -137,3 +137,41 @@ async def test_bot_that_crashes_before_it_rejoins_is_back():
 def rooms(server):
     nodes = [node for node in server.system.tree() if node.path == "/rooms"]
     return [child.path.rpartition(":")[2] for child in nodes[0].children]
+
+
+async def fail_for_good(server):
+    for _ in range(6):
+        bot_of(server).tell(Note(crash=True))
+        await server.advance(2.5)
+
+
+@on_virtual_time
+async def test_failed_bot_is_started_again_with_pauses():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed, started = server.listen(events.ServiceFailed), server.listen(events.ServiceStartedAgain)
+        bot_of(server)._cell.actor.join("den", hold_open=True)
+        for pause in (30, 60, 120):
+            await fail_for_good(server)
+            assert failed[-1].restart_in == pause
+            assert rooms_of_bot(server) == []
+            await server.advance(pause + 1)
+            assert rooms_of_bot(server) == ["cage", "den"]
+        assert len(started) == len(failed) == 3
+        await server.advance(601)
+        await fail_for_good(server)
+        assert failed[-1].restart_in == 30
+
+
+@on_virtual_time
+async def test_bot_started_by_a_command_is_in_its_rooms():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        actor_type = ActorType("keeper.Keeper")
+        await fail_for_good(server)
+        server.system.get_or_spawn(actor_type, "")
+        await server.settle()
+        assert rooms_of_bot(server) == ["cage"]
+
+
+def rooms_of_bot(server):
+    (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
+    return sorted(room for cell in parent.family for room in cell.actor.service_state.rooms)
