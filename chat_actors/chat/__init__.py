@@ -8,6 +8,7 @@ from chat_actors.chat.directory import CountRooms, Directory, FlushRooms
 from chat_actors.chat.endpoint import HttpRequest, HttpResponse, endpoint
 from chat_actors.chat.extension import Enabled, Extension, Extensions
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
+from chat_actors.chat.journal_writer import Journaling
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
 from chat_actors.chat.room import RoomActor
@@ -15,7 +16,6 @@ from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import DuplicateRoomKind
 from chat_actors.chat.room_messages import ROOMS
-from chat_actors.chat.room_state import Journaling, RoomState
 from chat_actors.chat.service import Scope, Service
 from chat_actors.chat.services import serve_http
 from chat_actors.chat.session import SessionActor
@@ -53,7 +53,6 @@ __all__ = [
     "RoomActor",
     "RoomHandle",
     "RoomKind",
-    "RoomState",
     "Scope",
     "Service",
     "SessionActor",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, assert_never
 
 import msgspec
 
@@ -10,6 +11,7 @@ from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Closing
 from chat_actors.chat.room_messages import (
     ROOMS,
+    JoinedRoom,
     JoinRoom,
     LeaveRoom,
     MemberRemoved,
@@ -21,6 +23,7 @@ from chat_actors.chat.service import Scope, Service, ServiceState
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
 from chat_actors.protocol import (
     CloseCode,
+    Refusal,
     UnknownMessage,
     bot_id,
     checked_content,
@@ -53,6 +56,13 @@ class DroppedMessages(msgspec.Struct, frozen=True):
 
 class JoinRooms(msgspec.Struct, frozen=True):
     """Join the rooms in `Bot.rooms`. A new actor of a bot with `Scope.SERVER` sends it to itself."""
+
+
+class JoinAnswered(msgspec.Struct, frozen=True):
+    """The answer of a room to the bot's request to join, or the error with which the request has failed."""
+
+    room_id: str
+    answer: JoinedRoom | Refusal | Exception
 
 
 class Rejoin(msgspec.Struct, frozen=True):
@@ -252,12 +262,28 @@ class Bot(Service):
         member = Member(self.context.self_ref, self.user_id, outbox, self.service_state.wanted[room_id])
         try:
             room = self.context.get_or_spawn(ROOMS, room_id)
-            room.send_nowait(JoinRoom(member))
+            answered = partial(JoinAnswered, room_id)
+            self.context.ask_into(room, JoinRoom(member), into=answered, failed=answered)
         except (ActorStopped, MailboxFull):
             self.context.after(REJOIN_SECONDS, Rejoin(room_id))
             return
         self.service_state.rooms[room_id], self.service_state.outboxes[room_id] = room, outbox
         self.context.watch(room)
+
+    @handles
+    async def _on_join_answered(self, message: JoinAnswered) -> None:
+        match message.answer:
+            case JoinedRoom():
+                pass
+            case Refusal(code=code, text=text):
+                self._forget_room(message.room_id)
+                self.service_state.wanted.pop(message.room_id, None)
+                await self.on_refused(message.room_id, code, text)
+            case Exception():
+                self._forget_room(message.room_id)
+                self.context.after(REJOIN_SECONDS, Rejoin(message.room_id))
+            case _:
+                assert_never(message.answer)
 
     @handles
     def _on_rejoin(self, message: Rejoin) -> None:
@@ -292,11 +318,15 @@ class Bot(Service):
     def _remove_room(self, room: AnyRef) -> str | None:
         for room_id, known in self.service_state.rooms.items():
             if known is room:
-                del self.service_state.rooms[room_id]
-                self.service_state.outboxes.pop(room_id, None)
-                self.context.unwatch(room)
+                self._forget_room(room_id)
                 return room_id
         return None
+
+    def _forget_room(self, room_id: str) -> None:
+        room = self.service_state.rooms.pop(room_id, None)
+        self.service_state.outboxes.pop(room_id, None)
+        if room is not None:
+            self.context.unwatch(room)
 
     @handles
     async def _on_missed(self, message: DroppedMessages) -> None:

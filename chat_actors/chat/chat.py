@@ -12,11 +12,10 @@ import msgspec
 from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
 from chat_actors.chat.extension import Extensions
 from chat_actors.chat.gate import Gate, GateMessage, GateState
-from chat_actors.chat.journal_writer import JournalWriter, WriterState
+from chat_actors.chat.journal_writer import Journaling, JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
-from chat_actors.chat.room_state import Journaling
 from chat_actors.chat.services import Services, ServicesMessage, ServicesState
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.user_rates import UserRates

@@ -10,12 +10,14 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from chat_actors.chat.kind_room import KindRoom
+from chat_actors.chat.journal_writer import Journaling
+from chat_actors.chat.kind_policy import KindPolicy
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_core import RoomCore
 from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, Flush
-from chat_actors.chat.room_state import Journaling, RoomState
+from chat_actors.chat.room_policy import RoomPolicy
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
@@ -30,7 +32,7 @@ from chat_actors.kernel import (
 )
 from chat_actors.storage import Accounts, MemoryAccounts, MemoryStates, States
 
-RoomFactory = Callable[[str, RoomState, Callable[[], datetime], Journaling | None], RoomActor]
+RoomFactory = Callable[[RoomCore, Callable[[], datetime], Journaling | None, Callable[[], RoomPolicy]], RoomActor]
 
 
 class CountRooms(Request[int], msgspec.Struct, frozen=True):
@@ -78,12 +80,11 @@ class Directory(Actor[DirectoryMessage]):
         # Without a journal, numbering starts at the time in microseconds. A room that is closed and opened again then
         # continues above its old numbers, unless it had more than a million messages per second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
-        state = RoomState(room_id, first)
+        make_policy: Callable[[], RoomPolicy] = RoomPolicy
         if self._room_kinds.has_kind_for(room_id):
             subscribers: dict[str, dict[AnyRef, Outbox]] = {}
-            given = (self._room_kinds, self._states, self._accounts, subscribers)
-            return partial(KindRoom, room_id, state, self._now, self._journaling, *given)
-        return partial(self._room, room_id, state, self._now, self._journaling)
+            make_policy = partial(KindPolicy, self._room_kinds, self._states, self._accounts, self._now, subscribers)
+        return partial(self._room, RoomCore(room_id, first), self._now, self._journaling, make_policy)
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:

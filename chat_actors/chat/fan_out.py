@@ -55,20 +55,14 @@ class FanOut:
         self._pending.append(payload)
         self._pending_bytes += len(payload)
 
-    def join(self, member: Member, joined: messages.Joined) -> bool:
-        """Add a member, send it `joined`, and announce it to the others. Whether it is the user's first connection."""
-        if member.session in self.members:
-            self._flush_to(member)
-        return self._admit(member, joined)
+    def join(self, member: Member, joined: messages.Joined | None) -> bool:
+        """Add a member, send it `joined`, and announce it to the others. Whether it is the user's first connection.
 
-    def join_silently(self, member: Member) -> bool:
-        """Like `join`, but send nothing to the member itself.
-
-        A session that is a member already stays one, with its new outbox.
+        Without `joined`, the member receives nothing that was added before: its replay has those messages. A session
+        that is a member already stays one, with its new outbox.
         """
-        return self._admit(member, None)
-
-    def _admit(self, member: Member, joined: messages.Joined | None) -> bool:
+        if joined is not None and member.session in self.members:
+            self._flush_to(member)
         announcement = encode(messages.user_joined(member.user_id, self.room_id))
         self._make_space(announcement)  # before the member is added: it does not receive earlier messages
         is_first = self.members.add(member)

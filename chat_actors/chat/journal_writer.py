@@ -20,7 +20,7 @@ from typing import TypeAlias
 import anyio
 import msgspec
 
-from chat_actors.kernel import Actor, Escalate, OwedAnswer, Request, Restart, StopReason, Timer, handles
+from chat_actors.kernel import Actor, Escalate, OwedAnswer, Ref, Request, Restart, StopReason, Timer, handles
 from chat_actors.storage import Append, Appended, Journal, Retention, StorageError
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,13 @@ class WaitUntilStored(Request[None], msgspec.Struct, frozen=True):
 
 
 WriterMessage: TypeAlias = Append | WaitUntilStored
+
+
+class Journaling(msgspec.Struct, frozen=True):
+    """Where a room's messages are stored: the writer stores them, the journal reads them."""
+
+    writer: Ref[WriterMessage]
+    journal: Journal
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -3,8 +3,9 @@
 Theory of operation. The session joins the room with a `HeldOutbox`: the room offers live messages from that moment,
 and the outbox holds them. The room's answer has its last sequence number N. The session tells the client what is
 missing (`make_rejoined`), then sends the numbers from `since` + 1 to N from the journal (`replay`), page by page, no
-faster than the client reads. `release` then passes on the held messages, which start at N + 1, so the client's stream
-has neither a gap nor a duplicate.
+faster than the client reads. With `Replayed` the room then releases the held messages, which start at N + 1, so the
+client's stream has neither a gap nor a duplicate. If the room removes the member meanwhile, it discards the held
+messages, and the replay stops at its next block.
 
 No state outlives a crash or a disconnect; the client starts again with the number it received last. If retention
 removes messages during a replay, the connection is closed, and the next rejoin reports them as lost.
@@ -18,8 +19,9 @@ import anyio
 from msgspec import structs
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
-from chat_actors.chat.outbox import Block, Closing, Outbox
-from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, retry_after, too_slow
+from chat_actors.chat.held_outbox import HeldOutbox
+from chat_actors.chat.outbox import Block, Outbox
+from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, retry_after
 from chat_actors.storage import Journal, StoredMessage
 
 PAGE_MESSAGES = 200
@@ -34,48 +36,6 @@ READ_WITHIN = 30.0
 
 The session handles nothing else during a replay, so neither the backlog limit nor the pings would detect that client.
 """
-
-
-class HeldOutbox:
-    """An outbox in front of another one. It holds blocks until `release`, and passes on later ones directly.
-
-    The bound is `backlog_bytes` of payload (0: unbounded). An overflow closes the client with 4008; its next rejoin
-    starts closer to the live stream, since it has received a part of the replay.
-    """
-
-    def __init__(self, outbox: Outbox, backlog_bytes: int) -> None:
-        self._outbox = outbox
-        self._bound = backlog_bytes
-        self._blocks: list[Block] | None = []
-        self._size = 0
-
-    def offer(self, block: Block) -> bool:
-        if self._blocks is None or self._outbox.closing is not None:
-            return self._outbox.offer(block)
-        self._size += block.size
-        if self._bound and self._size > self._bound:
-            self._outbox.close(CloseCode.TOO_SLOW, too_slow(self._bound))
-            return False
-        self._blocks.append(block)
-        return True
-
-    def release(self) -> None:
-        """Pass on the held blocks, and every later one directly."""
-        blocks, self._blocks = self._blocks or [], None
-        for block in blocks:
-            self._outbox.offer(block)
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        self.release()
-        self._outbox.close(code, reason)
-
-    @property
-    def closing(self) -> Closing | None:
-        return self._outbox.closing
-
-    @property
-    def backlog(self) -> int:
-        return self._outbox.backlog + (self._size if self._blocks is not None else 0)
 
 
 def chat_message(room_id: str, stored: StoredMessage) -> messages.ChatMessage:
@@ -111,12 +71,14 @@ async def make_rejoined(
     )
 
 
-async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, up_to: int, lost: int) -> None:
+async def replay(
+    journal: Journal, room_id: str, outbox: Outbox, held: HeldOutbox, *, after: int, up_to: int, lost: int
+) -> None:
     """Offer all messages with `after` < number <= `up_to`, page by page, no faster than the client reads.
 
     `lost` is the number of messages after `after` that `joined` has already reported as lost. Memory use is one page.
-    Returns early if the outbox is closed. Closes the outbox if retention removes messages meanwhile: the client then
-    rejoins and receives the number of lost messages. Raises `StorageError`.
+    Returns early if the outbox is closed, or once `held` is discarded. Closes the outbox if retention removes messages
+    meanwhile: the client then rejoins and receives the number of lost messages. Raises `StorageError`.
     """
     while after < up_to:
         page = await journal.page(room_id, after=after, before=up_to + 1, limit=PAGE_MESSAGES)
@@ -127,7 +89,7 @@ async def replay(journal: Journal, room_id: str, outbox: Outbox, *, after: int, 
         if not page.messages:
             return
         for block in _blocks(room_id, page.messages):
-            if not outbox.offer(block):
+            if held.is_discarded or not outbox.offer(block):  # may be discarded in each wait
                 return
             await _wait_until_read(outbox)
         after, lost = page.messages[-1].seq, 0

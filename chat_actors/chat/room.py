@@ -1,50 +1,65 @@
 """The room actor, which delivers the same messages in the same order to all members.
 
-Theory of operation. A post is *drafted*, then *in flight* (one append at a time is with the journal writer), then
-numbered by the journal, broadcast, and accepted. Meanwhile the room collects the next drafts, so the batches grow with
-the load. Without a journal the room numbers a post itself and broadcasts it at once. `on_turn_end` starts the next
-append and flushes the fan-out: one block for each member and turn.
+Theory of operation. The actor is a thin shell: `RoomCore` holds the room's state and decides, and the actor executes
+the effects (`_execute`), asks the journal writer and the policy, and answers. It handles one message at a time, so each
+decision of the policy belongs to the turn that it is made in. While the journal writer stores an append, the room
+collects the next drafts, so the batches grow with the load. `on_turn_end` starts the next append and flushes the
+fan-out: one block for each member and turn.
 
-Invariants: messages are broadcast in sequence order, each once (`last_seq` skips repeats). A member leaves after its
-own posts are broadcast. Drafts keep mailbox slots reserved, so mailbox and drafts have one bound.
-
-`RoomState` outlives a crash: members, drafts, the append in flight and `last_seq`. A restarted room reads the journal
-from `last_seq` on, so a crash at any point neither loses nor repeats a message.
+Drafts keep mailbox slots reserved, so mailbox and drafts have one bound. `RoomCore` outlives a crash. A restarted room
+reads the journal from `last_seq` on, so a crash at any point neither loses nor repeats a message.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from chat_actors.chat import events
-from chat_actors.chat.journal_writer import WaitUntilStored
+from chat_actors.chat.command_method import Call
+from chat_actors.chat.journal_writer import Journaling, WaitUntilStored
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block, NullOutbox, Outbox
-from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
+from chat_actors.chat.outbox import Block, NullOutbox
+from chat_actors.chat.recovery import PAGE_MESSAGES
+from chat_actors.chat.room_core import (
+    CloseIfEmpty,
+    Effect,
+    MemberLeft,
+    NotifyNotAMember,
+    NotifyRemoved,
+    PendingPost,
+    Publish,
+    ReleaseSlots,
+    Resolve,
+    RoomCore,
+    UserLeft,
+    make_accepted,
+)
+from chat_actors.chat.room_handle import RunInRoom
 from chat_actors.chat.room_messages import (
     MEMBERS_LISTED,
+    AssignKind,
+    CheckJoin,
     Flush,
     JoinedRoom,
     JoinRoom,
-    JoinSilently,
     LeaveRoom,
     ListUsers,
+    MemberRemoved,
     NotAMember,
     PostAs,
     PostToRoom,
+    Replayed,
     RoomMessage,
     UserList,
 )
-from chat_actors.chat.room_state import Journaling, PendingLeave, PendingPost, RoomState
+from chat_actors.chat.room_policy import RoomPolicy
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
-    AnyRef,
     Cause,
     MailboxFull,
     Restart,
@@ -52,8 +67,8 @@ from chat_actors.kernel import (
     Terminated,
     handles,
 )
-from chat_actors.protocol import Refusal, encode, format_timestamp, messages, refusals
-from chat_actors.storage import Append, Appended, Committed, Draft, Journal, StorageError, StoredMessage
+from chat_actors.protocol import ExtensionMessage, Refusal, messages, refusals
+from chat_actors.storage import Appended, Committed, Draft, Journal, StorageError
 
 DIRECT_MEMBERS = 2
 """A room with at most this many members handles a post in the sender's turn.
@@ -67,10 +82,6 @@ CLOSE_CHECK_SECONDS = 30.0
 
 OPEN_WITHIN = 10.0
 """Seconds that a starting room waits for the journal writer."""
-
-
-class CloseIfEmpty(msgspec.Struct, frozen=True):
-    """The message of the timer: close the room if it is empty."""
 
 
 class AppendFailed(msgspec.Struct, frozen=True):
@@ -90,221 +101,277 @@ class RoomActor(Actor[RoomMessage]):
     supervision = Restart(at_most=5, within=60.0, backoff=(0.05, 2.0))
 
     def __init__(
-        self, room_id: str, state: RoomState, now: Callable[[], datetime], journaling: Journaling | None = None
+        self,
+        core: RoomCore,
+        now: Callable[[], datetime],
+        journaling: Journaling | None = None,
+        make_policy: Callable[[], RoomPolicy] = RoomPolicy,
     ) -> None:
-        self.room_id = room_id
-        self.state = state
-        self.fan_out = state.fan_out
-        self.members = state.fan_out.members
+        """Each incarnation has a policy of its own."""
+        self.core = core
         self._now = now
         self._journaling = journaling
+        self._policy = make_policy()
 
     async def on_start(self) -> None:
         await self._load_position()
-        if not self.state.is_open:
-            self.state.is_open = True
-            self.context.events.publish(events.RoomOpened(self.room_id))
+        if not self.core.is_open:
+            self.core.is_open = True
+            self.context.events.publish(events.RoomOpened(self.core.room_id))
         self.context.every(CLOSE_CHECK_SECONDS, CloseIfEmpty())
+        await self._policy.open(self.context, self.core, self._remove_user)
+        self.core.keeps_posted = self._policy.sees_posts
+        await self._report_posted()
 
     async def _load_position(self) -> None:
         """Load the last sequence number. After a crash, broadcast what was stored meanwhile."""
         if self._journaling is None:
             return
-        if not self.state.is_open:
+        if not self.core.is_open:
             # A previous actor for this room may have failed with an append in flight. Wait for it; otherwise
             # numbering would start from a stale value.
-            await self._journaling.writer.ask(WaitUntilStored(self.room_id), timeout=OPEN_WITHIN)
-            self.state.last_seq = (await self._journaling.journal.extent(self.room_id)).last
+            await self._journaling.writer.ask(WaitUntilStored(self.core.room_id), timeout=OPEN_WITHIN)
+            self.core.last_seq = (await self._journaling.journal.extent(self.core.room_id)).last
             return
         await self._replay_journal(self._journaling.journal)
-        if self.state.unfinished is not None:
-            self._finish(self.state.unfinished)
-        self._release_waiters()
+        self._execute(self.core.restarted())
 
     async def _replay_journal(self, journal: Journal) -> None:
         more = True
         while more:
-            page = await journal.page(self.room_id, after=self.state.last_seq, limit=PAGE_MESSAGES)
-            self._broadcast(page.messages)
+            page = await journal.page(self.core.room_id, after=self.core.last_seq, limit=PAGE_MESSAGES)
+            self._execute(self.core.broadcast(page.messages))
             more = page.more
+
+    def _execute(self, effects: Sequence[Effect]) -> None:
+        context, core = self.context, self.core
+        for effect in effects:
+            match effect:
+                case Publish(event=event):
+                    context.events.publish(event)
+                case MemberLeft(session=session):
+                    context.unwatch(session)
+                    self._policy.forget(session)
+                case UserLeft(user_id=user_id):
+                    context.events.publish(events.UserLeft(user_id, core.room_id))
+                    self._policy.left(user_id)
+                case NotifyRemoved(session=session, refusal=refusal):
+                    session.tell(MemberRemoved(context.self_ref, core.joins, refusal))
+                case NotifyNotAMember(session=session, request_id=request_id):
+                    session.tell(NotAMember(context.self_ref, core.joins, request_id))
+                case Resolve(answer=answer, value=value):
+                    answer.resolve(value)
+                case ReleaseSlots(count=count):
+                    context.release_slots(count)
+                case CloseIfEmpty():
+                    self._close_if_empty()
+                case _:
+                    assert_never(effect)
 
     # -- members -------------------------------------------------------------------------------------------------------
 
     @handles
-    def join(self, message: JoinRoom) -> None:
-        member, request_id = message.member, message.request_id
-        # Clients that send request ids may rejoin with `since`, so tell them the current sequence number.
-        seq = None if request_id is None else self.state.last_seq
-        joined = self._make_joined(member.user_id, request_id, seq)
-        self.context.watch(member.session)
-        self._on_joined(member, self.fan_out.join(member, joined))
-
-    def _make_joined(self, user_id: str, request_id: str | None, seq: int | None) -> messages.Joined:
-        return messages.joined(user_id, self.room_id, request_id, seq)
+    async def check_join(self, request: CheckJoin) -> Refusal | None:
+        refusal = await self._policy.check_join(request.user_id)
+        if request.is_query:
+            self._close_if_empty()
+        return refusal
 
     @handles
-    def join_silently(self, request: JoinSilently) -> JoinedRoom | Refusal:
-        self.context.watch(request.member.session)
-        self._on_joined(request.member, self.fan_out.join_silently(request.member))
-        return JoinedRoom(self.state.last_seq)
+    async def join(self, request: JoinRoom) -> JoinedRoom | Refusal:
+        member = request.member
+        refusal = await self._policy.check_join(member.user_id)
+        if refusal is not None:
+            self._close_if_empty()
+            return refusal
+        state = self._policy.state_for(member.user_id)
+        last_seq = self.core.last_seq
+        joined = None
+        if not request.replays:
+            # Clients that send request ids may rejoin with `since`, so tell them the current sequence number.
+            seq = None if request.request_id is None else last_seq
+            joined = messages.joined(member.user_id, self.core.room_id, request.request_id, seq)
+            joined = msgspec.structs.replace(joined, state=state)
+        self.context.watch(member.session)
+        if self.core.join(member, joined):
+            self.context.events.publish(events.UserJoined(member.user_id, self.core.room_id))
+            self._policy.joined(member.user_id)
+        return JoinedRoom(self.core.joins, last_seq, state)
 
-    def _on_joined(self, member: Member, is_first: bool) -> None:
-        if is_first:
-            self.context.events.publish(events.UserJoined(member.user_id, self.room_id))
+    @handles
+    def replayed(self, message: Replayed) -> None:
+        self.core.replayed(message.session)
 
     @handles
     def leave(self, request: LeaveRoom) -> None:
+        answer = self.context.answer_later() if self.core.has_pending_of(request.session) else None
         self.context.unwatch(request.session)
-        if self.state.has_pending_of(request.session):
-            self.state.leaving.append(PendingLeave(request.session, self.context.answer_later()))
-        else:
-            self._end_membership(request.session)
+        self._execute(self.core.leave(request.session, answer))
 
     @handles
     def session_ended(self, message: Terminated) -> None:
-        if self.state.has_pending_of(message.ref):
-            self.state.leaving.append(PendingLeave(message.ref, None))
-        else:
-            self._end_membership(message.ref)
+        self._execute(self.core.leave(message.ref))
 
     @handles
     def list_users(self, request: ListUsers) -> UserList:
-        users = self.members.users
+        users = self.core.members.users
         return UserList(len(users), users[:MEMBERS_LISTED])
+
+    def _remove_user(self, user_id: str, refusal: Refusal) -> None:
+        """Remove all connections of a user, in this turn."""
+        self._execute(self.core.remove(user_id, refusal))
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
     def on_delivery(self, message: RoomMessage) -> None:
-        if isinstance(message, PostToRoom) and len(self.members) <= DIRECT_MEMBERS:
+        if isinstance(message, PostToRoom) and len(self.core.members) <= DIRECT_MEMBERS and not self._policy.sees_posts:
             self.take_post(message)
             self.on_turn_end()
         else:
             self.context.self_ref.send_nowait(message)
 
     @handles
-    def post(self, message: PostToRoom) -> None:
+    async def post(self, message: PostToRoom) -> None:
+        if self._policy.sees_posts:
+            await self._post_by_policy(message)
+        else:
+            self.take_post(message)
+
+    async def _post_by_policy(self, message: PostToRoom) -> None:
+        author = self.core.members.get(message.session)
+        # A repeated post is answered as the first one, whatever the policy would decide now.
+        try:
+            is_new = author is not None and not await self._is_repeated(author.user_id, message.client_msg_id)
+        except StorageError:
+            is_new = True  # the append fails too, or its receipt decides
+        if author is not None and is_new:
+            content = await self._policy.check_post(author.user_id, message.content)
+            if isinstance(content, Refusal):
+                self.core.refuse(author, content, message.request_id)
+                return
+            message = msgspec.structs.replace(message, content=content)
         self.take_post(message)
+        await self._report_posted()
+
+    async def _is_repeated(self, user_id: str, client_msg_id: str | None) -> bool:
+        if client_msg_id is None or self._journaling is None:
+            return False
+        if self.core.has_pending_by(user_id, client_msg_id):
+            return True
+        return await self._journaling.journal.receipt(self.core.room_id, user_id, client_msg_id) is not None
 
     def take_post(self, message: PostToRoom) -> None:
         """Number a post, or draft it if there is a journal. Runs in the turn of the sender or of the room."""
-        author = self.members.get(message.session)
+        author = self.core.members.get(message.session)
         if author is None:
-            message.session.tell(NotAMember(self.context.self_ref))
+            self._execute((NotifyNotAMember(message.session, message.request_id),))
         elif self._journaling is None:
-            stored = self._post_unjournaled(author.user_id, message.content)
-            if message.client_msg_id is not None:
-                accepted = _accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
-                author.outbox.offer(Block.of(accepted))
+            self._post_unjournaled(author, message)
         else:
-            self._queue(
-                PendingPost(Draft(author.user_id, message.content, message.client_msg_id), author, message.request_id)
-            )
+            draft = Draft(author.user_id, message.content, message.client_msg_id)
+            self._draft(PendingPost(draft, author, message.request_id))
 
-    @handles
-    def post_as(self, request: PostAs) -> Refusal | None:
-        if self._journaling is None:
-            self._post_unjournaled(request.user_id, request.content)
-        else:
-            author = Member(self.context.self_ref, request.user_id, NullOutbox())
-            self._queue(
-                PendingPost(Draft(request.user_id, request.content), author, answer=self.context.answer_later())
-            )
-        return None
+    def _post_unjournaled(self, author: Member, message: PostToRoom, posted_by: str = "") -> None:
+        self._watch_posts()
+        stored, effects = self.core.post_now(author.user_id, message.content, self._now(), posted_by)
+        self._execute(effects)
+        if message.client_msg_id is not None:
+            accepted = make_accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
+            author.outbox.offer(Block.of(accepted))
 
-    def _queue(self, pending: PendingPost) -> None:
-        self.state.drafts.append(pending)
+    def _draft(self, pending: PendingPost) -> None:
+        self.core.drafts.append(pending)
         self.context.reserve_slots(1)
 
-    def _post_unjournaled(self, user_id: str, content: str) -> StoredMessage:
-        stored = StoredMessage(self.state.last_seq + 1, user_id, content, self._now())
-        self._broadcast((stored,))
-        return stored
+    @handles
+    async def post_as(self, request: PostAs) -> Refusal | None:
+        content = await self._policy.check_post(request.user_id, request.content, request.posted_by)
+        if isinstance(content, Refusal):
+            return content
+        author = Member(self.context.self_ref, request.user_id, NullOutbox())
+        if self._journaling is None:
+            self._post_unjournaled(author, PostToRoom(author.session, content), request.posted_by)
+            await self._report_posted()
+        else:
+            draft, answer = Draft(request.user_id, content), self.context.answer_later()
+            self._draft(PendingPost(draft, author, answer=answer, posted_by=request.posted_by))
+        return None
 
     def on_turn_end(self) -> None:
-        if self.state.drafts and not self.state.in_flight and self._journaling is not None:
+        if self.core.drafts and not self.core.in_flight and self._journaling is not None:
             self._append(self._journaling)
-        self.fan_out.flush()
+        self._policy.end_turn()
+        self.core.fan_out.flush()
 
     def _append(self, journaling: Journaling) -> None:
-        state = self.state
-        state.in_flight, state.drafts = state.drafts, []
-        append = Append(self.room_id, [pending.draft for pending in state.in_flight])
-        try:
-            self.context.ask_into(journaling.writer, append, into=lambda appended: appended, failed=AppendFailed)
-        except (MailboxFull, ActorStopped):
-            self._refuse_in_flight()
+        append = self.core.next_append()
+        if append is not None:
+            try:
+                self.context.ask_into(journaling.writer, append, into=lambda appended: appended, failed=AppendFailed)
+            except (MailboxFull, ActorStopped):
+                self._execute(self.core.failed())
 
     @handles
-    def appended(self, message: Appended) -> None:
+    async def appended(self, message: Appended) -> None:
         self._finish(message)
-
-    @handles
-    def committed(self, message: Committed) -> None:
-        self._broadcast(message.messages)
+        await self._report_posted()
 
     def _finish(self, appended: Appended) -> None:
-        self._broadcast(appended.messages)
-        accepted: defaultdict[Outbox, list[bytes]] = defaultdict(list)
-        for pending, receipt in zip(self._take_in_flight(), appended.receipts, strict=True):
-            if pending.draft.client_msg_id is not None:
-                answer = _accepted(pending.draft.client_msg_id, pending.request_id, receipt.seq, receipt.at)
-                accepted[pending.author.outbox].append(encode(answer))
-            if pending.answer is not None:
-                pending.answer.resolve(None)
-        for outbox, payloads in accepted.items():
-            outbox.offer(Block(payloads))
-        self._release_waiters()
+        self._watch_posts()
+        self._execute(self.core.stored(appended))
 
-    def _broadcast(self, stored: Sequence[StoredMessage]) -> None:
-        """Add messages to the fan-out in sequence order. Skip those that were added before."""
-        state, is_observed = self.state, self.context.events.has_listeners(events.MessagePosted)
-        for message in stored:
-            if message.seq <= state.last_seq:
-                continue
-            self.fan_out.add(chat_message(self.room_id, message))
-            state.last_seq = message.seq
-            if is_observed:
-                posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at, message.content)
-                self.context.events.publish(posted)
+    @handles
+    async def committed(self, message: Committed) -> None:
+        self._watch_posts()
+        self._execute(self.core.broadcast(message.messages))
+        await self._report_posted()
+
+    def _watch_posts(self) -> None:
+        self.core.is_observed = self.context.events.has_listeners(events.MessagePosted)
+
+    async def _report_posted(self) -> None:
+        """Tell the policy about each message that was broadcast, once."""
+        while self.core.posted:
+            posted = self.core.posted.popleft()
+            await self._policy.posted(posted)
 
     @handles
     async def append_failed(self, message: AppendFailed) -> None:
-        self._refuse_in_flight()
+        self._execute(self.core.failed())
         if self._journaling is not None and not isinstance(message.error, StorageError):
             # The writer failed, not the storage: some messages may be stored.
             await self._replay_journal(self._journaling.journal)
-
-    def _refuse_in_flight(self) -> None:
-        for pending in self._take_in_flight():
-            self._refuse_pending(pending, refusals.NOT_STORED)
-        self._release_waiters()
-
-    def _take_in_flight(self) -> Sequence[PendingPost]:
-        in_flight, self.state.in_flight, self.state.unfinished = self.state.in_flight, (), None
-        self.context.release_slots(len(in_flight))
-        return in_flight
-
-    def _release_waiters(self) -> None:
-        """Remove leaving members whose posts are broadcast, and answer flush requests if nothing is pending."""
-        leaving, self.state.leaving = self.state.leaving, []
-        for leave in leaving:
-            if self.state.has_pending_of(leave.session):
-                self.state.leaving.append(leave)
-            else:
-                self._end_membership(leave.session)
-                if leave.answer is not None:
-                    leave.answer.resolve(None)
-        if not self.state.has_pending:
-            self.fan_out.flush()
-            while self.state.flush_requests:
-                self.state.flush_requests.pop().resolve(None)
+            await self._report_posted()
 
     @handles
     def flush(self, request: Flush) -> None:
-        if self.state.has_pending:
-            self.state.flush_requests.append(self.context.answer_later())
+        if self.core.has_pending:
+            self.core.flush_requested(self.context.answer_later())
         else:
-            self.fan_out.flush()
+            self.core.fan_out.flush()
+
+    # -- room kinds ----------------------------------------------------------------------------------------------------
+
+    @handles
+    async def call(self, request: Call) -> ExtensionMessage | Refusal | None:
+        return await self._policy.call(request)
+
+    @handles
+    async def run_in_room(self, message: RunInRoom) -> None:
+        await self._policy.run(message)
+
+    @handles
+    async def assign_kind(self, request: AssignKind) -> Refusal | None:
+        if len(self.core.members) or await self._is_used():
+            return refusals.ROOM_EXISTS
+        refusal = await self._policy.assign(request)
+        self.core.keeps_posted = self._policy.sees_posts
+        return refusal
+
+    async def _is_used(self) -> bool:
+        if self._journaling is None:
+            return False
+        return self.core.has_pending or (await self._journaling.journal.extent(self.core.room_id)).was_used
 
     # -- failure and shutdown ------------------------------------------------------------------------------------------
 
@@ -314,55 +381,28 @@ class RoomActor(Actor[RoomMessage]):
 
     def on_failure(self, message: Any, error: Exception) -> None:
         match message:
-            case JoinRoom(member=member) if member.session in self.members:
-                pass  # the handler crashed after adding the member, which stays
             case JoinRoom(member=member):
-                member.session.tell(NotAMember(self.context.self_ref))
+                # The session's request fails, so neither side has the member.
+                self._execute(self.core.drop(member.session))
             case LeaveRoom(session=session) | Terminated(ref=session):
-                self._remove_member(session)  # the next incarnation is not notified again
-            case PostToRoom(session=session) if (author := self.members.get(session)) is not None:
-                self._refuse(author, refusals.ROOM_FAILED, message.request_id)
-            case Appended() if self.state.in_flight:
-                self.state.unfinished = message
+                self._execute(self.core.drop(session))  # the next incarnation is not notified again
+            case PostToRoom(session=session) if (author := self.core.members.get(session)) is not None:
+                self.core.refuse(author, refusals.ROOM_FAILED, message.request_id)
+            case Appended() if self.core.in_flight:
+                self.core.unfinished = message
             case _:
                 pass
 
     async def on_stop(self, reason: StopReason) -> None:
-        self.fan_out.flush()  # numbered messages are delivered also when restarts are exhausted
-        drafts, self.state.drafts = self.state.drafts, []
-        if reason.cause is Cause.FAILED:
-            for pending in drafts:
-                self._refuse_pending(pending, refusals.ROOM_FAILED)
-        elif drafts and self._journaling is not None:
+        # Numbered messages are delivered also when restarts are exhausted.
+        append, effects = self.core.ended(has_failed=reason.cause is Cause.FAILED)
+        self._execute(effects)
+        if append is not None and self._journaling is not None:
             # No member is left to receive them, but accepted drafts are still stored.
-            self._journaling.writer.tell(Append(self.room_id, [pending.draft for pending in drafts]))
-        self.context.events.publish(events.RoomClosed(self.room_id))
-
-    def _refuse(self, author: Member, refusal: Refusal, request_id: str | None) -> None:
-        author.outbox.offer(Block.of(refusal.as_error(request_id)))
-
-    def _refuse_pending(self, pending: PendingPost, refusal: Refusal) -> None:
-        self._refuse(pending.author, refusal, pending.request_id)
-        if pending.answer is not None:
-            pending.answer.resolve(refusal)
-
-    def _end_membership(self, session: AnyRef) -> None:
-        self._remove_member(session)
-        self._close_if_empty()
-
-    def _remove_member(self, session: AnyRef) -> None:
-        user_id = self.fan_out.leave(session)
-        if user_id is not None:
-            self._on_left(user_id)
-
-    def _on_left(self, user_id: str) -> None:
-        self.context.events.publish(events.UserLeft(user_id, self.room_id))
+            self._journaling.writer.tell(append)
+        self.context.events.publish(events.RoomClosed(self.core.room_id))
 
     def _close_if_empty(self) -> None:
-        if not self.members.keep_open and not self.state.has_pending:
+        if not self.core.members.keep_open and not self.core.has_pending:
             # A room with queued messages stays open. The next leave or the timer checks again.
             self.context.stop_if_idle()
-
-
-def _accepted(client_msg_id: str, request_id: str | None, seq: int, at: datetime) -> messages.Accepted:
-    return messages.Accepted(client_msg_id, seq, format_timestamp(at), request_id=request_id)

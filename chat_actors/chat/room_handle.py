@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from chat_actors.chat.command_method import Caller
-from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room_messages import MemberRemoved, PostAs
+from chat_actors.chat.room_core import RoomCore
+from chat_actors.chat.room_messages import PostAs
 from chat_actors.chat.store import Store
 from chat_actors.kernel import ActorType, AnyRef, Context, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
@@ -39,22 +39,25 @@ class RoomHandle:
     def __init__(
         self,
         context: Context,
-        fan_out: FanOut,
+        core: RoomCore,
         *,
+        extension: str,
         creator: str,
         store: Store,
         services: Mapping[type[Any], ActorType[Any]],
         subscribers: dict[AnyRef, Outbox],
-        remove_connection: Callable[[AnyRef], None],
+        remove_user: Callable[[str, Refusal], None],
         now: Callable[[], datetime],
         accounts: Accounts,
     ) -> None:
-        """`remove_connection` removes a session whose mailbox does not accept a message."""
+        """`remove_user` removes all connections of a user in this turn."""
         self._context = context
-        self._fan_out = fan_out
+        self._core = core
+        self._fan_out = core.fan_out
+        self._extension = extension
         self._services = services
         self._subscribers = subscribers
-        self._remove_connection = remove_connection
+        self._remove_user = remove_user
         self._accounts = accounts
         self.now = now
         self.creator = creator
@@ -70,6 +73,10 @@ class RoomHandle:
         """The ids of the users in the room, each once, in the order of joining."""
         return self._fan_out.members.users
 
+    def is_posting(self, user_id: str) -> bool:
+        """Whether a message of this user is accepted, but not stored yet: `on_posted` is still to be called."""
+        return self._core.has_pending_by(user_id)
+
     async def user_exists(self, user_id: str) -> bool:
         """Whether a user with this id is registered.
 
@@ -83,7 +90,8 @@ class RoomHandle:
     def say(self, content: str, *, name: str) -> bool:
         """Post a chat message as the bot `bot:NAME`, which is not a member.
 
-        The room handles the message after the current one. It calls `on_post` of its other room kinds, not of this one.
+        The room handles the message after the current one. It calls `on_post` and `on_posted` of its other room
+        kinds, not of this one.
 
         Args:
             content: The text, not empty.
@@ -95,7 +103,7 @@ class RoomHandle:
         Raises:
             ValueError: The name or the content is invalid.
         """
-        return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self))
+        return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self._extension))
 
     def tell_all(self, message: ExtensionMessage) -> None:
         """Send a message to every connection in the room, in order with the chat messages. It is not stored.
@@ -132,17 +140,16 @@ class RoomHandle:
                 outbox.offer(block)
 
     def remove(self, user_id: str, code: str, text: str) -> None:
-        """Remove all connections of a user, after the messages they have already sent.
+        """Remove all connections of a user now: they receive nothing that is said later, but the error.
+
+        Messages of the user that wait for the journal are still posted.
 
         Args:
             user_id: The user.
             code: The `code` of the error that the clients receive.
             text: The error's text, for people.
         """
-        for member in [member for member in self._fan_out.members if member.user_id == user_id]:
-            # The session leaves after its earlier posts. If its mailbox is full or closed, remove it here.
-            if not member.session.tell(MemberRemoved(self._context.self_ref, Refusal(code, text))):
-                self._remove_connection(member.session)
+        self._remove_user(user_id, Refusal(code, text))
 
     # -- timers, slow work, other actors -------------------------------------------------------------------------------
 

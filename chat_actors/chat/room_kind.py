@@ -75,7 +75,10 @@ class RoomKind:
         """
 
     async def on_post(self, user_id: str, content: str) -> str:
-        """Called before a message is posted.
+        """Decide whether a message is posted. Called once for each message: not again for a repeated `clientMsgId`.
+
+        It must not change anything: another room kind may still refuse the message, or the journal may not store it.
+        Changes belong into `on_posted`.
 
         Args:
             user_id: The sender, or `bot:NAME`.
@@ -88,6 +91,16 @@ class RoomKind:
             Refused: The message is not posted.
         """
         return content
+
+    async def on_posted(self, user_id: str, content: str) -> None:
+        """Called once after a message has been stored and sent to the members.
+
+        Not called for what this room kind says itself. If the room crashes in this method, it is not called again.
+
+        Args:
+            user_id: The sender, or `bot:NAME`.
+            content: The text that was posted.
+        """
 
     @classmethod
     def matches(cls, room_id: str, settings: Any) -> bool:

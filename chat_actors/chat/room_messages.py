@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -17,24 +17,33 @@ MEMBERS_LISTED = 1000
 """Maximum number of user ids in a `UserList`."""
 
 
-class JoinRoom(msgspec.Struct, frozen=True):
-    """Admit a session. It receives `joined`; the other members receive `user_joined` if the user was not in yet."""
+class JoinedRoom(msgspec.Struct, frozen=True):
+    """The answer to `JoinRoom`: the room has the member."""
+
+    number: int
+    """The number of this join in the room."""
+    last_seq: int
+    """The number of the last message before the join."""
+    state: msgspec.Raw | None = None
+    """The state that the room kinds send to new members."""
+
+
+class JoinRoom(Request[JoinedRoom | Refusal], msgspec.Struct, frozen=True):
+    """Admit a session, or answer with a refusal. The other members receive `user_joined` at a user's first connection.
+
+    The room sends `joined` to the member, unless it `replays`: then the session sends it and the missed messages, and
+    the member's outbox, a `HeldOutbox`, holds the live ones until `Replayed`.
+    """
 
     member: Member
     request_id: str | None = None
+    replays: bool = False
 
 
-class JoinedRoom(msgspec.Struct, frozen=True):
-    """The answer to `JoinSilently`: the last sequence number, and the state that the room kinds send to new members."""
+class Replayed(msgspec.Struct, frozen=True):
+    """The replay of a member has ended: release its live messages."""
 
-    last_seq: int
-    state: Any = None
-
-
-class JoinSilently(Request[JoinedRoom | Refusal], msgspec.Struct, frozen=True):
-    """Like `JoinRoom`, but the room sends nothing to the new member itself."""
-
-    member: Member
+    session: AnyRef
 
 
 class CheckJoin(Request[Refusal | None], msgspec.Struct, frozen=True):
@@ -68,8 +77,8 @@ class PostAs(Request[Refusal | None], msgspec.Struct, frozen=True):
 
     user_id: str
     content: str
-    posted_by: Any = None
-    """The handle of the room kind that posts, if any. That kind's `on_post` is not called."""
+    posted_by: str = ""
+    """The extension whose room kind posts, if one does. That kind's `on_post` and `on_posted` are not called."""
 
 
 class UserList(msgspec.Struct, frozen=True):
@@ -95,21 +104,26 @@ class AssignKind(Request[Refusal | None], msgspec.Struct, frozen=True):
 
 
 class NotAMember(msgspec.Struct, frozen=True):
-    """Sent to a session that is not, or no longer, a member of the room: it posted too late, or its join failed."""
+    """Sent to a session that has posted: it is not a member of the room. The post is dropped."""
 
     room: AnyRef
+    joins: int
+    """The number of the last join in the room. A session that has joined since ignores the notice."""
+    request_id: str | None = None
 
 
 class MemberRemoved(msgspec.Struct, frozen=True):
-    """Sent to a session that the room refuses to admit, or that must leave. The session then leaves by `LeaveRoom`."""
+    """Sent to a session that the room has removed. It receives nothing more from the room."""
 
     room: AnyRef
+    joins: int
+    """As in `NotAMember`."""
     refusal: Refusal
 
 
 RoomMessage: TypeAlias = (
     JoinRoom
-    | JoinSilently
+    | Replayed
     | CheckJoin
     | LeaveRoom
     | PostToRoom

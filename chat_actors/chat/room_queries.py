@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 
 from chat_actors.chat.fan_out import BLOCK_BYTES
-from chat_actors.chat.kind_room import load_chosen
+from chat_actors.chat.kind_policy import load_chosen
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, ListUsers, UserList

@@ -36,7 +36,6 @@ from chat_actors.chat.user_rates import RateBuckets, UserRates
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
-    AnyRef,
     Cause,
     MailboxFull,
     Ref,
@@ -284,9 +283,7 @@ class SessionActor(Actor[SessionMessage]):
                 if refusal is not None:
                     return refusal
             await self._membership.leave()
-        if since is None:
-            return await self._membership.join(room_id, self._user_id, request_id)
-        return await self._membership.rejoin(room_id, self._user_id, request_id, since)
+        return await self._membership.join(room_id, self._user_id, request_id, since)
 
     async def _leave(self, command: Leave) -> Refusal | None:
         room_id = self._membership.room_id
@@ -344,23 +341,24 @@ class SessionActor(Actor[SessionMessage]):
     @handles
     def room_ended(self, message: Terminated) -> None:
         if message.ref is self._membership.room:
-            room_id = self._membership.room_id
-            self._membership.forget()
-            self._tell(refusals.ROOM_CLOSED.as_error(removed_from=room_id))
+            self._removed_from_room(refusals.ROOM_CLOSED)
 
     @handles
-    async def not_a_member(self, message: NotAMember) -> None:
-        await self._leave_refused(message.room, refusals.ROOM_CLOSED)
+    def not_a_member(self, message: NotAMember) -> None:
+        if self._membership.is_about_this_stay(message):
+            self._removed_from_room(refusals.ROOM_CLOSED)
+        elif message.request_id is not None:  # a post from before the removal, which the client knows of
+            self._refuse(refusals.NOT_IN_ROOM, message.request_id)
 
     @handles
-    async def removed_from_room(self, message: MemberRemoved) -> None:
-        await self._leave_refused(message.room, message.refusal)
+    def removed_from_room(self, message: MemberRemoved) -> None:
+        if self._membership.is_about_this_stay(message):
+            self._removed_from_room(message.refusal)
 
-    async def _leave_refused(self, room: AnyRef, refusal: Refusal) -> None:
-        if room is self._membership.room:
-            room_id = self._membership.room_id
-            await self._membership.leave()  # not only `forget`: a later join may have succeeded meanwhile
-            self._tell(refusal.as_error(removed_from=room_id))
+    def _removed_from_room(self, refusal: Refusal) -> None:
+        room_id = self._membership.room_id
+        self._membership.forget()
+        self._tell(refusal.as_error(removed_from=room_id))
 
     # -- shutdown ----------------------------------------------------------------------------------------------------
 

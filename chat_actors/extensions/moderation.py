@@ -155,9 +155,15 @@ class ModeratedRoom(RoomKind):
         now, pause = anyio.current_time(), self._rules.slow_seconds
         if not pause:
             return
-        wait = self._posted_at.get(user_id, -pause) + pause - now
+        posted_at = now if self.room.is_posting(user_id) else self._posted_at.get(user_id, -pause)
+        wait = posted_at + pause - now
         if wait > 0:
             raise Refused("slow_mode", f"This room is in slow mode. Wait {wait:.0f} s before your next message.")
+
+    async def on_posted(self, user_id: str, content: str) -> None:
+        now, pause = anyio.current_time(), self._rules.slow_seconds
+        if not pause or user_id.startswith("bot:"):
+            return
         if len(self._posted_at) >= MAX_LISTED:
             self._posted_at = {user: at for user, at in self._posted_at.items() if now - at < pause}
         self._posted_at[user_id] = now

@@ -109,9 +109,8 @@ class TypingRoom(RoomKind):
             self._read[caller.user_id] = read.seq
             self.room.tell_subscribers(HasRead(caller.user_id, self.room.room_id, read.seq), but=caller.user_id)
 
-    async def on_post(self, user_id: str, content: str) -> str:
+    async def on_posted(self, user_id: str, content: str) -> None:
         self._stop(user_id)
-        return content
 
     @classmethod
     def matches(cls, room_id: str, settings: TypingSettings) -> bool:

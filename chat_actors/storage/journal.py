@@ -160,6 +160,9 @@ class Journal(Protocol):
         With `after` = 0, counts from the first message that the journal ever had.
         """
 
+    async def receipt(self, room_id: str, user_id: str, client_msg_id: str) -> Receipt | None:
+        """The receipt that a commit of a draft with this id would return, if its user has used it before; else None."""
+
     async def prune(self, retention: Retention, now: datetime) -> bool:
         """Do one small step: remove at most `PRUNE_STEP` messages beyond the limits. Returns whether more remain.
 

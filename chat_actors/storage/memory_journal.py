@@ -39,14 +39,19 @@ class _Room:
 
     def append(self, draft: Draft, at: datetime) -> Receipt:
         key = None if draft.client_msg_id is None else (draft.user_id, draft.client_msg_id)
-        if key is not None and key in self.receipts:
-            return Receipt(self.receipts[key].seq, self.receipts[key].at, is_new=False)
+        if key is not None and (repeated := self.repeated(*key)) is not None:
+            return repeated
         self.last += 1
         self.messages.append(StoredMessage(self.last, draft.user_id, draft.content, at))
         receipt = Receipt(self.last, at, is_new=True)
         if key is not None:
             self.receipts[key] = receipt
         return receipt
+
+    def repeated(self, user_id: str, client_msg_id: str) -> Receipt | None:
+        """The receipt for a repetition of this id; None if the id is new."""
+        first = self.receipts.get((user_id, client_msg_id))
+        return None if first is None else Receipt(first.seq, first.at, is_new=False)
 
     def between(self, first: int, last: int) -> range:
         """The numbers of the stored messages from `first` to `last`."""
@@ -123,6 +128,10 @@ class MemoryJournal:
         ever = max(0, min(up_to, room.last) - max(after, room.base))
         kept = len(room.between(after + 1, up_to))
         return Missed(kept, ever - kept)
+
+    async def receipt(self, room_id: str, user_id: str, client_msg_id: str) -> Receipt | None:
+        self._check_open("read messages")
+        return self._room(room_id).repeated(user_id, client_msg_id)
 
     async def prune(self, retention: Retention, now: datetime) -> bool:
         self._check_open("remove messages")

@@ -12,7 +12,6 @@ from chat_actors.storage.journal import (
     PRUNE_STEP,
     Append,
     Appended,
-    Draft,
     Extent,
     Missed,
     Page,
@@ -67,6 +66,13 @@ class SqliteJournal:
         kept = max(0, last - max(after, extent.first - 1))
         return Missed(kept, ever - kept)
 
+    async def receipt(self, room_id: str, user_id: str, client_msg_id: str) -> Receipt | None:
+        def select(connection: sqlite3.Connection) -> Receipt | None:
+            room = _find_room(connection, room_id)
+            return None if room is None else _receipt_of(connection, room[0], user_id, client_msg_id)
+
+        return await self._file.read("read messages", select)
+
     async def prune(self, retention: Retention, now: datetime) -> bool:
         def step(connection: sqlite3.Connection) -> tuple[bool, int]:
             more = _forget_receipts(connection, _milliseconds(now - timedelta(seconds=DEDUPE_SECONDS)))
@@ -117,7 +123,7 @@ def _append(connection: sqlite3.Connection, append: Append, at: int) -> Appended
     rows, messages, receipts = [], [], []
     for draft in append.drafts:
         if draft.client_msg_id is not None:
-            receipt = _receipt_of(connection, room, draft)
+            receipt = _receipt_of(connection, room, draft.user_id, draft.client_msg_id)
             if receipt is not None:
                 receipts.append(receipt)
                 continue
@@ -158,10 +164,10 @@ def _load(connection: sqlite3.Connection, room_id: str, messages: Iterator[tuple
     return last - before
 
 
-def _receipt_of(connection: sqlite3.Connection, room: int, draft: Draft) -> Receipt | None:
+def _receipt_of(connection: sqlite3.Connection, room: int, user_id: str, client_msg_id: str) -> Receipt | None:
     row = connection.execute(
         "SELECT seq, at FROM receipts WHERE room = ? AND user_id = ? AND client_msg_id = ?",
-        (room, draft.user_id, draft.client_msg_id),
+        (room, user_id, client_msg_id),
     ).fetchone()
     return None if row is None else Receipt(row[0], _time(row[1]), False)
 

@@ -185,12 +185,12 @@ def test_leave_of_an_unknown_session_does_nothing():
     assert fan_out.members.users == ["ann"]
 
 
-def test_silent_rejoin_replaces_the_outbox():
+def test_rejoin_with_a_replay_replaces_the_outbox():
     """The new outbox receives only the messages after the rejoin, and the user is not announced again."""
     fan_out, (ann, ben) = fan_out_with("ann", "ben")
     again = Member(ann.session, "ann", QueueOutbox(0))
     fan_out.add(chat_message("before"))
-    assert not fan_out.join_silently(again)
+    assert not fan_out.join(again, None)
     fan_out.add(chat_message("after"))
     fan_out.flush()
     assert (received_by(ann), received_by(again), received_by(ben)) == ([], ["after"], ["before", "after"])

@@ -199,8 +199,8 @@ async def test_removal_from_an_earlier_room_is_ignored():
         red = room_of(ann)
         ann.deliver(type="switch_room", roomId="blue")
         await settle(system)
-        ann.session.tell(NotAMember(red))
-        ann.session.tell(MemberRemoved(red, refusals.ROOM_FAILED))
+        ann.session.tell(NotAMember(red, 9))
+        ann.session.tell(MemberRemoved(red, 9, refusals.ROOM_FAILED))
         ann.deliver(type="chat_message", content="still here")
         await settle(system)
         assert summaries(ann.hear()) == ["Joined", "still here"]

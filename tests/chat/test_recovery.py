@@ -7,8 +7,9 @@ import anyio.lowlevel
 import pytest
 
 from chat_actors.chat import Closing, QueueOutbox
+from chat_actors.chat.held_outbox import HeldOutbox
 from chat_actors.chat.outbox import Block
-from chat_actors.chat.recovery import PAGE_MESSAGES, HeldOutbox
+from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import messages
 from chat_actors.storage import Append, Draft, Retention, StorageError

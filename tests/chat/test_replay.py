@@ -5,6 +5,8 @@ import pytest
 
 from chat_actors.chat import QueueOutbox
 from chat_actors.chat.fan_out import BLOCK_BYTES
+from chat_actors.chat.held_outbox import HeldOutbox
+from chat_actors.chat.outbox import Block
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message, replay
 from chat_actors.protocol import encode
 from chat_actors.storage import Append, Draft, MemoryJournal, Retention, StoredMessage
@@ -50,7 +52,7 @@ async def replayed(journal, *, kept=LAST, lost=0):
     while await journal.prune(Retention(keep_messages=kept), START):
         pass
     outbox = Reader(0)
-    await replay(journal, "red", outbox, after=0, up_to=LAST, lost=lost)
+    await replay(journal, "red", outbox, HeldOutbox(outbox, 0), after=0, up_to=LAST, lost=lost)
     return outbox.received, outbox.closing and outbox.closing.code
 
 
@@ -100,12 +102,13 @@ async def test_replay_compares_the_loss_at_its_end(after, lost, code):
     journal = await journal_of("1", "2", "3", "4")
     journal._rooms["red"].messages.clear()
     outbox = Reader(0)
-    await replay(journal, "red", outbox, after=after, up_to=3, lost=lost)
+    await replay(journal, "red", outbox, HeldOutbox(outbox, 0), after=after, up_to=3, lost=lost)
     assert (outbox.closing and outbox.closing.code) == code
 
 
 async def test_replay_without_missed_messages_reads_nothing():
-    await replay(None, "red", Reader(0), after=3, up_to=3, lost=0)
+    reader = Reader(0)
+    await replay(None, "red", reader, HeldOutbox(reader, 0), after=3, up_to=3, lost=0)
 
 
 async def test_replay_ends_when_an_offer_is_refused():
@@ -115,9 +118,22 @@ async def test_replay_ends_when_an_offer_is_refused():
             super().offer(block)
             return False
 
-    outbox = Full(0)
-    await replay(await journal_of(*["x" * 1000] * 100), "red", outbox, after=0, up_to=100, lost=0)
+    outbox, journal = Full(0), await journal_of(*["x" * 1000] * 100)
+    await replay(journal, "red", outbox, HeldOutbox(outbox, 0), after=0, up_to=100, lost=0)
     assert len(outbox.blocks) == 1
+
+
+async def test_replay_ends_when_the_member_is_removed():
+    class RemovedOnTheWay(Reader):
+        def offer(self, block):
+            held.discard()
+            return super().offer(block)
+
+    outbox, journal = RemovedOnTheWay(0), await journal_of(*["x" * 1000] * 100)
+    held = HeldOutbox(outbox, 0)
+    await replay(journal, "red", outbox, held, after=0, up_to=100, lost=0)
+    assert len(outbox.blocks) == 1
+    assert not held.offer(Block([b"live"]))
 
 
 def size_on_the_wire(content):
@@ -130,14 +146,14 @@ async def test_replay_fills_each_block_up_to_the_bound(more, counts):
     first, third = "x" * 40_000, "x"  # the three fit into one page of the journal
     second = "x" * (BLOCK_BYTES + more - size_on_the_wire(first) - size_on_the_wire(""))
     outbox = Reader(0)
-    await replay(await journal_of(first, second, third), "red", outbox, after=0, up_to=3, lost=0)
+    await replay(await journal_of(first, second, third), "red", outbox, HeldOutbox(outbox, 0), after=0, up_to=3, lost=0)
     assert [len(block.texts) for block in outbox.blocks] == counts
 
 
 async def pause_of_replay(outbox):
     start = anyio.current_time()
     with anyio.fail_after(1000):
-        await replay(await journal_of("1"), "red", outbox, after=0, up_to=1, lost=0)
+        await replay(await journal_of("1"), "red", outbox, HeldOutbox(outbox, 0), after=0, up_to=1, lost=0)
     return anyio.current_time() - start
 
 

@@ -137,7 +137,7 @@ async def test_room_stopped_while_down_delivers_messages():
         room = room_of(clients[0])
         room.tell(PostToRoom(clients[0].session, "the last word"))
         room.tell(Boom())
-        while not room._cell.actor.fan_out._pending:
+        while not room._cell.actor.core.fan_out._pending:
             await checkpoint()
         room.stop()
         await room.wait_stopped()

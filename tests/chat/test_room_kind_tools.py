@@ -148,9 +148,8 @@ async def test_kind_posts_after_the_current_message():
     class Echo(RoomKind):
         rooms = "echo"
 
-        async def on_post(self, user_id, content):
+        async def on_posted(self, user_id, content):
             self.room.say(f"echo: {content}", name="echo")
-            return content
 
     async with MemoryServer(Extension(name="echo", room_kinds=[Echo])) as server:
         ann = await server.connect("ann", room="echo")

@@ -77,7 +77,7 @@ def chat_with(system, kind=None, **options):
 
 
 def kind_of(client):
-    return room_of(client)._cell.actor._kinds[0][1]
+    return room_of(client)._cell.actor._policy._kinds[0][1]
 
 
 def raw(client):

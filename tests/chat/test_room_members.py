@@ -5,11 +5,11 @@ import pytest
 
 from chat_actors.chat import events
 from chat_actors.chat.room import CLOSE_CHECK_SECONDS
-from chat_actors.chat.room_messages import JoinRoom, LeaveRoom, ListUsers
+from chat_actors.chat.room_messages import JoinedRoom, JoinRoom, LeaveRoom, ListUsers
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
-from chat_actors.protocol import messages
-from tests.chat.rig import Boom, FragileRoom, MemoryChat, clients_in, contents, errors, summaries
+from chat_actors.protocol import Refusal, messages
+from tests.chat.rig import Boom, FragileRoom, MemoryChat, clients_in, errors, summaries
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -99,13 +99,16 @@ async def test_room_with_queued_messages_closes_later():
         assert room.is_stopped
 
 
-async def test_crash_after_a_join_keeps_the_member():
+async def test_crash_after_a_join_leaves_no_member():
+    """Neither the room nor the session has the member, and the client is notified."""
+
     class CrashesAfterJoin(FragileRoom):
         @handles
-        def join(self, message: JoinRoom) -> None:
-            super().join(message)
-            if message.request_id == "crash":
+        async def join(self, request: JoinRoom) -> JoinedRoom | Refusal:
+            answer = await super().join(request)
+            if request.request_id == "crash":
                 raise ValueError("the room was asked to crash")
+            return answer
 
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=CrashesAfterJoin)
@@ -115,17 +118,22 @@ async def test_crash_after_a_join_keeps_the_member():
         await anyio.sleep(1)
         ben.deliver(type="chat_message", content="hello")
         await settle(system)
-        assert summaries(ann.hear()) == ["Joined", "hello"]
-        assert contents(ben.hear()) == ["hello"]
+        joined, error = ann.hear()
+        assert isinstance(joined, messages.Joined)
+        assert (error.code, error.room_id, error.request_id) == ("room_closed", "red", "crash")
+        assert summaries(ben.hear()) == ["UserJoined", "UserLeft", "hello"]
+        ann.deliver(type="chat_message", content="in?", id="r")
+        await settle(system)
+        assert errors(ann.hear()) == [("not_in_room", "r")]
 
 
 async def test_crash_before_a_join_is_reported():
     class CrashesOnJoin(FragileRoom):
         @handles
-        def join(self, message: JoinRoom) -> None:
-            if message.request_id == "crash":
+        async def join(self, request: JoinRoom) -> JoinedRoom | Refusal:
+            if request.request_id == "crash":
                 raise ValueError("the room was asked to crash")
-            super().join(message)
+            return await super().join(request)
 
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=CrashesOnJoin)
@@ -133,5 +141,5 @@ async def test_crash_before_a_join_is_reported():
         ann = await chat.log_in("ann")
         ann.deliver(type="join", userId="ann", roomId="red", id="crash")
         await anyio.sleep(1)
-        assert errors(ann.hear()) == [("room_closed", None)]
+        assert errors(ann.hear()) == [("room_closed", "crash")]
         assert ben.hear() == []

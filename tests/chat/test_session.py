@@ -26,7 +26,7 @@ class TightRoom(FragileRoom):
     async def post(self, message: PostToRoom) -> None:
         if message.content == "hold":
             await anyio.sleep(10)
-        super().post(message)
+        await super().post(message)
 
     def on_delivery(self, message):
         self.context.self_ref.send_nowait(message)

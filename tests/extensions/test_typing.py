@@ -46,7 +46,7 @@ async def test_typing_ends_with_message_off_or_disconnect():
         await ann.send("typing")
         await ann.disconnect()
         received = [message.get("on", message["type"]) for message in ben.hear()]
-        assert received == ["typing_watched", True, False, "chat_message", True, False, True, "user_left", False]
+        assert received == ["typing_watched", True, "chat_message", False, True, False, True, "user_left", False]
 
 
 @on_virtual_time

@@ -8,7 +8,7 @@ import pytest
 from quart import Quart, websocket
 
 from chat_actors.chat import Block, Closing, Limits, QueueOutbox
-from chat_actors.chat.recovery import HeldOutbox
+from chat_actors.chat.held_outbox import HeldOutbox
 from chat_actors.protocol import CloseCode
 from chat_actors.server.connection import DirectConnection
 from chat_actors.server.transport import EXTENSION, Bounds, ChatWebsocketConnection, install

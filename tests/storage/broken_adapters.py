@@ -140,6 +140,14 @@ class StoresRepeats(_Journal):
         return answers
 
 
+class MixesUsers(_Journal):
+    """Reads the receipt of whichever user has used the id."""
+
+    async def receipt(self, room_id, user_id, client_msg_id):
+        room = self._room(room_id)
+        return next((room.repeated(user, known) for user, known in room.receipts if known == client_msg_id), None)
+
+
 class LeavesGaps(_Journal):
     """Leaves one number out after each batch."""
 
@@ -284,6 +292,7 @@ TestReadsWait = must_fail(ReadsWait, "test_reads_do_not_wait_for_a_commit")
 TestStuckAfterCancel = must_fail(StuckAfterCancel, "test_cancelled_commit_is_all_or_nothing")
 TestHidesCancellation = must_fail(HidesCancellation, "test_cancelled_reads_leave_it_usable")
 TestStoresRepeats = must_fail(StoresRepeats, "test_repeated_draft_is_stored_once", "test_retry_of_a_cancelled_commit")
+TestMixesUsers = must_fail(MixesUsers, "test_receipt_of_a_client_id_can_be_read")
 TestLeavesGaps = must_fail(LeavesGaps, "test_overlapping_commits_number_without_gaps")
 TestLosesNothing = must_fail(LosesNothing, "test_missed_counts_kept_and_lost")
 TestPrunesOnce = must_fail(PrunesOnce, "test_prune_returns_to_rooms_that_grow")

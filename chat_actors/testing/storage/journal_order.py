@@ -120,6 +120,7 @@ class JournalOrder(Conformance[Journal]):
             adapter.page("red", limit=1),
             adapter.extent("red"),
             adapter.missed("red", after=0, up_to=1),
+            adapter.receipt("red", "ann", "m1"),
             adapter.prune(Retention(), NOON),
         ):
             with pytest.raises(StorageError, match="closed"):
@@ -187,6 +188,19 @@ class JournalOrder(Conformance[Journal]):
         await prune_all(adapter, Retention(), NOON + timedelta(seconds=DEDUPE_SECONDS + 1))
         (again,) = await adapter.commit([Append("red", [draft_with_id("a", "m1")])], NOON + timedelta(days=2))
         assert again.receipts[0].is_new
+
+    async def test_receipt_of_a_client_id_can_be_read(self, adapter: Journal) -> None:
+        """It is that of a repeated commit. Reading it stores nothing."""
+        assert await adapter.receipt("red", "ann", "m1") is None
+        await adapter.commit([Append("red", [draft_with_id("a", "m0"), draft_with_id("a", "m1")])], NOON)
+        receipt = await adapter.receipt("red", "ann", "m1")
+        assert receipt is not None
+        assert (receipt.seq, receipt.at, receipt.is_new) == (2, NOON, False)
+        for room_id, user_id, client_msg_id in (("blue", "ann", "m1"), ("red", "ben", "m1"), ("red", "ann", "M1")):
+            assert await adapter.receipt(room_id, user_id, client_msg_id) is None
+        (again,) = await adapter.commit([Append("red", [draft_with_id("a", "m1")])], NOON + timedelta(minutes=1))
+        assert again.receipts == [receipt]
+        assert await adapter.extent("red") == Extent(1, 2)
 
     async def test_client_ids_are_forgotten_in_steps(self, adapter: Journal) -> None:
         """All of them, though there are more than one step removes."""

@@ -1,0 +1,205 @@
+"""The policy of a room with room kinds: it calls their hooks and executes their commands."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import anyio
+import msgspec
+
+from chat_actors.chat.command_method import Call, CommandMethod, Refused
+from chat_actors.chat.outbox import Outbox
+from chat_actors.chat.room_core import Posted, RoomCore
+from chat_actors.chat.room_handle import RoomHandle, RunInRoom
+from chat_actors.chat.room_kind import RoomKind
+from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
+from chat_actors.chat.room_messages import AssignKind
+from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
+from chat_actors.chat.store import Store
+from chat_actors.kernel import AnyRef, Context
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
+from chat_actors.storage import Accounts, States
+
+HOOK_WITHIN = 5.0
+"""Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
+
+CHOSEN = "chosen"
+"""The storage key of a room's `ChosenKind`."""
+
+
+class ChosenKind(msgspec.Struct, frozen=True):
+    """The room kind that a user has chosen for a room, and that user. Stored."""
+
+    chosen_as: str = ""
+    creator: str = ""
+
+
+async def load_chosen(states: States, room_id: str) -> ChosenKind:
+    """The stored choice of a room. Does not start the room. Raises `StorageError`."""
+    return await Store(states, f"rooms/{room_id}").get(CHOSEN, ChosenKind, ChosenKind())
+
+
+class KindPolicy(RoomPolicy):
+    """Asks each room kind of a room, in the order in which the extensions are enabled.
+
+    If a room kind sees posts, they go through the mailbox instead of the sender's turn, since a hook may wait.
+    """
+
+    def __init__(
+        self,
+        room_kinds: RoomKinds,
+        states: States,
+        accounts: Accounts,
+        now: Callable[[], datetime],
+        subscribers: dict[str, dict[AnyRef, Outbox]],
+    ) -> None:
+        """`subscribers` holds the subscribers of each extension, and outlives a crash."""
+        self._room_kinds = room_kinds
+        self._states = states
+        self._accounts = accounts
+        self._now = now
+        self._subscribers = subscribers
+        self._kinds: Sequence[tuple[str, RoomKind]] = ()
+        self._commands: Mapping[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
+        self._missing_kind: str | None = None
+        self._users_left: list[str] = []
+        self._context: Context
+        self._core: RoomCore
+        self._remove_user: RemoveUser
+
+    async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
+        self._context, self._core, self._remove_user = context, core, remove_user
+        chosen = await self._load_chosen() if self._room_kinds.choosable else ChosenKind()
+        if chosen.chosen_as and chosen.chosen_as not in self._room_kinds.choosable:
+            self._missing_kind = chosen.chosen_as
+        await self._open_kinds(chosen)
+
+    @property
+    def _room_store(self) -> Store:
+        return Store(self._states, f"rooms/{self._core.room_id}")
+
+    async def _load_chosen(self) -> ChosenKind:
+        return await load_chosen(self._states, self._core.room_id)
+
+    async def _open_kinds(self, chosen: ChosenKind) -> None:
+        specs = self._room_kinds.for_room(self._core.room_id, chosen.chosen_as)
+        self._kinds = [(spec.extension, self._make_kind(spec, chosen)) for spec in specs]
+        self.sees_posts = self._missing_kind is not None or any(_sees_posts(type(kind)) for _, kind in self._kinds)
+        self._commands = {
+            command: (kind, method)
+            for spec, (_, kind) in zip(specs, self._kinds, strict=True)
+            for command, method in spec.methods.items()
+        }
+        for _, kind in self._kinds:
+            with anyio.fail_after(HOOK_WITHIN):
+                await kind.on_open()
+
+    def _make_kind(self, spec: RoomKindSpec, chosen: ChosenKind) -> RoomKind:
+        kind = spec.kind()
+        kind.settings = spec.settings
+        kind.room = RoomHandle(
+            self._context,
+            self._core,
+            extension=spec.extension,
+            creator=chosen.creator if spec.kind.chosen_as == chosen.chosen_as else "",
+            store=Store(self._states, f"{spec.extension}.{kind.kept_as or type(kind).__name__}/{self._core.room_id}"),
+            services=spec.services,
+            subscribers=self._subscribers.setdefault(spec.extension, {}),
+            remove_user=self._remove_user,
+            now=self._now,
+            accounts=self._accounts,
+        )
+        return kind
+
+    # -- members -------------------------------------------------------------------------------------------------------
+
+    async def check_join(self, user_id: str) -> Refusal | None:
+        if self._missing_kind is not None:
+            return refusals.kind_missing(self._missing_kind)
+        try:
+            with anyio.fail_after(HOOK_WITHIN):
+                for _, kind in self._kinds:
+                    await kind.may_join(user_id)
+        except Refused as refused:
+            return refused.refusal
+        return None
+
+    def state_for(self, user_id: str) -> msgspec.Raw | None:
+        """Encode the states now: one that is not JSON crashes the room before the new member is added."""
+        results = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
+        states = {extension: state for extension, state in results.items() if state is not None}
+        return msgspec.Raw(msgspec.json.encode(states)) if states else None
+
+    def joined(self, user_id: str) -> None:
+        for _, kind in self._kinds:
+            kind.on_join(user_id)
+
+    def left(self, user_id: str) -> None:
+        self._users_left.append(user_id)  # on_leave is called at the end of the turn: this must not raise
+
+    def end_turn(self) -> None:
+        left, self._users_left = self._users_left, []
+        for user_id in left:
+            for _, kind in self._kinds:
+                kind.on_leave(user_id)
+
+    def forget(self, session: AnyRef) -> None:
+        for subscribers in self._subscribers.values():
+            subscribers.pop(session, None)
+
+    # -- posts ---------------------------------------------------------------------------------------------------------
+
+    async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
+        if self._missing_kind is not None:
+            return refusals.kind_missing(self._missing_kind)
+        try:
+            with anyio.fail_after(HOOK_WITHIN):
+                for extension, kind in self._kinds:
+                    if extension != posted_by:
+                        content = checked_content(await kind.on_post(user_id, content))
+        except Refused as refused:
+            return refused.refusal
+        return content
+
+    async def posted(self, posted: Posted) -> None:
+        with anyio.fail_after(HOOK_WITHIN):
+            for extension, kind in self._kinds:
+                if extension != posted.posted_by:
+                    await kind.on_posted(posted.message.user_id, posted.message.content)
+
+    # -- commands, timers, the choice of a kind ------------------------------------------------------------------------
+
+    async def call(self, request: Call) -> ExtensionMessage | Refusal | None:
+        found = self._commands.get(type(request.command))
+        if found is None:
+            return await super().call(request)
+        if request.caller.session not in self._core.members:
+            return refusals.NOT_IN_ROOM
+        kind, method = found
+        with anyio.fail_after(HOOK_WITHIN):
+            return await method.execute(kind, request)
+
+    async def run(self, message: RunInRoom) -> None:
+        if not any(kind.room is message.handle for _, kind in self._kinds):
+            return  # piped work of an incarnation that has crashed
+        with anyio.fail_after(HOOK_WITHIN):
+            result = message.action()
+            if inspect.isawaitable(result):
+                await result
+
+    async def assign(self, request: AssignKind) -> Refusal | None:
+        if (await self._load_chosen()).chosen_as:
+            return refusals.ROOM_EXISTS
+        refusal = await self.check_join(request.creator)
+        if refusal is not None:
+            return refusal
+        chosen = ChosenKind(request.chosen_as, request.creator)
+        await self._room_store.put(CHOSEN, chosen)
+        await self._open_kinds(chosen)
+        return None
+
+
+def _sees_posts(kind: type[RoomKind]) -> bool:
+    return kind.on_post is not RoomKind.on_post or kind.on_posted is not RoomKind.on_posted
