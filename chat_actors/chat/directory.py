@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -11,7 +11,7 @@ import anyio
 import msgspec
 
 from chat_actors.chat.journal_writer import Journaling
-from chat_actors.chat.kind_policy import KindPolicy
+from chat_actors.chat.kind_policy import make_kind_policy
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_core import RoomCore
@@ -32,7 +32,8 @@ from chat_actors.kernel import (
 )
 from chat_actors.storage import Accounts, MemoryAccounts, MemoryStates, States
 
-RoomFactory = Callable[[RoomCore, Callable[[], datetime], Journaling | None, Callable[[], RoomPolicy]], RoomActor]
+MakePolicy = Callable[[], Awaitable[RoomPolicy]]
+RoomFactory = Callable[[RoomCore, Callable[[], datetime], Journaling | None, MakePolicy], RoomActor]
 
 
 class CountRooms(Request[int], msgspec.Struct, frozen=True):
@@ -80,10 +81,10 @@ class Directory(Actor[DirectoryMessage]):
         # Without a journal, numbering starts at the time in microseconds. A room that is closed and opened again then
         # continues above its old numbers, unless it had more than a million messages per second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
-        make_policy: Callable[[], RoomPolicy] = RoomPolicy
-        if self._room_kinds.has_kind_for(room_id):
-            subscribers: dict[str, dict[AnyRef, Outbox]] = {}
-            make_policy = partial(KindPolicy, self._room_kinds, self._states, self._accounts, self._now, subscribers)
+        subscribers: dict[str, dict[AnyRef, Outbox]] = {}
+        make_policy = partial(
+            make_kind_policy, room_id, self._room_kinds, self._states, self._accounts, self._now, subscribers
+        )
         return partial(self._room, RoomCore(room_id, first), self._now, self._journaling, make_policy)
 
     @handles

@@ -32,8 +32,6 @@ class ExtensionCalls:
         route = self._extensions.routes[type(command)]
         if route.rate is not None and not rates.take_command(type(command), route.rate, anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
-        if route.actor_type is None and not self._extensions.room_kinds.has_kind_for(caller.room_id):
-            return refusals.not_in_this_room(str(type(command).__struct_config__.tag))
         key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
         for _ in range(2):  # the first attempt may reach a service that is just stopping as idle
             try:

@@ -38,7 +38,30 @@ class ChosenKind(msgspec.Struct, frozen=True):
 
 async def load_chosen(states: States, room_id: str) -> ChosenKind:
     """The stored choice of a room. Does not start the room. Raises `StorageError`."""
-    return await Store(states, f"rooms/{room_id}").get(CHOSEN, ChosenKind, ChosenKind())
+    return await _store_of(states, room_id).get(CHOSEN, ChosenKind, ChosenKind())
+
+
+def _store_of(states: States, room_id: str) -> Store:
+    return Store(states, f"rooms/{room_id}")
+
+
+async def make_kind_policy(
+    room_id: str,
+    room_kinds: RoomKinds,
+    states: States,
+    accounts: Accounts,
+    now: Callable[[], datetime],
+    subscribers: dict[str, dict[AnyRef, Outbox]],
+) -> RoomPolicy:
+    """The policy of a room: the null policy if it has no room kind and cannot be given one.
+
+    The stored choice is read even if no extension is enabled, so that a room whose extension was switched off stays
+    closed. `subscribers` holds the subscribers of each extension, and outlives a crash. Raises `StorageError`.
+    """
+    chosen = await load_chosen(states, room_id)
+    if not chosen.chosen_as and not room_kinds.has_kind_for(room_id):
+        return RoomPolicy()
+    return KindPolicy(chosen, room_kinds, states, accounts, now, subscribers)
 
 
 class KindPolicy(RoomPolicy):
@@ -49,13 +72,14 @@ class KindPolicy(RoomPolicy):
 
     def __init__(
         self,
+        chosen: ChosenKind,
         room_kinds: RoomKinds,
         states: States,
         accounts: Accounts,
         now: Callable[[], datetime],
         subscribers: dict[str, dict[AnyRef, Outbox]],
     ) -> None:
-        """`subscribers` holds the subscribers of each extension, and outlives a crash."""
+        self._chosen = chosen
         self._room_kinds = room_kinds
         self._states = states
         self._accounts = accounts
@@ -71,21 +95,13 @@ class KindPolicy(RoomPolicy):
 
     async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
         self._context, self._core, self._remove_user = context, core, remove_user
-        chosen = await self._load_chosen() if self._room_kinds.choosable else ChosenKind()
-        if chosen.chosen_as and chosen.chosen_as not in self._room_kinds.choosable:
-            self._missing_kind = chosen.chosen_as
-        await self._open_kinds(chosen)
+        if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
+            self._missing_kind = self._chosen.chosen_as
+        await self._open_kinds()
 
-    @property
-    def _room_store(self) -> Store:
-        return Store(self._states, f"rooms/{self._core.room_id}")
-
-    async def _load_chosen(self) -> ChosenKind:
-        return await load_chosen(self._states, self._core.room_id)
-
-    async def _open_kinds(self, chosen: ChosenKind) -> None:
-        specs = self._room_kinds.for_room(self._core.room_id, chosen.chosen_as)
-        self._kinds = [(spec.extension, self._make_kind(spec, chosen)) for spec in specs]
+    async def _open_kinds(self) -> None:
+        specs = self._room_kinds.for_room(self._core.room_id, self._chosen.chosen_as)
+        self._kinds = [(spec.extension, self._make_kind(spec)) for spec in specs]
         self.sees_posts = self._missing_kind is not None or any(_sees_posts(type(kind)) for _, kind in self._kinds)
         self._commands = {
             command: (kind, method)
@@ -96,14 +112,14 @@ class KindPolicy(RoomPolicy):
             with anyio.fail_after(HOOK_WITHIN):
                 await kind.on_open()
 
-    def _make_kind(self, spec: RoomKindSpec, chosen: ChosenKind) -> RoomKind:
+    def _make_kind(self, spec: RoomKindSpec) -> RoomKind:
         kind = spec.kind()
         kind.settings = spec.settings
         kind.room = RoomHandle(
             self._context,
             self._core,
             extension=spec.extension,
-            creator=chosen.creator if spec.kind.chosen_as == chosen.chosen_as else "",
+            creator=self._chosen.creator if spec.kind.chosen_as == self._chosen.chosen_as else "",
             store=Store(self._states, f"{spec.extension}.{kind.kept_as or type(kind).__name__}/{self._core.room_id}"),
             services=spec.services,
             subscribers=self._subscribers.setdefault(spec.extension, {}),
@@ -190,14 +206,15 @@ class KindPolicy(RoomPolicy):
                 await result
 
     async def assign(self, request: AssignKind) -> Refusal | None:
-        if (await self._load_chosen()).chosen_as:
+        if self._chosen.chosen_as:
             return refusals.ROOM_EXISTS
         refusal = await self.check_join(request.creator)
         if refusal is not None:
             return refusal
         chosen = ChosenKind(request.chosen_as, request.creator)
-        await self._room_store.put(CHOSEN, chosen)
-        await self._open_kinds(chosen)
+        await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
+        self._chosen = chosen
+        await self._open_kinds()
         return None
 
 

@@ -53,7 +53,7 @@ class Membership:
         self.room_id = ""
 
     async def check_join(self, room_id: str, user_id: str, *, is_query: bool = False) -> Refusal | None:
-        """Ask a room with a room kind whether it would admit the user. A refusal or None."""
+        """Ask a room whether it would admit the user, starting it if necessary. A refusal or None."""
         try:
             room = self._context.get_or_spawn(ROOMS, room_id)
             return await room.ask(CheckJoin(user_id, is_query), timeout=ANSWER_WITHIN)

@@ -12,7 +12,7 @@ reads the journal from `last_seq` on, so a crash at any point neither loses nor 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -56,7 +56,7 @@ from chat_actors.chat.room_messages import (
     RoomMessage,
     UserList,
 )
-from chat_actors.chat.room_policy import RoomPolicy
+from chat_actors.chat.room_policy import RoomPolicy, null_policy
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
@@ -105,13 +105,14 @@ class RoomActor(Actor[RoomMessage]):
         core: RoomCore,
         now: Callable[[], datetime],
         journaling: Journaling | None = None,
-        make_policy: Callable[[], RoomPolicy] = RoomPolicy,
+        make_policy: Callable[[], Awaitable[RoomPolicy]] = null_policy,
     ) -> None:
-        """Each incarnation has a policy of its own."""
+        """Each incarnation makes its own policy, when it starts."""
         self.core = core
         self._now = now
         self._journaling = journaling
-        self._policy = make_policy()
+        self._make_policy = make_policy
+        self._policy = RoomPolicy()
 
     async def on_start(self) -> None:
         await self._load_position()
@@ -119,6 +120,7 @@ class RoomActor(Actor[RoomMessage]):
             self.core.is_open = True
             self.context.events.publish(events.RoomOpened(self.core.room_id))
         self.context.every(CLOSE_CHECK_SECONDS, CloseIfEmpty())
+        self._policy = await self._make_policy()
         await self._policy.open(self.context, self.core, self._remove_user)
         self.core.keeps_posted = self._policy.sees_posts
         await self._report_posted()

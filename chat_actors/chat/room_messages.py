@@ -47,7 +47,7 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class CheckJoin(Request[Refusal | None], msgspec.Struct, frozen=True):
-    """Ask a room with a room kind whether it would admit a user. Answered with a refusal or None.
+    """Ask a room whether it would admit a user. Answered with a refusal or None.
 
     A session asks before it leaves its current room, so that a refused user stays there.
     """

@@ -66,3 +66,8 @@ class RoomPolicy:
 
     def end_turn(self) -> None:
         """Called at the end of each turn."""
+
+
+async def null_policy() -> RoomPolicy:
+    """The policy of a room without room kinds."""
+    return RoomPolicy()

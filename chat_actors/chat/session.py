@@ -277,11 +277,10 @@ class SessionActor(Actor[SessionMessage]):
             return refusals.TOO_MANY_ROOMS
         if self._user_id is None:
             raise AssertionError("the state table refuses joins before authentication")
-        if room_id != self._membership.room_id:
-            if self._extensions.room_kinds.has_kind_for(room_id):
-                refusal = await self._membership.check_join(room_id, self._user_id)
-                if refusal is not None:
-                    return refusal
+        if self._membership.room is not None and room_id != self._membership.room_id:
+            refusal = await self._membership.check_join(room_id, self._user_id)  # a refused client stays in its room
+            if refusal is not None:
+                return refusal
             await self._membership.leave()
         return await self._membership.join(room_id, self._user_id, request_id, since)
 
@@ -299,7 +298,7 @@ class SessionActor(Actor[SessionMessage]):
             return refusals.INVALID_ROOM_ID
         if not self._rates.take_query(anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
-        if room_id != self._membership.room_id and self._extensions.room_kinds.has_kind_for(room_id):
+        if room_id != self._membership.room_id:
             refusal = await self._check_query(room_id)
             if refusal is not None:
                 return refusal
