@@ -111,5 +111,5 @@ def test_step_of_a_walk_exists(module, function):
 
 def test_every_walk_has_steps():
     walks = re.split(r"^## ", WALKS, flags=re.MULTILINE)[1:]
-    assert len(walks) == 5
+    assert len(walks) == 6
     assert all(re.search(r"`[\w/]+\.py`, `[\w.]+`", walk) for walk in walks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, ClassVar, assert_never
 
@@ -62,6 +63,8 @@ class JoinAnswered(msgspec.Struct, frozen=True):
     """The answer of a room to the bot's request to join, or the error with which the request has failed."""
 
     room_id: str
+    outbox: BotOutbox
+    """That of the request: a later one has another."""
     answer: JoinedRoom | Refusal | Exception
 
 
@@ -78,6 +81,8 @@ class BotState(ServiceState):
         super().__init__()
         self.rooms: dict[str, Ref[RoomMessage]] = {}
         self.outboxes: dict[str, BotOutbox] = {}
+        self.numbers: dict[str, int] = {}
+        """The number of the bot's join in each room that has answered it."""
         self.wanted: dict[str, bool] = {}
         """The rooms that the bot should be in; True if it holds the room open."""
         self.has_joined = False
@@ -207,6 +212,7 @@ class Bot(Service):
         """
         self.service_state.wanted.pop(room_id, None)
         self.service_state.outboxes.pop(room_id, None)
+        self.service_state.numbers.pop(room_id, None)
         room = self.service_state.rooms.pop(room_id, None)
         if room is not None:
             self.context.unwatch(room)
@@ -262,7 +268,7 @@ class Bot(Service):
         member = Member(self.context.self_ref, self.user_id, outbox, self.service_state.wanted[room_id])
         try:
             room = self.context.get_or_spawn(ROOMS, room_id)
-            answered = partial(JoinAnswered, room_id)
+            answered = partial(JoinAnswered, room_id, outbox)
             self.context.ask_into(room, JoinRoom(member), into=answered, failed=answered)
         except (ActorStopped, MailboxFull):
             self.context.after(REJOIN_SECONDS, Rejoin(room_id))
@@ -272,9 +278,11 @@ class Bot(Service):
 
     @handles
     async def _on_join_answered(self, message: JoinAnswered) -> None:
+        if self.service_state.outboxes.get(message.room_id) is not message.outbox:
+            return
         match message.answer:
-            case JoinedRoom():
-                pass
+            case JoinedRoom(number=number):
+                self.service_state.numbers[message.room_id] = number
             case Refusal(code=code, text=text):
                 self._forget_room(message.room_id)
                 self.service_state.wanted.pop(message.room_id, None)
@@ -292,39 +300,41 @@ class Bot(Service):
 
     @handles
     def _on_actor_ended(self, message: Terminated) -> None:
-        room_id = self._remove_room(message.ref)
+        room_id = self._find_room(message.ref)
         if room_id is None:
             super()._on_actor_ended(message)
-        elif self.service_state.wanted.get(room_id):
+            return
+        self._forget_room(room_id)
+        if self.service_state.wanted.get(room_id):
             self.context.after(REJOIN_SECONDS, Rejoin(room_id))
         else:
             self.service_state.wanted.pop(room_id, None)
 
     @handles
     def _on_not_a_member(self, message: NotAMember) -> None:
-        room_id = self._remove_room(message.room)
-        if room_id is not None:
-            message.room.tell(LeaveRoom(self.context.self_ref))
+        room_id = self._find_room(message.room)
+        # Before the answer to a join, the notice is about a message from an earlier stay.
+        if room_id is not None and message.joins >= self.service_state.numbers.get(room_id, math.inf):
+            self._forget_room(room_id)
             self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
     @handles
     async def _on_removed_from_room(self, message: MemberRemoved) -> None:
-        room_id = self._remove_room(message.room)
-        if room_id is not None:
-            message.room.tell(LeaveRoom(self.context.self_ref))
+        room_id = self._find_room(message.room)
+        if room_id is not None and message.joins >= self.service_state.numbers.get(room_id, 0):
+            if room_id not in self.service_state.numbers:
+                message.room.tell(LeaveRoom(self.context.self_ref))  # a join may still be on its way
+            self._forget_room(room_id)
             self.service_state.wanted.pop(room_id, None)
             await self.on_refused(room_id, message.refusal.code, message.refusal.text)
 
-    def _remove_room(self, room: AnyRef) -> str | None:
-        for room_id, known in self.service_state.rooms.items():
-            if known is room:
-                self._forget_room(room_id)
-                return room_id
-        return None
+    def _find_room(self, room: AnyRef) -> str | None:
+        return next((room_id for room_id, known in self.service_state.rooms.items() if known is room), None)
 
     def _forget_room(self, room_id: str) -> None:
         room = self.service_state.rooms.pop(room_id, None)
         self.service_state.outboxes.pop(room_id, None)
+        self.service_state.numbers.pop(room_id, None)
         if room is not None:
             self.context.unwatch(room)
 

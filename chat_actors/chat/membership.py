@@ -38,6 +38,10 @@ A timeout crashes the session: it could not know whether it is a member.
 """
 
 
+JOIN_WITHIN = 40.0
+"""The same for a join: the room may have to start, and may restart meanwhile."""
+
+
 class Membership:
     """The part of a session that joins and leaves rooms."""
 
@@ -65,6 +69,7 @@ class Membership:
 
         With `since`, replays what the client missed after that number; see `recovery`. Raises `AskTimeout`.
         """
+        was_member = self.room_id == room_id
         held = None if since is None else HeldOutbox(self._outbox, self._backlog_bytes)
         member = Member(self._context.self_ref, user_id, held or self._outbox)
         answer = await self._ask_to_join(room_id, JoinRoom(member, request_id, replays=held is not None))
@@ -73,32 +78,37 @@ class Membership:
         elif isinstance(answer, Refusal):
             return answer
         elif held is not None and since is not None:
-            return await self._replay(held, answer, user_id, request_id, since)
+            return await self._replay(held, answer, user_id, request_id, since, was_member=was_member)
         return None
 
     async def _ask_to_join(self, room_id: str, join: JoinRoom) -> JoinedRoom | Refusal | None:
-        """The answer of the room, or None if it failed on the request: then neither side has the member."""
+        """The answer of the room. None if it failed on the request, or ended twice: neither side has the member."""
         for _ in range(2):  # the first attempt may reach a room that is just closing as empty
             try:
                 room = self._context.get_or_spawn(ROOMS, room_id)
             except ActorStopped:
                 return refusals.INTERNAL_FAILURE  # the server is stopping
             try:
-                answer = await room.ask(join, timeout=ANSWER_WITHIN)
+                answer = await room.ask(join, timeout=JOIN_WITHIN)
             except ActorStopped:
                 continue
             except AskFailed:
                 break
             if isinstance(answer, JoinedRoom):
                 self._set_room(room, room_id, answer.number)
-            elif room is self.room:
-                self.forget()
             return answer
         self.forget()
         return None
 
     async def _replay(
-        self, held: HeldOutbox, joined: JoinedRoom, user_id: str, request_id: str | None, since: int
+        self,
+        held: HeldOutbox,
+        joined: JoinedRoom,
+        user_id: str,
+        request_id: str | None,
+        since: int,
+        *,
+        was_member: bool,
     ) -> Refusal | None:
         room_id, last, is_answered = self.room_id, joined.last_seq, False
         try:
@@ -112,7 +122,7 @@ class Membership:
             logger.error("missed messages cannot be replayed: %s", error)
             held.discard()
             await self.leave()
-            if not is_answered:
+            if not is_answered and not was_member:
                 return refusals.INTERNAL_FAILURE
             self._tell_removed(room_id, request_id, refusals.INTERNAL_FAILURE)
             return None
@@ -124,7 +134,7 @@ class Membership:
         return None
 
     def _tell_removed(self, room_id: str, request_id: str | None, refusal: Refusal) -> None:
-        """After `joined`, an error names the room, so that the client knows that it is out again."""
+        """Send an error with the room's id: the client is not in it, though it may have been."""
         self._outbox.offer(Block.of(refusal.as_error(request_id, removed_from=room_id)))
 
     def _set_room(self, room: Ref[RoomMessage], room_id: str, number: int) -> None:

@@ -35,6 +35,7 @@ from chat_actors.chat.room_core import (
     ReleaseSlots,
     Resolve,
     RoomCore,
+    UserJoined,
     UserLeft,
     make_accepted,
 )
@@ -60,6 +61,7 @@ from chat_actors.chat.room_policy import RoomPolicy, null_policy
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
+    AnyRef,
     Cause,
     MailboxFull,
     Restart,
@@ -82,6 +84,17 @@ CLOSE_CHECK_SECONDS = 30.0
 
 OPEN_WITHIN = 10.0
 """Seconds that a starting room waits for the journal writer."""
+
+
+NOTIFY_AGAIN_SECONDS = 1.0
+"""Seconds between two attempts to notify a session whose mailbox is full."""
+
+
+class NotifyAgain(msgspec.Struct, frozen=True):
+    """Try again to notify a session that was removed."""
+
+    session: AnyRef
+    notice: MemberRemoved
 
 
 class AppendFailed(msgspec.Struct, frozen=True):
@@ -112,6 +125,7 @@ class RoomActor(Actor[RoomMessage]):
         self._now = now
         self._journaling = journaling
         self._make_policy = make_policy
+        self._is_reporting = False
         self._policy = RoomPolicy()
 
     async def on_start(self) -> None:
@@ -139,6 +153,7 @@ class RoomActor(Actor[RoomMessage]):
         self._execute(self.core.restarted())
 
     async def _replay_journal(self, journal: Journal) -> None:
+        self._watch_posts()
         more = True
         while more:
             page = await journal.page(self.core.room_id, after=self.core.last_seq, limit=PAGE_MESSAGES)
@@ -154,11 +169,14 @@ class RoomActor(Actor[RoomMessage]):
                 case MemberLeft(session=session):
                     context.unwatch(session)
                     self._policy.forget(session)
+                case UserJoined(user_id=user_id):
+                    context.events.publish(events.UserJoined(user_id, core.room_id))
+                    self._policy.joined(user_id)
                 case UserLeft(user_id=user_id):
                     context.events.publish(events.UserLeft(user_id, core.room_id))
                     self._policy.left(user_id)
                 case NotifyRemoved(session=session, refusal=refusal):
-                    session.tell(MemberRemoved(context.self_ref, core.joins, refusal))
+                    self._notify(session, MemberRemoved(context.self_ref, core.joins, refusal))
                 case NotifyNotAMember(session=session, request_id=request_id):
                     session.tell(NotAMember(context.self_ref, core.joins, request_id))
                 case Resolve(answer=answer, value=value):
@@ -169,6 +187,15 @@ class RoomActor(Actor[RoomMessage]):
                     self._close_if_empty()
                 case _:
                     assert_never(effect)
+
+    def _notify(self, session: AnyRef, notice: MemberRemoved) -> None:
+        """Notify a session that it is out. If its mailbox is full, try again: nothing else would tell it."""
+        if not session.tell(notice) and not session.is_stopped:
+            self.context.after(NOTIFY_AGAIN_SECONDS, NotifyAgain(session, notice))
+
+    @handles
+    def notify_again(self, message: NotifyAgain) -> None:
+        self._notify(message.session, message.notice)
 
     # -- members -------------------------------------------------------------------------------------------------------
 
@@ -182,10 +209,11 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     async def join(self, request: JoinRoom) -> JoinedRoom | Refusal:
         member = request.member
-        refusal = await self._policy.check_join(member.user_id)
-        if refusal is not None:
-            self._close_if_empty()
-            return refusal
+        if member.session not in self.core.members:  # a rejoin: only `remove` takes a member out
+            refusal = await self._policy.check_join(member.user_id)
+            if refusal is not None:
+                self._close_if_empty()
+                return refusal
         state = self._policy.state_for(member.user_id)
         last_seq = self.core.last_seq
         joined = None
@@ -195,9 +223,7 @@ class RoomActor(Actor[RoomMessage]):
             joined = messages.joined(member.user_id, self.core.room_id, request.request_id, seq)
             joined = msgspec.structs.replace(joined, state=state)
         self.context.watch(member.session)
-        if self.core.join(member, joined):
-            self.context.events.publish(events.UserJoined(member.user_id, self.core.room_id))
-            self._policy.joined(member.user_id)
+        self._execute(self.core.join(member, joined))
         return JoinedRoom(self.core.joins, last_seq, state)
 
     @handles
@@ -241,26 +267,33 @@ class RoomActor(Actor[RoomMessage]):
 
     async def _post_by_policy(self, message: PostToRoom) -> None:
         author = self.core.members.get(message.session)
-        # A repeated post is answered as the first one, whatever the policy would decide now.
-        try:
-            is_new = author is not None and not await self._is_repeated(author.user_id, message.client_msg_id)
-        except StorageError:
-            is_new = True  # the append fails too, or its receipt decides
-        if author is not None and is_new:
+        if author is not None:
             content = await self._policy.check_post(author.user_id, message.content)
             if isinstance(content, Refusal):
-                self.core.refuse(author, content, message.request_id)
+                if not await self._is_answered_as_repeated(author, message):
+                    self.core.refuse(author, content, message.request_id)
                 return
             message = msgspec.structs.replace(message, content=content)
         self.take_post(message)
         await self._report_posted()
 
-    async def _is_repeated(self, user_id: str, client_msg_id: str | None) -> bool:
-        if client_msg_id is None or self._journaling is None:
+    async def _is_answered_as_repeated(self, author: Member, message: PostToRoom) -> bool:
+        """Answer a refused post that repeats an earlier one as that one was: the policy has decided on it before."""
+        if message.client_msg_id is None or self._journaling is None:
             return False
-        if self.core.has_pending_by(user_id, client_msg_id):
+        draft = self.core.pending_repeated(author.user_id, message.client_msg_id)
+        if draft is not None:
+            self._draft(PendingPost(draft, author, message.request_id))  # with the content that was decided on
             return True
-        return await self._journaling.journal.receipt(self.core.room_id, user_id, client_msg_id) is not None
+        journal = self._journaling.journal
+        try:
+            receipt = await journal.receipt(self.core.room_id, author.user_id, message.client_msg_id)
+        except StorageError:
+            return False
+        if receipt is not None:
+            accepted = make_accepted(message.client_msg_id, message.request_id, receipt.seq, receipt.at)
+            author.outbox.offer(Block.of(accepted))
+        return receipt is not None
 
     def take_post(self, message: PostToRoom) -> None:
         """Number a post, or draft it if there is a journal. Runs in the turn of the sender or of the room."""
@@ -282,7 +315,7 @@ class RoomActor(Actor[RoomMessage]):
             author.outbox.offer(Block.of(accepted))
 
     def _draft(self, pending: PendingPost) -> None:
-        self.core.drafts.append(pending)
+        self.core.draft(pending)
         self.context.reserve_slots(1)
 
     @handles
@@ -291,11 +324,13 @@ class RoomActor(Actor[RoomMessage]):
         if isinstance(content, Refusal):
             return content
         author = Member(self.context.self_ref, request.user_id, NullOutbox())
+        answer = self.context.answer_later()
         if self._journaling is None:
             self._post_unjournaled(author, PostToRoom(author.session, content), request.posted_by)
+            answer.resolve(None)
             await self._report_posted()
         else:
-            draft, answer = Draft(request.user_id, content), self.context.answer_later()
+            draft = Draft(request.user_id, content)
             self._draft(PendingPost(draft, author, answer=answer, posted_by=request.posted_by))
         return None
 
@@ -332,18 +367,26 @@ class RoomActor(Actor[RoomMessage]):
         self.core.is_observed = self.context.events.has_listeners(events.MessagePosted)
 
     async def _report_posted(self) -> None:
-        """Tell the policy about each message that was broadcast, once."""
+        """Report each message that was broadcast to the policy, once. Raises its first failure, after all of them."""
+        self._is_reporting = True
+        failure: Exception | None = None
         while self.core.posted:
             posted = self.core.posted.popleft()
-            await self._policy.posted(posted)
+            try:
+                await self._policy.posted(posted)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        self._is_reporting = False
 
     @handles
     async def append_failed(self, message: AppendFailed) -> None:
-        self._execute(self.core.failed())
         if self._journaling is not None and not isinstance(message.error, StorageError):
             # The writer failed, not the storage: some messages may be stored.
             await self._replay_journal(self._journaling.journal)
-            await self._report_posted()
+        self._execute(self.core.failed())
+        await self._report_posted()
 
     @handles
     def flush(self, request: Flush) -> None:
@@ -388,6 +431,8 @@ class RoomActor(Actor[RoomMessage]):
                 self._execute(self.core.drop(member.session))
             case LeaveRoom(session=session) | Terminated(ref=session):
                 self._execute(self.core.drop(session))  # the next incarnation is not notified again
+            case PostToRoom() if self._is_reporting:
+                pass  # the message was posted, and a room kind failed on it
             case PostToRoom(session=session) if (author := self.core.members.get(session)) is not None:
                 self.core.refuse(author, refusals.ROOM_FAILED, message.request_id)
             case Appended() if self.core.in_flight:
@@ -399,6 +444,7 @@ class RoomActor(Actor[RoomMessage]):
         # Numbered messages are delivered also when restarts are exhausted.
         append, effects = self.core.ended(has_failed=reason.cause is Cause.FAILED)
         self._execute(effects)
+        self._policy.end_turn()
         if append is not None and self._journaling is not None:
             # No member is left to receive them, but accepted drafts are still stored.
             self._journaling.writer.tell(append)

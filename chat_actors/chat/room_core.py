@@ -1,8 +1,8 @@
 """A room as pure state: it neither waits, nor reads a clock, nor sends a message. It outlives a crash of its actor.
 
 Theory of operation. The core owns the membership, the numbering and the posts that are not stored yet. Its operations
-change this state, offer blocks to the members' outboxes, which neither wait nor raise, and return *effects*, which
-`RoomActor` executes.
+change this state, and offer blocks to the members' outboxes, which neither wait nor raise. What else is to be done they
+return as *effects*, which `RoomActor` executes.
 
 A post is *drafted*, then *in flight* (one append at a time is with the journal writer), then numbered by the journal,
 broadcast, and accepted. Without a journal the room numbers a post itself and broadcasts it at once (`post_now`).
@@ -10,15 +10,16 @@ broadcast, and accepted. Without a journal the room numbers a post itself and br
 Invariants:
 
 * Messages are broadcast in sequence order, each once: `broadcast` skips those up to `last_seq`.
-* A member that leaves is removed after its own posts are broadcast. `remove` takes a member out at once: what its
-  outbox holds is discarded, and its posts that wait are still stored.
+* A member that leaves is removed after its own posts are broadcast. `remove` takes a member out at once: it receives
+  what was broadcast before, except what a `HeldOutbox` holds, and its posts that wait are still stored.
 * Each join has a number, so that a session can tell a late notice about an earlier stay from one about this one.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
+import itertools
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -74,6 +75,12 @@ class MemberLeft(msgspec.Struct, frozen=True):
     session: AnyRef
 
 
+class UserJoined(msgspec.Struct, frozen=True):
+    """The first connection of a user has joined."""
+
+    user_id: str
+
+
 class UserLeft(msgspec.Struct, frozen=True):
     """The last connection of a user has left."""
 
@@ -112,7 +119,15 @@ class CloseIfEmpty(msgspec.Struct, frozen=True):
 
 
 Effect: TypeAlias = (
-    Publish | MemberLeft | UserLeft | NotifyRemoved | NotifyNotAMember | Resolve | ReleaseSlots | CloseIfEmpty
+    Publish
+    | MemberLeft
+    | UserJoined
+    | UserLeft
+    | NotifyRemoved
+    | NotifyNotAMember
+    | Resolve
+    | ReleaseSlots
+    | CloseIfEmpty
 )
 
 
@@ -120,8 +135,8 @@ class RoomCore:
     """Members, numbering and undelivered messages of a room. Passed to every incarnation of its actor."""
 
     __slots__ = (
-        "drafts", "fan_out", "flush_requests", "in_flight", "is_observed", "is_open", "joins", "keeps_posted",
-        "last_seq", "leaving", "members", "posted", "room_id", "unfinished",
+        "_pending_of", "drafts", "fan_out", "flush_requests", "in_flight", "is_observed", "is_open", "joins",
+        "keeps_posted", "last_seq", "leaving", "members", "posted", "room_id", "unfinished",
     )  # fmt: skip
 
     def __init__(self, room_id: str, last_seq: int) -> None:
@@ -137,6 +152,8 @@ class RoomCore:
         """The messages of the one append that the journal writer is storing."""
         self.unfinished: Appended | None = None
         """The answer to that append, if the room crashed while handling it."""
+        self._pending_of: Counter[AnyRef] = Counter()
+        """How many messages of each session are drafts or in flight."""
         self.leaving: list[PendingLeave] = []
         self.flush_requests: list[OwedAnswer[None]] = []
         self.is_open = False
@@ -149,14 +166,21 @@ class RoomCore:
 
     # -- members -------------------------------------------------------------------------------------------------------
 
-    def join(self, member: Member, joined: messages.Joined | None) -> bool:
+    def join(self, member: Member, joined: messages.Joined | None) -> Sequence[Effect]:
         """Add a member, or replace its outbox. Offers it `joined`, and announces it to the others.
 
-        A member that needs a replay joins with a `HeldOutbox` and without `joined`, up to `replayed`. Returns whether
-        it is the user's first connection.
+        A member that needs a replay joins with a `HeldOutbox` and without `joined`, up to `replayed`. A leave of the
+        same session that still waits for posts is done: it was about the earlier stay.
         """
         self.joins += 1
-        return self.fan_out.join(member, joined)
+        effects: list[Effect] = []
+        for each in [each for each in self.leaving if each.session is member.session]:
+            self.leaving.remove(each)
+            if each.answer is not None:
+                effects.append(Resolve(each.answer, None))
+        if self.fan_out.join(member, joined):
+            effects.append(UserJoined(member.user_id))
+        return effects
 
     def replayed(self, session: AnyRef) -> None:
         """The member has received its replay: release what its outbox holds, and remove that outbox."""
@@ -202,24 +226,40 @@ class RoomCore:
 
     def has_pending_of(self, session: AnyRef) -> bool:
         """Whether a message of this session is waiting to be stored."""
-        return any(pending.author.session is session for pending in self._pending())
+        return self._pending_of[session] > 0
 
-    def has_pending_by(self, user_id: str, client_msg_id: str | None = None) -> bool:
-        """Whether a message of this user, or the one with this id, is waiting to be stored."""
-        return any(
-            pending.draft.user_id == user_id and (client_msg_id is None or pending.draft.client_msg_id == client_msg_id)
-            for pending in self._pending()
-        )
+    def has_pending_by(self, user_id: str) -> bool:
+        """Whether a message of this user is waiting to be stored."""
+        return any(pending.draft.user_id == user_id for pending in self._pending())
 
-    def _pending(self) -> Sequence[PendingPost]:
-        return (*self.in_flight, *self.drafts)
+    def pending_repeated(self, user_id: str, client_msg_id: str) -> Draft | None:
+        """The draft of this user with this id that is waiting to be stored, if there is one."""
+        drafts = (pending.draft for pending in self._pending())
+        return next((each for each in drafts if (each.user_id, each.client_msg_id) == (user_id, client_msg_id)), None)
+
+    def _pending(self) -> Iterator[PendingPost]:
+        return itertools.chain(self.in_flight, self.drafts)
+
+    def draft(self, pending: PendingPost) -> None:
+        """Add a post to those that the next append stores."""
+        self.drafts.append(pending)
+        self._pending_of[pending.author.session] += 1
+
+    def _settle(self) -> Sequence[PendingPost]:
+        """Take out the posts that were in flight."""
+        settled, self.in_flight, self.unfinished = self.in_flight, (), None
+        for pending in settled:
+            self._pending_of[pending.author.session] -= 1
+            if not self._pending_of[pending.author.session]:
+                del self._pending_of[pending.author.session]
+        return settled
 
     def post_now(
         self, user_id: str, content: str, at: datetime, posted_by: str = ""
     ) -> tuple[StoredMessage, Sequence[Effect]]:
         """Number a message and broadcast it, in a room without a journal."""
         stored = StoredMessage(self.last_seq + 1, user_id, content, at)
-        return stored, self.broadcast((stored,), posted_by)
+        return stored, self.broadcast((stored,), {stored.seq: posted_by})
 
     def next_append(self) -> Append | None:
         """The drafts, which now are in flight. None if there are none, or if an append is in flight already."""
@@ -230,9 +270,14 @@ class RoomCore:
 
     def stored(self, appended: Appended) -> Sequence[Effect]:
         """The append in flight is stored: broadcast its messages, and accept them."""
-        effects = [*self.broadcast(appended.messages)]
+        posted_by = {
+            receipt.seq: pending.posted_by
+            for pending, receipt in zip(self.in_flight, appended.receipts, strict=True)
+            if pending.posted_by
+        }
+        effects = [*self.broadcast(appended.messages, posted_by)]
         accepted: defaultdict[Outbox, list[bytes]] = defaultdict(list)
-        in_flight, self.in_flight, self.unfinished = self.in_flight, (), None
+        in_flight = self._settle()
         for pending, receipt in zip(in_flight, appended.receipts, strict=True):
             if pending.draft.client_msg_id is not None:
                 answer = make_accepted(pending.draft.client_msg_id, pending.request_id, receipt.seq, receipt.at)
@@ -243,8 +288,14 @@ class RoomCore:
             outbox.offer(Block(payloads))
         return [*effects, ReleaseSlots(len(in_flight)), *self._release_waiters()]
 
-    def broadcast(self, stored: Sequence[StoredMessage], posted_by: str = "") -> Sequence[Effect]:
-        """Add messages to the fan-out in sequence order. Skips those that were added before."""
+    def broadcast(
+        self, stored: Sequence[StoredMessage], posted_by: Mapping[int, str] | None = None
+    ) -> Sequence[Effect]:
+        """Add messages to the fan-out in sequence order. Skips those that were added before.
+
+        `posted_by` names the extension of each message that a room kind posted, by number. Without it, the messages
+        are from the journal, and the posts in flight tell.
+        """
         effects: list[Effect] = []
         for message in stored:
             if message.seq <= self.last_seq:
@@ -252,19 +303,23 @@ class RoomCore:
             self.fan_out.add(chat_message(self.room_id, message))
             self.last_seq = message.seq
             if self.keeps_posted:
-                self.posted.append(Posted(message, posted_by or self._posted_by(message.user_id)))
+                name = self._posted_by(message) if posted_by is None else posted_by.get(message.seq, "")
+                self.posted.append(Posted(message, name))
             if self.is_observed:
                 posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at, message.content)
                 effects.append(Publish(posted))
         return effects
 
-    def _posted_by(self, user_id: str) -> str:
-        """The extension whose room kind posted as this user in the append in flight, if one did."""
-        return next((each.posted_by for each in self.in_flight if each.posted_by and each.draft.user_id == user_id), "")
+    def _posted_by(self, message: StoredMessage) -> str:
+        for pending in self.in_flight:
+            draft = pending.draft
+            if pending.posted_by and (draft.user_id, draft.content) == (message.user_id, message.content):
+                return pending.posted_by
+        return ""
 
     def failed(self, refusal: Refusal = refusals.NOT_STORED) -> Sequence[Effect]:
         """The append in flight is not stored: refuse its posts."""
-        in_flight, self.in_flight, self.unfinished = self.in_flight, (), None
+        in_flight = self._settle()
         effects = [effect for pending in in_flight for effect in self._refuse_pending(pending, refusal)]
         return [*effects, ReleaseSlots(len(in_flight)), *self._release_waiters()]
 
@@ -273,7 +328,7 @@ class RoomCore:
         return self._release_waiters() if self.unfinished is None else self.stored(self.unfinished)
 
     def ended(self, *, has_failed: bool) -> tuple[Append | None, Sequence[Effect]]:
-        """The room ends: deliver what is numbered. Drafts are refused after a failure, and else still stored."""
+        """The room ends: deliver what is numbered. Drafts are refused after a failure, and are appended otherwise."""
         self.fan_out.flush()
         drafts, self.drafts = self.drafts, []
         if has_failed:

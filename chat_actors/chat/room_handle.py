@@ -74,7 +74,7 @@ class RoomHandle:
         return self._fan_out.members.users
 
     def is_posting(self, user_id: str) -> bool:
-        """Whether a message of this user is accepted, but not stored yet: `on_posted` is still to be called."""
+        """Whether a message of this user waits for the journal, so that `on_posted` may follow."""
         return self._core.has_pending_by(user_id)
 
     async def user_exists(self, user_id: str) -> bool:
@@ -140,9 +140,9 @@ class RoomHandle:
                 outbox.offer(block)
 
     def remove(self, user_id: str, code: str, text: str) -> None:
-        """Remove all connections of a user now: they receive nothing that is said later, but the error.
+        """Remove all connections of a user now. They receive an error, and no later message of the room.
 
-        Messages of the user that wait for the journal are still posted.
+        Messages of the user that wait for the journal are still posted, and accepted.
 
         Args:
             user_id: The user.

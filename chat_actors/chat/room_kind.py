@@ -75,10 +75,11 @@ class RoomKind:
         """
 
     async def on_post(self, user_id: str, content: str) -> str:
-        """Decide whether a message is posted. Called once for each message: not again for a repeated `clientMsgId`.
+        """Decide whether a message is posted.
 
         It must not change anything: another room kind may still refuse the message, or the journal may not store it.
-        Changes belong into `on_posted`.
+        Changes belong into `on_posted`. It may be called again for a message that a client repeats with the same
+        `clientMsgId`; a refusal has no effect then, since the message is posted already.
 
         Args:
             user_id: The sender, or `bot:NAME`.
@@ -95,7 +96,8 @@ class RoomKind:
     async def on_posted(self, user_id: str, content: str) -> None:
         """Called once after a message has been stored and sent to the members.
 
-        Not called for what this room kind says itself. If the room crashes in this method, it is not called again.
+        Not called for what this room kind says itself, nor for messages that are stored while the room ends. If it
+        raises, the room crashes after all messages of the batch are reported, and it is not called again for them.
 
         Args:
             user_id: The sender, or `bot:NAME`.

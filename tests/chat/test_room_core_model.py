@@ -16,6 +16,7 @@ from chat_actors.chat.room_core import (
     ReleaseSlots,
     Resolve,
     RoomCore,
+    UserJoined,
     UserLeft,
 )
 from chat_actors.protocol import decode_message, messages, refusals
@@ -112,7 +113,9 @@ class Model:
         stay = self.stays[session] = Stay(session, user_id, self.core.last_seq, replays=replays)
         joined = None if replays else messages.joined(user_id, "red", None, self.core.last_seq)
         was_there = user_id in self.core.members.users
-        assert self.core.join(Member(session, user_id, stay.outbox), joined) is not was_there
+        effects = self.core.join(Member(session, user_id, stay.outbox), joined)
+        assert (UserJoined(user_id) in effects) is not was_there
+        self.run([effect for effect in effects if not isinstance(effect, UserJoined)])
         return stay
 
     def step(self):
@@ -171,7 +174,7 @@ class Model:
         number = self.rng.randint(1, self.posts) if self.rng.random() < 0.2 else self.posts
         draft = Draft(stay.user_id, f"{number}", f"m{number}")
         author = self.core.members.get(stay.session)
-        self.core.drafts.append(PendingPost(draft, author))
+        self.core.draft(PendingPost(draft, author))
         self.reserved += 1
 
     def begin_append(self):

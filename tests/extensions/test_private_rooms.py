@@ -4,7 +4,9 @@ import logging
 
 import pytest
 
+from chat_actors.chat import Enabled, Extensions
 from chat_actors.extensions.moderation import extension as moderation
+from chat_actors.extensions.polls import extension as polls
 from chat_actors.extensions.private_rooms import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
 
@@ -132,16 +134,26 @@ async def test_moderation_and_private_rooms_combine():
         assert errors(eve) == ["private_room"]
 
 
-@on_virtual_time
-async def test_room_of_a_disabled_kind_stays_closed():
-    async with MemoryServer(extension) as server:
-        ann = await server.connect("ann")
-        await ann.send("create_room", roomId="den", kind="private")
-        server._extensions.room_kinds.choosable["other"] = server._extensions.room_kinds.choosable.pop("private")
-        await server.restart()
-        ann = await server.connect("ann")
-        await ann.join("den")
-        assert errors(ann) == ["kind_missing"]
+@pytest.mark.parametrize("enabled", [[], [polls]], ids=["none", "another"])
+def test_room_of_a_disabled_kind_stays_closed(enabled):
+    """Whatever else is enabled: nobody joins it, lists its members or reads its history."""
+
+    @on_virtual_time
+    async def run():
+        async with MemoryServer(extension, *enabled) as server:
+            ann = await server.connect("ann")
+            await ann.send("create_room", roomId="den", kind="private")
+            server._extensions = Extensions([Enabled(each, each.settings()) for each in enabled])
+            await server.restart()
+            ann = await server.connect("ann", room="lobby")
+            await ann.join("den")
+            await ann.send("members", roomId="den")
+            await ann.send("history", roomId="den")
+            assert errors(ann) == ["kind_missing"] * 3
+            await ann.say("still here")
+            assert ann.expect("chat_message")["roomId"] == "lobby"
+
+    run()
 
 
 @on_virtual_time
