@@ -421,14 +421,19 @@ class Conversation:
     def _on_error(self, error: messages.Error) -> Sequence[ConversationEvent]:
         is_of_query = error.request_id in self._queries
         is_of_head = error.request_id is not None and error.request_id == self._queue.head_id
-        has_lost_room = error.code == "room_closed" or (error.code == "not_in_room" and self.room_id is not None)
+        is_about_room = error.room_id is not None and error.room_id == self.room_id
+        has_lost_room = (
+            error.code == "room_closed"
+            or (error.code == "not_in_room" and self.room_id is not None)
+            or (is_about_room and error.code in TRANSIENT_CODES)  # the replay has failed
+        )
         # The server refuses a frame over the limit without reading it, so everything in flight is sent again.
         is_over_frame_limit = error.request_id is None and error.code == "too_many_messages"
         is_of_rejoin = self._position.is_recent_rejoin(error.request_id)
         lost: Sequence[ConversationEvent] = ()
         if error.request_id != self._queue.unrepeatable_id and (is_over_frame_limit or is_of_rejoin or has_lost_room):
             lost = self._drop_unrepeatable(error.message)
-        if error.room_id is not None and error.room_id == self.room_id and not has_lost_room:
+        if is_about_room and not has_lost_room:
             # Removed by a decision of the server, so the client does not rejoin. With a rejoin in flight, the user is
             # not in the room any more: the answer to the rejoin decides.
             if not self._position.has_rejoin_in_flight:

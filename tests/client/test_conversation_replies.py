@@ -276,6 +276,26 @@ def test_removed_user_does_not_rejoin():
     assert not any(isinstance(command, Join) for command in sent_by(conversation))
 
 
+@pytest.mark.parametrize("is_first", [True, False], ids=["first join", "rejoin"])
+def test_failed_replay_is_followed_by_a_rejoin(is_first):
+    """`joined` has been received; then the server could not read on."""
+    if is_first:
+        conversation = Conversation("ann", KEY, new_id=(f"id{n}" for n in itertools.count()).__next__)
+        conversation.join("red", since=0)
+        conversation.connected()
+        feed(conversation, messages.Challenge("AAAA"), messages.authenticated("ann"))
+    else:
+        conversation = conversation_rejoining_red(position=5)
+    join = sent_by(conversation)[-1]
+    feed(conversation, rejoined(join, 9, 0))
+    feed(conversation, refusals.INTERNAL_FAILURE.as_error(join.request_id, removed_from="red"))
+    assert conversation.room_id == "red"
+    assert conversation.needs_retry
+    conversation.retry()
+    again = sent_by(conversation)[-1]
+    assert (type(again), again.room_id) == (Join, "red")
+
+
 def test_removal_from_another_room_is_ignored():
     conversation = conversation_in_red()
     kicked = messages.Error("ann put you out.", "kicked", "blue")

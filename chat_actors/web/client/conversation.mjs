@@ -305,11 +305,12 @@ export class Conversation {
    * @returns {ChatEvent[]}
    */
   #fail(error) {
-    if (ROOM_LOST.has(error.code)) {
+    const isAboutRoom = error.roomId === this.#roomId;
+    if (ROOM_LOST.has(error.code) || (isAboutRoom && TRANSIENT.has(error.code))) {
       this.isBroken = true;
       return [];
     }
-    if (error.roomId === this.#roomId) throw new AccessRefused("join", error.message, error.code);
+    if (isAboutRoom) throw new AccessRefused("join", error.message, error.code);
     if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.isRetryable(error.id))) {
       // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
       if (error.id === undefined) this.#requests.requeueAll(error.message);

@@ -187,6 +187,13 @@ test("a lost room is rejoined, a removal ends the room", () => {
   assert.throws(() => receive({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), AccessRefused);
 });
 
+test("a replay that fails after joined is followed by a rejoin", () => {
+  const { conversation, receive, enter } = begin();
+  const { join } = enter();
+  receive({ type: "error", code: "internal_failure", message: "the server failed", roomId: "lobby", id: join.id });
+  assert.equal(conversation.isBroken, true);
+});
+
 test("messages of extensions are returned unchanged", () => {
   const { receive, enter } = begin();
   enter();
