@@ -95,10 +95,10 @@ class Load:
             env=os.environ,
         )
 
-    def wait_for(self, text, timeout=PATIENCE):
-        """Wait until the output contains the text."""
+    def wait_for(self, pattern, timeout=PATIENCE):
+        """Wait until the pattern matches in the output."""
         deadline = time.monotonic() + timeout
-        while text not in (written := (self.folder / "output").read_text()):
+        while not re.search(pattern, written := (self.folder / "output").read_text()):
             assert time.monotonic() < deadline, written
             assert self.process.poll() is None, written
             time.sleep(0.1)
