@@ -95,6 +95,7 @@ class KindPolicy(RoomPolicy):
 
     async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
         self._context, self._core, self._remove_user = context, core, remove_user
+        self._users_left.clear()  # users who left while the room restarted: the new room kinds never saw them
         if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = self._chosen.chosen_as
         await self._open_kinds()

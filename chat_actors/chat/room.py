@@ -129,12 +129,12 @@ class RoomActor(Actor[RoomMessage]):
         self._policy = RoomPolicy()
 
     async def on_start(self) -> None:
+        self._policy = await self._make_policy()
         await self._load_position()
         if not self.core.is_open:
             self.core.is_open = True
             self.context.events.publish(events.RoomOpened(self.core.room_id))
         self.context.every(CLOSE_CHECK_SECONDS, CloseIfEmpty())
-        self._policy = await self._make_policy()
         await self._policy.open(self.context, self.core, self._remove_user)
         self.core.keeps_posted = self._policy.sees_posts
         await self._report_posted()
