@@ -34,6 +34,8 @@ class ChosenKind(msgspec.Struct, frozen=True):
 
     chosen_as: str = ""
     creator: str = ""
+    is_visited: bool = False
+    """Whether users were in the room without a choice: then none can be made any more."""
 
 
 async def load_chosen(states: States, room_id: str) -> ChosenKind:
@@ -143,6 +145,14 @@ class KindPolicy(RoomPolicy):
             return refused.refusal
         return None
 
+    async def visited(self) -> None:
+        if self._room_kinds.choosable and not self._chosen.chosen_as and not self._chosen.is_visited:
+            await self._choose(ChosenKind(is_visited=True))
+
+    async def _choose(self, chosen: ChosenKind) -> None:
+        await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
+        self._chosen = chosen
+
     def state_for(self, user_id: str) -> msgspec.Raw | None:
         """Encode the states now: one that is not JSON crashes the room before the new member is added."""
         results = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
@@ -207,14 +217,12 @@ class KindPolicy(RoomPolicy):
                 await result
 
     async def assign(self, request: AssignKind) -> Refusal | None:
-        if self._chosen.chosen_as:
+        if self._chosen.chosen_as or self._chosen.is_visited:
             return refusals.ROOM_EXISTS
         refusal = await self.check_join(request.creator)
         if refusal is not None:
             return refusal
-        chosen = ChosenKind(request.chosen_as, request.creator)
-        await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
-        self._chosen = chosen
+        await self._choose(ChosenKind(request.chosen_as, request.creator))
         await self._open_kinds()
         return None
 

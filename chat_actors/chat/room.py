@@ -214,6 +214,7 @@ class RoomActor(Actor[RoomMessage]):
             if refusal is not None:
                 self._close_if_empty()
                 return refusal
+            await self._policy.visited()
         state = self._policy.state_for(member.user_id)
         last_seq = self.core.last_seq
         joined = None

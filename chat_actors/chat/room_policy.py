@@ -33,6 +33,9 @@ class RoomPolicy:
         """Decide whether a user may join. Changes nothing."""
         return None
 
+    async def visited(self) -> None:
+        """A user is about to join."""
+
     def state_for(self, user_id: str) -> msgspec.Raw | None:
         """The field `state` of the `joined` of this user."""
         return None

@@ -29,6 +29,23 @@ async def test_user_chooses_the_room_kind_of_a_new_room():
         assert ben.expect("chat_message")["content"] == "hello"
 
 
+@on_virtual_time
+async def test_visited_room_cannot_be_taken_over():
+    """No message was said there, and it is empty. The server remembers it."""
+    async with MemoryServer(COUNTER) as server:
+        ben = await server.connect("ben", room="sheep")
+        await ben.join("cafe")
+        ann = await server.connect("ann")
+        await ann.send("create_room", roomId="sheep", kind="counter")
+        assert errors(ann) == [("room_exists", None)]
+        await server.restart()
+        ann = await server.connect("ann")
+        await ann.send("create_room", roomId="sheep", kind="counter")
+        assert errors(ann) == [("room_exists", None)]
+        await ann.join("sheep")
+        assert "state" not in ann.expect("joined")
+
+
 def test_kinds_with_one_chosen_as_are_rejected():
     with pytest.raises(DuplicateRoomKind, match="'counter' is claimed by the extension 'counter' and by 'other'"):
         MemoryServer(
