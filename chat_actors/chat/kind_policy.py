@@ -17,10 +17,10 @@ from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
-from chat_actors.chat.store import Store
+from chat_actors.chat.store import StateUnreadable, Store
 from chat_actors.kernel import AnyRef, Context
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
-from chat_actors.storage import Accounts, States
+from chat_actors.storage import Accounts, States, StorageError
 
 HOOK_WITHIN = 5.0
 """Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
@@ -40,7 +40,11 @@ class ChosenKind(msgspec.Struct, frozen=True):
 
 async def load_chosen(states: States, room_id: str) -> ChosenKind:
     """The stored choice of a room. Does not start the room. Raises `StorageError`."""
-    return await _store_of(states, room_id).get(CHOSEN, ChosenKind, ChosenKind())
+    try:
+        return await _store_of(states, room_id).get(CHOSEN, ChosenKind, ChosenKind())
+    except StateUnreadable as error:
+        remedy = "restore a backup, or start the version that has stored it"
+        raise StorageError("read the kind of a room", error.space, error.problem, remedy) from error
 
 
 def _store_of(states: States, room_id: str) -> Store:

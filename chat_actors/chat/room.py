@@ -202,7 +202,7 @@ class RoomActor(Actor[RoomMessage]):
     @handles
     async def check_join(self, request: CheckJoin) -> Refusal | None:
         refusal = await self._policy.check_join(request.user_id)
-        if request.is_query:
+        if request.is_query or refusal is not None:
             self._close_if_empty()
         return refusal
 
@@ -368,13 +368,18 @@ class RoomActor(Actor[RoomMessage]):
         self.core.is_observed = self.context.events.has_listeners(events.MessagePosted)
 
     async def _report_posted(self) -> None:
-        """Report each message that was broadcast to the policy, once. Raises its first failure, after all of them."""
+        """Report each message that was broadcast to the policy, once. Raises its first failure, after all of them.
+
+        A policy that takes too long fails at once: the next incarnation reports the rest.
+        """
         self._is_reporting = True
         failure: Exception | None = None
         while self.core.posted:
             posted = self.core.posted.popleft()
             try:
                 await self._policy.posted(posted)
+            except TimeoutError:
+                raise
             except Exception as error:
                 failure = failure or error
         if failure is not None:
@@ -438,6 +443,8 @@ class RoomActor(Actor[RoomMessage]):
                 self.core.refuse(author, refusals.ROOM_FAILED, message.request_id)
             case Appended() if self.core.in_flight:
                 self.core.unfinished = message
+            case AppendFailed():
+                self._execute(self.core.failed())
             case _:
                 pass
 
@@ -445,11 +452,11 @@ class RoomActor(Actor[RoomMessage]):
         # Numbered messages are delivered also when restarts are exhausted.
         append, effects = self.core.ended(has_failed=reason.cause is Cause.FAILED)
         self._execute(effects)
-        self._policy.end_turn()
         if append is not None and self._journaling is not None:
             # No member is left to receive them, but accepted drafts are still stored.
             self._journaling.writer.tell(append)
         self.context.events.publish(events.RoomClosed(self.core.room_id))
+        self._policy.end_turn()  # last, since a room kind may raise
 
     def _close_if_empty(self) -> None:
         if not self.core.members.keep_open and not self.core.has_pending:

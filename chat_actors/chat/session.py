@@ -277,12 +277,17 @@ class SessionActor(Actor[SessionMessage]):
             return refusals.TOO_MANY_ROOMS
         if self._user_id is None:
             raise AssertionError("the state table refuses joins before authentication")
-        if self._membership.room is not None and room_id != self._membership.room_id:
-            refusal = await self._membership.check_join(room_id, self._user_id)  # a refused client stays in its room
-            if refusal is not None:
-                return refusal
-            await self._membership.leave()
-        return await self._membership.join(room_id, self._user_id, request_id, since)
+        if self._membership.room is None or room_id == self._membership.room_id:
+            return await self._membership.join(room_id, self._user_id, request_id, since)
+        refusal = await self._membership.check_join(room_id, self._user_id)  # a refused client stays in its room
+        if refusal is not None:
+            return refusal
+        earlier_room_id = self._membership.room_id
+        await self._membership.leave()
+        refusal = await self._membership.join(room_id, self._user_id, request_id, since)
+        if refusal is not None:  # the client must learn that it is out of its room too
+            self._tell(refusal.as_error(request_id, removed_from=earlier_room_id))
+        return None
 
     async def _leave(self, command: Leave) -> Refusal | None:
         room_id = self._membership.room_id

@@ -438,6 +438,10 @@ class Conversation:
             # not in the room any more: the answer to the rejoin decides.
             if not self._position.has_rejoin_in_flight:
                 self._position.removed()
+            if is_of_head:  # a join of another room, which was refused after the client had left this one
+                self._queue.pop()
+                self._send_next()
+                return (*lost, RequestRefused(str(error.request_id), error), error)
             return (*lost, error)
         if is_of_rejoin and not has_lost_room and error.code not in TRANSIENT_CODES and self._session is not None:
             self._position.removed()

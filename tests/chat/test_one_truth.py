@@ -136,6 +136,19 @@ async def test_failed_rejoin_names_the_room():
         assert await users_in(ann) == ["ann"]
 
 
+async def test_failed_move_names_the_room_that_was_left():
+    async with RunningSystem() as system:
+        journal = SlowToCount()
+        await journal.commit([Append("garden", [Draft("zoe", "one")])], START)
+        ann, ben = await clients_in(den(system, journal=journal), "den", "ann", "ben")
+        journal.is_broken = True
+        ben.deliver(type="join", userId="ben", roomId="garden", since=0, id="q")
+        await anyio.sleep(1)
+        (error,) = ben.hear()
+        assert (error.code, error.room_id, error.request_id) == ("internal_failure", "den", "q")
+        assert await users_in(ann) == ["ann"]
+
+
 async def test_replay_that_fails_later_names_the_room():
     """`joined` was sent before."""
 

@@ -211,3 +211,29 @@ async def test_flush_of_all_rooms_skips_a_failed_one():
         await clients_in(chat, "red", "ann")
         await chat.chat.directory.ask(FlushRooms(5), timeout=10)
         assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 1
+
+
+async def test_crash_after_a_failed_append_goes_on():
+    """The writer fails in an unknown way, and the journal cannot be read either."""
+
+    class Unreadable(SlowJournal):
+        is_unreadable = False
+
+        async def page(self, room_id, **where):
+            if self.is_unreadable:
+                raise FULL
+            return await super().page(room_id, **where)
+
+    async with RunningSystem() as system:
+        journal = Unreadable()
+        ann, ben = await clients_in(MemoryChat(system, journal=journal), "red", "ann", "ben")
+        journal.fail_with, journal.is_unreadable = ValueError("a bug of the adapter"), True
+        ann.deliver(type="chat_message", content="lost", id="q")
+        await anyio.sleep(0.03)
+        journal.fail_with, journal.is_unreadable = None, False
+        await anyio.sleep(5)
+        ann.deliver(type="chat_message", content="kept")
+        await anyio.sleep(1)
+        received = ann.hear()
+        assert errors(received) == [("not_stored", "q")]
+        assert contents(received) == contents(ben.hear()) == ["kept"]

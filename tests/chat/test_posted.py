@@ -199,6 +199,45 @@ async def test_kind_that_fails_on_many_messages_closes_no_room():
         assert errors(received) == []
 
 
+async def test_kind_that_hangs_on_many_messages_holds_the_room_once():
+    """The limit for hooks holds for the batch: the room crashes, and goes on with the rest."""
+
+    class Hangs(RoomKind):
+        rooms = "den"
+
+        async def on_posted(self, user_id, content):
+            if content == "hang":
+                await anyio.sleep_forever()
+
+    async with RunningSystem() as system:
+        chat = den(system, Hangs, journal=SlowJournal(seconds=0.2))
+        ann, ben = await clients_in(chat, "den", "ann", "ben")
+        for content in ("first", "hang", *map(str, range(20))):
+            ann.deliver(type="chat_message", content=content)
+        await anyio.sleep(8)
+        ben.deliver(type="chat_message", content="still here")
+        await anyio.sleep(2)
+        assert contents(ben.hear())[-1] == "still here"
+
+
+async def test_kind_that_fails_at_the_end_of_a_room():
+    """The room is closed for all listeners of the event bus."""
+
+    class Failing(RoomKind):
+        rooms = "den"
+
+        def on_leave(self, user_id):
+            raise ValueError("asked to fail")
+
+    async with RunningSystem() as system:
+        closed = []
+        system.events.listen(events.RoomClosed, closed.append)
+        (ann,) = await clients_in(den(system, Failing), "den", "ann")
+        ann.deliver(type="leave")
+        await anyio.sleep(1)
+        assert [event.room_id for event in closed] == ["den"]
+
+
 async def test_event_of_a_message_that_a_restart_delivers():
     """The room crashes while its first message is stored."""
     async with RunningSystem() as system:

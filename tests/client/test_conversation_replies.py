@@ -296,6 +296,17 @@ def test_failed_replay_is_followed_by_a_rejoin(is_first):
     assert (type(again), again.room_id) == (Join, "red")
 
 
+def test_move_refused_after_the_leave_ends_both():
+    """The error answers the join, and names the room that the client has left for it."""
+    conversation = conversation_in_red()
+    conversation.join("blue")
+    join = sent_by(conversation)[-1]
+    banned = messages.Error("You are banned.", "banned", "red", request_id=join.request_id)
+    assert feed(conversation, banned) == [RequestRefused(join.request_id, banned), banned]
+    assert conversation.room_id is None
+    assert conversation.unanswered == 0
+
+
 def test_removal_from_another_room_is_ignored():
     conversation = conversation_in_red()
     kicked = messages.Error("ann put you out.", "kicked", "blue")
