@@ -2,13 +2,15 @@
 
 import logging
 
+import anyio
 import msgspec
 import pytest
 
-from chat_actors.chat import ROOMS, Bot, Extension, Scope, Service, command, events
+from chat_actors.chat import ROOMS, Bot, Extension, HttpResponse, Scope, Service, command, endpoint, events
 from chat_actors.extensions.direct import extension as direct
 from chat_actors.extensions.private_rooms import extension as private_rooms
 from chat_actors.kernel import ActorEnded, ActorType, handles
+from chat_actors.kernel.messages import Failure
 from chat_actors.protocol import ExtensionCommand
 from chat_actors.testing import MemoryServer, on_virtual_time
 
@@ -175,3 +177,123 @@ async def test_bot_started_by_a_command_is_in_its_rooms():
 def rooms_of_bot(server):
     (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
     return sorted(room for cell in parent.family for room in cell.actor.service_state.rooms)
+
+
+def crash(server, path):
+    """Crash an actor that has no message for it."""
+    (cell,) = [cell for cell in server.system.family if cell.path == path]
+    cell.mailbox.put_system(Failure(ValueError("asked to crash"), ()))
+
+
+def keepers(server):
+    (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
+    return [cell for cell in parent.family if "Keeper" in cell.path]
+
+
+@on_virtual_time
+async def test_pause_outlives_a_crash_of_the_services_actor():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed, started = server.listen(events.ServiceFailed), server.listen(events.ServiceStartedAgain)
+        await fail_for_good(server)
+        await server.advance(10)
+        left = failed[-1].restart_in - 10 - 2.5
+        crash(server, "/services")
+        await server.advance(left - 3)
+        assert started == []
+        await server.advance(6)
+        assert len(started) == 1
+        assert rooms_of_bot(server) == ["cage"]
+
+
+@on_virtual_time
+async def test_services_actor_that_crashes_still_watches():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed = server.listen(events.ServiceFailed)
+        crash(server, "/services")
+        await server.advance(5)
+        await fail_for_good(server)
+        assert len(failed) == 1
+        await server.advance(31)
+        assert rooms_of_bot(server) == ["cage"]
+
+
+@on_virtual_time
+async def test_service_started_by_a_command_is_watched_and_counted_once():
+    """It fails again before its pause is over: it is then started once."""
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed, started = server.listen(events.ServiceFailed), server.listen(events.ServiceStartedAgain)
+        await fail_for_good(server)
+        server.system.get_or_spawn(ActorType("keeper.Keeper"), "")
+        await server.settle()
+        await fail_for_good(server)
+        assert len(failed) == 2
+        assert 0 < failed[-1].restart_in < 30
+        await server.advance(40)
+        assert len(started) == 1
+        assert len(keepers(server)) == 1
+        await server.advance(200)
+        assert len(started) == 1
+
+
+@on_virtual_time
+async def test_running_service_is_not_started_again():
+    """A command has started it during the pause, and it is well."""
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        started = server.listen(events.ServiceStartedAgain)
+        await fail_for_good(server)
+        server.system.get_or_spawn(ActorType("keeper.Keeper"), "")
+        await server.advance(60)
+        assert started == []
+        assert len(keepers(server)) == 1
+
+
+@on_virtual_time
+async def test_stopped_service_is_not_started_again():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed = server.listen(events.ServiceFailed)
+        bot_of(server).stop()
+        await server.advance(60)
+        assert failed == []
+        assert keepers(server) == []
+
+
+@on_virtual_time
+async def test_pauses_grow_up_to_the_longest():
+    async with MemoryServer(Extension(name="keeper", services=[Keeper])) as server:
+        failed = server.listen(events.ServiceFailed)
+        for _ in range(13):
+            await fail_for_good(server)
+            await server.advance(failed[-1].restart_in + 1)
+        assert [event.restart_in for event in failed] == [30, 60, 120, 240, 480] + [600] * 8
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/hangs", 503), ("/works", 200), ("/none", 404)])
+def test_http_answer_of_a_service_that_fails_or_hangs(path, status):
+    class Site(Service):
+        @endpoint("GET", "/works")
+        async def works(self, request) -> HttpResponse:
+            return HttpResponse(200)
+
+        @endpoint("GET", "/fails")
+        async def fails(self, request) -> HttpResponse:
+            raise ValueError("asked to crash")
+
+        @endpoint("GET", "/hangs")
+        async def hangs(self, request) -> HttpResponse:
+            await anyio.sleep(3600)
+            return HttpResponse(200)
+
+    @on_virtual_time
+    async def run():
+        async with MemoryServer(Extension(name="site", services=[Site])) as server:
+            answers = []
+
+            async def ask():
+                answers.append((await server.http("GET", f"/site{path}")).status)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                await server.advance(15)
+            assert answers == [status]
+
+    run()
