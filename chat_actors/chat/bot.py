@@ -211,11 +211,8 @@ class Bot(Service):
             room_id: The room's id.
         """
         self.service_state.wanted.pop(room_id, None)
-        self.service_state.outboxes.pop(room_id, None)
-        self.service_state.numbers.pop(room_id, None)
-        room = self.service_state.rooms.pop(room_id, None)
+        room = self._forget_room(room_id)
         if room is not None:
-            self.context.unwatch(room)
             try:
                 await room.ask(LeaveRoom(self.context.self_ref), timeout=LEAVE_TIMEOUT)
             except (ActorStopped, AskFailed, AskTimeout):
@@ -331,12 +328,13 @@ class Bot(Service):
     def _find_room(self, room: AnyRef) -> str | None:
         return next((room_id for room_id, known in self.service_state.rooms.items() if known is room), None)
 
-    def _forget_room(self, room_id: str) -> None:
+    def _forget_room(self, room_id: str) -> Ref[RoomMessage] | None:
         room = self.service_state.rooms.pop(room_id, None)
         self.service_state.outboxes.pop(room_id, None)
         self.service_state.numbers.pop(room_id, None)
         if room is not None:
             self.context.unwatch(room)
+        return room
 
     @handles
     async def _on_missed(self, message: DroppedMessages) -> None:

@@ -92,6 +92,8 @@ class KindPolicy(RoomPolicy):
         self._now = now
         self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
+        self._deciding: Sequence[tuple[str, RoomKind]] = ()  # with on_post
+        self._reported_to: Sequence[tuple[str, RoomKind]] = ()  # with on_posted
         self._commands: Mapping[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing_kind: str | None = None
         self._users_left: list[str] = []
@@ -109,7 +111,9 @@ class KindPolicy(RoomPolicy):
     async def _open_kinds(self) -> None:
         specs = self._room_kinds.for_room(self._core.room_id, self._chosen.chosen_as)
         self._kinds = [(spec.extension, self._make_kind(spec)) for spec in specs]
-        self.sees_posts = self._missing_kind is not None or any(_sees_posts(type(kind)) for _, kind in self._kinds)
+        self._deciding = [each for each in self._kinds if type(each[1]).on_post is not RoomKind.on_post]
+        self._reported_to = [each for each in self._kinds if type(each[1]).on_posted is not RoomKind.on_posted]
+        self.sees_posts = bool(self._missing_kind is not None or self._deciding or self._reported_to)
         self._commands = {
             command: (kind, method)
             for spec, (_, kind) in zip(specs, self._kinds, strict=True)
@@ -187,7 +191,7 @@ class KindPolicy(RoomPolicy):
             return refusals.kind_missing(self._missing_kind)
         try:
             with anyio.fail_after(HOOK_WITHIN):
-                for extension, kind in self._kinds:
+                for extension, kind in self._deciding:
                     if extension != posted_by:
                         content = checked_content(await kind.on_post(user_id, content))
         except Refused as refused:
@@ -196,7 +200,7 @@ class KindPolicy(RoomPolicy):
 
     async def posted(self, posted: Posted) -> None:
         with anyio.fail_after(HOOK_WITHIN):
-            for extension, kind in self._kinds:
+            for extension, kind in self._reported_to:
                 if extension != posted.posted_by:
                     await kind.on_posted(posted.message.user_id, posted.message.content)
 
@@ -229,7 +233,3 @@ class KindPolicy(RoomPolicy):
         await self._choose(ChosenKind(request.chosen_as, request.creator))
         await self._open_kinds()
         return None
-
-
-def _sees_posts(kind: type[RoomKind]) -> bool:
-    return kind.on_post is not RoomKind.on_post or kind.on_posted is not RoomKind.on_posted

@@ -120,8 +120,7 @@ class Membership:
                 await replay(self._journal, room_id, self._outbox, held, after=since, up_to=last, lost=lost)
         except StorageError as error:
             logger.error("missed messages cannot be replayed: %s", error)
-            held.discard()
-            await self.leave()
+            await self.leave()  # the room discards what is held
             if not is_answered and not was_member:
                 return refusals.INTERNAL_FAILURE
             self._tell_removed(room_id, request_id, refusals.INTERNAL_FAILURE)

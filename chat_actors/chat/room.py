@@ -70,7 +70,7 @@ from chat_actors.kernel import (
     handles,
 )
 from chat_actors.protocol import ExtensionMessage, Refusal, messages, refusals
-from chat_actors.storage import Appended, Committed, Draft, Journal, StorageError
+from chat_actors.storage import Appended, Committed, Draft, Journal, StorageError, StoredMessage
 
 DIRECT_MEMBERS = 2
 """A room with at most this many members handles a post in the sender's turn.
@@ -302,18 +302,19 @@ class RoomActor(Actor[RoomMessage]):
         if author is None:
             self._execute((NotifyNotAMember(message.session, message.request_id),))
         elif self._journaling is None:
-            self._post_unjournaled(author, message)
+            stored = self._post_now(author.user_id, message.content)
+            if message.client_msg_id is not None:
+                accepted = make_accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
+                author.outbox.offer(Block.of(accepted))
         else:
             draft = Draft(author.user_id, message.content, message.client_msg_id)
             self._draft(PendingPost(draft, author, message.request_id))
 
-    def _post_unjournaled(self, author: Member, message: PostToRoom, posted_by: str = "") -> None:
+    def _post_now(self, user_id: str, content: str, posted_by: str = "") -> StoredMessage:
         self._watch_posts()
-        stored, effects = self.core.post_now(author.user_id, message.content, self._now(), posted_by)
+        stored, effects = self.core.post_now(user_id, content, self._now(), posted_by)
         self._execute(effects)
-        if message.client_msg_id is not None:
-            accepted = make_accepted(message.client_msg_id, message.request_id, stored.seq, stored.at)
-            author.outbox.offer(Block.of(accepted))
+        return stored
 
     def _draft(self, pending: PendingPost) -> None:
         self.core.draft(pending)
@@ -324,13 +325,13 @@ class RoomActor(Actor[RoomMessage]):
         content = await self._policy.check_post(request.user_id, request.content, request.posted_by)
         if isinstance(content, Refusal):
             return content
-        author = Member(self.context.self_ref, request.user_id, NullOutbox())
         answer = self.context.answer_later()
         if self._journaling is None:
-            self._post_unjournaled(author, PostToRoom(author.session, content), request.posted_by)
+            self._post_now(request.user_id, content, request.posted_by)
             answer.resolve(None)
             await self._report_posted()
         else:
+            author = Member(self.context.self_ref, request.user_id, NullOutbox())
             draft = Draft(request.user_id, content)
             self._draft(PendingPost(draft, author, answer=answer, posted_by=request.posted_by))
         return None

@@ -200,20 +200,18 @@ class RoomCore:
         """Remove all connections of a user at once, then notify their sessions."""
         effects: list[Effect] = []
         for member in [member for member in self.members if member.user_id == user_id]:
-            if isinstance(member.outbox, HeldOutbox):
-                member.outbox.discard()
             effects += self._drop(member.session)
             effects.append(NotifyRemoved(member.session, refusal))
         return [*effects, CloseIfEmpty()] if effects else ()
 
     def drop(self, session: AnyRef) -> Sequence[Effect]:
         """Remove a member at once, without a notice: its session has ended, or does not know that it joined."""
-        member = self.members.get(session)
-        if member is not None and isinstance(member.outbox, HeldOutbox):
-            member.outbox.discard()
         return [*self._drop(session), CloseIfEmpty()]
 
     def _drop(self, session: AnyRef) -> Sequence[Effect]:
+        member = self.members.get(session)
+        if member is not None and isinstance(member.outbox, HeldOutbox):
+            member.outbox.discard()
         user_id = self.fan_out.leave(session)
         return (MemberLeft(session),) if user_id is None else (MemberLeft(session), UserLeft(user_id))
 

@@ -115,10 +115,14 @@ class Keeper(Bot):
         raise ValueError("asked to crash")
 
 
-def bot_of(server, name="Keeper"):
+def keepers(server):
     (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
-    (bot,) = [cell.ref for cell in parent.family if name in cell.path]
-    return bot
+    return [cell for cell in parent.family if "Keeper" in cell.path]
+
+
+def bot_of(server):
+    (bot,) = keepers(server)
+    return bot.ref
 
 
 @on_virtual_time
@@ -175,19 +179,13 @@ async def test_bot_started_by_a_command_is_in_its_rooms():
 
 
 def rooms_of_bot(server):
-    (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
-    return sorted(room for cell in parent.family for room in cell.actor.service_state.rooms)
+    return sorted(room for cell in keepers(server) for room in cell.actor.service_state.rooms)
 
 
 def crash(server, path):
     """Crash an actor that has no message for it."""
     (cell,) = [cell for cell in server.system.family if cell.path == path]
     cell.mailbox.put_system(Failure(ValueError("asked to crash"), ()))
-
-
-def keepers(server):
-    (parent,) = [cell for cell in server.system.family if cell.path == "/services"]
-    return [cell for cell in parent.family if "Keeper" in cell.path]
 
 
 @on_virtual_time

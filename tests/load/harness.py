@@ -56,9 +56,9 @@ class Server:
             self.process.wait()
             self.process.stdout.close()
 
-    def wait_for_messages(self, count, timeout=PATIENCE):
+    def wait_for_messages(self, count):
         """Wait until the server has stored that many messages."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "chat.db")) as data:
             while data.execute("SELECT count(*) FROM messages").fetchone()[0] < count:
                 assert time.monotonic() < deadline, (self.folder / "server.log").read_text()
@@ -95,9 +95,9 @@ class Load:
             env=os.environ,
         )
 
-    def wait_for(self, pattern, timeout=PATIENCE):
+    def wait_for(self, pattern):
         """Wait until the pattern matches in the output."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + PATIENCE
         while not re.search(pattern, written := (self.folder / "output").read_text()):
             assert time.monotonic() < deadline, written
             assert self.process.poll() is None, written
@@ -112,10 +112,10 @@ class Load:
         self.process.wait()
         self.output.close()
 
-    def verdict(self, timeout=PATIENCE):
+    def verdict(self):
         """The exit code, and the report's `verdict.json`."""
         try:
-            code = self.process.wait(timeout)
+            code = self.process.wait(PATIENCE)
         finally:
             self.text = (self.folder / "output").read_text()
             self.kill()
