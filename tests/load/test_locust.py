@@ -44,7 +44,7 @@ def runs(server, tmp_path_factory):
     for name, (arguments, options) in RUNS.items():
         objectives = strict if name == "broken steps" else NO_LATENCY_LIMITS
         loads[name] = Load(server.url, folder / name, "steady", *arguments, objectives=objectives, **options)
-    return {name: (load, *load.verdict(200)) for name, load in loads.items()}
+    return {name: (load, *load.verdict()) for name, load in loads.items()}
 
 
 def test_processes_share_one_verdict(runs):
