@@ -78,7 +78,10 @@ class Server:
 
 
 class Load:
-    """`python -m load` in a process of its own, started at once. `verdict()` waits for its end."""
+    """`python -m load` in a process of its own, started at once. `verdict()` waits for its end.
+
+    A context manager: on leaving it, the load test and its workers are killed if they still run.
+    """
 
     def __init__(self, url, folder, scenario, *arguments, users=20, seconds=6, objectives=None):
         self.folder = folder
@@ -103,8 +106,10 @@ class Load:
             assert self.process.poll() is None, written
             time.sleep(0.1)
 
-    def kill(self):
-        """Kill it and its workers if they still run, for example as the test failed before its verdict."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
         with contextlib.suppress(psutil.NoSuchProcess):
             for worker in psutil.Process(self.process.pid).children(recursive=True):
                 worker.kill()
@@ -118,7 +123,7 @@ class Load:
             code = self.process.wait(PATIENCE)
         finally:
             self.text = (self.folder / "output").read_text()
-            self.kill()
+            self.__exit__()
         found = list(self.folder.glob("report/*/verdict.json"))
         assert len(found) == 1, self.text
         self.page = found[0].with_name("report.html")

@@ -34,8 +34,8 @@ def run(faults, tmp_path_factory, *, longer=1, **more):
             server = running.enter_context(Server(folder, fault))
             options = {**options, **more}
             options["seconds"] *= longer
-            loads[fault] = Load(server.url, folder / "load", scenario, *arguments, **options)
-            running.callback(loads[fault].kill)
+            load = Load(server.url, folder / "load", scenario, *arguments, **options)
+            loads[fault] = running.enter_context(load)
         return {fault: load.verdict() for fault, load in loads.items()}
 
 

@@ -36,17 +36,9 @@ def started(tmp_path_factory):
         def start(name, *arguments, scenario="steady", seconds=20, users=10):
             server = servers[name]
             arguments = ("--say-every", 0.5, *arguments)
-            load = Load(
-                server.url,
-                server.folder / name.replace(" ", "_"),
-                scenario,
-                *arguments,
-                users=users,
-                seconds=seconds,
-                objectives=NO_LATENCY_LIMITS,
-            )
-            running.callback(load.kill)
-            return server, load
+            folder = server.folder / name.replace(" ", "_")
+            options = {"users": users, "seconds": seconds, "objectives": NO_LATENCY_LIMITS}
+            return server, running.enter_context(Load(server.url, folder, scenario, *arguments, **options))
 
         started = {
             "worker": start("worker", "--processes", 2),

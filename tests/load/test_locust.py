@@ -41,10 +41,18 @@ def runs(server, tmp_path_factory):
     strict.write_text("[operations.echo]\np50 = 0.0001\n")
     folder = tmp_path_factory.mktemp("runs")
     loads = {}
-    for name, (arguments, options) in RUNS.items():
-        objectives = strict if name == "broken steps" else NO_LATENCY_LIMITS
-        loads[name] = Load(server.url, folder / name, "steady", *arguments, objectives=objectives, **options)
-    return {name: (load, *load.verdict()) for name, load in loads.items()}
+    with contextlib.ExitStack() as running:
+        for name, (arguments, options) in RUNS.items():
+            objectives = strict if name == "broken steps" else NO_LATENCY_LIMITS
+            load = Load(server.url, folder / name, "steady", *arguments, objectives=objectives, **options)
+            loads[name] = running.enter_context(load)
+        return {name: (load, *load.verdict()) for name, load in loads.items()}
+
+
+def test_load_test_ends_with_its_block(server, tmp_path):
+    with pytest.raises(ZeroDivisionError), Load(server.url, tmp_path / "load", "steady") as load:
+        raise ZeroDivisionError
+    assert load.process.returncode is not None
 
 
 def test_processes_share_one_verdict(runs):
@@ -101,30 +109,22 @@ def wait_for(name, condition):
         time.sleep(0.1)
 
 
+@contextlib.contextmanager
+def locust(*arguments, output=subprocess.PIPE):
+    """Locust in a process of its own, which is killed at the end of the block if it still runs."""
+    command = [sys.executable, "-m", "locust", *map(str, arguments), "--keys", "2", "--say-every", "0.3"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_locust_web_page_runs_a_scenario(server, tmp_path):
     port = free_port()
-    arguments = (
-        "--host",
-        server.url,
-        "--web-host",
-        "127.0.0.1",
-        "--web-port",
-        str(port),
-        "--keys",
-        "2",
-        "--say-every",
-        "0.3",
-    )
-    arguments = ("-f", "load/scenarios/steady.py", *arguments, "--report", str(tmp_path / "report"))
+    arguments = ("--host", server.url, "--web-host", "127.0.0.1", "--web-port", port, "--report", tmp_path / "report")
     log = tmp_path / "log"
-    with log.open("wb") as output:
-        locust = subprocess.Popen(
-            [sys.executable, "-m", "locust", *arguments],
-            cwd=ROOT,
-            stdout=output,
-            stderr=output,
-        )
-    try:
+    with log.open("wb") as output, locust("-f", "load/scenarios/steady.py", *arguments, output=output) as process:
         page = f"http://127.0.0.1:{port}"
         wait_for("the web page", lambda: fetch(page) or None)
         fetch(f"{page}/swarm", {"user_count": 5, "spawn_rate": 5, "host": server.url})
@@ -137,9 +137,8 @@ def test_locust_web_page_runs_a_scenario(server, tmp_path):
         assert echo_stats["num_failures"] == 0
         fetch(f"{page}/stop", {"now": "please"})
         wait_for("the report", lambda: next(iter(tmp_path.glob("report/*/report.html")), None))
-    finally:
-        locust.terminate()
-        locust.wait(PATIENCE)
+        process.terminate()
+        process.wait(PATIENCE)
     assert "PASSED" in log.read_text() or "FAILED" in log.read_text()
 
 
@@ -149,24 +148,14 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def locust(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "locust", *map(str, arguments), "--keys", "2", "--say-every", "0.3"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def test_documented_custom_scenario_is_judged(server, tmp_path):
     (source,) = blocks("python")
     (objectives,) = blocks("toml")
     (tmp_path / "shouter.py").write_text(source)
     (tmp_path / "shouter.toml").write_text(objectives)
     arguments = ("--headless", "--users", 3, "--spawn-rate", 3, "--run-time", "5s", "--host", server.url)
-    process = locust("-f", tmp_path / "shouter.py", *arguments)
-    text, _ = process.communicate(timeout=PATIENCE)
+    with locust("-f", tmp_path / "shouter.py", *arguments) as process:
+        text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert re.search(r"delivery, count +≥ 1,000 +\d+ +BREACHED", text)
     assert re.search(r"failed operations +≤ 0 % +0 % +met", text)
@@ -178,8 +167,8 @@ def test_scenario_without_objectives_allows_no_failure(server, tmp_path):
         "class Broken(ChatUser):\n    def act(self):\n        raise ValueError('a bug of the scenario')\n"
     )
     arguments = ("--headless", "--users", 2, "--spawn-rate", 2, "--run-time", "4s", "--host", server.url)
-    process = locust("-f", tmp_path / "broken.py", *arguments)
-    text, _ = process.communicate(timeout=PATIENCE)
+    with locust("-f", tmp_path / "broken.py", *arguments) as process:
+        text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert re.search(r"crash: a bug of the scenario +[2-8]$", text, re.MULTILINE), text
     assert re.search(r"failed operations +≤ 0 % .*BREACHED", text)
@@ -190,14 +179,10 @@ def test_master_accepts_a_separate_worker(server, tmp_path):
     lead = ("--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--expect-workers", 1)
     load = ("--headless", "--users", 6, "--spawn-rate", 6, "--run-time", "6s", "--host", server.url)
     file = ("-f", "load/scenarios/steady.py")
-    master = locust(*file, *lead, *load, "--objectives", NO_LATENCY_LIMITS, "--report", tmp_path)
-    worker = locust(*file, "--worker", "--master-host", "127.0.0.1", "--master-port", port)
-    try:
+    master_locust = locust(*file, *lead, *load, "--objectives", NO_LATENCY_LIMITS, "--report", tmp_path)
+    worker_locust = locust(*file, "--worker", "--master-host", "127.0.0.1", "--master-port", port)
+    with master_locust as master, worker_locust:
         text, _ = master.communicate(timeout=PATIENCE)
-    finally:
-        for process in (master, worker):
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
     assert master.returncode == 0, text
     (found,) = tmp_path.glob("*/verdict.json")
     successes = counts(json.loads(found.read_text()))

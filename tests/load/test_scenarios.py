@@ -1,5 +1,6 @@
 """Every scenario for a few seconds against one real server. Checks what happens, never how fast."""
 
+import contextlib
 import html.parser
 
 import pytest
@@ -49,8 +50,12 @@ def done(tmp_path_factory):
     with Server(folder, "none", *limits) as server:
         done, todo = {}, scenarios()
         for longer in LONGER:
-            loads = {name: start(server, folder / f"{name}-{longer}", name, longer) for name in todo}
-            done |= {name: (*load.verdict(), load) for name, load in loads.items()}
+            with contextlib.ExitStack() as running:
+                loads = {
+                    name: running.enter_context(start(server, folder / f"{name}-{longer}", name, longer))
+                    for name in todo
+                }
+                done |= {name: (*load.verdict(), load) for name, load in loads.items()}
             todo = [name for name in todo if must_run_longer(name, done[name][1])]
         return done
 
