@@ -154,7 +154,6 @@ class Services(Actor[ServicesMessage]):
         self._runs[spec.actor_type.name].due = None
         if self.context.find(spec.actor_type, "") is None:
             service = self.context.get_or_spawn(spec.actor_type, "")
-            self.context.watch(service)
             logger.warning("%s is started again after its failure", service.path)
             self.context.events.publish(events.ServiceStartedAgain(service.path))
 
