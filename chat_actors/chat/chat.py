@@ -19,6 +19,7 @@ from chat_actors.chat.room import RoomActor
 from chat_actors.chat.services import Services, ServicesMessage, ServicesState
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.user_rates import UserRates
+from chat_actors.chat.welcome import make_welcome
 from chat_actors.kernel import ActorSystem, Ref
 from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, States
 
@@ -54,12 +55,14 @@ def start_chat(
     room: RoomFactory = RoomActor,
     session: SessionFactory = SessionActor,
     extensions: Extensions | None = None,
+    version: str = "",
 ) -> Chat:
     """Start the actors of a chat in a running system.
 
-    `now` is the wall clock (aware); `random_bytes` must be unpredictable. The system stops its top-level actors in
-    reverse order: sessions, services of extensions, rooms, journal writer, registrar. The rooms' parent closes the
-    extensions' states, the writer closes the journal, and the registrar closes the accounts.
+    `now` is the wall clock (aware); `random_bytes` must be unpredictable; `version` is the server's, for `welcome`. The
+    system stops its top-level actors in reverse order: sessions, services of extensions, rooms, journal writer,
+    registrar. The rooms' parent closes the extensions' states, the writer closes the journal, and the registrar closes
+    the accounts.
     """
     registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
     journaling = None
@@ -87,6 +90,7 @@ def start_chat(
         now=now,
         random_bytes=random_bytes,
         extensions=extensions,
+        welcome=make_welcome(version, extensions.names, limits),
     )
     gate = system.spawn_named("sessions", Gate, GateState(user_rates), limits, make_session)
     return Chat(gate, directory, services)

@@ -44,7 +44,7 @@ class Where(Enum):
     Attributes:
         ANYWHERE: In every state, also before authentication.
         LOGGED_IN: After authentication, in a room or not.
-        IN_ROOM: While the session is in a room.
+        IN_ROOM: While the session is in the room that the command names, or in a current room.
     """
 
     ANYWHERE = "also before the login"
@@ -57,6 +57,7 @@ class Where(Enum):
         return {
             SessionState.CONNECTED: None if self is Where.ANYWHERE else refusals.UNAUTHENTICATED,
             SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM if self is Where.IN_ROOM else None,
+            SessionState.NO_CURRENT_ROOM: refusals.NO_CURRENT_ROOM if self is Where.IN_ROOM else None,
             SessionState.IN_ROOM: None,
         }
 
@@ -78,7 +79,7 @@ class Caller(msgspec.Struct, frozen=True):
 
     Attributes:
         user_id: The authenticated user; empty before authentication.
-        room_id: The room that the session is in; empty outside rooms.
+        room_id: The room that the command names, else the session's current room; empty without one.
         outbox: The sending side of the connection; use `tell` and `refuse` instead.
         session: The session actor. Watch it to be notified when the connection ends.
     """

@@ -99,6 +99,7 @@ class Extensions:
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
         """Raises `DuplicateCommand`, `DuplicateRoomKind`, or `BadHandler` for an invalid class."""
+        self.names = sorted(item.extension.name for item in enabled)
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}

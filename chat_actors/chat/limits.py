@@ -32,6 +32,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     rooms_per_minute: int = 60
     """Joins and room switches of one user per minute, over all connections."""
 
+    rooms_per_connection: int = 50
+    """Rooms that one connection may be in at a time."""
+
     queries_per_second: float = 5.0
     """Requests for `members` and `history` per second on average, of one user over all connections.
 

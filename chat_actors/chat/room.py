@@ -220,8 +220,10 @@ class RoomActor(Actor[RoomMessage]):
         joined = None
         if not request.replays:
             # Clients that send request ids may rejoin with `since`, so tell them the current sequence number.
-            seq = None if request.request_id is None else last_seq
-            joined = messages.joined(member.user_id, self.core.room_id, request.request_id, seq)
+            is_additional = request.is_additional
+            seq = last_seq if is_additional or request.request_id is not None else None
+            room_id, request_id = self.core.room_id, request.request_id
+            joined = messages.joined(member.user_id, room_id, request_id, seq, additional=is_additional)
             joined = msgspec.structs.replace(joined, state=state)
         self.context.watch(member.session)
         self._execute(self.core.join(member, joined))

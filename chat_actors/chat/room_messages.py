@@ -38,6 +38,8 @@ class JoinRoom(Request[JoinedRoom | Refusal], msgspec.Struct, frozen=True):
     member: Member
     request_id: str | None = None
     replays: bool = False
+    is_additional: bool = False
+    """Whether the room is one more besides the session's current room. `joined` says so."""
 
 
 class Replayed(msgspec.Struct, frozen=True):

@@ -6,8 +6,9 @@ to the room. Any other command becomes a `Deferred` message to itself; while it 
 and the connection stops reading the socket. So commands are executed one at a time in the order sent, and a client may
 send the next command before the answer to the last.
 
-The state is derived: *connected* without a user id, *authenticated* with one, *in room* with a room. Nothing outlives a
-crash: it closes the connection with 1011, and the room, which watches the session, removes the member.
+The state is derived: *connected* without a user id, *authenticated* with one, *in room* with a current room. A command
+that names one of the session's rooms needs no current room. Nothing outlives a crash: it closes the connection with
+1011, and the rooms, which watch the session, remove the member.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from chat_actors.chat.extension import Extensions
 from chat_actors.chat.extension_calls import ExtensionCalls
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
-from chat_actors.chat.membership import Membership
+from chat_actors.chat.memberships import JoinRequest, Memberships, Stay
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
 from chat_actors.chat.room_messages import ROOMS, MemberRemoved, NotAMember, PostToRoom
 from chat_actors.chat.room_queries import answer_query, must_start
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.chat.user_rates import RateBuckets, UserRates
+from chat_actors.chat.welcome import answer_hello
 from chat_actors.kernel import (
     Actor,
     ActorStopped,
@@ -51,6 +53,7 @@ from chat_actors.protocol import (
     CloseCode,
     ExtensionCommand,
     GetChallenge,
+    Hello,
     Join,
     Leave,
     ListMembers,
@@ -95,12 +98,15 @@ class SessionActor(Actor[SessionMessage]):
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
         extensions: Extensions,
+        welcome: messages.Welcome,
     ) -> None:
+        """`welcome` is the answer to `hello`, without what depends on the client."""
         self._peer = peer
         self._vocabulary = extensions.vocabulary
         self._extensions = extensions
         self._extension_calls: ExtensionCalls | None = None  # made at the first extension command
         self._outbox = peer.outbox
+        self._welcome = welcome
         self._limits = limits
         self._journal = journal
         self._states = states
@@ -119,10 +125,12 @@ class SessionActor(Actor[SessionMessage]):
     def state(self) -> SessionState:
         if self._user_id is None:
             return SessionState.CONNECTED
-        return SessionState.AUTHENTICATED if self._membership.room is None else SessionState.IN_ROOM
+        if self._rooms.current is not None:
+            return SessionState.IN_ROOM
+        return SessionState.NO_CURRENT_ROOM if self._rooms.has_additional else SessionState.AUTHENTICATED
 
     async def on_start(self) -> None:
-        self._membership = Membership(self.context, self._outbox, self._limits.backlog_bytes, self._journal)
+        self._rooms = Memberships(self.context, self._outbox, self._limits.backlog_bytes, self._journal)
         self.context.events.publish(events.SessionOpened(self.context.self_ref.path, self._peer.address))
         if self._limits.unauthenticated_seconds:
             self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
@@ -154,12 +162,14 @@ class SessionActor(Actor[SessionMessage]):
         request_id = None
         try:
             if self._frames.is_limited and not self._frames.take(anyio.current_time()):
-                raise ProtocolError(refusals.TOO_MANY_FRAMES)
+                raise ProtocolError(refusals.TOO_MANY_FRAMES, self._vocabulary.request_id(text))
             command = self._vocabulary.decode(text)
             request_id = command.request_id
-            refusal = self._vocabulary.refusal(self.state, type(command))
+            refusal = self._vocabulary.refusal(self.state, command)
         except ProtocolError as error:
             refusal, request_id = error.refusal, error.request_id
+            if error.command is not None and self._user_id is None:
+                refusal = self._vocabulary.rules[error.command][self.state] or refusal
         else:
             if refusal is None:
                 return command
@@ -178,19 +188,23 @@ class SessionActor(Actor[SessionMessage]):
             case Ping():
                 self._tell(messages.Pong(format_timestamp(self._now()), request_id=command.request_id))
                 return True
+            case Hello():
+                self._tell(answer_hello(command, self._welcome, self._now()))
+                return True
             case _:
                 return False
 
     def _post_now(self, command: Post) -> bool:
+        stay = self._rooms.current if command.room_id is None else self._rooms.find(command.room_id)
         if self._limits.content_chars and len(command.content) > self._limits.content_chars:
             self._refuse(refusals.content_too_long(self._limits.content_chars), command.request_id)
-        elif self._membership.room is None:
-            self._refuse(refusals.NOT_IN_ROOM, command.request_id)
+        elif stay is None:
+            self._refuse(self._not_in(command.room_id), command.request_id)
         else:
-            room, post = self._membership.room, self._as_post(command)
+            post = self._as_post(command)
             try:
-                if not room.deliver_nowait(post):
-                    room.send_nowait(post)
+                if not stay.room.deliver_nowait(post):
+                    stay.room.send_nowait(post)
             except MailboxFull:
                 return False
             except ActorStopped:
@@ -216,12 +230,12 @@ class SessionActor(Actor[SessionMessage]):
             case Join():
                 return await self._join(command)
             case SwitchRoom():
-                return await self._move_to(command.room_id, command.request_id)
+                return await self._enter(JoinRequest(command.room_id, self._user_id or "", command.request_id))
             case Leave():
                 return await self._leave(command)
             case ListMembers() | ReadHistory():
                 return await self._query(command)
-            case GetChallenge() | Ping():
+            case Hello() | GetChallenge() | Ping():
                 raise AssertionError(f"{type(command).__name__} needs no wait")
             case ExtensionCommand():
                 return await self._call(command)
@@ -230,10 +244,11 @@ class SessionActor(Actor[SessionMessage]):
 
     async def _post(self, command: Post) -> Refusal | None:
         """Wait for a free slot in the room's mailbox. The client's next command waits too."""
-        if self._membership.room is None:
-            return refusals.NOT_IN_ROOM
+        stay = self._find_stay(command.room_id)
+        if isinstance(stay, Refusal):
+            return stay
         try:
-            await self._membership.room.send(self._as_post(command))
+            await stay.room.send(self._as_post(command))
         except ActorStopped:
             pass  # the room's `Terminated` follows and sends the error
         return None
@@ -253,7 +268,7 @@ class SessionActor(Actor[SessionMessage]):
             )
             return refusal
         if command.user_id != self._user_id:
-            await self._membership.leave()  # the room has the member under the old user id
+            await self._rooms.leave_all()  # the rooms have the member under the old user id
             self._user_id = command.user_id
             self._use_rates(self._user_rates.log_in(self.context.self_ref, command.user_id, anyio.current_time()))
         if self._overdue is not None:
@@ -268,42 +283,64 @@ class SessionActor(Actor[SessionMessage]):
     async def _join(self, command: Join) -> Refusal | None:
         if command.user_id != self._user_id:
             return refusals.USER_ID_MISMATCH
-        return await self._move_to(command.room_id or command.user_id, command.request_id, command.since)
+        room_id = command.user_id if not command.room_id else command.room_id
+        is_additional = command.additional is True
+        return await self._enter(
+            JoinRequest(room_id, command.user_id, command.request_id, command.since, is_additional)
+        )
 
-    async def _move_to(self, room_id: str, request_id: str | None, since: int | None = None) -> Refusal | None:
-        if not is_room_id(room_id):
+    async def _enter(self, request: JoinRequest) -> Refusal | None:
+        """Join a room. Unless it is additional, leave the current room before."""
+        if not is_room_id(request.room_id):
             return refusals.INVALID_ROOM_ID
+        earlier, current = self._rooms.find(request.room_id), self._rooms.current
+        leaves = None if request.is_additional or earlier is current else current
+        limit = self._limits.rooms_per_connection
+        if limit and earlier is None and leaves is None and len(self._rooms) >= limit:
+            return refusals.room_limit(limit)
         if not self._rates.take_room_change(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
-        if self._user_id is None:
-            raise AssertionError("the state table refuses joins before authentication")
-        if self._membership.room is None or room_id == self._membership.room_id:
-            return await self._membership.join(room_id, self._user_id, request_id, since)
-        refusal = await self._membership.check_join(room_id, self._user_id)  # a refused client stays in its room
-        if refusal is not None:
-            return refusal
-        earlier_room_id = self._membership.room_id
-        await self._membership.leave()
-        refusal = await self._membership.join(room_id, self._user_id, request_id, since)
+        if leaves is None:
+            return await self._rooms.join(request)
+        if earlier is None:
+            refusal = await self._rooms.check_join(request.room_id, request.user_id)
+            if refusal is not None:
+                return refusal  # a refused client stays in its room
+        await self._rooms.leave(leaves)
+        refusal = await self._rooms.join(request)
         if refusal is not None:  # the client must learn that it is out of its room too
-            self._tell(refusal.as_error(request_id, removed_from=earlier_room_id))
+            self._tell(refusal.as_error(request.request_id, removed_from=leaves.room_id))
         return None
 
+    def _find_stay(self, room_id: str | None) -> Stay | Refusal:
+        """The stay in the named room, or in the current room."""
+        stay = self._rooms.current if room_id is None else self._rooms.find(room_id)
+        return self._not_in(room_id) if stay is None else stay
+
+    def _not_in(self, room_id: str | None) -> Refusal:
+        """The refusal of a command about a room that the session is not in."""
+        if room_id is not None:
+            return refusals.NOT_JOINED
+        return refusals.NO_CURRENT_ROOM if self._rooms.has_additional else refusals.NOT_IN_ROOM
+
     async def _leave(self, command: Leave) -> Refusal | None:
-        room_id = self._membership.room_id
-        await self._membership.leave()
-        self._tell(messages.Left(room_id, request_id=command.request_id))
+        stay = self._find_stay(command.room_id)
+        if isinstance(stay, Refusal):
+            return stay
+        await self._rooms.leave(stay)
+        self._tell(messages.Left(stay.room_id, request_id=command.request_id))
         return None
 
     async def _query(self, command: ListMembers | ReadHistory) -> Refusal | None:
-        if command.room_id is None and self._membership.room is None:
-            return refusals.NOT_IN_ROOM
-        room_id = self._membership.room_id if command.room_id is None else command.room_id
-        if not is_room_id(room_id):
+        stay = self._find_stay(command.room_id)
+        if isinstance(stay, Refusal) and command.room_id is None:
+            return stay
+        room_id = command.room_id if isinstance(stay, Refusal) else stay.room_id
+        if room_id is None or not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
         if not self._rates.take_query(anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
-        if room_id != self._membership.room_id:
+        if isinstance(stay, Refusal):
             refusal = await self._check_query(room_id)
             if refusal is not None:
                 return refusal
@@ -324,15 +361,20 @@ class SessionActor(Actor[SessionMessage]):
                 return refusals.INTERNAL_FAILURE
             if not self._rates.take_room_change(anyio.current_time()):
                 return refusals.TOO_MANY_ROOMS
-        return await self._membership.check_join(room_id, self._user_id or "", is_query=True)
+        return await self._rooms.check_join(room_id, self._user_id or "", is_query=True)
 
     # -- extensions --------------------------------------------------------------------------------------------------
 
     async def _call(self, command: ExtensionCommand) -> Refusal | None:
         if self._extension_calls is None:
             self._extension_calls = ExtensionCalls(self.context, self._extensions)
-        room, room_id = self._membership.room, self._membership.room_id
-        caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
+        stay = self._rooms.current
+        if command.room_id is not None and not command.names_own_room():
+            stay = self._rooms.find(command.room_id)
+            if stay is None:
+                return refusals.NOT_JOINED
+        caller = Caller(self._user_id or "", stay.room_id if stay else "", self._outbox, self.context.self_ref)
+        room = stay.room if stay else None
         answer = await self._extension_calls.execute(command, caller, room, self._rates)
         if isinstance(answer, Refusal):
             return answer
@@ -344,25 +386,28 @@ class SessionActor(Actor[SessionMessage]):
 
     @handles
     def room_ended(self, message: Terminated) -> None:
-        if message.ref is self._membership.room:
-            self._removed_from_room(refusals.ROOM_CLOSED)
+        stay = self._rooms.find_by_ref(message.ref)
+        if stay is not None:
+            self._removed_from_room(stay, refusals.ROOM_CLOSED)
 
     @handles
     def not_a_member(self, message: NotAMember) -> None:
-        if self._membership.is_about_this_stay(message):
-            self._removed_from_room(refusals.ROOM_CLOSED)
+        stay = self._rooms.concerned_by(message)
+        if stay is not None:
+            self._removed_from_room(stay, refusals.ROOM_CLOSED)
         elif message.request_id is not None:  # a post from before the removal, which the client knows of
-            self._refuse(refusals.NOT_IN_ROOM, message.request_id)
+            refusal = refusals.NOT_JOINED if self._rooms.has_additional else refusals.NOT_IN_ROOM
+            self._refuse(refusal, message.request_id)
 
     @handles
     def removed_from_room(self, message: MemberRemoved) -> None:
-        if self._membership.is_about_this_stay(message):
-            self._removed_from_room(message.refusal)
+        stay = self._rooms.concerned_by(message)
+        if stay is not None:
+            self._removed_from_room(stay, message.refusal)
 
-    def _removed_from_room(self, refusal: Refusal) -> None:
-        room_id = self._membership.room_id
-        self._membership.forget()
-        self._tell(refusal.as_error(removed_from=room_id))
+    def _removed_from_room(self, stay: Stay, refusal: Refusal) -> None:
+        self._rooms.forget(stay)
+        self._tell(refusal.as_error(removed_from=stay.room_id))
 
     # -- shutdown ----------------------------------------------------------------------------------------------------
 

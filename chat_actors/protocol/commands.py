@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
 import msgspec
 
 from chat_actors.protocol.fields import (
+    Additional,
     ClientMsgId,
+    ClientName,
     Content,
+    FeatureName,
     OwnName,
     PageSize,
+    ProtocolPart,
     PublicKey,
     RequestId,
     RoomName,
@@ -25,11 +30,23 @@ CLIENT_MSG_ID_CHARS = 64
 """The longest `clientMsgId`."""
 
 
+PROTOCOL_PART = 3
+"""The highest part of the protocol that this version knows."""
+
+
 class BaseCommand(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", omit_defaults=True):
     """Base of every command. Fields are camelCase on the wire; unknown fields are ignored."""
 
     request_id: RequestId | None = msgspec.field(default=None, name="id")
     """The answer or the error carries the same `id`."""
+
+
+class Hello(BaseCommand, frozen=True, tag="hello"):
+    """Ask what the server offers, in any state. `features` opts this connection in to their messages."""
+
+    protocol: ProtocolPart | None = None
+    features: Annotated[Sequence[FeatureName], msgspec.Meta(description="What the client understands.")] | None = None
+    client: ClientName | None = None
 
 
 class GetChallenge(BaseCommand, frozen=True, tag="get_challenge"):
@@ -51,32 +68,42 @@ class Authenticate(BaseCommand, frozen=True, tag="authenticate"):
 
 
 class Join(BaseCommand, frozen=True, tag="join"):
-    """Join a room; without `room_id`, the one named after the user. With `since`, later messages are replayed first."""
+    """Join a room; without `room_id`, the one named after the user. With `since`, later messages are replayed first.
+
+    The connection leaves its current room, and this one becomes the current room. With `additional`, it leaves no room.
+    """
 
     user_id: OwnName
     room_id: RoomName | None = None
     since: Seq | None = None
+    additional: Additional | None = None
 
 
 class Post(BaseCommand, frozen=True, tag="chat_message"):
-    """Send a message to the room, sender included. With `client_msg_id`, repeated sends are stored once."""
+    """Send a message to a room, sender included; without `room_id`, to the current room.
+
+    With `client_msg_id`, repeated sends are stored once.
+    """
 
     content: Content
     client_msg_id: ClientMsgId | None = None
+    room_id: RoomName | None = None
 
 
 class SwitchRoom(BaseCommand, frozen=True, tag="switch_room"):
-    """Leave the room and join another."""
+    """Leave the current room and join another, which becomes the current room."""
 
     room_id: RoomName
 
 
 class Leave(BaseCommand, frozen=True, tag="leave"):
-    """Leave the room, and join no other."""
+    """Leave a room, and join no other; without `room_id`, leave the current room."""
+
+    room_id: RoomName | None = None
 
 
 class ListMembers(BaseCommand, frozen=True, tag="members"):
-    """List the users in a room; without `room_id`, in the connection's own room."""
+    """List the users in a room; without `room_id`, in the current room."""
 
     room_id: RoomName | None = None
 
@@ -99,11 +126,23 @@ UserId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{3,32}\Z", descript
 
 
 class ExtensionCommand(BaseCommand, frozen=True, kw_only=True):
-    """Base of the commands that extensions add. The `tag` of a subclass is its `type` on the wire."""
+    """Base of the commands that extensions add. The `tag` of a subclass is its `type` on the wire.
+
+    `room_id` names the room that the command is about, one of the connection's; without it, that is the current room. A
+    subclass with a field `room_id` of its own gives it its own meaning.
+    """
+
+    room_id: RoomName | None = None
+
+    @classmethod
+    def names_own_room(cls) -> bool:
+        """Whether the class has a field `room_id` of its own."""
+        classes = cls.__mro__[: cls.__mro__.index(ExtensionCommand)]
+        return any("room_id" in vars(each).get("__annotations__", {}) for each in classes)
 
 
 Command: TypeAlias = (
-    GetChallenge | Register | Authenticate | Join | Post | SwitchRoom | Leave | ListMembers | ReadHistory | Ping
+    Hello | GetChallenge | Register | Authenticate | Join | Post | SwitchRoom | Leave | ListMembers | ReadHistory | Ping
 )
 """The built-in commands."""
 

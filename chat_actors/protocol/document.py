@@ -20,6 +20,7 @@ from chat_actors.protocol.states import SessionState
 from chat_actors.protocol.vocabulary import BUILT_IN, Vocabulary
 
 ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
+    commands.Hello: (messages.Welcome,),
     commands.GetChallenge: (messages.Challenge,),
     commands.Register: (messages.Registered,),
     commands.Authenticate: (messages.Authenticated,),
@@ -51,11 +52,13 @@ _FIXED_TEXTS = {
 _ABOUT = (
     "The WebSocket is at `/ws`, or at `/`. One text frame carries one JSON object with a `type`. Unknown fields are "
     "ignored. Any command may carry an `id`; its answer or its error carries the same. Without a request, a client "
-    "receives only the messages of its room.\n\n"
+    "receives only the messages of its rooms.\n\n"
     "To log in: send `get_challenge`, sign the 32 bytes that the base64 text of the `challenge` encodes, and send "
     "`authenticate`. If the server answers with the code `user_not_registered`, send `register` and begin again, since "
     "a challenge is valid for one attempt. Once `authenticated`, a client may `join` a room and send a `chat_message` "
     "there.\n\n"
+    "A connection has at most one current room, which a plain `join` or a `switch_room` changes, and any number of "
+    "additional rooms, which it joins with `additional`. A command without a `roomId` is about the current room.\n\n"
     "After a close with 1012, reconnect after the milliseconds in its reason: `retry after <ms>`. To miss nothing, "
     "send the last `seq` received as `since` when you `join` again."
 )
@@ -118,7 +121,7 @@ def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bo
         "channel": {"$ref": _CHAT},
         "summary": _summary(command),
         "messages": [{"$ref": f"{_CHAT}/messages/{name}"}],
-        "x-states": {state.name.lower(): _allowed(vocabulary.refusal(state, command)) for state in SessionState},
+        "x-states": {state.name.lower(): _allowed(vocabulary.rules[command][state]) for state in SessionState},
     }
     if is_built_in:
         answers: Sequence[type[msgspec.Struct]] = (*ANSWERS[command], messages.Error)

@@ -73,6 +73,16 @@ ChallengeText: TypeAlias = Annotated[
         examples=["q83v…"],
     ),
 ]
+Additional: TypeAlias = Annotated[
+    bool, Meta(description="Whether the room is one more besides the current room.", examples=[True])
+]
+ProtocolPart: TypeAlias = Annotated[
+    int, Meta(ge=1, le=2**53 - 1, description="The highest part of the protocol that is known.", examples=[3])
+]
+FeatureName: TypeAlias = Annotated[str, Meta(description="A feature of the server.", examples=["rooms"])]
+ClientName: TypeAlias = Annotated[
+    str, Meta(description="The client's name and version, for the server's operator.", examples=["my-bot/1.2"])
+]
 PublicKey: TypeAlias = Annotated[
     str,
     Meta(
@@ -103,6 +113,7 @@ Lost: TypeAlias = Annotated[
         examples=[0],
     ),
 ]
+FieldName: TypeAlias = Annotated[str, Meta(description="The field that is not valid.", examples=["since"])]
 KindStates: TypeAlias = Annotated[
     Any, Meta(description="State that the room's kinds add, each under the name of its extension.", examples=[{}])
 ]

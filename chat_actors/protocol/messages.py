@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from chat_actors.protocol.fields import (
+    Additional,
     ChallengeText,
     ClientMsgId,
     Content,
     Count,
     ErrorCode,
+    FeatureName,
+    FieldName,
     HasMore,
     KindStates,
     LastBefore,
     Lost,
     Missed,
     Number,
+    ProtocolPart,
     Recovered,
     RemovedFrom,
     RequestId,
@@ -36,6 +41,36 @@ class _Answer(_Message, frozen=True, kw_only=True):
     """Base of the answers to a request of one client."""
 
     request_id: RequestId | None = msgspec.field(default=None, name="id")
+
+
+class ClientLimits(msgspec.Struct, frozen=True, rename="camel"):
+    """The server's limits that a client should know. 0: no limit."""
+
+    frame_bytes: Annotated[float, msgspec.Meta(description="Bytes of one text frame.", examples=[65536])]
+    content_chars: Annotated[float, msgspec.Meta(description="Unicode code points of one content.", examples=[4000])]
+    messages_per_second: Annotated[float, msgspec.Meta(description="Frames per second of one user.", examples=[20])]
+    message_burst: Annotated[float, msgspec.Meta(description="Frames of one user in one burst.", examples=[60])]
+    rooms_per_connection: Annotated[float, msgspec.Meta(description="Rooms on one connection.", examples=[50])]
+    page_size: Annotated[float, msgspec.Meta(description="Most messages in one `history`.", examples=[200])]
+
+
+LIMITS_DESCRIPTION = (
+    "`frameBytes` of one frame, `contentChars` of one content in Unicode code points, `messagesPerSecond` and "
+    "`messageBurst` of one user, `roomsPerConnection`, and `pageSize`, the most messages in one `history`. 0: no limit."
+)
+
+LimitTable: TypeAlias = Annotated[ClientLimits, msgspec.Meta(description=LIMITS_DESCRIPTION)]
+
+
+class Welcome(_Answer, frozen=True, tag="welcome"):
+    """The answer to `hello`: the server, the part of the protocol that both know, its features and its limits."""
+
+    server: Annotated[str, msgspec.Meta(description="The server's software.", examples=["chat_actors"])]
+    version: Annotated[str, msgspec.Meta(description="Its version.", examples=["0.1.0"])]
+    protocol: ProtocolPart
+    features: Annotated[Sequence[FeatureName], msgspec.Meta(description="What the server offers.")]
+    limits: LimitTable
+    time: Timestamp
 
 
 class Challenge(_Answer, frozen=True, tag="challenge"):
@@ -59,7 +94,11 @@ class Authenticated(_Answer, frozen=True, tag="authenticated"):
 
 
 class Joined(_Answer, frozen=True, tag="joined"):
-    """To the client that joined. `seq` if the request had an `id` or a `since`; the next three if it had a `since`."""
+    """To the client that joined. `additional`, and always `seq`, if the room is one besides the current room.
+
+    Otherwise `seq` comes if the request had an `id` or a `since`. `recovered`, `missed` and `lost` come if it had a
+    `since`.
+    """
 
     room_id: RoomName
     user_id: UserName
@@ -69,6 +108,7 @@ class Joined(_Answer, frozen=True, tag="joined"):
     missed: Missed | None = None
     lost: Lost | None = None
     state: KindStates = None
+    additional: Additional | None = None
 
 
 class UserJoined(_Message, frozen=True, tag="user_joined"):
@@ -148,10 +188,12 @@ class Error(_Answer, frozen=True, tag="error"):
     message: Text
     code: ErrorCode | None = None
     room_id: RemovedFrom | None = None
+    field: FieldName | None = None
 
 
 ServerMessage: TypeAlias = (
-    Challenge
+    Welcome
+    | Challenge
     | Registered
     | Authenticated
     | Joined
@@ -178,8 +220,11 @@ def authenticated(user_id: str, request_id: str | None = None) -> Authenticated:
     return Authenticated(user_id, "Authentication successful", request_id=request_id)
 
 
-def joined(user_id: str, room_id: str, request_id: str | None = None, seq: int | None = None) -> Joined:
-    return Joined(room_id, user_id, f"Joined room: {room_id}", seq, request_id=request_id)
+def joined(
+    user_id: str, room_id: str, request_id: str | None = None, seq: int | None = None, *, additional: bool = False
+) -> Joined:
+    text = f"Joined room: {room_id}"
+    return Joined(room_id, user_id, text, seq, additional=additional or None, request_id=request_id)
 
 
 def user_joined(user_id: str, room_id: str) -> UserJoined:

@@ -10,6 +10,7 @@ import msgspec
 _STATES = {
     "connected": "before the login",
     "authenticated": "outside of rooms",
+    "no_current_room": "in additional rooms only, without a `roomId`",
     "in_room": "in a room",
 }
 

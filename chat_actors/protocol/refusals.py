@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from chat_actors.protocol.commands import BaseCommand
 from chat_actors.protocol.messages import Error
 
 
@@ -14,18 +15,26 @@ class Refusal(msgspec.Struct, frozen=True):
 
     code: str
     text: str
+    field: str | None = None
+    """The field that is not valid, on the wire."""
 
     def as_error(self, request_id: str | None = None, *, removed_from: str | None = None) -> Error:
         """The `error` for the request with this id. `removed_from`: the room from which the client is removed."""
-        return Error(self.text, self.code, removed_from, request_id=request_id)
+        return Error(self.text, self.code, removed_from, self.field, request_id=request_id)
 
 
 class ProtocolError(Exception):
-    """The client sent a frame that is not a valid command. `request_id` is its `id`, if that could be read."""
+    """The client sent a frame that is not a valid command. `request_id` is its `id`, if that could be read.
 
-    def __init__(self, refusal: Refusal, request_id: str | None = None) -> None:
+    `command` is set if the frame is a command except for an optional field: the state's refusal then comes first.
+    """
+
+    def __init__(
+        self, refusal: Refusal, request_id: str | None = None, command: type[BaseCommand] | None = None
+    ) -> None:
         self.refusal = refusal
         self.request_id = request_id
+        self.command = command
 
     def __str__(self) -> str:
         return self.refusal.text
@@ -54,6 +63,11 @@ def missing_fields(command: str, required: Sequence[str]) -> Refusal:
     return Refusal("missing_field", f"{fields} {verb} required for {command}")
 
 
+# Optional fields.
+def invalid_field(field: str) -> Refusal:
+    return Refusal("invalid_field", f"{field} is not valid", field)
+
+
 # Registration.
 TOO_MANY_REGISTRATIONS = Refusal("too_many_registrations", "Too many registration attempts. Please try again later.")
 INVALID_USER_ID = Refusal("invalid_user_id", "User ID must be 3-32 alphanumeric characters")
@@ -73,6 +87,13 @@ UNAUTHENTICATED = Refusal("not_authenticated", "Authentication required")
 # Rooms.
 USER_ID_MISMATCH = Refusal("user_id_mismatch", "User ID mismatch")
 NOT_IN_ROOM = Refusal("not_in_room", "Not connected to any room")
+NO_CURRENT_ROOM = Refusal("no_current_room", "There is no current room. Name a roomId.")
+NOT_JOINED = Refusal("not_joined", "This connection is not in that room. Join it first.")
+
+
+def room_limit(limit: int) -> Refusal:
+    return Refusal("room_limit", f"At most {limit} rooms on one connection. Leave one first.")
+
 
 # Limits of this server, and its failures.
 INVALID_ROOM_ID = Refusal("invalid_room_id", "Room ID must be 1-128 characters without control characters")

@@ -10,6 +10,7 @@ from chat_actors.protocol.commands import (
     Authenticate,
     BaseCommand,
     GetChallenge,
+    Hello,
     Join,
     Leave,
     ListMembers,
@@ -27,43 +28,40 @@ class SessionState(Enum):
 
     CONNECTED = auto()
     AUTHENTICATED = auto()
+    """Logged in, and in no room."""
+    NO_CURRENT_ROOM = auto()
+    """In additional rooms only."""
     IN_ROOM = auto()
+    """In a current room."""
+
+
+def _rule(connected: Refusal | None, in_no_room: Refusal | None = None) -> Mapping[SessionState, Refusal | None]:
+    """The refusals before the login and in no room. In a room, every command is allowed.
+
+    In additional rooms only, a command that needs a room has to name it.
+    """
+    return {
+        SessionState.CONNECTED: connected,
+        SessionState.AUTHENTICATED: in_no_room,
+        SessionState.NO_CURRENT_ROOM: refusals.NO_CURRENT_ROOM if in_no_room else None,
+        SessionState.IN_ROOM: None,
+    }
 
 
 RULES: Mapping[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
-    GetChallenge: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
-    Register: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
-    Authenticate: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
-    Join: {
-        SessionState.CONNECTED: refusals.JOIN_UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: None,
-        SessionState.IN_ROOM: None,
-    },
-    Post: {
-        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM,
-        SessionState.IN_ROOM: None,
-    },
-    SwitchRoom: {
-        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: None,
-        SessionState.IN_ROOM: None,
-    },
-    Leave: {
-        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: refusals.NOT_IN_ROOM,
-        SessionState.IN_ROOM: None,
-    },
-    ListMembers: {
-        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: None,
-        SessionState.IN_ROOM: None,
-    },
-    ReadHistory: {
-        SessionState.CONNECTED: refusals.UNAUTHENTICATED,
-        SessionState.AUTHENTICATED: None,
-        SessionState.IN_ROOM: None,
-    },
-    Ping: {SessionState.CONNECTED: None, SessionState.AUTHENTICATED: None, SessionState.IN_ROOM: None},
+    Hello: _rule(None),
+    GetChallenge: _rule(None),
+    Register: _rule(None),
+    Authenticate: _rule(None),
+    Join: _rule(refusals.JOIN_UNAUTHENTICATED),
+    Post: _rule(refusals.UNAUTHENTICATED, refusals.NOT_IN_ROOM),
+    SwitchRoom: _rule(refusals.UNAUTHENTICATED),
+    Leave: _rule(refusals.UNAUTHENTICATED, refusals.NOT_IN_ROOM),
+    ListMembers: _rule(refusals.UNAUTHENTICATED, refusals.NOT_IN_ROOM),
+    ReadHistory: _rule(refusals.UNAUTHENTICATED, refusals.NOT_IN_ROOM),
+    Ping: _rule(None),
 }
-"""Command → state → the refusal, or None if the command is allowed. Covers every command and every state."""
+"""Command → state → the refusal, or None if the command is allowed. Covers every command and every state.
+
+A command that names its room needs no current room: the refusals of the two states without one do not apply to it.
+"""

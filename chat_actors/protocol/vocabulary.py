@@ -2,8 +2,8 @@
 
 Theory of operation. A frame is decoded by one `msgspec` decoder over the union of all commands. That fast path accepts
 exactly the valid frames. A frame that it refuses is decoded a second time without types, to find the first rule that it
-breaks (a JSON object, a known `type`, the required fields) and its `id`, or to drop optional fields of a wrong type,
-which count as missing. The second path therefore costs only clients that send such frames. For any bytes,
+breaks (a JSON object, a known `type`, the required fields, the optional fields) and its `id`. It also accepts null for
+a missing field and 2.0 for 2. The second path therefore costs only clients that send such frames. For any bytes,
 `decode` returns a command or raises `ProtocolError`. A vocabulary never changes after it has been made.
 """
 
@@ -24,7 +24,10 @@ from chat_actors.protocol.commands import (
     Command,
     ExtensionCommand,
     Join,
+    Leave,
+    ListMembers,
     Post,
+    ReadHistory,
     Register,
     SwitchRoom,
 )
@@ -41,7 +44,16 @@ _MISSING: dict[type[BaseCommand], Refusal] = {
     SwitchRoom: refusals.SWITCH_ROOM_FIELDS,
 }
 
+_JOIN_OPTIONS = frozenset({"id", "since", "additional"})
+"""The fields of a `join` that part 1 does not have."""
+
+
+class _Id(msgspec.Struct):
+    id: Any = None
+
+
 _any_decoder = msgspec.json.Decoder()
+_id_decoder = msgspec.json.Decoder(_Id)
 _encoder = msgspec.json.Encoder()
 
 
@@ -81,7 +93,8 @@ class Vocabulary:
         rules: dict[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
             one.command: one.rules for one in added
         }
-        self._rules = {**RULES, **rules}
+        self.rules = {**RULES, **rules}
+        """Command → state → the refusal, or None if the command is allowed without naming a room."""
         everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values
         self._decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(everything)
 
@@ -95,27 +108,38 @@ class Vocabulary:
         """The class of every command."""
         return list(self._by_name.values())
 
-    def refusal(self, state: SessionState, command: type[BaseCommand]) -> Refusal | None:
-        """The refusal of this command in this state, or None if it is allowed."""
-        return self._rules[command][state]
+    def refusal(self, state: SessionState, command: BaseCommand) -> Refusal | None:
+        """The refusal of this command in this state, or None if it is allowed. A command may name its room."""
+        refusal = self.rules[type(command)][state]
+        is_for_want_of_a_room = refusal is refusals.NOT_IN_ROOM or refusal is refusals.NO_CURRENT_ROOM
+        return None if is_for_want_of_a_room and _names_room(command) else refusal
+
+    def request_id(self, data: str) -> str | None:
+        """The `id` of a frame that is not decoded otherwise, if it has a valid one."""
+        try:
+            found = _id_decoder.decode(data).id
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+        return found if _is_request_id(found) else None
 
     def decode(self, data: str | bytes) -> AnyCommand:
         """The command in a text frame. Raises `ProtocolError`, and no other exception.
 
-        Checked in order: a JSON object, a known type, the required fields. A field of the wrong JSON type counts as
-        missing. If an object names a field twice, the last one counts, as in JavaScript; also for `type`.
+        Checked in order: a JSON object, a known type, the required fields, the optional fields. A required field of the
+        wrong JSON type counts as missing. If an object names a field twice, the last one counts, as in JavaScript; also
+        for `type`.
         """
         try:
             command = self._decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             command = self._decode_slowly(data)
         if command.request_id is not None and len(command.request_id) > REQUEST_ID_CHARS:
-            raise ProtocolError(refusals.REQUEST_ID_TOO_LONG)
+            raise ProtocolError(refusals.REQUEST_ID_TOO_LONG, None, type(command))
         if isinstance(command, Post):
             if not command.content:
                 raise ProtocolError(refusals.CONTENT_REQUIRED, command.request_id)
             if command.client_msg_id is not None and not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
-                raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, command.request_id)
+                raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, command.request_id, Post)
         elif isinstance(command, SwitchRoom) and not command.room_id:
             raise ProtocolError(refusals.SWITCH_ROOM_FIELDS, command.request_id)
         return command
@@ -127,26 +151,58 @@ class Vocabulary:
             raise ProtocolError(refusals.INVALID_JSON) from None
         if not isinstance(found, dict):
             raise ProtocolError(refusals.INVALID_JSON)
-        request_id = found.get("id")
-        if not isinstance(request_id, str) or len(request_id) > REQUEST_ID_CHARS:
-            request_id = None
+        request_id = found["id"] if _is_request_id(found.get("id")) else None
         name = found.get("type", msgspec.UNSET)
         command: Any = self._by_name.get(name) if isinstance(name, str) else None
         if command is None:
             raise ProtocolError(refusals.unknown_type(_print_type(name)), request_id)
-        for field in msgspec.structs.fields(command):
-            if not field.required and not _is_of_type(found.get(field.encode_name), field.type):
-                found.pop(field.encode_name, None)
+        invalid = _take_invalid(found, command)
         try:
             converted: AnyCommand = msgspec.convert(found, command)
         except msgspec.ValidationError:
             raise ProtocolError(_MISSING.get(command) or _missing_fields(command), request_id) from None
+        if invalid:
+            raise ProtocolError(refusals.invalid_field(invalid[0]), request_id, command)
         return converted
+
+
+def _take_invalid(found: dict[str, Any], command: type[BaseCommand]) -> Sequence[str]:
+    """Remove the optional fields that are null or not valid, and return the latter. Turns 2.0 into 2."""
+    invalid: list[str] = []
+    for field in msgspec.structs.fields(command):
+        name = field.encode_name
+        value = found.get(name)
+        if isinstance(value, float) and value.is_integer() and not _is_of_type(value, field.type):
+            found[name] = value = int(value)
+        if field.required:
+            continue
+        if value is None:
+            found.pop(name, None)
+        elif not _is_of_type(value, field.type):
+            del found[name]
+            invalid.append(name)
+    if invalid == ["roomId"] and command is Join and not found.keys() & _JOIN_OPTIONS:
+        return ()  # part 1: a field of a wrong type counts as missing
+    return invalid
+
+
+def _names_room(command: BaseCommand) -> bool:
+    match command:
+        case ExtensionCommand(room_id=str()):
+            return not command.names_own_room()
+        case Post(room_id=str()) | Leave(room_id=str()) | ListMembers(room_id=str()) | ReadHistory(room_id=str()):
+            return True
+        case _:
+            return False
 
 
 def _missing_fields(command: type[BaseCommand]) -> Refusal:
     required = [field.encode_name for field in msgspec.structs.fields(command) if field.required]
     return refusals.missing_fields(str(command.__struct_config__.tag), required)
+
+
+def _is_request_id(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= REQUEST_ID_CHARS
 
 
 def _is_of_type(value: Any, type_: Any) -> bool:

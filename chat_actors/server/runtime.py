@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 
+from chat_actors import __version__
 from chat_actors.chat import (
     Chat,
     Drain,
@@ -153,6 +154,7 @@ class Runtime:
                 room=self._room,
                 session=self._session,
                 extensions=self._extensions,
+                version=__version__,
             )
             started.set()
 

@@ -29,6 +29,7 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 import msgspec
 
+from chat_actors import __version__
 from chat_actors.chat import (
     Admit,
     Chat,
@@ -164,6 +165,7 @@ class MemoryServer:
             now=lambda: START + timedelta(seconds=anyio.current_time()),
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),
             extensions=self._extensions,
+            version=__version__,
         )
         await self.settle()
 

@@ -36,7 +36,7 @@ async def test_join_of_a_room_that_has_just_closed():
         chat = MemoryChat(system)
         (ben,) = await clients_in(chat, "red", "ben")
         ann, closing = await chat.log_in("ann"), room_of(ben)
-        context = ann.session._cell.actor._membership._context
+        context = ann.session._cell.actor._rooms._context
         find, found = context.get_or_spawn, []
 
         def find_too_late(actor_type, key):

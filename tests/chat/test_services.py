@@ -23,7 +23,7 @@ class Count(ExtensionCommand, tag="count"):
     pass
 
 
-class Hello(ExtensionCommand, tag="hello"):
+class Greet(ExtensionCommand, tag="greet"):
     pass
 
 
@@ -62,7 +62,7 @@ class Dice(Service):
         return Rolled(caller.user_id, caller.room_id, self.settings.result)
 
     @command(where=Where.ANYWHERE)
-    async def hello(self, caller, hello: Hello):
+    async def greet(self, caller, greet: Greet):
         await anyio.sleep(0.01)
         return Counted(caller.user_id, 0)
 
@@ -148,7 +148,7 @@ async def test_command_requires_its_session_state():
         await settle(system)
         stranger.hear()
         assert errors(stranger.received) == [("not_authenticated", None)] * 2
-        assert await answers(system, stranger, type="hello") == [{"type": "counted", "key": "", "count": 0}]
+        assert await answers(system, stranger, type="greet") == [{"type": "counted", "key": "", "count": 0}]
         ann = await chat.log_in("ann")
         ann.deliver(type="roll")
         await settle(system)

@@ -59,6 +59,8 @@ class Count(Row):
 
     in_room: bool = True
     logged_in: bool = True
+    ends_at_login: bool = False
+    """Whether a login under another name on the connection ends what was used."""
 
     def subjects(self, table):
         subjects = super().subjects(table)
@@ -69,7 +71,8 @@ class Count(Row):
     async def prove(self):
         await self._is_reached()
         await self._is_separate_for_others()
-        await self._is_shared_within_the_scope()
+        if not self.ends_at_login:
+            await self._is_shared_within_the_scope()
 
     async def _is_reached(self):
         async with World(self) as world:

@@ -62,6 +62,10 @@ TABLE = [
         allowed=4, use=uses.change_room, in_room=False, refusal="too_many_rooms", refill=(30, 2),
     ),
     Count(
+        name="limits.rooms_per_connection", scope=Scope.CONNECTION, limits={"rooms_per_connection": 3},
+        allowed=3, use=uses.join_one_more_room, in_room=False, refusal="room_limit", ends_at_login=True,
+    ),
+    Count(
         name="limits.queries_per_second", scope=Scope.USER, limits={"queries_per_second": 2, "message_burst": 4},
         allowed=4, use=uses.sends("members", roomId="room-{}".format), in_room=False, refusal="too_many_messages",
         refill=(1, 2),

@@ -66,6 +66,13 @@ async def change_room(world, subject, n):
     return outcome(client)
 
 
+async def join_one_more_room(world, subject, n):
+    client = await world.client_of(subject)
+    client.hear()
+    await client.send("join", userId=subject.user, roomId=f"room-{n}", additional=True)
+    return outcome(client)
+
+
 async def connect(world, subject, n):
     server = await world.server(subject.server)
     try:

@@ -197,19 +197,62 @@ def test_reason_of_an_eviction_names_the_backlog():
 
 
 @pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"type": "join", "userId": "alice", "since": -1, "id": "q"}', "since"),
+        ('{"type": "join", "userId": "alice", "since": 1.5, "roomId": "red", "id": "q"}', "since"),
+        ('{"type": "join", "userId": "alice", "since": "1", "id": "q"}', "since"),
+        ('{"type": "join", "userId": "alice", "since": true, "id": "q"}', "since"),
+        ('{"type": "join", "userId": "alice", "since": 9007199254740992, "id": "q"}', "since"),
+        ('{"type": "join", "userId": "alice", "additional": 1, "id": "q"}', "additional"),
+        ('{"type": "join", "userId": "alice", "roomId": 42, "id": "q"}', "roomId"),
+        ('{"type": "history", "before": "7", "id": "q"}', "before"),
+        ('{"type": "history", "after": [3], "id": "q"}', "after"),
+        ('{"type": "history", "limit": -1, "id": "q"}', "limit"),
+        ('{"type": "members", "roomId": 5, "id": "q"}', "roomId"),
+        ('{"type": "leave", "roomId": false, "id": "q"}', "roomId"),
+        ('{"type": "chat_message", "content": "x", "clientMsgId": 5, "id": "q"}', "clientMsgId"),
+        ('{"type": "chat_message", "content": "x", "roomId": {}, "id": "q"}', "roomId"),
+        ('{"type": "hello", "features": "rooms", "id": "q"}', "features"),
+        ('{"type": "hello", "features": [7], "id": "q"}', "features"),
+        ('{"type": "hello", "protocol": 0, "id": "q"}', "protocol"),
+        ('{"type": "hello", "client": 7, "id": "q"}', "client"),
+    ],
+)
+def test_optional_field_of_a_wrong_type_is_refused(text, field):
+    with pytest.raises(ProtocolError) as caught:
+        decode_command(text)
+    assert caught.value.refusal.as_error("q") == messages.Error(
+        f"{field} is not valid", "invalid_field", field=field, request_id="q"
+    )
+    assert caught.value.request_id == "q"
+
+
+@pytest.mark.parametrize(
     ("text", "command"),
     [
-        ('{"type": "join", "userId": "alice", "since": -1}', Join("alice")),
-        ('{"type": "join", "userId": "alice", "since": 1.5, "roomId": "red"}', Join("alice", "red")),
-        ('{"type": "join", "userId": "alice", "since": 9007199254740992}', Join("alice")),
-        ('{"type": "history", "before": "7", "after": 3, "limit": null}', ReadHistory(after=3)),
-        ('{"type": "members", "roomId": 5, "id": "q"}', ListMembers(request_id="q")),
-        ('{"type": "chat_message", "content": "x", "clientMsgId": 5, "id": []}', Post("x")),
+        ('{"type": "join", "userId": "alice", "since": 2.0}', Join("alice", since=2)),
+        ('{"type": "join", "userId": "alice", "since": null, "additional": null, "id": null}', Join("alice")),
+        ('{"type": "join", "userId": "alice", "roomId": 42, "since": null}', Join("alice")),
+        ('{"type": "history", "before": 7e0, "limit": null}', ReadHistory(before=7)),
+        ('{"type": "chat_message", "content": "x", "clientMsgId": null, "roomId": null}', Post("x")),
         ('{"type": "ping", "id": ""}', Ping(request_id="")),
     ],
 )
-def test_optional_field_of_a_wrong_type_is_dropped(text, command):
+def test_optional_field_of_plain_meaning_is_accepted(text, command):
     assert decode_command(text) == command
+
+
+@pytest.mark.parametrize("request_id", ["7", "[]", "true"])
+def test_invalid_id_is_refused_and_not_repeated(request_id):
+    with pytest.raises(ProtocolError) as caught:
+        decode_command(f'{{"type": "ping", "id": {request_id}}}')
+    assert (caught.value.refusal.field, caught.value.request_id) == ("id", None)
+
+
+def test_missing_required_field_is_told_first():
+    with pytest.raises(ProtocolError, match="content is required for chat_message"):
+        decode_command('{"type": "chat_message", "content": 7, "roomId": 7, "clientMsgId": 7}')
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_document_lists_errors_and_states():
     assert DOCUMENT["operations"]["Post"]["x-states"] == {
         "connected": {"code": "not_authenticated", "message": "Authentication required"},
         "authenticated": {"code": "not_in_room", "message": "Not connected to any room"},
+        "no_current_room": {"code": "no_current_room", "message": "There is no current room. Name a roomId."},
         "in_room": True,
     }
 
