@@ -276,7 +276,7 @@ async def test_room_id_of_an_extensions_own_has_its_own_meaning():
     async with RunningSystem() as system:
         chat = MemoryChat(system, extensions=EXTENSIONS)
         ann = await in_rooms(chat, "ann", "blue")
-        elsefind_room = {"type": "elsewhere", "id": "q", "roomId": "blue"}
+        elsewhere = {"type": "elsewhere", "id": "q", "roomId": "blue"}
         assert (await answers(system, ann, **elsewhere))[0]["code"] == "no_current_room"
         await exchange(system, ann, {"type": "join", "userId": "ann", "roomId": "red"})
         assert await answers(system, ann, **elsewhere) == [{"type": "here", "id": "q", "roomId": "red blue"}]
