@@ -11,11 +11,13 @@ import msgspec
 
 from chat_actors.chat.directory import Directory, DirectoryMessage, RoomFactory
 from chat_actors.chat.extension import Extensions
+from chat_actors.chat.extension_calls import ExtensionCalls
 from chat_actors.chat.gate import Gate, GateMessage, GateState
 from chat_actors.chat.journal_writer import Journaling, JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
 from chat_actors.chat.room import RoomActor
+from chat_actors.chat.room_queries import RoomQueries
 from chat_actors.chat.services import Services, ServicesMessage, ServicesState
 from chat_actors.chat.session import SessionActor
 from chat_actors.chat.user_rates import UserRates
@@ -86,10 +88,11 @@ def start_chat(
         accounts=storage.accounts,
         registrar=registrar,
         journal=storage.journal,
-        states=storage.states,
+        queries=RoomQueries(storage.journal, extensions.room_kinds, storage.states),
+        vocabulary=extensions.vocabulary,
+        extension_calls=ExtensionCalls(extensions),
         now=now,
         random_bytes=random_bytes,
-        extensions=extensions,
         welcome=make_welcome(version, extensions.names, limits),
     )
     gate = system.spawn_named("sessions", Gate, GateState(user_rates), limits, make_session)

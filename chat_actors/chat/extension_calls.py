@@ -1,4 +1,4 @@
-"""Executes the extension commands of one session: rate limits, routing, and the answer."""
+"""Executes the extension commands of sessions: rate limits, routing, and the answer."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ ANSWER_WITHIN = 10.0
 
 
 class ExtensionCalls:
-    """The part of a session that sends extension commands to services and to the room. Made at the first command."""
+    """Sends the extension commands of all sessions to services and rooms."""
 
-    __slots__ = ("_context", "_extensions")
-
-    def __init__(self, context: Context, extensions: Extensions) -> None:
-        self._context = context
+    def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
 
     async def execute(
-        self, command: ExtensionCommand, caller: Caller, room: Ref[RoomMessage] | None, rates: RateBuckets
+        self,
+        context: Context,
+        command: ExtensionCommand,
+        caller: Caller,
+        room: Ref[RoomMessage] | None,
+        rates: RateBuckets,
     ) -> ExtensionMessage | Refusal | None:
         """Ask a service, or the caller's room, to execute a command. The message for the client, if any."""
         route = self._extensions.routes[type(command)]
@@ -35,7 +37,7 @@ class ExtensionCalls:
         key = {Scope.SERVER: "", Scope.USER: caller.user_id, Scope.ROOM: caller.room_id}[route.scope]
         for _ in range(2):  # the first attempt may reach a service that is just stopping as idle
             try:
-                actor = room if route.actor_type is None else self._context.get_or_spawn(route.actor_type, key)
+                actor = room if route.actor_type is None else context.get_or_spawn(route.actor_type, key)
                 if actor is None:
                     return refusals.NOT_IN_ROOM
                 return await actor.ask(Call(caller, command), timeout=ANSWER_WITHIN)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+import anyio
 import msgspec
 
 from chat_actors.chat.held_outbox import HeldOutbox
+from chat_actors.chat.limits import Limits
 from chat_actors.chat.members import Member
 from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.chat.recovery import make_rejoined, replay
@@ -26,8 +28,9 @@ from chat_actors.chat.room_messages import (
     Replayed,
     RoomMessage,
 )
+from chat_actors.chat.user_rates import RateBuckets
 from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, Context, Ref
-from chat_actors.protocol import Refusal, refusals
+from chat_actors.protocol import ExtensionCommand, Refusal, is_room_id, refusals
 from chat_actors.storage import Journal, StorageError
 
 logger = logging.getLogger(__name__)
@@ -65,12 +68,12 @@ class JoinRequest(msgspec.Struct, frozen=True):
 class Memberships:
     """The part of a session that joins and leaves rooms."""
 
-    __slots__ = ("_additional", "_backlog_bytes", "_context", "_journal", "_outbox", "current")
+    __slots__ = ("_additional", "_context", "_journal", "_limits", "_outbox", "current")
 
-    def __init__(self, context: Context, outbox: Outbox, backlog_bytes: int, journal: Journal | None) -> None:
+    def __init__(self, context: Context, outbox: Outbox, limits: Limits, journal: Journal | None) -> None:
         self._context = context
         self._outbox = outbox
-        self._backlog_bytes = backlog_bytes
+        self._limits = limits
         self._journal = journal
         self.current: Stay | None = None
         self._additional: dict[str, Stay] | None = None  # made at the first additional join
@@ -93,6 +96,21 @@ class Memberships:
             return self.current
         return self._additional.get(room_id) if self._additional else None
 
+    def named(self, room_id: str | None) -> Stay | Refusal:
+        """The stay in the room that a command names; without a name, in the current room."""
+        stay = self.current if room_id is None else self.find(room_id)
+        if stay is not None:
+            return stay
+        if room_id is not None:
+            return refusals.NOT_JOINED
+        return refusals.NO_CURRENT_ROOM if self._additional else refusals.NOT_IN_ROOM
+
+    def of(self, command: ExtensionCommand) -> Stay | Refusal | None:
+        """The stay in the room that a command of an extension is about, or None if it names no room."""
+        if command.room_id is None or command.names_own_room():
+            return self.current
+        return self.find(command.room_id) or refusals.NOT_JOINED
+
     def find_by_ref(self, room: AnyRef) -> Stay | None:
         return next((stay for stay in self if stay.room is room), None)
 
@@ -111,14 +129,40 @@ class Memberships:
         except (ActorStopped, AskFailed, AskTimeout):
             return refusals.INTERNAL_FAILURE
 
-    async def join(self, request: JoinRequest) -> Refusal | None:
+    async def enter(self, request: JoinRequest, rates: RateBuckets) -> Refusal | None:
+        """Join a room, within the limits. Unless it is additional, leave the current room before.
+
+        Returns a refusal, or None once the client has been sent the answer. Raises `AskTimeout`.
+        """
+        if not is_room_id(request.room_id):
+            return refusals.INVALID_ROOM_ID
+        earlier = self.find(request.room_id)
+        leaves = None if request.is_additional or earlier is self.current else self.current
+        is_one_more = earlier is None and leaves is None
+        if is_one_more and self._limits.rooms_per_connection and len(self) >= self._limits.rooms_per_connection:
+            return refusals.room_limit(self._limits.rooms_per_connection)
+        if not rates.take_room_change(anyio.current_time()):
+            return refusals.TOO_MANY_ROOMS
+        if leaves is None:
+            return await self._join(request)
+        if earlier is None:
+            refusal = await self.check_join(request.room_id, request.user_id)
+            if refusal is not None:
+                return refusal  # a refused client stays in its room
+        await self.leave(leaves)
+        refusal = await self._join(request)
+        if refusal is not None:  # the client must learn that it is out of its room too
+            self._outbox.offer(Block.of(refusal.as_error(request.request_id, removed_from=leaves.room_id)))
+        return None
+
+    async def _join(self, request: JoinRequest) -> Refusal | None:
         """Join a room, starting it if necessary. A refusal, or None once the client has been sent the answer.
 
         A room that is joined already is joined again: its members are not notified. Raises `AskTimeout`.
         """
         earlier = self.find(request.room_id)
         is_additional = request.is_additional and (earlier is None or earlier is not self.current)
-        held = None if request.since is None else HeldOutbox(self._outbox, self._backlog_bytes)
+        held = None if request.since is None else HeldOutbox(self._outbox, self._limits.backlog_bytes)
         member = Member(self._context.self_ref, request.user_id, held or self._outbox)
         join = JoinRoom(member, request.request_id, replays=held is not None, is_additional=is_additional)
         answer = await self._ask_to_join(request.room_id, join)

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import logging
 
+import anyio
+import msgspec
+
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.kind_policy import load_chosen
+from chat_actors.chat.memberships import Memberships, Stay
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, ListUsers, UserList
+from chat_actors.chat.user_rates import RateBuckets
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context
-from chat_actors.protocol import ListMembers, ReadHistory, Refusal, encode, messages, refusals
+from chat_actors.protocol import ListMembers, ReadHistory, Refusal, encode, is_room_id, messages, refusals
 from chat_actors.storage import Journal, States, StorageError
 
 logger = logging.getLogger(__name__)
@@ -26,18 +31,53 @@ ASK_TIMEOUT = 10.0
 """Seconds that a session waits for a room's list of users."""
 
 
-async def answer_query(
-    context: Context, journal: Journal | None, room_id: str, command: ListMembers | ReadHistory
-) -> messages.MemberList | messages.History | Refusal:
-    """The answer to the command, or a refusal."""
-    if isinstance(command, ListMembers):
-        return await _list_members(context, room_id, command)
-    return await _read_history(journal, room_id, command)
+class Query(msgspec.Struct, frozen=True):
+    """A client's query, with what its session knows."""
+
+    command: ListMembers | ReadHistory
+    rooms: Memberships
+    user_id: str
+    rates: RateBuckets
 
 
-async def must_start(room_kinds: RoomKinds, states: States, room_id: str) -> bool:
-    """Whether a room that does not run must be started to ask it about a user. Raises `StorageError`."""
-    return room_kinds.can_refuse(room_id, (await load_chosen(states, room_id)).chosen_as)
+class RoomQueries:
+    """Executes the queries of all sessions."""
+
+    def __init__(self, journal: Journal | None, room_kinds: RoomKinds, states: States) -> None:
+        self._journal = journal
+        self._room_kinds = room_kinds
+        self._states = states
+
+    async def execute(self, context: Context, query: Query) -> messages.MemberList | messages.History | Refusal:
+        """The answer, or a refusal. `context` is that of the session."""
+        command, stay = query.command, query.rooms.named(query.command.room_id)
+        if command.room_id is None and isinstance(stay, Refusal):
+            return stay
+        room_id = stay.room_id if isinstance(stay, Stay) else command.room_id or ""
+        if not is_room_id(room_id):
+            return refusals.INVALID_ROOM_ID
+        if not query.rates.take_query(anyio.current_time()):
+            return refusals.TOO_MANY_FRAMES
+        refusal = None if isinstance(stay, Stay) else await self._check(context, query, room_id)
+        if refusal is not None:
+            return refusal
+        if isinstance(command, ListMembers):
+            return await _list_members(context, room_id, command)
+        return await _read_history(self._journal, room_id, command)
+
+    async def _check(self, context: Context, query: Query, room_id: str) -> Refusal | None:
+        """Ask a room whether the user may read it. Starting it costs as much as a room change."""
+        if context.find(ROOMS, room_id) is None:
+            try:
+                chosen_as = (await load_chosen(self._states, room_id)).chosen_as
+            except StorageError as error:
+                logger.error("query refused: %s", error)
+                return refusals.INTERNAL_FAILURE
+            if not self._room_kinds.can_refuse(room_id, chosen_as):
+                return None
+            if not query.rates.take_room_change(anyio.current_time()):
+                return refusals.TOO_MANY_ROOMS
+        return await query.rooms.check_join(room_id, query.user_id, is_query=True)
 
 
 async def _list_members(context: Context, room_id: str, command: ListMembers) -> messages.MemberList | Refusal:

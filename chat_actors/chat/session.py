@@ -13,7 +13,6 @@ that names one of the session's rooms needs no current room. Nothing outlives a 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import assert_never
@@ -23,15 +22,14 @@ import msgspec
 
 from chat_actors.chat import events
 from chat_actors.chat.command_method import Caller
-from chat_actors.chat.extension import Extensions
 from chat_actors.chat.extension_calls import ExtensionCalls
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
 from chat_actors.chat.memberships import JoinRequest, Memberships, Stay
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
-from chat_actors.chat.room_messages import ROOMS, MemberRemoved, NotAMember, PostToRoom
-from chat_actors.chat.room_queries import answer_query, must_start
+from chat_actors.chat.room_messages import MemberRemoved, NotAMember, PostToRoom
+from chat_actors.chat.room_queries import Query, RoomQueries
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
 from chat_actors.chat.user_rates import RateBuckets, UserRates
 from chat_actors.chat.welcome import answer_hello
@@ -65,15 +63,13 @@ from chat_actors.protocol import (
     Register,
     SessionState,
     SwitchRoom,
+    Vocabulary,
     format_timestamp,
-    is_room_id,
     messages,
     refusals,
     retry_after,
 )
-from chat_actors.storage import Accounts, Journal, States, StorageError
-
-logger = logging.getLogger(__name__)
+from chat_actors.storage import Accounts, Journal
 
 
 class AuthenticationOverdue(msgspec.Struct, frozen=True):
@@ -94,22 +90,22 @@ class SessionActor(Actor[SessionMessage]):
         accounts: Accounts,
         registrar: Ref[RegistrarMessage],
         journal: Journal | None,
-        states: States,
+        queries: RoomQueries,
+        vocabulary: Vocabulary,
+        extension_calls: ExtensionCalls,
+        welcome: messages.Welcome,
         now: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
-        extensions: Extensions,
-        welcome: messages.Welcome,
     ) -> None:
         """`welcome` is the answer to `hello`, without what depends on the client."""
         self._peer = peer
-        self._vocabulary = extensions.vocabulary
-        self._extensions = extensions
-        self._extension_calls: ExtensionCalls | None = None  # made at the first extension command
         self._outbox = peer.outbox
-        self._welcome = welcome
         self._limits = limits
         self._journal = journal
-        self._states = states
+        self._queries = queries
+        self._vocabulary = vocabulary
+        self._extension_calls = extension_calls
+        self._welcome = welcome
         self._now = now
         self._login = Login(peer.address, limits, accounts, registrar, random_bytes)
         self._user_rates = user_rates
@@ -130,7 +126,7 @@ class SessionActor(Actor[SessionMessage]):
         return SessionState.NO_CURRENT_ROOM if self._rooms.has_additional else SessionState.AUTHENTICATED
 
     async def on_start(self) -> None:
-        self._rooms = Memberships(self.context, self._outbox, self._limits.backlog_bytes, self._journal)
+        self._rooms = Memberships(self.context, self._outbox, self._limits, self._journal)
         self.context.events.publish(events.SessionOpened(self.context.self_ref.path, self._peer.address))
         if self._limits.unauthenticated_seconds:
             self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
@@ -195,11 +191,11 @@ class SessionActor(Actor[SessionMessage]):
                 return False
 
     def _post_now(self, command: Post) -> bool:
-        stay = self._rooms.current if command.room_id is None else self._rooms.find(command.room_id)
+        stay = self._rooms.named(command.room_id)
         if self._limits.content_chars and len(command.content) > self._limits.content_chars:
             self._refuse(refusals.content_too_long(self._limits.content_chars), command.request_id)
-        elif stay is None:
-            self._refuse(self._not_in(command.room_id), command.request_id)
+        elif isinstance(stay, Refusal):
+            self._refuse(stay, command.request_id)
         else:
             post = self._as_post(command)
             try:
@@ -230,7 +226,8 @@ class SessionActor(Actor[SessionMessage]):
             case Join():
                 return await self._join(command)
             case SwitchRoom():
-                return await self._enter(JoinRequest(command.room_id, self._user_id or "", command.request_id))
+                request = JoinRequest(command.room_id, self._user_id or "", command.request_id)
+                return await self._rooms.enter(request, self._rates)
             case Leave():
                 return await self._leave(command)
             case ListMembers() | ReadHistory():
@@ -244,7 +241,7 @@ class SessionActor(Actor[SessionMessage]):
 
     async def _post(self, command: Post) -> Refusal | None:
         """Wait for a free slot in the room's mailbox. The client's next command waits too."""
-        stay = self._find_stay(command.room_id)
+        stay = self._rooms.named(command.room_id)
         if isinstance(stay, Refusal):
             return stay
         try:
@@ -283,48 +280,12 @@ class SessionActor(Actor[SessionMessage]):
     async def _join(self, command: Join) -> Refusal | None:
         if command.user_id != self._user_id:
             return refusals.USER_ID_MISMATCH
-        room_id = command.user_id if not command.room_id else command.room_id
-        is_additional = command.additional is True
-        return await self._enter(
-            JoinRequest(room_id, command.user_id, command.request_id, command.since, is_additional)
-        )
-
-    async def _enter(self, request: JoinRequest) -> Refusal | None:
-        """Join a room. Unless it is additional, leave the current room before."""
-        if not is_room_id(request.room_id):
-            return refusals.INVALID_ROOM_ID
-        earlier, current = self._rooms.find(request.room_id), self._rooms.current
-        leaves = None if request.is_additional or earlier is current else current
-        limit = self._limits.rooms_per_connection
-        if limit and earlier is None and leaves is None and len(self._rooms) >= limit:
-            return refusals.room_limit(limit)
-        if not self._rates.take_room_change(anyio.current_time()):
-            return refusals.TOO_MANY_ROOMS
-        if leaves is None:
-            return await self._rooms.join(request)
-        if earlier is None:
-            refusal = await self._rooms.check_join(request.room_id, request.user_id)
-            if refusal is not None:
-                return refusal  # a refused client stays in its room
-        await self._rooms.leave(leaves)
-        refusal = await self._rooms.join(request)
-        if refusal is not None:  # the client must learn that it is out of its room too
-            self._tell(refusal.as_error(request.request_id, removed_from=leaves.room_id))
-        return None
-
-    def _find_stay(self, room_id: str | None) -> Stay | Refusal:
-        """The stay in the named room, or in the current room."""
-        stay = self._rooms.current if room_id is None else self._rooms.find(room_id)
-        return self._not_in(room_id) if stay is None else stay
-
-    def _not_in(self, room_id: str | None) -> Refusal:
-        """The refusal of a command about a room that the session is not in."""
-        if room_id is not None:
-            return refusals.NOT_JOINED
-        return refusals.NO_CURRENT_ROOM if self._rooms.has_additional else refusals.NOT_IN_ROOM
+        room_id, is_additional = command.room_id or command.user_id, command.additional is True
+        request = JoinRequest(room_id, command.user_id, command.request_id, command.since, is_additional)
+        return await self._rooms.enter(request, self._rates)
 
     async def _leave(self, command: Leave) -> Refusal | None:
-        stay = self._find_stay(command.room_id)
+        stay = self._rooms.named(command.room_id)
         if isinstance(stay, Refusal):
             return stay
         await self._rooms.leave(stay)
@@ -332,50 +293,18 @@ class SessionActor(Actor[SessionMessage]):
         return None
 
     async def _query(self, command: ListMembers | ReadHistory) -> Refusal | None:
-        stay = self._find_stay(command.room_id)
-        if isinstance(stay, Refusal) and command.room_id is None:
-            return stay
-        room_id = command.room_id if isinstance(stay, Refusal) else stay.room_id
-        if room_id is None or not is_room_id(room_id):
-            return refusals.INVALID_ROOM_ID
-        if not self._rates.take_query(anyio.current_time()):
-            return refusals.TOO_MANY_FRAMES
-        if isinstance(stay, Refusal):
-            refusal = await self._check_query(room_id)
-            if refusal is not None:
-                return refusal
-        answer = await answer_query(self.context, self._journal, room_id, command)
-        if isinstance(answer, Refusal):
-            return answer
-        self._tell(answer)
-        return None
-
-    async def _check_query(self, room_id: str) -> Refusal | None:
-        """Ask a room whether the user may read it. Starting it costs as much as a room change."""
-        if self.context.find(ROOMS, room_id) is None:
-            try:
-                if not await must_start(self._extensions.room_kinds, self._states, room_id):
-                    return None
-            except StorageError as error:
-                logger.error("query refused: %s", error)
-                return refusals.INTERNAL_FAILURE
-            if not self._rates.take_room_change(anyio.current_time()):
-                return refusals.TOO_MANY_ROOMS
-        return await self._rooms.check_join(room_id, self._user_id or "", is_query=True)
-
-    # -- extensions --------------------------------------------------------------------------------------------------
+        query = Query(command, self._rooms, self._user_id or "", self._rates)
+        return self._answer(await self._queries.execute(self.context, query))
 
     async def _call(self, command: ExtensionCommand) -> Refusal | None:
-        if self._extension_calls is None:
-            self._extension_calls = ExtensionCalls(self.context, self._extensions)
-        stay = self._rooms.current
-        if command.room_id is not None and not command.names_own_room():
-            stay = self._rooms.find(command.room_id)
-            if stay is None:
-                return refusals.NOT_JOINED
+        stay = self._rooms.of(command)
+        if isinstance(stay, Refusal):
+            return stay
         caller = Caller(self._user_id or "", stay.room_id if stay else "", self._outbox, self.context.self_ref)
         room = stay.room if stay else None
-        answer = await self._extension_calls.execute(command, caller, room, self._rates)
+        return self._answer(await self._extension_calls.execute(self.context, command, caller, room, self._rates))
+
+    def _answer(self, answer: AnyMessage | Refusal | None) -> Refusal | None:
         if isinstance(answer, Refusal):
             return answer
         if answer is not None:

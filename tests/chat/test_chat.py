@@ -245,7 +245,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
         # The join precedes the end of the old room in the session's mailbox.
         room = system.get_or_spawn(ROOMS, "red")
         actor = alice.session._cell.actor
-        await actor._enter(JoinRequest("red", "alice"))
+        await actor._rooms.enter(JoinRequest("red", "alice"), actor._rates)
         await settle(system)
         assert room_of(alice) is room
         await alice.send(type="switch_room", roomId="blue")

@@ -291,7 +291,7 @@ async def test_service_that_has_just_stopped_is_asked_again(stopped, types):
         ben.session.stop()
         await ben.session.wait_stopped()
         await answers(system, ann, type="roll")
-        context = ann.session._cell.actor._extension_calls._context
+        context = ann.session._cell.actor.context
         find, found = context.get_or_spawn, []
 
         def find_too_late(actor_type, key):
