@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import anyio
 import msgspec
 
 from chat_actors.chat.command_method import Call, CommandMethod, Refused
-from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room_core import Posted, RoomCore
 from chat_actors.chat.room_handle import RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
@@ -18,7 +17,7 @@ from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
 from chat_actors.chat.store import StateUnreadable, Store
-from chat_actors.kernel import AnyRef, Context
+from chat_actors.kernel import Context
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
 from chat_actors.storage import Accounts, States, StorageError
 
@@ -51,23 +50,25 @@ def _store_of(states: States, room_id: str) -> Store:
     return Store(states, f"rooms/{room_id}")
 
 
-async def make_kind_policy(
-    room_id: str,
-    room_kinds: RoomKinds,
-    states: States,
-    accounts: Accounts,
-    now: Callable[[], datetime],
-    subscribers: dict[str, dict[AnyRef, Outbox]],
-) -> RoomPolicy:
+class KindDependencies(msgspec.Struct, frozen=True):
+    """The objects that the server passes to the policy of each room."""
+
+    room_kinds: RoomKinds
+    states: States
+    accounts: Accounts
+    now: Callable[[], datetime]
+
+
+async def make_kind_policy(dependencies: KindDependencies, room_id: str) -> RoomPolicy:
     """The policy of a room: the null policy if it has no room kind and cannot be given one.
 
     The stored choice is read even if no extension is enabled, so that a room whose extension was switched off stays
-    closed. `subscribers` holds the subscribers of each extension, and outlives a crash. Raises `StorageError`.
+    closed. Raises `StorageError`.
     """
-    chosen = await load_chosen(states, room_id)
-    if not chosen.chosen_as and not room_kinds.has_kind_for(room_id):
+    chosen = await load_chosen(dependencies.states, room_id)
+    if not chosen.chosen_as and not dependencies.room_kinds.has_kind_for(room_id):
         return RoomPolicy()
-    return KindPolicy(chosen, room_kinds, states, accounts, now, subscribers)
+    return KindPolicy(dependencies, chosen)
 
 
 class KindPolicy(RoomPolicy):
@@ -76,21 +77,10 @@ class KindPolicy(RoomPolicy):
     If a room kind sees posts, they go through the mailbox instead of the sender's turn, since a hook may wait.
     """
 
-    def __init__(
-        self,
-        chosen: ChosenKind,
-        room_kinds: RoomKinds,
-        states: States,
-        accounts: Accounts,
-        now: Callable[[], datetime],
-        subscribers: dict[str, dict[AnyRef, Outbox]],
-    ) -> None:
+    def __init__(self, dependencies: KindDependencies, chosen: ChosenKind) -> None:
+        self._dependencies = dependencies
+        self._room_kinds = dependencies.room_kinds
         self._chosen = chosen
-        self._room_kinds = room_kinds
-        self._states = states
-        self._accounts = accounts
-        self._now = now
-        self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
         self._deciding: Sequence[tuple[str, RoomKind]] = ()  # with on_post
         self._reported_to: Sequence[tuple[str, RoomKind]] = ()  # with on_posted
@@ -107,13 +97,14 @@ class KindPolicy(RoomPolicy):
         if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = self._chosen.chosen_as
         await self._open_kinds()
+        await self.report_posted()
 
     async def _open_kinds(self) -> None:
         specs = self._room_kinds.for_room(self._core.room_id, self._chosen.chosen_as)
         self._kinds = [(spec.extension, self._make_kind(spec)) for spec in specs]
         self._deciding = [each for each in self._kinds if type(each[1]).on_post is not RoomKind.on_post]
         self._reported_to = [each for each in self._kinds if type(each[1]).on_posted is not RoomKind.on_posted]
-        self.sees_posts = bool(self._missing_kind is not None or self._deciding or self._reported_to)
+        self._core.has_post_hooks = bool(self._missing_kind is not None or self._deciding or self._reported_to)
         self._commands = {
             command: (kind, method)
             for spec, (_, kind) in zip(specs, self._kinds, strict=True)
@@ -125,18 +116,19 @@ class KindPolicy(RoomPolicy):
 
     def _make_kind(self, spec: RoomKindSpec) -> RoomKind:
         kind = spec.kind()
+        space = f"{spec.extension}.{kind.kept_as or spec.kind.__name__}/{self._core.room_id}"
         kind.settings = spec.settings
         kind.room = RoomHandle(
             self._context,
             self._core,
             extension=spec.extension,
             creator=self._chosen.creator if spec.kind.chosen_as == self._chosen.chosen_as else "",
-            store=Store(self._states, f"{spec.extension}.{kind.kept_as or type(kind).__name__}/{self._core.room_id}"),
+            store=Store(self._dependencies.states, space),
             services=spec.services,
-            subscribers=self._subscribers.setdefault(spec.extension, {}),
+            subscribers=self._core.subscribers.setdefault(spec.extension, {}),
             remove_user=self._remove_user,
-            now=self._now,
-            accounts=self._accounts,
+            now=self._dependencies.now,
+            accounts=self._dependencies.accounts,
         )
         return kind
 
@@ -145,20 +137,14 @@ class KindPolicy(RoomPolicy):
     async def check_join(self, user_id: str) -> Refusal | None:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
-        try:
-            with anyio.fail_after(HOOK_WITHIN):
-                for _, kind in self._kinds:
-                    await kind.may_join(user_id)
-        except Refused as refused:
-            return refused.refusal
-        return None
+        return await _first_refusal(kind.may_join(user_id) for _, kind in self._kinds)
 
     async def visited(self) -> None:
         if self._room_kinds.choosable and not self._chosen.chosen_as and not self._chosen.is_visited:
             await self._choose(ChosenKind(is_visited=True))
 
     async def _choose(self, chosen: ChosenKind) -> None:
-        await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
+        await _store_of(self._dependencies.states, self._core.room_id).put(CHOSEN, chosen)
         self._chosen = chosen
 
     def state_for(self, user_id: str) -> msgspec.Raw | None:
@@ -180,10 +166,6 @@ class KindPolicy(RoomPolicy):
             for _, kind in self._kinds:
                 kind.on_leave(user_id)
 
-    def forget(self, session: AnyRef) -> None:
-        for subscribers in self._subscribers.values():
-            subscribers.pop(session, None)
-
     # -- posts ---------------------------------------------------------------------------------------------------------
 
     async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
@@ -198,7 +180,26 @@ class KindPolicy(RoomPolicy):
             return refused.refusal
         return content
 
-    async def posted(self, posted: Posted) -> None:
+    async def report_posted(self) -> None:
+        """Report each message to the room kinds, once. Raises the first failure, after all of them.
+
+        A room kind that takes too long fails at once: the next incarnation reports the rest.
+        """
+        self.is_reporting = True
+        failure: Exception | None = None
+        while self._core.posted:
+            posted = self._core.posted.popleft()
+            try:
+                await self._report(posted)
+            except TimeoutError:
+                raise
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        self.is_reporting = False
+
+    async def _report(self, posted: Posted) -> None:
         with anyio.fail_after(HOOK_WITHIN):
             for extension, kind in self._reported_to:
                 if extension != posted.posted_by:
@@ -233,3 +234,13 @@ class KindPolicy(RoomPolicy):
         await self._choose(ChosenKind(request.chosen_as, request.creator))
         await self._open_kinds()
         return None
+
+
+async def _first_refusal(hooks: Iterable[Awaitable[None]]) -> Refusal | None:
+    try:
+        with anyio.fail_after(HOOK_WITHIN):
+            for hook in hooks:
+                await hook
+    except Refused as refused:
+        return refused.refusal
+    return None
