@@ -98,6 +98,10 @@ class KindPolicy(RoomPolicy):
             self._missing_kind = self._chosen.chosen_as
         await self._open_kinds()
         await self.report_posted()
+        for user_id in self._core.members.users:  # there are members after a restart only
+            refusal = await _first_refusal(kind.may_stay(user_id) for _, kind in self._kinds)
+            if refusal is not None:
+                remove_user(user_id, refusal)
 
     async def _open_kinds(self) -> None:
         specs = self._room_kinds.for_room(self._core.room_id, self._chosen.chosen_as)

@@ -6,9 +6,9 @@ import pytest
 from anyio import sleep
 
 from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
-from chat_actors.chat.room_messages import LeaveRoom, PostToRoom
+from chat_actors.chat.room_messages import LeaveRoom, ListUsers, PostToRoom
 from chat_actors.kernel.testing import RunningSystem, settle
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in
+from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents, errors
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
@@ -136,3 +136,28 @@ async def test_refused_post_reaches_a_session_with_a_full_mailbox():
         empty(ben)
         await sleep(1.1)
         assert removals(ben) == [("den", "room_closed")]
+
+
+async def test_stored_ban_holds_after_a_crash():
+    """The others stay, also if a new user would find the room full."""
+    async with RunningSystem() as system:
+        ann, ben, ben_too, cyd = await members_of_den(system, "ann", "ben", "ben", "cyd")
+        ann.deliver(type="chat_message", content="forget ben", id="q")
+        await sleep(1)
+        ann.deliver(type="chat_message", content="hello")
+        await sleep(1)
+        assert errors(ann.hear()) == [("room_failed", "q")]
+        assert removals(ben) == removals(ben_too) == [("den", "banned")]
+        assert contents(ben.received) == []
+        assert contents(cyd.hear()) == ["hello"]
+        assert (await room_of(ann).ask(ListUsers(), timeout=1)).users == ["ann", "cyd"]
+
+
+async def test_room_without_members_after_a_crash_closes():
+    async with RunningSystem() as system:
+        (ann,) = await members_of_den(system, "ann")
+        room = room_of(ann)
+        ann.deliver(type="chat_message", content="forget ann")
+        await sleep(1)
+        assert removals(ann) == [("den", "banned")]
+        assert room.is_stopped
