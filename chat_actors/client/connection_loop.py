@@ -19,6 +19,7 @@ from chat_actors.client.errors import ServerTooOld
 from chat_actors.client.events import Reconnecting
 from chat_actors.client.session import AccessRefused
 from chat_actors.client.socket import ClientSocket, ConnectionLost, PermanentFailure
+from chat_actors.protocol import CloseCode
 
 LOGIN_TIMEOUT = 30.0
 """Seconds for the login on a new connection."""
@@ -95,7 +96,8 @@ class ConnectionLoop:
                 try:
                     await self._run_connection()
                 except FAILURES as error:
-                    self._listener.on_events(self._conversation.disconnected())
+                    is_too_big = isinstance(error, ConnectionLost) and error.code == CloseCode.TOO_BIG
+                    self._listener.on_events(self._conversation.disconnected(is_too_big=is_too_big))
                     pause = self._pause_after(error)
                     if pause is None:
                         raise

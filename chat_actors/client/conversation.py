@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import ConversationEvent, RequestAnswered, RequestRefused, RetryNeeded
-from chat_actors.client.error_codes import TRANSIENT_CODES
+from chat_actors.client.error_codes import TOO_BIG, TRANSIENT_CODES
 from chat_actors.client.message_decoder import MessageDecoder, UnknownMessage
 from chat_actors.client.room_conversation import RoomConversation
 from chat_actors.client.session import ClientSession
@@ -77,13 +78,19 @@ class Conversation:
         self._context.session = ClientSession(self.user_id, self._key, self._context.decoder, features=FEATURES)
         self._is_interrupted = False
 
-    def disconnected(self) -> Sequence[ConversationEvent]:
+    def disconnected(self, *, is_too_big: bool = False) -> Sequence[ConversationEvent]:
         """End the connection. Requests in flight will be sent again.
+
+        Args:
+            is_too_big: Whether the server closed the connection for a message over its limit (1009). The largest
+                command in flight is then refused, because it would end the next connection too.
 
         Returns:
             The new events: `RequestLost` for each extension command in flight.
         """
         self._context.session = None
+        if is_too_big and (largest := self._context.largest_in_flight()) is not None:
+            self._on_error(msgspec.structs.replace(TOO_BIG, request_id=largest))
         self._is_interrupted = True
         self._context.queries.resume()
         for room in self._context.take_all_rooms():

@@ -9,7 +9,7 @@ from chat_actors.client.conversation_events import ConversationEvent
 from chat_actors.client.message_decoder import MessageDecoder
 from chat_actors.client.queries import Queries
 from chat_actors.client.session import ClientSession
-from chat_actors.protocol import AnyCommand, encode_command
+from chat_actors.protocol import AnyCommand, ExtensionCommand, Post, encode_command
 
 if TYPE_CHECKING:
     from chat_actors.client.room_conversation import RoomConversation
@@ -36,7 +36,7 @@ class ConversationContext:
         self.queries = Queries(max_unanswered)
         self.rooms: dict[str, RoomConversation] = {}
         self.session: ClientSession | None = None
-        self._senders: dict[str, RoomConversation] = {}
+        self._in_flight: dict[str, tuple[RoomConversation, AnyCommand]] = {}
         self._events: list[ConversationEvent] = []
 
     @property
@@ -56,19 +56,28 @@ class ConversationContext:
             return
         self.session.send(command)
         if room is not None and command.request_id is not None:
-            self._senders[command.request_id] = room
+            self._in_flight[command.request_id] = room, command
 
     def take_sender(self, request_id: str | None) -> RoomConversation | None:
         """Return the room whose request in flight has this id. Only a room's `tell_id` may be answered again."""
-        room = self._senders.get(request_id or "")
+        room, _ = self._in_flight.get(request_id or "", (None, None))
         if room is not None and request_id is not None and request_id != room.tell_id:
-            del self._senders[request_id]
+            del self._in_flight[request_id]
         return room
+
+    def largest_in_flight(self) -> str | None:
+        """The id of the longest post or extension command in flight."""
+        sizes = {
+            request_id: len(encode_command(command))
+            for request_id, (_, command) in self._in_flight.items()
+            if isinstance(command, Post | ExtensionCommand)
+        }
+        return max(sizes, key=sizes.__getitem__, default=None)
 
     def take_all_rooms(self) -> Sequence[RoomConversation]:
         """Return the open rooms and those with requests in flight, which will not be answered."""
-        rooms = [*self.rooms.values(), *self._senders.values()]
-        self._senders.clear()
+        rooms = [*self.rooms.values(), *(room for room, _ in self._in_flight.values())]
+        self._in_flight.clear()
         return list(dict.fromkeys(rooms))
 
     def send_queries(self) -> None:

@@ -11,4 +11,4 @@ NOT_JOINED_CODES = frozenset({"not_joined", "not_in_room"})
 """Codes of the refusal of a post by a room that the user is not in. The second comes if it was the only room."""
 
 TOO_BIG = messages.Error("The message is longer than the server takes.", "too_big")
-"""The refusal of a command over the server's frame limit. It is not sent: the server would close the connection."""
+"""The refusal of a command over the server's frame limit, which is not sent: the server would close the connection."""

@@ -34,6 +34,8 @@ from chat_actors.protocol import (
 class RoomConversation:
     """One room of a `Conversation`, without I/O. `Conversation.open_room` makes it, and joins.
 
+    Make no requests after `close` or `RoomEnded`.
+
     Attributes:
         room_id: The room.
         tell_id: The request id of all commands of `tell`.
@@ -176,8 +178,6 @@ class RoomConversation:
     def _send(self, command: AnyCommand) -> None:
         self._context.send(command, self)
 
-    # -- what the program decides --------------------------------------------------------------------------------------
-
     def proceed(self) -> None:
         """Send what can be sent now: a join, a leave, or the next command and the queries. Be forgotten at the end."""
         self._membership.proceed()
@@ -216,13 +216,12 @@ class RoomConversation:
         """Leave the room. Its requests are not answered any more. No effect on a room that has ended."""
         if self.is_ended:
             return
-        self._membership.is_ended = True
-        self._membership.needs_retry = False
+        self._membership.end()
         self._queue.clear()
         self._context.queries.remove_room(self)
         self.proceed()
 
-    # -- received messages: called by `Conversation` -------------------------------------------------------------------
+    # -- called by `Conversation` --------------------------------------------------------------------------------------
 
     def on_event(self, message: AnyMessage) -> None:
         """A message about the room, which answers no request."""
@@ -277,7 +276,7 @@ class RoomConversation:
 
     def _end(self, error: messages.Error) -> None:
         self._membership.lost()
-        self._membership.is_ended = True
+        self._membership.end()
         refused = (*self._queue.clear_unsent(), *self._context.queries.remove_room(self))
         for request_id in refused if self._membership.has_been_in else (self.join_id, *refused):
             self._context.report(RequestRefused(request_id, error))

@@ -175,6 +175,11 @@ class RoomMembership:
         self._state = State.OUT
         self._may_be_in = False
 
+    def end(self) -> None:
+        """The program or the server has ended the membership for good."""
+        self.is_ended = True
+        self.needs_retry = False
+
     def disconnected(self) -> None:
         """The connection has ended."""
         self.lost()

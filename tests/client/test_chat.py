@@ -1,39 +1,33 @@
 """A chat over real sockets, with a real server and a proxy in between that can be cut."""
 
 import asyncio
-import logging
 import random
 
 import pytest
 from websockets.asyncio.server import serve
 
-from chat_actors.chat import Limits, Storage
+from chat_actors.chat import Storage
 from chat_actors.client import (
     AccessRefused,
-    Backoff,
     ChatMessage,
-    CommandRefused,
     ConnectionLost,
     Identity,
     Reconnected,
     Reconnecting,
     ServerTooOld,
-    chat_connection,
     connect,
-    event_queue,
     generate_key,
 )
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import ServerSettings, Settings
 from chat_actors.storage import MemoryAccounts, MemoryJournal
 from tests.client.cable import Cable
-from tests.client.test_room import Shout, Shouted
+from tests.client.live_chat import NO_LIMITS, connect_as, contents, events_until, is_message
 from tests.patience import PATIENCE
 from tests.wire.certificate import write_certificate
 from tests.wire.live_server import LiveServer, fail_test
 
 pytestmark = pytest.mark.anyio
-NO_LIMITS = Limits(registrations=0, messages_per_second=0, rooms_per_minute=0)
 
 
 @pytest.fixture(scope="module")
@@ -47,29 +41,6 @@ async def server():
     settings = Settings(server=ServerSettings(extensions=("tests.client.test_room:DICE",)), limits=NO_LIMITS)
     async with LiveServer(create_app(settings, on_failure=fail_test, storage=storage)) as server:
         yield server
-
-
-def connect_as(port, user_id, key, **options):
-    options.setdefault("backoff", lambda: Backoff(random.Random(1).random, first=0.02, longest=0.05))
-    return connect(f"ws://127.0.0.1:{port}", Identity(user_id, key), **options)
-
-
-async def events_until(room, is_last):
-    received = []
-    async with asyncio.timeout(PATIENCE):
-        async for event in room.events():
-            received.append(event)
-            if is_last(event):
-                return received
-    raise AssertionError("the stream ended")
-
-
-def is_message(content):
-    return lambda event: isinstance(event, ChatMessage) and event.content == content
-
-
-def contents(events):
-    return [event.content for event in events if isinstance(event, ChatMessage)]
 
 
 class CountingCable(Cable):
@@ -112,17 +83,6 @@ async def test_rooms_share_one_connection(server, key):
         async with chat.room("another") as room:
             await room.say("the connection stays open without rooms")
         assert cable.connections == 1
-
-
-async def test_room_can_be_open_once(server, key):
-    async with connect_as(server.port, "alice", key) as chat:
-        room = chat.room("general")
-        with pytest.raises(ValueError, match="use that `Room`"):
-            chat.room("general")
-        await room.say("one")
-        await room.aclose()
-        async with chat.room("general") as again:
-            assert (await again.say("two")).seq == 2
 
 
 async def test_reconnect_is_reported_and_loses_nothing(server, key):
@@ -188,115 +148,6 @@ async def test_random_cuts_lose_and_repeat_nothing(server, key, seed):
             assert [message.seq for message in posted[:-1]] == [receipt.seq for receipt in receipts[n::2]]
 
 
-async def test_unread_room_holds_up_no_other(server, key, monkeypatch):
-    """A room with too many unread events leaves, and delivers the rest once the program reads."""
-    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 10)
-    async with (
-        connect_as(server.port, "alice", key) as alice,
-        connect_as(server.port, "bob", key) as bob,
-        alice.room("busy") as busy,
-        alice.room("calm") as calm,
-        bob.room("busy", listen=False) as his,
-        bob.room("calm", listen=False) as his_calm,
-    ):
-        for n in range(60):
-            await his.say(str(n))
-        async with asyncio.timeout(PATIENCE):
-            while (await his.members()).count != 1:
-                pass
-        await his_calm.say("still here")
-        assert (await events_until(calm, is_message("still here")))[-1].user_id == "bob"
-        receipt = await busy.say("posted while behind")  # joins for that
-        assert receipt.seq == 61
-        received = await events_until(busy, is_message("posted while behind"))
-        assert contents(received) == [*(str(n) for n in range(60)), "posted while behind"]
-        assert (await busy.members()).count == 2
-
-
-async def test_without_listen_a_room_never_falls_behind(server, key, monkeypatch):
-    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 10)
-    async with connect_as(server.port, "alice", key) as chat, chat.room("lobby", listen=False) as room:
-        for n in range(50):
-            await room.say(str(n))
-        assert (await room.members()).count == 1
-
-
-async def test_reader_may_request_with_many_events_unread(server, key, monkeypatch):
-    """A bot that answers slowly falls behind again and again, and misses nothing."""
-    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 20)
-    async with (
-        connect_as(server.port, "bot", key) as bot,
-        connect_as(server.port, "ann", key) as ann,
-        bot.room("red") as its,
-        ann.room("red", listen=False) as hers,
-    ):
-        saying = asyncio.gather(*(hers.say(str(n)) for n in range(300)))
-        received = []
-        async with asyncio.timeout(PATIENCE):
-            async for message in its:
-                if message.user_id == "ann":
-                    received.append(message.content)
-                    if len(received) % 50 == 1:
-                        await its.say(f"heard {message.content}")
-                        await its.history(limit=1)
-                    if len(received) == 300:
-                        break
-        await saying
-        assert received == [str(n) for n in range(300)]
-
-
-async def test_refused_room_ends_alone(server, key):
-    async with connect_as(server.port, "alice", key) as chat, chat.room("lobby") as lobby:
-        with pytest.raises(CommandRefused, match="Room ID"):
-            await chat.room("\n").join()
-        assert (await lobby.say("still here")).seq == 1
-
-
-async def test_room_limit_is_a_refusal(key):
-    limits = Limits(registrations=0, rooms_per_connection=2)
-    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
-    async with LiveServer(app) as server, connect_as(server.port, "alice", key) as chat:
-        rooms = [chat.room(name) for name in ("one", "two")]
-        for room in rooms:
-            await room.join()
-        with pytest.raises(CommandRefused, match="At most 2 rooms") as caught:
-            await chat.room("three").join()
-        assert caught.value.code == "room_limit"
-        await rooms[0].aclose()
-        await chat.room("three").join()
-
-
-async def test_messages_to_the_user_come_from_the_chat(server, key, monkeypatch, caplog):
-    monkeypatch.setattr(event_queue, "MAX_UNREAD_EVENTS", 3)
-    async with connect_as(server.port, "alice", key, messages=[Shouted]) as chat, chat.room("casino") as room:
-        with caplog.at_level(logging.WARNING, chat_connection.__name__):
-            for n in range(6):
-                assert await room.tell(Shout(str(n)))
-            await room.say("behind them")
-        assert len(caplog.records) == 1
-        async with asyncio.timeout(PATIENCE):
-            assert [(await chat.receive()).text for _ in range(3)] == ["0", "1", "2"]
-        assert await room.tell(Shout("later"))
-        async with asyncio.timeout(PATIENCE):
-            async for event in chat.events():
-                assert event.text == "LATER"
-                break
-
-
-async def test_closing_the_chat_ends_its_events(server, key):
-    async with connect_as(server.port, "alice", key) as chat:
-
-        async def read():
-            return [event async for event in chat.events()]
-
-        reading = asyncio.create_task(read())
-        await chat.room("lobby").join()
-    async with asyncio.timeout(PATIENCE):
-        assert await reading == []
-    with pytest.raises(ConnectionLost, match="was closed"):
-        await chat.receive()
-
-
 async def test_without_reconnect_a_disconnect_ends_all_rooms(server, key):
     async with Cable(server.port) as cable, connect_as(cable.port, "alice", key, reconnect=False) as chat:
         rooms = [chat.room("lobby"), chat.room("attic")]
@@ -348,29 +199,6 @@ async def test_close_fails_pending_requests(server, key):
             await events_until(room, lambda event: isinstance(event, Reconnecting))
         with pytest.raises(ConnectionLost, match="was closed"):
             await waiting
-
-
-async def test_too_long_message_fails_alone(server, key):
-    async with connect_as(server.port, "ann", key) as chat, chat.room("red") as red, chat.room("blue") as blue:
-        huge = asyncio.create_task(red.say("x" * 70_000))
-        small = [asyncio.create_task(room.say("small")) for room in (red, blue)]
-        with pytest.raises(CommandRefused, match="longer than the server takes"):
-            await huge
-        async with asyncio.timeout(PATIENCE):
-            assert [(await task).seq for task in small] == [1, 1]
-
-
-async def test_cancelled_message_is_not_sent_later(server, key):
-    async with Cable(server.port) as cable, connect_as(cable.port, "ann", key) as chat, chat.room("red") as room:
-        cable.is_broken = True
-        cable.cut()
-        await events_until(room, lambda event: isinstance(event, Reconnecting))
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await room.say("given up")
-        cable.is_broken = False
-        await room.say("said again")
-        assert contents((await room.history()).messages) == ["said again"]
 
 
 async def test_tls_uses_system_certificates(key, tmp_path, monkeypatch):

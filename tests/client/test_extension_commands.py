@@ -17,7 +17,7 @@ from chat_actors.client.session import ClientSession
 from chat_actors.protocol import encode, messages, refusals
 from tests.chat.rig import KEY
 from tests.client.model_server import WELCOME
-from tests.client.test_conversation_replies import feed, in_red, new_conversation
+from tests.client.written_server import feed, in_red, new_conversation
 
 
 class Roll(Command, frozen=True, tag="roll"):
