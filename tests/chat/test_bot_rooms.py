@@ -1,29 +1,22 @@
 """The rooms of a bot: what it joins, what it leaves, and which notices of a room it believes."""
 
-import logging
 from typing import ClassVar
 
 import anyio
 import pytest
 
-from chat_actors.chat import Bot, Enabled, Extension, Extensions, Refused, RoomKind, command
+from chat_actors.chat import Bot, Extension, Refused, RoomKind, command
 from chat_actors.chat.bot import REJOIN_SECONDS
 from chat_actors.chat.bot_rooms import BotOutbox, BotState, DroppedMessages, JoinAnswered
 from chat_actors.chat.outbox import Block
-from chat_actors.chat.room_messages import JoinedRoom, ListUsers, MemberRemoved, NotAMember
+from chat_actors.chat.room_messages import JoinedRoom, MemberRemoved, NotAMember
 from chat_actors.kernel import ActorStopped, MailboxFull
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, refusals
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, SlowJournal, chat_with, clients_in, contents, room_of, users_in
 
 pytestmark = pytest.mark.anyio
 BOT = "bot:robot"
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Robot(Bot):
@@ -80,13 +73,9 @@ def robot():
 
 async def chat_with_robot(system):
     extension = Extension(name="robot", services=[Robot], room_kinds=[Guard])
-    chat = MemoryChat(system, extensions=Extensions([Enabled(extension)]), journal=SlowJournal())
+    chat = chat_with(system, extension, journal=SlowJournal())
     await settle(system)
     return chat
-
-
-async def users_in(client):
-    return (await room_of(client).ask(ListUsers(), timeout=1)).users
 
 
 def rooms_of(robot):
@@ -313,8 +302,7 @@ async def test_subscriber_of_a_bot_ends_with_its_connection():
             self.subscribe(caller)
 
     async with RunningSystem() as system:
-        extensions = Extensions([Enabled(Extension(name="news", services=[News]))])
-        ann = await MemoryChat(system, extensions=extensions).log_in("ann")
+        ann = await chat_with(system, Extension(name="news", services=[News])).log_in("ann")
         ann.deliver(type="subscribe")
         await settle(system)
         (bot,) = [cell.actor for cell in system.family if isinstance(cell.actor, News)] or [

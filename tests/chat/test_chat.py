@@ -7,14 +7,9 @@ from chat_actors.chat.memberships import JoinRequest
 from chat_actors.kernel import Terminated, handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat
+from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat, room_of
 
 pytestmark = pytest.mark.anyio
-
-
-def room_of(client):
-    stay = client.session._cell.actor._rooms.current
-    return None if stay is None else stay.room
 
 
 async def test_crashed_room_restarts_with_its_members():

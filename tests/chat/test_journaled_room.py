@@ -20,10 +20,10 @@ from tests.chat.rig import (
     clients_in,
     contents,
     errors,
+    room_of,
     seqs,
     summaries,
 )
-from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")

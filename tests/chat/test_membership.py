@@ -3,14 +3,24 @@
 import anyio
 import pytest
 
-from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
+from chat_actors.chat import Refused, RoomKind
 from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import refusals
 from chat_actors.storage import Append, Draft, Retention
-from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import (
+    START,
+    MemoryChat,
+    SlowJournal,
+    chat_of_kinds,
+    clients_in,
+    contents,
+    errors,
+    room_of,
+    seqs,
+    summaries,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -130,8 +140,7 @@ class Fickle(RoomKind):
 
 def fickle_chat(system, *errors):
     Fickle.errors = errors
-    extension = Extension(name="fickle", room_kinds=[Fickle])
-    return MemoryChat(system, extensions=Extensions([Enabled(extension, extension.settings())]))
+    return chat_of_kinds(system, Fickle)
 
 
 @pytest.mark.parametrize("how", [{}, {"since": 0}])

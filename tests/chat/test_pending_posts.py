@@ -15,8 +15,18 @@ from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import refusals
 from chat_actors.storage import Append, Committed, Draft, StorageError
-from tests.chat.rig import START, Boom, FragileRoom, MemoryChat, SlowJournal, clients_in, contents, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import (
+    START,
+    Boom,
+    FragileRoom,
+    MemoryChat,
+    SlowJournal,
+    clients_in,
+    contents,
+    errors,
+    room_of,
+    summaries,
+)
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")

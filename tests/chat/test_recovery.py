@@ -13,8 +13,7 @@ from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import messages
 from chat_actors.storage import Append, Draft, Retention, StorageError
-from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, room_of, seqs, summaries
 
 pytestmark = pytest.mark.anyio
 

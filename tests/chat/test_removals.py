@@ -1,22 +1,14 @@
 """A removal takes effect and is notified, also if the room crashes or closes meanwhile."""
 
-import logging
-
 import pytest
 from anyio import sleep
 
-from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
-from chat_actors.chat.room_messages import LeaveRoom, ListUsers, PostToRoom
+from chat_actors.chat import Refused, RoomKind
+from chat_actors.chat.room_messages import LeaveRoom, PostToRoom
 from chat_actors.kernel.testing import RunningSystem, settle
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents, errors
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, SlowJournal, chat_of_kinds, clients_in, contents, errors, room_of, users_in
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Door(RoomKind):
@@ -49,8 +41,7 @@ class Door(RoomKind):
 
 
 async def members_of_den(system, *names):
-    extensions = Extensions([Enabled(Extension(name="door", room_kinds=[Door]))])
-    clients = await clients_in(MemoryChat(system, extensions=extensions, journal=SlowJournal()), "den", *names)
+    clients = await clients_in(chat_of_kinds(system, Door, journal=SlowJournal()), "den", *names)
     for client in clients:
         client.hear()
     return clients
@@ -150,7 +141,7 @@ async def test_stored_ban_holds_after_a_crash():
         assert removals(ben) == removals(ben_too) == [("den", "banned")]
         assert contents(ben.received) == []
         assert contents(cyd.hear()) == ["hello"]
-        assert (await room_of(ann).ask(ListUsers(), timeout=1)).users == ["ann", "cyd"]
+        assert await users_in(ann) == ["ann", "cyd"]
 
 
 async def test_room_without_members_after_a_crash_closes():

@@ -9,8 +9,7 @@ from chat_actors.chat.room_messages import JoinedRoom, JoinRoom, LeaveRoom, List
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import Refusal, messages
-from tests.chat.rig import Boom, FragileRoom, MemoryChat, clients_in, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, FragileRoom, MemoryChat, clients_in, errors, room_of, summaries
 
 pytestmark = pytest.mark.anyio
 

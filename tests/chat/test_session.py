@@ -11,8 +11,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import KEY, NO_LIMITS, Boom, FragileRoom, MemoryChat, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import KEY, NO_LIMITS, Boom, FragileRoom, MemoryChat, errors, room_of, summaries
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,7 @@ from chat_actors.chat.room_messages import PostAs
 from chat_actors.kernel.testing import RunningSystem
 from chat_actors.protocol import messages
 from chat_actors.storage import StorageError
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents, errors
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents, errors, room_of
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")

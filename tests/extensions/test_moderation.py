@@ -1,17 +1,8 @@
 """Moderation: ownership of rooms, the powers of moderators, and their persistence."""
 
-import logging
-
-import pytest
-
 from chat_actors import RoomHandle
 from chat_actors.extensions.moderation import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):

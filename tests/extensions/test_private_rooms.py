@@ -1,7 +1,5 @@
 """Private rooms: joining, reading, and invitations."""
 
-import logging
-
 import pytest
 
 from chat_actors import RoomHandle
@@ -10,11 +8,6 @@ from chat_actors.extensions.moderation import extension as moderation
 from chat_actors.extensions.polls import extension as polls
 from chat_actors.extensions.private_rooms import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):
