@@ -67,6 +67,7 @@ class ConnectionLoop:
         self._reconnect = reconnect
         self._to_send = asyncio.Event()
         self._has_been_ready = False
+        self._is_closing = False
         self._is_decided = asyncio.Event()  # the first connection is logged in, or has failed
         self._error: Exception | None = None
         self.has_ended = False
@@ -84,6 +85,7 @@ class ConnectionLoop:
 
     async def aclose(self) -> None:
         """Close the connection. Closing twice has no effect."""
+        self._is_closing = True
         self._run_task.cancel()
         await asyncio.wait({self._run_task})  # not its result: a cancellation of this call must stay one
         self._end(ConnectionLost(self._url, "the chat was closed"))  # if the task was cancelled before its first step
@@ -112,7 +114,8 @@ class ConnectionLoop:
             raise
 
     def _pause_after(self, error: Exception) -> float | None:
-        if not self._has_been_ready or not self._reconnect:
+        # A task group that ends with an error swallows a cancellation at the same moment.
+        if self._is_closing or not self._has_been_ready or not self._reconnect:
             return None
         match error:
             case AccessRefused(code=code) if code in TRANSIENT_CODES:
