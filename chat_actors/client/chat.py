@@ -70,11 +70,10 @@ class Chat:
             An extension message of a class that was passed to `connect`, such as a direct message or an invitation.
 
         Raises:
-            ConnectionLost: There is no connection any more.
+            ConnectionLost: There is no connection any more, and all messages have been read. A room opens another.
             AccessRefused: The server refused the login.
             ServerTooOld: The server is too old for this client.
         """
-        await self._connection.start()
         return await self._connection.receive_user_event()
 
     async def events(self) -> AsyncIterator[AnyMessage]:

@@ -63,6 +63,7 @@ class ChatConnection:
         self._user_events: EventQueue[AnyMessage] = EventQueue()
         self._has_dropped_events = False
         self._loop: ConnectionLoop | None = None
+        self._has_connected = False
         self._is_closed = False
 
     @property
@@ -81,6 +82,7 @@ class ChatConnection:
                 self.url, self._conversation, self._open_socket, self._make_backoff(), self, reconnect=self._reconnect
             )
         await self._loop.wait_until_ready()
+        self._has_connected = True
 
     async def aclose(self) -> None:
         """Close the connection. The open rooms end. Closing twice has no effect."""
@@ -141,7 +143,9 @@ class ChatConnection:
         return event
 
     async def receive_user_event(self) -> AnyMessage:
-        """Wait for the next message to the user that is about no open room."""
+        """Wait for the next message to the user that is about no open room. Connects at the first use."""
+        if not self._has_connected:  # later, the end of the connection is an error, which its reader must not miss
+            await self.start()
         return await self._user_events.receive()
 
     # -- what the connection loop reports ------------------------------------------------------------------------------

@@ -147,6 +147,26 @@ async def test_unread_events_survive_the_connection(server):
             assert [(await red.receive_message()).content for _ in range(5)] == ["0", "1", "2", "3", "4"]
 
 
+async def test_reader_of_the_chat_is_told_of_the_end(server):
+    """Another connection is opened by the use of a room, not by the reader."""
+    async with server.chat(reconnect=False) as chat:
+        reading = asyncio.create_task(chat.receive())  # connects
+        async with asyncio.timeout(PATIENCE):
+            await chat.room("red").join()
+        assert len(server.sockets) == 1
+        server.cut()
+        with pytest.raises(ConnectionLost):
+            await reading
+        with pytest.raises(ConnectionLost):
+            await chat.receive()
+        await chat.room("red").join()
+        again = asyncio.create_task(chat.receive())
+        await asyncio.sleep(0)
+        assert not again.done()
+    with pytest.raises(ConnectionLost, match="was closed"):
+        await again
+
+
 @pytest.mark.parametrize("turns", range(6))
 async def test_close_at_the_moment_of_a_failure_ends(server, turns):
     async with server.chat() as chat:
