@@ -143,22 +143,31 @@ class Memberships:
             return refusals.room_limit(self._limits.rooms_per_connection)
         if not rates.take_room_change(anyio.current_time()):
             return refusals.TOO_MANY_ROOMS
-        if leaves is None:
-            return await self._join(request)
-        if earlier is None:
-            refusal = await self.check_join(request.room_id, request.user_id)
+        if leaves is not None:
+            refusal = await self.check_join(request.room_id, request.user_id) if earlier is None else None
             if refusal is not None:
                 return refusal  # a refused client stays in its room
-        await self.leave(leaves)
+            await self.leave(leaves)
         refusal = await self._join(request)
-        if refusal is not None:  # the client must learn that it is out of its room too
-            self._outbox.offer(Block.of(refusal.as_error(request.request_id, removed_from=leaves.room_id)))
-        return None
+        return None if refusal is None else self._refuse(refusal, request, earlier, leaves)
+
+    def _refuse(
+        self, refusal: Refusal, request: JoinRequest, earlier: Stay | None, left: Stay | None
+    ) -> Refusal | None:
+        """Send an error for each room that the client may believe to be in. If there is none, the refusal."""
+        ended = [] if left is None else [left.room_id]
+        is_removed = earlier is not None and self.find(request.room_id) is None
+        if is_removed or refusal is refusals.ROOM_CLOSED:  # a room that failed may have sent `joined` before
+            ended.insert(0, request.room_id)
+        for n, room_id in enumerate(ended):
+            self._tell_removed(room_id, refusal, None if n else request.request_id)
+        return None if ended else refusal
 
     async def _join(self, request: JoinRequest) -> Refusal | None:
         """Join a room, starting it if necessary. A refusal, or None once the client has been sent the answer.
 
-        A room that is joined already is joined again: its members are not notified. Raises `AskTimeout`.
+        A room that is joined already is joined again: its members are not notified. After a refusal, the session may be
+        out of it. Raises `AskTimeout`.
         """
         earlier = self.find(request.room_id)
         is_additional = request.is_additional and (earlier is None or earlier is not self.current)
@@ -166,16 +175,12 @@ class Memberships:
         member = Member(self._context.self_ref, request.user_id, held or self._outbox)
         join = JoinRoom(member, request.request_id, replays=held is not None, is_additional=is_additional)
         answer = await self._ask_to_join(request.room_id, join)
-        if answer is None:
-            self._tell_removed(request, refusals.ROOM_CLOSED)
-        elif isinstance(answer, Refusal):
+        if isinstance(answer, Refusal):
             return answer
-        elif held is not None:
-            return await self._replay(held, answer, request, is_additional, was_member=earlier is not None)
-        return None
+        return None if held is None else await self._replay(held, answer, request, is_additional)
 
-    async def _ask_to_join(self, room_id: str, join: JoinRoom) -> JoinedRoom | Refusal | None:
-        """The answer of the room. None if it failed on the request, or ended twice: neither side has the member."""
+    async def _ask_to_join(self, room_id: str, join: JoinRoom) -> JoinedRoom | Refusal:
+        """The answer of the room. If it failed on the request, or ended twice, neither side has the member."""
         for _ in range(2):  # the first attempt may reach a room that is just closing as empty
             try:
                 room = self._context.get_or_spawn(ROOMS, room_id)
@@ -191,7 +196,7 @@ class Memberships:
                 self._add(Stay(room, room_id, answer.number), is_additional=join.is_additional)
             return answer
         self._forget_room(room_id)
-        return None
+        return refusals.ROOM_CLOSED
 
     def _add(self, stay: Stay, *, is_additional: bool) -> None:
         self._forget_room(stay.room_id)  # the stay may have been in a previous actor for this room
@@ -204,7 +209,7 @@ class Memberships:
         self._context.watch(stay.room)
 
     async def _replay(
-        self, held: HeldOutbox, joined: JoinedRoom, request: JoinRequest, is_additional: bool, *, was_member: bool
+        self, held: HeldOutbox, joined: JoinedRoom, request: JoinRequest, is_additional: bool
     ) -> Refusal | None:
         stay, is_answered = self.find(request.room_id), False
         if stay is None or request.since is None:
@@ -229,9 +234,9 @@ class Memberships:
         except StorageError as error:
             logger.error("missed messages cannot be replayed: %s", error)
             await self.leave(stay)  # the room discards what is held
-            if not is_answered and not was_member:
+            if not is_answered:
                 return refusals.INTERNAL_FAILURE
-            self._tell_removed(request, refusals.INTERNAL_FAILURE)
+            self._tell_removed(stay.room_id, refusals.INTERNAL_FAILURE, request.request_id)
             return None
         try:
             await stay.room.send(Replayed(self._context.self_ref))
@@ -239,9 +244,8 @@ class Memberships:
             pass  # the room's `Terminated` follows and sends the error
         return None
 
-    def _tell_removed(self, request: JoinRequest, refusal: Refusal) -> None:
-        """Send an error with the room's id: the client is not in it, though it may have been."""
-        self._outbox.offer(Block.of(refusal.as_error(request.request_id, removed_from=request.room_id)))
+    def _tell_removed(self, room_id: str, refusal: Refusal, request_id: str | None) -> None:
+        self._outbox.offer(Block.of(refusal.as_error(request_id, removed_from=room_id)))
 
     # -- leaving -------------------------------------------------------------------------------------------------------
 

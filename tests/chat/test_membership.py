@@ -8,7 +8,7 @@ from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import refusals
-from chat_actors.storage import Append, Draft, Retention
+from chat_actors.storage import Append, Draft, Retention, StorageError
 from tests.chat.rig import (
     START,
     MemoryChat,
@@ -213,3 +213,32 @@ async def test_removal_from_an_earlier_room_is_ignored():
         ann.deliver(type="chat_message", content="still here")
         await settle(system)
         assert summaries(ann.hear()) == ["Joined", "still here"]
+
+
+class Unreadable(SlowJournal):
+    """Tells nothing about missed messages once `is_broken` is set."""
+
+    is_broken = False
+
+    async def missed(self, room_id, **where):
+        if self.is_broken:
+            raise StorageError("read", "the journal", "is broken", "mend it")
+        return await super().missed(room_id, **where)
+
+
+async def test_failed_move_to_an_additional_room_reports_both():
+    """The move leaves the current room, and the replay then fails in the room that was additional."""
+    async with RunningSystem() as system:
+        journal = Unreadable()
+        (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
+        ann.deliver(type="join", userId="ann", roomId="blue", additional=True)
+        ann.deliver(type="chat_message", content="in blue", roomId="blue")
+        await settle(system)
+        ann.hear()
+        journal.is_broken = True
+        ann.deliver(type="join", userId="ann", roomId="blue", since=0, id="q")
+        await settle(system)
+        assert [(error.room_id, error.request_id) for error in ann.hear()] == [("blue", "q"), ("red", None)]
+        ann.deliver(type="chat_message", content="in?", id="r")
+        await settle(system)
+        assert errors(ann.hear()) == [("not_in_room", "r")]
