@@ -108,6 +108,20 @@ def test_gap_without_replay_is_reported_once():
     ]
 
 
+def test_later_gap_is_counted_from_the_new_position():
+    conversation, _ = rejoining_red(position=5)
+    feed(conversation, joined(sent_by(conversation)[-1], 21, 15), *chat_messages(21))
+    conversation.disconnected()
+    log_in(conversation)
+    rejoin = sent_by(conversation)[-1]
+    assert rejoin.since == 21
+    assert feed(conversation, joined(rejoin, 25, 3), *chat_messages(25)) == [
+        RoomResumed("red"),
+        *in_room(Gap("red", 3)),
+        *received(25),
+    ]
+
+
 def test_restarted_numbers_are_an_unknown_gap():
     """The server has lost its data, and its numbers begin again."""
     conversation, _ = rejoining_red(position=5)
