@@ -76,10 +76,8 @@ class CloseIfEmpty(msgspec.Struct, frozen=True):
     """Close the room if nothing keeps it open. Also the message of a timer."""
 
 
-Event: TypeAlias = events.MessagePosted | events.UserJoined | events.UserLeft
-"""To be published."""
-
-Effect: TypeAlias = Event | MemberLeft | NotifyRemoved | ReleaseSlots | CloseIfEmpty
+Published: TypeAlias = events.MessagePosted | events.UserJoined | events.UserLeft
+Effect: TypeAlias = Published | MemberLeft | NotifyRemoved | ReleaseSlots | CloseIfEmpty
 
 
 class RoomCore:
