@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from chat_actors.chat.bot import Bot
-from chat_actors.chat.command_method import Methods, Rate
+from chat_actors.chat.command_method import Methods, Rate, Where
 from chat_actors.chat.endpoint import Endpoints, endpoints_of
 from chat_actors.chat.room_creation import RoomCreation
 from chat_actors.chat.room_kind import RoomKind, methods_of_kind
@@ -17,7 +17,7 @@ from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, ServiceState, methods_of
 from chat_actors.chat.store import Store
 from chat_actors.kernel import ActorType, BadHandler
-from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, Vocabulary, bot_id
+from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, Vocabulary, bot_id, has_own_room_id
 from chat_actors.storage import Accounts, States
 
 
@@ -141,6 +141,9 @@ class Extensions:
         self, owner: str, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope
     ) -> Sequence[CommandSpec]:
         for method in methods.values():
+            if method.where is Where.IN_ROOM and has_own_room_id(method.command):
+                problem = "its field room_id is the room that the server looks up; rename it, or set where"
+                raise BadHandler(method.call.__qualname__, problem)
             self.routes[method.command] = Route(actor_type, scope, method.rate)
         return [CommandSpec(owner, method.command, method.where.rules) for method in methods.values()]
 

@@ -58,12 +58,12 @@ class FanOut:
     def join(self, member: Member, joined: messages.Joined | None) -> bool:
         """Add a member, send it `joined`, and announce it to the others. Whether it is the user's first connection.
 
-        The member receives nothing that was added before. A session that is a member already stays one, with its new
-        outbox; what was added before goes to its old one.
+        Without `joined`, the member receives nothing that was added before: its replay has those messages. A session
+        that is a member already stays one, with its new outbox.
         """
         earlier = self.members.get(member.session)
         if earlier is not None:
-            self._flush_to(earlier)
+            self._flush_to(earlier)  # a replay repeats the messages, but not who has joined and left
         announcement = encode(messages.user_joined(member.user_id, self.room_id))
         self._make_space(announcement)  # before the member is added: it does not receive earlier messages
         is_first = self.members.add(member)

@@ -216,7 +216,7 @@ class KindPolicy(RoomPolicy):
         if found is None:
             return await super().call(request)
         if request.caller.session not in self._core.members:
-            return refusals.NOT_IN_ROOM
+            return refusals.NOT_IN_ROOM if request.command.named_room is None else refusals.NOT_JOINED
         kind, method = found
         with anyio.fail_after(HOOK_WITHIN):
             return await method.execute(kind, request)

@@ -106,7 +106,8 @@ class RoomPosts(Actor[RoomMessage]):
 
     def _notify(self, session: AnyRef, notice: MemberRemoved | NotAMember) -> None:
         """Notify a session. If its mailbox is full, try again, also after a crash: nothing else would notify it."""
-        if not session.tell(notice) and not session.is_stopped:
+        is_next = all(each is not session for each, _ in self.core.notices)  # a session's notices stay in order
+        if not (is_next and session.tell(notice)) and not session.is_stopped:
             if not self.core.notices:
                 self.context.after(NOTIFY_AGAIN_SECONDS, NotifyAgain())
             self.core.notices.append((session, notice))
@@ -169,7 +170,10 @@ class RoomPosts(Actor[RoomMessage]):
         """Number a post, or draft it if there is a journal. Runs in the turn of the sender or of the room."""
         author = self.core.members.get(message.session)
         if author is None:
-            self._notify(message.session, NotAMember(self.context.self_ref, self.core.joins, message.request_id))
+            self._notify(
+                message.session,
+                NotAMember(self.context.self_ref, self.core.joins, message.request_id, message.is_named),
+            )
         else:
             draft = Draft(author.user_id, message.content, message.client_msg_id)
             self._post(PendingPost(draft, author, message.request_id))

@@ -196,8 +196,7 @@ async def test_waiting_post_after_the_end_of_its_room():
         await anyio.sleep(1)
         for n in range(5):
             ann.deliver(type="chat_message", content=str(n), id=str(n))
-        rooms = ann.session._cell.actor._rooms
-        rooms.forget(rooms.current)
+        ann.session._cell.actor._rooms._forget("red")
         await anyio.sleep(1)
         assert errors(ann.hear()) == [("not_in_room", "4")]
 

@@ -7,6 +7,7 @@ import pytest
 from chat_actors.chat import Caller, Enabled, Extension, Extensions, RoomKind, Service, Where, command
 from chat_actors.chat.room_messages import ROOMS, ListUsers
 from chat_actors.identity import sign
+from chat_actors.kernel import BadHandler
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, messages
 from tests.chat.rig import KEY, NO_LIMITS, Boom, MemoryChat, SlowJournal, clients_in, contents, errors
@@ -231,7 +232,7 @@ class Compass(Service):
     def find(self, caller: Caller, find_room: FindRoom) -> Here:
         return Here(caller.room_id)
 
-    @command(where=Where.IN_ROOM)
+    @command()
     def find_other(self, caller: Caller, elsewhere: Elsewhere) -> Here:
         return Here(f"{caller.room_id} {elsewhere.room_id}")
 
@@ -277,6 +278,16 @@ async def test_room_id_of_an_extensions_own_has_its_own_meaning():
         chat = MemoryChat(system, extensions=EXTENSIONS)
         ann = await in_rooms(chat, "ann", "blue")
         elsewhere = {"type": "elsewhere", "id": "q", "roomId": "blue"}
-        assert (await answers(system, ann, **elsewhere))[0]["code"] == "no_current_room"
+        assert await answers(system, ann, **elsewhere) == [{"type": "here", "id": "q", "roomId": " blue"}]
         await exchange(system, ann, {"type": "join", "userId": "ann", "roomId": "red"})
         assert await answers(system, ann, **elsewhere) == [{"type": "here", "id": "q", "roomId": "red blue"}]
+
+
+def test_room_id_of_an_in_room_command_cannot_have_its_own_meaning():
+    class Strange(Service):
+        @command(where=Where.IN_ROOM)
+        def find_other(self, caller: Caller, elsewhere: Elsewhere) -> Here:
+            raise NotImplementedError
+
+    with pytest.raises(BadHandler, match="room_id"):
+        Extensions([Enabled(Extension(name="strange", services=[Strange]))])
