@@ -27,6 +27,7 @@ from chat_actors.protocol import (
     ExtensionCommand,
     ExtensionMessage,
     Post,
+    has_own_room_id,
     messages,
 )
 
@@ -162,7 +163,7 @@ class RoomConversation:
         self.proceed()
 
     def _addressed(self, command: ExtensionCommand, request_id: str) -> ExtensionCommand:
-        if command.names_own_room():
+        if has_own_room_id(type(command)):
             return msgspec.structs.replace(command, request_id=request_id)
         return msgspec.structs.replace(command, room_id=command.room_id or self.room_id, request_id=request_id)
 

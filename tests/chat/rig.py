@@ -182,8 +182,8 @@ def chat_of_kinds(system, *kinds, **options):
 
 def room_of(client):
     """The client's current room."""
-    stay = client.session._cell.actor._rooms.current
-    return None if stay is None else stay.room
+    membership = client.session._cell.actor._memberships.current
+    return None if membership is None else membership.room
 
 
 async def users_in(client):

@@ -107,6 +107,6 @@ class Link:
         """The actor of a room that the server has this user in, or None."""
         if self.client is None or self.client.session.is_stopped:
             return None
-        rooms = getattr(self.client.session._cell.actor, "_rooms", None)
+        rooms = getattr(self.client.session._cell.actor, "_memberships", None)
         stay = None if rooms is None else rooms.find(room_id)
         return None if stay is None else stay.room
