@@ -139,8 +139,9 @@ class Service(Actor[Any]):
         return False
 
     def subscribe(self, caller: Caller) -> None:
-        """Subscribe a connection to `tell_subscribers`, until the connection ends.
+        """Subscribe a connection to `tell_subscribers`, until it ends, logs in as another user, or leaves the room.
 
+        It leaves the room only of a service with `Scope.ROOM`.
         Outlives a crash of the service. A service with subscribers does not stop as idle.
 
         Args:
@@ -157,9 +158,9 @@ class Service(Actor[Any]):
             but: A caller whose connection does not receive the message.
         """
         block = Block.of(message)
-        for session, caller in self.service_state.subscribers.items():
-            if but is None or session is not but.session:
-                caller.outbox.offer(block)
+        for session, caller in list(self.service_state.subscribers.items()):
+            if (but is None or session is not but.session) and not caller.outbox.offer(block):
+                del self.service_state.subscribers[session]
 
     def on_terminated(self, ref: AnyRef) -> None:
         """Called when an actor that the service watches has ended. Override this instead of handling `Terminated`.

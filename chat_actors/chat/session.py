@@ -314,7 +314,8 @@ class SessionActor(Actor[SessionMessage]):
         if isinstance(membership, Refusal):
             return membership
         room, room_id = (None, "") if membership is None else (membership.room, membership.room_id)
-        caller = Caller(self._user_id or "", room_id, self._outbox, self.context.self_ref)
+        outbox = self._rooms.caller_outbox(membership if self._extension_calls.is_about_room(command) else None)
+        caller = Caller(self._user_id or "", room_id, outbox, self.context.self_ref)
         return self._answer(await self._extension_calls.execute(self.context, command, caller, room, self._rates))
 
     def _answer(self, answer: AnyMessage | Refusal | None) -> Refusal | None:

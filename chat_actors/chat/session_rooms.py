@@ -15,6 +15,7 @@ import anyio
 import msgspec
 from msgspec import structs
 
+from chat_actors.chat.caller_outbox import CallerOutbox
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.memberships import Memberships, RoomChange
 from chat_actors.chat.outbox import Block, Outbox
@@ -63,7 +64,7 @@ class ChangeFailed(msgspec.Struct, frozen=True):
 class SessionRooms:
     """Enters and leaves rooms for a session. `memberships` holds the result."""
 
-    __slots__ = ("_context", "_joins", "_limits", "_outbox", "memberships")
+    __slots__ = ("_caller_outboxes", "_context", "_joins", "_limits", "_outbox", "memberships")
 
     def __init__(self, context: Context, outbox: Outbox, limits: Limits, journal: Journal | None) -> None:
         self._context = context
@@ -71,6 +72,13 @@ class SessionRooms:
         self._limits = limits
         self._joins = RoomJoins(context, outbox, limits.backlog_bytes, journal)
         self.memberships = Memberships()
+        self._caller_outboxes: dict[str | None, CallerOutbox] = {}
+
+    def caller_outbox(self, membership: Membership | None) -> CallerOutbox:
+        """The outbox for a command of an extension: it ends with the membership, or with all of the user's."""
+        return self._caller_outboxes.setdefault(
+            None if membership is None else membership.room_id, CallerOutbox(self._outbox)
+        )
 
     def hold(self, command: AnyCommand) -> bool:
         """Hold a command that waits for the change of a room. Whether it is held, or refused since too many are."""
@@ -210,7 +218,8 @@ class SessionRooms:
         return self.memberships.end_change(message.room_id).held
 
     async def leave_all(self) -> None:
-        """Leave all rooms. Raises `AskTimeout`."""
+        """Leave all rooms: the user logs out. Raises `AskTimeout`."""
+        self._end_caller_outbox(None)
         for membership in self.memberships.all:
             await self._leave(membership)
 
@@ -222,6 +231,12 @@ class SessionRooms:
         membership = self.memberships.remove(room_id)
         if membership is not None:
             self._context.unwatch(membership.room)
+            self._end_caller_outbox(room_id)
+
+    def _end_caller_outbox(self, room_id: str | None) -> None:
+        outbox = self._caller_outboxes.pop(room_id, None)
+        if outbox is not None:
+            outbox.end()
 
     # -- notices of the rooms ------------------------------------------------------------------------------------------
 
