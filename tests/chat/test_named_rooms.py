@@ -8,11 +8,9 @@ from chat_actors.kernel import BadHandler
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage
 from tests.chat.rig import MemoryChat
+from tests.chat.test_several_rooms import exchange, in_rooms, log_in_as, removals, users_of
 
 pytestmark = pytest.mark.anyio
-
-
-from tests.chat.test_several_rooms import exchange, in_rooms, log_in_as, removals, users_of
 
 
 class Guarded(RoomKind):
