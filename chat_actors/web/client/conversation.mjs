@@ -130,7 +130,7 @@ export class Conversation {
   #forget(room) {
     if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id);
     const leave = room.farewell();
-    if (leave !== null && this.isReady) this.#send(leave);
+    if (leave !== null) this.#send(leave);
   }
 
   // -- the connection ------------------------------------------------------------------------------------------------
