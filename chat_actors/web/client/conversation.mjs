@@ -232,7 +232,7 @@ export class Conversation {
    *
    * @param {string} text
    * @throws {AccessRefused} if the server refuses the login
-   * @throws {ConnectionLost} if the server is too old
+   * @throws {ServerTooOld} if the server does not offer several rooms
    */
   receive(text) {
     const message = decode(text);

@@ -7,8 +7,8 @@ import {
   AccessRefused,
   Backoff,
   CommandRefused,
-  ConnectionLost,
   Conversation,
+  ServerTooOld,
   TooMuchUnsent,
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
@@ -81,7 +81,7 @@ test("a server without several rooms is too old", () => {
   for (const answer of answers) {
     const { conversation, receive } = begin();
     conversation.connected();
-    assert.throws(() => receive(answer), (thrown) => thrown instanceof ConnectionLost && /too old/.test(thrown.message));
+    assert.throws(() => receive(answer), (thrown) => thrown instanceof ServerTooOld && /too old/.test(thrown.message));
   }
 });
 
