@@ -187,7 +187,7 @@ export class RoomConversation {
     else this.requests.answered(message.id, message);
   }
 
-  /** Send a command again that the server refused at its rate limit. @param {string} id @returns {boolean} whether that is possible */
+  /** Send a command again, refused at the rate limit. @param {string} id @returns {boolean} whether that is possible */
   repeat(id) {
     if (id === this.#joinId) this.#step = "out";
     else if (this.requests.isRetryable(id)) this.requests.requeue(id);
