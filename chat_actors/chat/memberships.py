@@ -13,17 +13,17 @@ from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import AnyRef
 from chat_actors.protocol import AnyCommand, ExtensionCommand, Refusal, refusals
 
-MAX_HELD = 32
+MAX_HELD = 64
 """Commands of one session that wait for changes of rooms."""
 
 
 class RoomChange:
     """A join or leave of an additional room that has not ended."""
 
-    __slots__ = ("held", "notices", "room_id")
+    __slots__ = ("held", "is_join", "notices")
 
-    def __init__(self, room_id: str) -> None:
-        self.room_id = room_id
+    def __init__(self, *, is_join: bool) -> None:
+        self.is_join = is_join
         self.held: list[AnyCommand] = []
         self.notices: list[MemberRemoved] = []
         """Notices during the change, which may be about a join that the session does not know of yet."""
@@ -40,9 +40,9 @@ class Memberships:
         self.changes: dict[str, RoomChange] | None = None  # made at the first additional join
 
     def __len__(self) -> int:
-        """The rooms that the session is in, or is joining or leaving."""
-        changing = self.changes or ()
-        return len(self._by_room) + sum(room_id not in self._by_room for room_id in changing)
+        """The rooms that the session is in or is joining."""
+        joining = (room_id for room_id, change in (self.changes or {}).items() if change.is_join)
+        return len(self._by_room) + sum(room_id not in self._by_room for room_id in joining)
 
     @property
     def all(self) -> Sequence[Membership]:
@@ -89,11 +89,10 @@ class Memberships:
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
-    def begin_change(self, room_id: str) -> RoomChange:
+    def begin_change(self, room_id: str, *, is_join: bool) -> None:
         if self.changes is None:
             self.changes = {}
-        change = self.changes[room_id] = RoomChange(room_id)
-        return change
+        self.changes[room_id] = RoomChange(is_join=is_join)
 
     def end_change(self, room_id: str) -> RoomChange:
         if self.changes is None:
