@@ -68,7 +68,7 @@ async def test_end_of_a_room_is_told_before_the_next_join():
         closed, *rest = await sent(ann, post("lost", roomId="red", id="p"), join("ann", "red", id="j"))
         assert (closed.code, closed.room_id) == ("room_closed", "red")
         assert [each.request_id for each in (closed, *rest)].count("j") == 1
-        assert (rest == []) == (closed.request_id == "j")  # the join itself finds that the room has ended, or follows it
+        assert (rest == []) == (closed.request_id == "j")  # the join finds the end, or follows it
 
 
 async def test_client_that_lost_both_rooms_of_a_switch_is_told_of_both():
