@@ -18,6 +18,7 @@ from enum import Enum, auto
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import RequestAnswered, RetryNeeded, RoomEvent, RoomResumed
 from chat_actors.client.error_codes import ROOM_LIMIT, TRANSIENT_CODES
+from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room_position import RoomPosition
 from chat_actors.protocol import AnyMessage, Command, Join, Leave, messages
 
@@ -135,13 +136,16 @@ class RoomMembership:
         if not isinstance(message, messages.ChatMessage) or self._position.advance(message):
             self._context.report(RoomEvent(self._room_id, message))
 
-    def on_answer(self, answer: messages.Joined | messages.Left) -> None:
-        """The last join or leave was answered."""
-        if isinstance(answer, messages.Joined) and self._state is State.JOINING:
+    def on_answer(self, answer: AnyMessage | UnknownMessage) -> bool:
+        """The last join or leave was answered. Returns False if the answer to a join cannot be read."""
+        if self._state is State.LEAVING or isinstance(answer, messages.Left):
+            self.lost()
+        elif self._state is State.JOINING:
+            if not isinstance(answer, messages.Joined):
+                return False
             self._state = State.IN
             self._on_joined(answer)
-        elif isinstance(answer, messages.Left):
-            self.lost()
+        return True
 
     def _on_joined(self, joined: messages.Joined) -> None:
         is_first, self._has_been_in = not self._has_been_in, True
