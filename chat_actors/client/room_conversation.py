@@ -60,6 +60,11 @@ class RoomConversation:
         return self._membership.is_in
 
     @property
+    def unanswered_join(self) -> str | None:
+        """The request id of the join in flight."""
+        return self._membership.unanswered_join
+
+    @property
     def is_behind(self) -> bool:
         """Whether events are dropped until `caught_up`."""
         return self._membership.is_behind
@@ -204,6 +209,10 @@ class RoomConversation:
         self._membership.needs_retry = False
         self._context.queries.resume_room(self)
         self.proceed()
+
+    def give_up_join(self) -> None:
+        """Send the join in flight again after a pause, since the answer takes too long."""
+        self._membership.give_up_join()
 
     def fall_behind(self) -> None:
         """Drop the events from now on, because the program does not read them. Leave, unless a request waits."""

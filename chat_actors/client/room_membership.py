@@ -77,6 +77,11 @@ class RoomMembership:
         return self._state is State.JOINING
 
     @property
+    def unanswered_join(self) -> str | None:
+        """The id of the join in flight."""
+        return self._last_move if self.is_joining else None
+
+    @property
     def has_been_in(self) -> bool:
         return self._has_been_in
 
@@ -189,6 +194,12 @@ class RoomMembership:
         """The program or the server has ended the membership for good."""
         self.is_ended = True
         self.needs_retry = False
+
+    def give_up_join(self) -> None:
+        """Send the join again after a pause, since it has no answer."""
+        if self.is_joining:
+            self._state = State.OUT
+            self.pause()
 
     def disconnected(self) -> None:
         """The connection has ended."""

@@ -108,6 +108,19 @@ def test_gap_without_replay_is_reported_once():
     ]
 
 
+def test_gap_is_not_counted_again_by_a_room_that_falls_behind():
+    """The connection is lost between the gap and the next message, while the program does not read."""
+    conversation, red = rejoining_red(position=5)
+    first = feed(conversation, joined(sent_by(conversation)[-1], 20, 15))
+    assert first == [RoomResumed("red"), *in_room(Gap("red", 15))]
+    red.fall_behind()
+    conversation.disconnected()
+    log_in(conversation)
+    red.caught_up()
+    rejoin = sent_by(conversation)[-1]
+    assert feed(conversation, joined(rejoin, 22, 15), *chat_messages(21, 22)) == [RoomResumed("red"), *received(21, 22)]
+
+
 def test_later_gap_is_counted_from_the_new_position():
     conversation, _ = rejoining_red(position=5)
     feed(conversation, joined(sent_by(conversation)[-1], 21, 15), *chat_messages(21))
