@@ -275,13 +275,17 @@ class RoomConversation:
         has_lost_room = error.code in NOT_JOINED_CODES and self.is_in
         may_succeed = (has_lost_room or error.code in TRANSIENT_CODES) and not self.is_ended
         if not may_succeed or self._queue.unrepeatable_id is not None:
-            self._queue.pop()
-            self._context.report(RequestRefused(request_id, error))
+            self._report_refusal_of_head(error, may_be_executed=self.is_ended and self._queue.is_uncertain)
             return
         if has_lost_room:
             self._membership.lost()
         self._queue.mark_unsent()
         self._membership.pause()
+
+    def _report_refusal_of_head(self, error: messages.Error, *, may_be_executed: bool) -> None:
+        request_id, command = self._queue.pop()
+        lost = RequestLost(request_id, type(command).__name__, error.message)
+        self._context.report(lost if may_be_executed else RequestRefused(request_id, error))
 
     def on_removal(self, error: messages.Error) -> None:
         """The server removed the user from the room, or could not replay it."""
@@ -297,6 +301,8 @@ class RoomConversation:
 
     def _end(self, error: messages.Error) -> None:
         self._membership.end()
+        if self._queue.is_uncertain and self._queue.in_flight_id is None:
+            self._report_refusal_of_head(error, may_be_executed=True)
         refused = (*self._queue.clear_unsent(), *self._context.remove_queries(self))
         for request_id in refused if self._membership.has_been_in else (self.join_id, *refused):
             self._context.report(RequestRefused(request_id, error))

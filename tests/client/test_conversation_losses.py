@@ -101,6 +101,18 @@ def test_refused_rejoin_of_a_lost_room_gives_up_the_post_at_the_end():
     assert red.unanswered == 0
 
 
+def test_post_that_may_be_stored_is_lost_and_not_refused():
+    conversation, red = in_red()
+    first, second = red.post("first"), red.post("second")
+    sent_by(conversation)
+    conversation.disconnected()
+    log_in(conversation)
+    (join,) = sent_by(conversation)
+    banned = messages.Error("You are banned.", "banned", request_id=join.request_id)
+    lost = RequestLost(first, "Post", banned.message)
+    assert feed(conversation, banned) == [lost, RequestRefused(second, banned), RoomEnded("red", banned)]
+
+
 @pytest.mark.parametrize("refusal", [refusals.BUSY, refusals.ROOM_CLOSED], ids=["busy", "closed"])
 def test_join_is_retried(refusal):
     conversation = new_conversation()
