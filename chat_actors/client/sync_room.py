@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from types import TracebackType
@@ -198,7 +199,8 @@ class Room:
     def close(self) -> None:
         """Leave the room. Closing twice has no effect."""
         if not self._room.is_closed:
-            self._wait_for(self._room.aclose)
+            with contextlib.suppress(ConnectionLost):  # the chat was closed after the room had been refused or removed
+                self._wait_for(self._room.aclose)
 
     def __enter__(self) -> Room:
         self._wait_for(self._room.__aenter__)

@@ -178,6 +178,14 @@ def test_closed_chat_raises_and_may_close_again(url):
         chat.room("another").join()
 
 
+def test_refused_room_may_be_closed_after_its_chat(url):
+    with connect(url, Identity("alice", KEY)) as chat:
+        room = chat.room("\n")
+        with pytest.raises(CommandRefused):
+            room.join()
+    room.close()
+
+
 def test_missing_server_leaves_no_thread():
     identity = Identity("alice", KEY)
     with connect("ws://127.0.0.1:9", identity) as chat, pytest.raises(ConnectionLost, match="is the server up"):
