@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from functools import partial
 from typing import Any, ClassVar, assert_never
@@ -21,7 +22,17 @@ from chat_actors.chat.room_messages import (
     RoomMessage,
 )
 from chat_actors.chat.service import Scope, Service, ServiceState
-from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
+from chat_actors.kernel import (
+    ActorStopped,
+    AnyRef,
+    AskFailed,
+    AskTimeout,
+    MailboxFull,
+    Ref,
+    Terminated,
+    call_hook,
+    handles,
+)
 from chat_actors.protocol import (
     CloseCode,
     Refusal,
@@ -129,10 +140,10 @@ class BotOutbox:
 class Bot(Service):
     """Base class of bots: a `Service` that joins rooms as the member `bot:NAME`, which no user can be named.
 
-    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other. A bot
-    does not receive its own messages, nor those of other bots unless `hears_bots` is set, so that two bots do not
-    answer each other forever. A room never waits for a bot: it drops messages while the bot's mailbox is full, and
-    `on_missed` reports how many.
+    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other, and each
+    may be plain or `async`. A bot does not receive its own messages, nor those of other bots unless `hears_bots` is set,
+    so that two bots do not answer each other forever. A room never waits for a bot: it drops messages while the bot's
+    mailbox is full, and `on_missed` reports how many.
 
     Attributes:
         name: Set by the class. 3 to 32 characters of `a-z A-Z 0-9 _ -`.
@@ -283,7 +294,7 @@ class Bot(Service):
             case Refusal(code=code, text=text):
                 self._forget_room(message.room_id)
                 self.service_state.wanted.pop(message.room_id, None)
-                await self.on_refused(message.room_id, code, text)
+                await call_hook(self.on_refused, message.room_id, code, text)
             case Exception():
                 self._forget_room(message.room_id)
                 self.context.after(REJOIN_SECONDS, Rejoin(message.room_id))
@@ -296,10 +307,10 @@ class Bot(Service):
             self._join_room(message.room_id)
 
     @handles
-    def _on_actor_ended(self, message: Terminated) -> None:
+    async def _on_actor_ended(self, message: Terminated) -> None:
         room_id = self._find_room(message.ref)
         if room_id is None:
-            super()._on_actor_ended(message)
+            await super()._on_actor_ended(message)
             return
         self._forget_room(room_id)
         if self.service_state.wanted.get(room_id):
@@ -323,7 +334,7 @@ class Bot(Service):
                 message.room.tell(LeaveRoom(self.context.self_ref))  # a join may still be on its way
             self._forget_room(room_id)
             self.service_state.wanted.pop(room_id, None)
-            await self.on_refused(room_id, message.refusal.code, message.refusal.text)
+            await call_hook(self.on_refused, room_id, message.refusal.code, message.refusal.text)
 
     def _find_room(self, room: AnyRef) -> str | None:
         return next((room_id for room_id, known in self.service_state.rooms.items() if known is room), None)
@@ -338,7 +349,7 @@ class Bot(Service):
 
     @handles
     async def _on_missed(self, message: DroppedMessages) -> None:
-        await self.on_missed(message.room_id, message.count)
+        await call_hook(self.on_missed, message.room_id, message.count)
 
     @handles
     async def _on_room_block(self, message: RoomBlock) -> None:
@@ -350,18 +361,20 @@ class Bot(Service):
             await self._dispatch(message.room_id, decoded)
         outbox = self.service_state.outboxes.get(message.room_id)
         if outbox is not None and not self.context.self_ref.waiting and (missed := outbox.take_missed()):
-            await self.on_missed(message.room_id, missed)  # no later block has reported them
+            await call_hook(self.on_missed, message.room_id, missed)  # no later block has reported them
 
     async def _dispatch(self, room_id: str, message: messages.ServerMessage) -> None:
         match message:
             case messages.Error(code=code, message=text):
-                await self.on_refused(room_id, code or "", text)
+                await call_hook(self.on_refused, room_id, code or "", text)
             case messages.ChatMessage(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_message(room_id, message)
+                result: Any = self.on_message(room_id, message)
+                if result is not None and inspect.isawaitable(result):
+                    await result
             case messages.UserJoined(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_joined(room_id, user_id)
+                await call_hook(self.on_joined, room_id, user_id)
             case messages.UserLeft(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_left(room_id, user_id)
+                await call_hook(self.on_left, room_id, user_id)
             case _:
                 pass
 

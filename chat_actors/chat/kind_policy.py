@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import anyio
 import msgspec
@@ -12,13 +15,13 @@ import msgspec
 from chat_actors.chat.command_method import Call, CommandMethod, Refused
 from chat_actors.chat.outbox import Outbox
 from chat_actors.chat.room_core import Posted, RoomCore
-from chat_actors.chat.room_handle import RoomHandle, RunInRoom
+from chat_actors.chat.room_handle import Action, RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
 from chat_actors.chat.store import StateUnreadable, Store
-from chat_actors.kernel import AnyRef, Context
+from chat_actors.kernel import AnyRef, Context, call_hook, is_async
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
 from chat_actors.storage import Accounts, States, StorageError
 
@@ -45,6 +48,10 @@ async def load_chosen(states: States, room_id: str) -> ChosenKind:
     except StateUnreadable as error:
         remedy = "restore a backup, or start the version that has stored it"
         raise StorageError("read the kind of a room", error.space, error.problem, remedy) from error
+
+
+def _nothing() -> None:
+    """The action of a timer after which only waiting hooks are called."""
 
 
 def _store_of(states: States, room_id: str) -> Store:
@@ -97,12 +104,16 @@ class KindPolicy(RoomPolicy):
         self._commands: Mapping[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing_kind: str | None = None
         self._users_left: list[str] = []
+        self._kinds_at_once: Sequence[RoomKind] = ()  # with plain on_join and on_leave
+        self._kinds_later: Sequence[RoomKind] = ()
+        self._later: deque[Action] = deque()
         self._context: Context
         self._core: RoomCore
         self._remove_user: RemoveUser
 
     async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
         self._context, self._core, self._remove_user = context, core, remove_user
+        self._later.clear()
         self._users_left.clear()  # users who left while the room restarted: the new room kinds never saw them
         if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = self._chosen.chosen_as
@@ -113,6 +124,8 @@ class KindPolicy(RoomPolicy):
         self._kinds = [(spec.extension, self._make_kind(spec)) for spec in specs]
         self._deciding = [each for each in self._kinds if type(each[1]).on_post is not RoomKind.on_post]
         self._reported_to = [each for each in self._kinds if type(each[1]).on_posted is not RoomKind.on_posted]
+        self._kinds_later = [kind for _, kind in self._kinds if is_async(kind.on_join) or is_async(kind.on_leave)]
+        self._kinds_at_once = [kind for _, kind in self._kinds if kind not in self._kinds_later]
         self.sees_posts = bool(self._missing_kind is not None or self._deciding or self._reported_to)
         self._commands = {
             command: (kind, method)
@@ -121,7 +134,7 @@ class KindPolicy(RoomPolicy):
         }
         for _, kind in self._kinds:
             with anyio.fail_after(HOOK_WITHIN):
-                await kind.on_open()
+                await call_hook(kind.on_open)
 
     def _make_kind(self, spec: RoomKindSpec) -> RoomKind:
         kind = spec.kind()
@@ -145,10 +158,11 @@ class KindPolicy(RoomPolicy):
     async def check_join(self, user_id: str) -> Refusal | None:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
+        await self._call_hooks()
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for _, kind in self._kinds:
-                    await kind.may_join(user_id)
+                    await call_hook(kind.may_join, user_id)
         except Refused as refused:
             return refused.refusal
         return None
@@ -161,23 +175,43 @@ class KindPolicy(RoomPolicy):
         await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
         self._chosen = chosen
 
-    def state_for(self, user_id: str) -> msgspec.Raw | None:
+    async def state_for(self, user_id: str) -> msgspec.Raw | None:
         """Encode the states now: one that is not JSON crashes the room before the new member is added."""
-        results = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
+        await self._call_hooks()
+        with anyio.fail_after(HOOK_WITHIN):
+            results = {extension: await call_hook(kind.state_for, user_id) for extension, kind in self._kinds}
         states = {extension: state for extension, state in results.items() if state is not None}
         return msgspec.Raw(msgspec.json.encode(states)) if states else None
 
     def joined(self, user_id: str) -> None:
-        for _, kind in self._kinds:
+        for kind in self._kinds_at_once:
             kind.on_join(user_id)
+        for kind in self._kinds_later:
+            self._call_later(partial(kind.on_join, user_id))
 
     def left(self, user_id: str) -> None:
         self._users_left.append(user_id)  # on_leave is called at the end of the turn: this must not raise
+        for kind in self._kinds_later:
+            self._call_later(partial(kind.on_leave, user_id))
+
+    def _call_later(self, hook: Action) -> None:
+        """Call an `async` hook before the room kinds are called again: this turn cannot wait for it."""
+        if not self._later:
+            self._context.after(0, RunInRoom(self._kinds_later[0].room, _nothing))
+        self._later.append(hook)
+
+    async def _call_hooks(self) -> None:
+        while self._later:
+            with anyio.fail_after(HOOK_WITHIN):
+                await call_hook(self._later.popleft())
+
+    async def close(self) -> None:
+        await self._call_hooks()
 
     def end_turn(self) -> None:
         left, self._users_left = self._users_left, []
         for user_id in left:
-            for _, kind in self._kinds:
+            for kind in self._kinds_at_once:
                 kind.on_leave(user_id)
 
     def forget(self, session: AnyRef) -> None:
@@ -189,20 +223,27 @@ class KindPolicy(RoomPolicy):
     async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
+        if self._later:
+            await self._call_hooks()
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for extension, kind in self._deciding:
                     if extension != posted_by:
-                        content = checked_content(await kind.on_post(user_id, content))
+                        decided: Any = kind.on_post(user_id, content)
+                        content = checked_content(decided if isinstance(decided, str) else await decided)
         except Refused as refused:
             return refused.refusal
         return content
 
     async def posted(self, posted: Posted) -> None:
+        if self._later:
+            await self._call_hooks()
         with anyio.fail_after(HOOK_WITHIN):
             for extension, kind in self._reported_to:
                 if extension != posted.posted_by:
-                    await kind.on_posted(posted.message.user_id, posted.message.content)
+                    result: Any = kind.on_posted(posted.message.user_id, posted.message.content)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
 
     # -- commands, timers, the choice of a kind ------------------------------------------------------------------------
 
@@ -212,6 +253,7 @@ class KindPolicy(RoomPolicy):
             return await super().call(request)
         if request.caller.session not in self._core.members:
             return refusals.NOT_IN_ROOM
+        await self._call_hooks()
         kind, method = found
         with anyio.fail_after(HOOK_WITHIN):
             return await method.execute(kind, request)
@@ -219,10 +261,9 @@ class KindPolicy(RoomPolicy):
     async def run(self, message: RunInRoom) -> None:
         if not any(kind.room is message.handle for _, kind in self._kinds):
             return  # piped work of an incarnation that has crashed
+        await self._call_hooks()
         with anyio.fail_after(HOOK_WITHIN):
-            result = message.action()
-            if inspect.isawaitable(result):
-                await result
+            await call_hook(message.action)
 
     async def assign(self, request: AssignKind) -> Refusal | None:
         if self._chosen.chosen_as or self._chosen.is_visited:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
@@ -12,6 +13,8 @@ from chat_actors.chat.store import Store
 
 class RoomKind:
     """Base class of room kinds: hooks for joins and posts, and commands of the room's members.
+
+    Each hook may be plain or `async`, except `matches`. While an `async` hook awaits, the room handles no message.
 
     There is one object for each incarnation of a room, made without arguments; its own attributes are lost in a crash.
     No room kind can break the room's guarantees: the order of messages, delivery, and one `user_left` for
@@ -58,11 +61,16 @@ class RoomKind:
             Refused: The user may not join.
         """
 
-    def on_join(self, user_id: str) -> None:
-        """Called after the first connection of a user has joined."""
+    def on_join(self, user_id: str) -> Awaitable[None] | None:
+        """Called after the first connection of a user has joined.
 
-    def on_leave(self, user_id: str) -> None:
+        If `on_join` or `on_leave` is `async`, the room calls both as its next messages, in the order of the events.
+        """
+        return None
+
+    def on_leave(self, user_id: str) -> Awaitable[None] | None:
         """Called after the last connection of a user has left."""
+        return None
 
     def state_for(self, user_id: str) -> Any:
         """Called before a connection is added. The result is sent in the field `state` of its `joined`.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from chat_actors.kernel import (
     Restart,
     Supervision,
     Terminated,
+    call_hook,
     handles,
 )
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content, is_room_id, refusals
@@ -161,12 +161,13 @@ class Service(Actor[Any]):
             if but is None or session is not but.session:
                 caller.outbox.offer(block)
 
-    def on_terminated(self, ref: AnyRef) -> None:
+    def on_terminated(self, ref: AnyRef) -> Awaitable[None] | None:
         """Called when an actor that the service watches has ended. Override this instead of handling `Terminated`.
 
         Args:
             ref: The actor that has ended.
         """
+        return None
 
     def service(self, service: type[Service], key: str = "") -> AnyRef:
         """Find or start the actor of a service of this extension.
@@ -242,9 +243,9 @@ class Service(Actor[Any]):
     # -- handlers ------------------------------------------------------------------------------------------------------
 
     @handles
-    def _on_actor_ended(self, message: Terminated) -> None:
+    async def _on_actor_ended(self, message: Terminated) -> None:
         if self.service_state.subscribers.pop(message.ref, None) is None:
-            self.on_terminated(message.ref)
+            await call_hook(self.on_terminated, message.ref)
 
     @handles
     def _on_check_idle(self, message: CheckIdle) -> None:
@@ -273,9 +274,8 @@ class Service(Actor[Any]):
 
     @handles
     async def _on_serve(self, message: Serve) -> HttpResponse:
-        answer = self.dependencies.endpoints[message.request.method, message.request.path](self, message.request)
-        if inspect.isawaitable(answer):
-            answer = await answer
+        method = self.dependencies.endpoints[message.request.method, message.request.path]
+        answer = await call_hook(method, self, message.request)
         if not isinstance(answer, HttpResponse):
             raise TypeError(f"an endpoint must return an HttpResponse, not {type(answer).__name__}")
         return answer
