@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from chat_actors.chat import (
+        API_VERSION,
         Bot,
         Caller,
         Extension,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from chat_actors.storage import StorageError
 
 __all__ = [
+    "API_VERSION",
     "Actor",
     "ActorStopped",
     "AskFailed",

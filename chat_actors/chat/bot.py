@@ -140,10 +140,10 @@ class BotOutbox:
 class Bot(Service):
     """Base class of bots: a `Service` that joins rooms as the member `bot:NAME`, which no user can be named.
 
-    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other, and each
-    may be plain or `async`. A bot does not receive its own messages, nor those of other bots unless `hears_bots` is set,
-    so that two bots do not answer each other forever. A room never waits for a bot: it drops messages while the bot's
-    mailbox is full, and `on_missed` reports how many.
+    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other, and
+    each may be plain or `async`. A bot does not receive its own messages, nor those of other bots unless `hears_bots`
+    is set, so that two bots do not answer each other forever. A room never waits for a bot: it drops messages while the
+    bot's mailbox is full, and `on_missed` reports how many.
 
     Attributes:
         name: Set by the class. 3 to 32 characters of `a-z A-Z 0-9 _ -`.

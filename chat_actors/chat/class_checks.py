@@ -30,11 +30,12 @@ def check_service(service: type[Service]) -> None:
     """Raises `BadHandler`, which names the method or attribute."""
     base = Bot if issubclass(service, Bot) else Service
     _check_hooks(service, base)
-    if not isinstance(service.scope, Scope):
+    any_service: Any = service
+    if not isinstance(any_service.scope, Scope):
         raise BadHandler(f"{service.__qualname__}.scope", "write scope = Scope.SERVER, Scope.USER or Scope.ROOM")
-    if callable(service.is_needed):
+    if callable(inspect.getattr_static(service, "is_needed")):
         raise BadHandler(f"{service.__qualname__}.is_needed", "write @property above the method")
-    handlers_of(service)
+    handlers_of(any_service)
     if issubclass(service, Bot):
         _check_bot(service)
 
@@ -44,9 +45,10 @@ def _check_bot(bot: type[Bot]) -> None:
         bot_id(bot.name)
     except ValueError as error:
         raise BadHandler(bot.__qualname__, f"{error}; write name = ...") from None
-    if isinstance(bot.rooms, str) or not isinstance(bot.rooms, tuple | list):
-        raise BadHandler(f"{bot.__qualname__}.rooms", f"write a tuple of names: rooms = ({bot.rooms!r},)")
-    for room_id in bot.rooms:
+    rooms: Any = bot.rooms
+    if not isinstance(rooms, tuple | list):
+        raise BadHandler(f"{bot.__qualname__}.rooms", f"write a tuple of names: rooms = ({rooms!r},)")
+    for room_id in rooms:
         if not isinstance(room_id, str) or not is_room_id(room_id):
             raise BadHandler(f"{bot.__qualname__}.rooms", f"{room_id!r} is not the name of a room")
 
@@ -66,7 +68,9 @@ def check_room_kind(kind: type[RoomKind]) -> None:
     for name, function in inspect.getmembers(kind, inspect.isfunction):
         for mark in ("handles_messages", "answers_http"):
             if mark in vars(function):
-                raise BadHandler(f"{kind.__qualname__}.{name}", f"write it in a Service: a RoomKind has no @{MARKS[mark]}")
+                raise BadHandler(
+                    f"{kind.__qualname__}.{name}", f"write it in a Service: a RoomKind has no @{MARKS[mark]}"
+                )
 
 
 def _check_hooks(owner: type[Any], base: type[Any]) -> None:

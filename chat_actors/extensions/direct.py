@@ -165,7 +165,7 @@ class Direct(Service):
     # -- sending -------------------------------------------------------------------------------------------------------
 
     @command(rate=Rate(per_second=5, burst=20))
-    def send_direct(self, caller: Caller, send: SendDirect) -> None:
+    def send_direct(self, caller: Caller, send: SendDirect) -> DirectSent | None:
         if len(send.content) > self.settings.chars:
             raise Refused("content_too_long", f"content must be at most {self.settings.chars} characters")
         if self.context.pipes_under_way >= MAX_IN_FLIGHT:
@@ -175,6 +175,7 @@ class Direct(Service):
         # answer, so the messages of one connection keep their order.
         result = partial(DeliveryResult, caller, send.request_id, message, self.context.answer_later())
         self.context.pipe(lambda: self._send(message), into=result, failed=lambda _: result("internal_failure"))
+        return None  # `on_delivery_result` answers
 
     async def _send(self, message: StoredDirectMessage) -> str:
         if not await self.user_exists(message.to):
@@ -270,4 +271,4 @@ def _key(seq: int) -> str:
     return f"m/{max(seq, 0):016d}"
 
 
-extension = Extension(name="direct", services=[Direct], settings=DirectSettings)
+extension = Extension(name="direct", services=[Direct], messages=[DirectMessage], settings=DirectSettings)

@@ -112,8 +112,8 @@ class Moderation(Message, frozen=True, tag="moderation"):
     moderators: Sequence[str]
     slow_seconds: float
     read_only: bool
-    banned: dict[str, datetime | None] | None = None
-    muted: dict[str, datetime | None] | None = None
+    banned: dict[str, datetime | None] | msgspec.UnsetType = msgspec.UNSET
+    muted: dict[str, datetime | None] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ModeratedRoom(RoomKind):
@@ -301,7 +301,7 @@ class ModeratedRoom(RoomKind):
 
     def _summary_for(self, user_id: str) -> Moderation:
         rules = self._rules
-        lists = (rules.banned, rules.muted) if self._is_moderator(user_id) else (None, None)
+        lists = (rules.banned, rules.muted) if self._is_moderator(user_id) else (msgspec.UNSET, msgspec.UNSET)
         return Moderation(self.room.room_id, rules.owner, rules.moderators, rules.slow_seconds, rules.read_only, *lists)
 
     @classmethod
@@ -309,4 +309,4 @@ class ModeratedRoom(RoomKind):
         return any(fnmatchcase(room_id, pattern) for pattern in settings.rooms)
 
 
-extension = Extension(name="moderation", room_kinds=[ModeratedRoom], settings=ModerationSettings)
+extension = Extension(name="moderation", room_kinds=[ModeratedRoom], messages=[Moderation], settings=ModerationSettings)

@@ -64,7 +64,7 @@ class Poll(msgspec.Struct):
 
 
 class PollShown(Message, frozen=True, tag="poll"):
-    """A poll with the count of each option. `voted` is the recipient's own vote; the votes of others are secret."""
+    """A poll with the count of each option. `voted` is the caller's own vote, and missing for subscribers."""
 
     room_id: str
     poll_id: int
@@ -74,7 +74,7 @@ class PollShown(Message, frozen=True, tag="poll"):
     opened_by: str
     closed: bool
     closes_at: datetime | None = None
-    voted: int | None = None
+    voted: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class PollList(Message, frozen=True, tag="polls"):
@@ -169,7 +169,7 @@ class PollRoom(RoomKind):
             poll.opened_by,
             poll.is_closed,
             poll.closes_at,
-            poll.votes.get(user_id),
+            poll.votes.get(user_id) if user_id else msgspec.UNSET,
         )
 
     @classmethod
@@ -181,4 +181,4 @@ def _key(poll_id: int) -> str:
     return f"{poll_id:09d}"  # padded, so that keys sort like numbers
 
 
-extension = Extension(name="polls", room_kinds=[PollRoom], settings=PollsSettings)
+extension = Extension(name="polls", room_kinds=[PollRoom], messages=[PollShown], settings=PollsSettings)

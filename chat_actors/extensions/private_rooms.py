@@ -195,5 +195,9 @@ class PrivateRoom(RoomKind):
 
 
 extension = Extension(
-    name="private_rooms", services=[Invitations], room_kinds=[PrivateRoom], settings=PrivateRoomsSettings
+    name="private_rooms",
+    services=[Invitations],
+    room_kinds=[PrivateRoom],
+    messages=[Invited],
+    settings=PrivateRoomsSettings,
 )

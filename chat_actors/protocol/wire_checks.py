@@ -24,7 +24,7 @@ class NotOnTheWire(Exception):
 
 
 def check_wire_struct(struct: type[msgspec.Struct]) -> None:
-    """Raises `NotOnTheWire` for a command or a message whose tag, field names or types are not those of the protocol."""
+    """Raises `NotOnTheWire` if the tag, a field name or a type of a command or message is not valid on the wire."""
     tag = struct.__struct_config__.tag
     if not isinstance(tag, str) or not _TAG.fullmatch(tag):
         raise NotOnTheWire(struct.__qualname__, f"the tag {tag!r} must be a word of letters, digits and _")
@@ -52,7 +52,7 @@ def _check_type(struct: type[msgspec.Struct], found: Any) -> None:
                     remedy = f'write a msgspec.Struct with rename="camel" instead of {cls.__name__}'
                     problem = f"it is sent as {field.name}, but names on the wire are camelCase: {remedy}"
                     raise NotOnTheWire(f"{cls.__qualname__}.{field.name}", problem)
-        case inspect.CustomType(cls=cls):
+        case inspect.CustomType(cls=cls) if cls is not object:
             problem = f"the type {cls.__name__} of a field has no form in JSON: write a msgspec.Struct"
             raise NotOnTheWire(struct.__qualname__, problem)
         case _:

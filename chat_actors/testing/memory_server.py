@@ -131,9 +131,9 @@ class MemoryServer:
 
         Raises:
             msgspec.ValidationError: The settings of an extension are invalid.
-            DuplicateCommand: Two extensions have the same command.
+            InvalidDeclaration: An extension is declared wrongly; the text names the class and what to write.
+            DuplicateTag: Two extensions have a command or a message of the same type.
             DuplicateRoomKind: Two room kinds have the same `chosen_as`.
-            BadHandler: A class of an extension has an invalid method.
         """
         sections = settings or {}
         self._extensions = Extensions(
