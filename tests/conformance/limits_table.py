@@ -174,6 +174,8 @@ NOT_IN_THE_TABLE = {
     "webhooks.timeout": "bounds a target, not a client",
     "webhooks.give_up_after": "bounds a target, not a client",
     "webhooks.first_pause": "not a limit",
+    "direct.unread_per_sender": "has a scope of its own, sender and recipient: tests/extensions/test_direct.py",
+    "chat_actors.extensions.direct.LOADED_AT_ONCE": "not a limit",
     "chat_actors.extensions.direct.MAX_IN_FLIGHT": "needs requests at the same time: tests/extensions/test_direct.py",
     "chat_actors.extensions.polls.MAX_VOTERS": "needs a user for each use: tests/extensions/test_polls.py",
 }
