@@ -2,7 +2,7 @@
 
 from chat_actors.chat import events
 from chat_actors.chat.bot import Bot
-from chat_actors.chat.chat import Chat, SessionFactory, Storage, start_chat
+from chat_actors.chat.chat import Chat, SessionFactory, Storage, erase_removed_users, start_chat
 from chat_actors.chat.command_method import Caller, Rate, Refused, Where, command
 from chat_actors.chat.declaration import API_VERSION, Extension, InvalidDeclaration
 from chat_actors.chat.directory import CountRooms, Directory, FlushRooms
@@ -12,6 +12,7 @@ from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.journal_writer import Journaling
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.room_kind import RoomKind
@@ -53,6 +54,7 @@ __all__ = [
     "QueueOutbox",
     "Rate",
     "Refused",
+    "RemovedUser",
     "RoomActor",
     "RoomHandle",
     "RoomKind",
@@ -67,6 +69,7 @@ __all__ = [
     "Where",
     "command",
     "endpoint",
+    "erase_removed_users",
     "events",
     "serve_http",
     "start_chat",

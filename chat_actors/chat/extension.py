@@ -16,7 +16,7 @@ from chat_actors.chat.room_creation import RoomCreation
 from chat_actors.chat.room_kind import methods_of_kind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, ServiceState, methods_of
-from chat_actors.chat.store import Store
+from chat_actors.chat.store import Store, space_of
 from chat_actors.kernel import ActorType
 from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, MessageSpec, Vocabulary
 from chat_actors.storage import Accounts, States
@@ -52,8 +52,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
         key: str,
     ) -> Callable[[], Service]:
         """Return the function that makes each incarnation of the actor with this key."""
-        space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
-        store = Store(states, space)
+        store = Store(states, space_of(self.extension, self.service, key))
         dependencies = ServiceDependencies(
             key, self.settings, store, self.actor_types, now, accounts, self.methods, self.endpoints
         )

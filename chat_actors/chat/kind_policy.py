@@ -20,7 +20,7 @@ from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
-from chat_actors.chat.store import StateUnreadable, Store
+from chat_actors.chat.store import StateUnreadable, Store, space_of
 from chat_actors.kernel import AnyRef, Context, call_hook, is_async
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
 from chat_actors.storage import Accounts, States, StorageError
@@ -144,7 +144,7 @@ class KindPolicy(RoomPolicy):
             self._core,
             extension=spec.extension,
             creator=self._chosen.creator if spec.kind.chosen_as == self._chosen.chosen_as else "",
-            store=Store(self._states, f"{spec.extension}.{kind.kept_as or type(kind).__name__}/{self._core.room_id}"),
+            store=Store(self._states, space_of(spec.extension, spec.kind, self._core.room_id)),
             services=spec.services,
             subscribers=self._subscribers.setdefault(spec.extension, {}),
             remove_user=self._remove_user,

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from chat_actors.chat.command_method import Methods, Where, commands_of
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.store import Store
 
@@ -110,6 +111,17 @@ class RoomKind:
         Args:
             user_id: The sender, or `bot:NAME`.
             content: The text that was posted.
+        """
+
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Called after an operator has removed a user: erase what is stored about the user.
+
+        Otherwise the next user of the id may inherit it. Called when the server starts, before any room runs, once for
+        each room in which this room kind has stored values. It may be called again for the same user.
+
+        Args:
+            removed: The user, the room id as `key`, the store of the room kind in this room and the settings.
         """
 
     @classmethod

@@ -13,6 +13,7 @@ import msgspec
 from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
 from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
 from chat_actors.chat.outbox import Block
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_messages import ROOMS, PostAs
 from chat_actors.chat.store import Store
 from chat_actors.kernel import (
@@ -149,6 +150,11 @@ class Service(Actor[Any]):
         self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
 
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether any connection is subscribed."""
+        return bool(self.service_state.subscribers)
+
     def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
         """Send a message to all subscribed connections.
 
@@ -234,6 +240,20 @@ class Service(Actor[Any]):
             return refusals.ROOM_CLOSED
         except AskTimeout:
             return refusals.BUSY
+
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Called after an operator has removed a user: erase what is stored about the user.
+
+        Otherwise the next user of the id may inherit it. Called when the server starts, before any service runs, once
+        for each key with stored values; with `Scope.SERVER` and for the user's own key also without. It may be called
+        again for the same user. By default, a service with `Scope.USER` erases all values under the user's own key.
+
+        Args:
+            removed: The user, the key, its store and the settings.
+        """
+        if cls.scope is Scope.USER and removed.key == removed.user_id:
+            await removed.store.clear()
 
     @classmethod
     def make_state(cls) -> ServiceState:

@@ -13,10 +13,11 @@ import click
 
 from chat_actors import __version__
 from chat_actors.cli.chat_command import chat
-from chat_actors.cli.data import backup, export_room, import_room, users
+from chat_actors.cli.data import backup, export_room, import_room
 from chat_actors.cli.extensions import extensions
 from chat_actors.cli.flags import BAD_SETTINGS, add_current_folder, load_enabled, load_from_flags, settings_flags
 from chat_actors.cli.protocol import protocol
+from chat_actors.cli.users import users
 from chat_actors.client import KeyFileError, generate_key, save_key
 from chat_actors.server.extension_loading import ExtensionError
 from chat_actors.server.extension_settings import settings_rows

@@ -11,13 +11,16 @@ from typing import Annotated
 
 import msgspec
 
-from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RoomKind, command
+from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RemovedUser, RoomKind, command
 
 MAX_POLLS = 50
 """Stored polls of a room. A further one replaces the oldest closed one."""
 
 MAX_VOTERS = 10_000
 """Users who may vote in one poll."""
+
+REMOVED = "removed:"
+"""What the ids begin with that take the place of removed users. No user id has a colon."""
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -146,6 +149,17 @@ class PollRoom(RoomKind):
         if poll.is_closed:
             raise Refused("poll_closed", "This poll has been closed.")
         return poll
+
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Keep the counts: a vote of the user stays, under an id that no user can have."""
+        for key, poll in await removed.store.page(Poll, limit=MAX_POLLS):
+            if poll.opened_by == removed.user_id:
+                poll.opened_by = REMOVED
+            if removed.user_id in poll.votes:
+                others = sum(voter.startswith(REMOVED) for voter in poll.votes)
+                poll.votes[f"{REMOVED}{others}"] = poll.votes.pop(removed.user_id)
+            await removed.store.put(key, poll)
 
     async def _close(self, poll_id: int) -> None:
         poll = self._polls.get(poll_id)

@@ -25,6 +25,10 @@ BOT_PREFIX = "bot:"
 """Prefix of the ids of bots. No user id starts with it, since a colon is not allowed in one."""
 
 
+REMOVED_USER = "removed:user"
+"""Takes the place of a removed user, for example as the owner of a room. No user can have this id."""
+
+
 def bot_id(name: str) -> str:
     """Return the id of the bot with this name. Raises `ValueError` unless the name would be a valid user id."""
     if not is_user_id(name):
