@@ -104,6 +104,8 @@ def _check_hook(owner: type[Any], base: type[Any], name: str) -> None:
         raise BadHandler(label, f"it must be plain: write def {name}, without async")
     if inspect.isgeneratorfunction(hook) or inspect.isasyncgenfunction(hook):
         raise BadHandler(label, "it must not yield")
+    if inspect.ismethod(getattr(base, name)) and not inspect.ismethod(hook):
+        raise BadHandler(label, "it must be a class method: write @classmethod above it")
     parameters = list(inspect.signature(getattr(base, name)).parameters)
     try:
         inspect.signature(hook).bind(*parameters)

@@ -19,8 +19,8 @@ MAX_POLLS = 50
 MAX_VOTERS = 10_000
 """Users who may vote in one poll."""
 
-REMOVED = "removed:"
-"""What the ids begin with that take the place of removed users. No user id has a colon."""
+REMOVED_USER = "removed:user"
+"""Takes the place of a removed user. No user id has a colon."""
 
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -155,10 +155,10 @@ class PollRoom(RoomKind):
         """Keep the counts: a vote of the user stays, under an id that no user can have."""
         for key, poll in await removed.store.page(Poll, limit=MAX_POLLS):
             if poll.opened_by == removed.user_id:
-                poll.opened_by = REMOVED
+                poll.opened_by = REMOVED_USER
             if removed.user_id in poll.votes:
-                others = sum(voter.startswith(REMOVED) for voter in poll.votes)
-                poll.votes[f"{REMOVED}{others}"] = poll.votes.pop(removed.user_id)
+                others = sum(voter.startswith(REMOVED_USER) for voter in poll.votes)
+                poll.votes[f"{REMOVED_USER}-{others}"] = poll.votes.pop(removed.user_id)
             await removed.store.put(key, poll)
 
     async def _close(self, poll_id: int) -> None:

@@ -261,3 +261,19 @@ async def test_lower_setting_removes_stored_messages_at_the_start():
         ben = await server.connect("ben")
         messages, lost = await inbox(ben)
         assert ([content for _, content in messages], lost) == (["5", "6", "7"], 5)
+
+
+@on_virtual_time
+async def test_next_user_of_an_id_gets_no_messages_and_no_blocks():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        await ben.send("direct_send", to="ann", content="a secret")
+        await ann.send("direct_block", userId="ben")
+        await ben.send("direct_block", userId="ann")
+        await server.remove_user("ann", release=True)
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        assert await inbox(ann) == ([], 0)
+        assert (await inbox(ben))[0] == [("ben", "a secret")]
+        await ben.send("direct_send", to="ann", content="hello")
+        await ann.send("direct_send", to="ben", content="hello")
+        assert errors(ann) == errors(ben) == []

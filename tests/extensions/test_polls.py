@@ -123,3 +123,23 @@ async def test_poll_accepts_a_bounded_number_of_voters(monkeypatch):
         await ann.send("poll_vote", pollId=first, option=1)
         await cyd.send("poll_vote", pollId=second, option=0)
         assert errors(ann) == errors(cyd) == []
+
+
+@on_virtual_time
+async def test_removed_user_leaves_no_poll_and_no_vote_of_the_id():
+    """The counts stay."""
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("poll_open", question="?", options=["a", "b"])
+        for client in (ann, ben):
+            await client.send("poll_vote", pollId=1, option=1)
+        await server.remove_user("ben", release=True)
+        await server.remove_user("ann", release=True)
+        ann = await server.connect("ann", room="den")
+        await ann.send("polls")
+        (poll,) = ann.expect("polls")["polls"]
+        assert (poll["votes"], poll["openedBy"], poll.get("voted")) == ([0, 2], "removed:user", None)
+        await ann.send("poll_close", pollId=1)
+        assert ann.expect("error")["code"] == "not_owner"
+        await ann.send("poll_vote", pollId=1, option=0)
+        assert ann.expect("poll")["votes"] == [1, 2]
