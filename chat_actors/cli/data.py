@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import anyio
+import anyio.to_thread
 import click
 import msgspec
 
 from chat_actors.cli.data_folder import CommandFailed, open_data, progress_bar, run_command
-from chat_actors.cli.flags import data_flags
-from chat_actors.protocol import format_timestamp, is_room_id, is_user_id
+from chat_actors.cli.flags import data_flags, load_from_flags
+from chat_actors.protocol import format_timestamp, is_room_id, is_sender_id
 from chat_actors.storage import SqliteJournal
 
 PAGE_MESSAGES = 200
@@ -89,25 +90,28 @@ async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
 def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, folder: str | None) -> None:
     """Add the messages of FILE, as written by export, to ROOM: all of them, or none if a line is not valid.
 
-    They keep their users and times and get new numbers. The server must not be running.
+    They keep their users and times and get new numbers. The server must not be running. No content may be longer than
+    the settings allow, as a client could not receive it.
     """
 
     async def work() -> None:
         if not is_room_id(room):
             raise CommandFailed(f"{room!r} cannot be the id of a room: 1 to 128 characters without control characters")
-        async with (
-            open_data(config, folder, exclusive=True, make=True) as data,
-            contextlib.aclosing(SqliteJournal(data)) as journal,
-        ):
-            if (await journal.extent(room)).last and not append:
-                raise CommandFailed(f"the room {room!r} has messages already; add --append to put these behind them")
-            is_aborted = threading.Event()
-            with _seekable(file) as lines:
-                try:
-                    count = await journal.load(room, _messages(room, lines, is_aborted))
-                except anyio.get_cancelled_exc_class():
-                    is_aborted.set()  # Ctrl+C: otherwise the thread would import the rest
-                    raise
+        limit = load_from_flags(config, (), {"folder": folder}).settings.limits.longest_content
+        is_aborted = threading.Event()
+        with _seekable(file) as lines:
+            try:
+                await anyio.to_thread.run_sync(_check, room, lines, is_aborted, limit, abandon_on_cancel=True)
+                async with (
+                    open_data(config, folder, exclusive=True, make=True) as data,
+                    contextlib.aclosing(SqliteJournal(data)) as journal,
+                ):
+                    if (await journal.extent(room)).last and not append:
+                        raise CommandFailed(f"the room {room!r} has messages already; add --append to put these after")
+                    count = await journal.load(room, _messages(room, lines, is_aborted, limit))
+            except anyio.get_cancelled_exc_class():
+                is_aborted.set()  # Ctrl+C: otherwise the thread would import the rest
+                raise
         click.echo(f"{count} messages were put into {room} in {data.path.parent}", err=True)
 
     run_command(work)
@@ -125,11 +129,19 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _messages(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterator[tuple[str, str, datetime]]:
+def _check(room: str, lines: BinaryIO, is_aborted: threading.Event, limit: int) -> None:
+    """Read all lines before anything is changed, also the folder. Raises `InvalidLine`."""
+    for _ in _messages(room, lines, is_aborted, limit, label="check"):
+        pass
+
+
+def _messages(
+    room: str, lines: BinaryIO, is_aborted: threading.Event, limit: int = 0, *, label: str = "import"
+) -> Iterator[tuple[str, str, datetime]]:
     size = lines.seek(0, 2)
     lines.seek(0)
     unreported = 0
-    with progress_bar(f"import {room}", size) as bar:
+    with progress_bar(f"{label} {room}", size) as bar:
         for number, line in enumerate(lines, start=1):
             if is_aborted.is_set():
                 raise InvalidLine(number, "the import was aborted")
@@ -138,19 +150,22 @@ def _messages(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterat
                 bar.update(unreported)
                 unreported = 0
             if line.strip():
-                yield _read_line(number, line)
+                yield _read_line(number, line, limit)
         bar.update(unreported)
 
 
-def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
+def _read_line(number: int, line: bytes, limit: int) -> tuple[str, str, datetime]:
     try:
         read = msgspec.json.decode(line, type=ExportedMessage)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidLine(number, str(error)) from None
-    if not is_user_id(read.user_id):
+    if not is_sender_id(read.user_id):
         raise InvalidLine(number, f"{read.user_id!r} cannot be a user id")
     if not read.content:
         raise InvalidLine(number, "the content is empty")
+    if limit and len(read.content) > limit:
+        problem = f"the content has {len(read.content)} characters, and the limit is {limit}"
+        raise InvalidLine(number, f"{problem} (limits.content_chars and limits.frame_bytes in --config)")
     if read.timestamp.tzinfo is None:
         raise InvalidLine(number, "the timestamp has no time zone; end it with Z for UTC")
     try:

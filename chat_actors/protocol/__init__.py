@@ -26,7 +26,15 @@ from chat_actors.protocol.commands import (
 from chat_actors.protocol.declared import BUILT_IN, CommandSpec, DuplicateTag, MessageSpec
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
-from chat_actors.protocol.names import REMOVED_USER, bot_id, checked_content, is_bot_id, is_room_id, is_user_id
+from chat_actors.protocol.names import (
+    REMOVED_USER,
+    bot_id,
+    checked_content,
+    is_bot_id,
+    is_room_id,
+    is_sender_id,
+    is_user_id,
+)
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, SessionState
 from chat_actors.protocol.timestamps import format_timestamp
@@ -81,6 +89,7 @@ __all__ = [
     "format_timestamp",
     "is_bot_id",
     "is_room_id",
+    "is_sender_id",
     "is_user_id",
     "messages",
     "parse_retry_after",

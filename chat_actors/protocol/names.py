@@ -41,6 +41,11 @@ def is_bot_id(user_id: str) -> bool:
     return user_id.startswith(BOT_PREFIX)
 
 
+def is_sender_id(text: str) -> bool:
+    """Whether a message can have this sender: a user or a bot."""
+    return is_user_id(text.removeprefix(BOT_PREFIX))
+
+
 def checked_content(content: Any) -> str:
     """Return the content. Raises `ValueError` if it is not a `str`, is empty, or contains a surrogate.
 
