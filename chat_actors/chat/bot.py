@@ -237,8 +237,8 @@ class Bot(Service):
             content: The text, not empty.
 
         Returns:
-            False if the bot is not in the room, or if the room's mailbox is full. A room that refuses the message later
-            calls `on_refused`.
+            False if the bot is not in the room, or if the room's mailbox is full. If the room refuses the message, for
+            example since it is longer than `limits.content_chars`, `on_refused` is called.
 
         Raises:
             ValueError: The content is invalid.

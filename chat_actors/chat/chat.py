@@ -83,7 +83,15 @@ def start_chat(
         journaling = Journaling(writer, storage.journal)
     extensions = extensions or Extensions()
     directory = system.spawn_named(
-        "rooms", Directory, now, journaling, room, extensions.room_kinds, storage.states, storage.accounts
+        "rooms",
+        Directory,
+        now,
+        journaling,
+        room,
+        extensions.room_kinds,
+        storage.states,
+        storage.accounts,
+        limits.longest_content,
     )
     services = None
     if extensions.services:

@@ -65,6 +65,7 @@ class Directory(Actor[DirectoryMessage]):
         kinds: RoomKinds | None = None,
         states: States | None = None,
         accounts: Accounts | None = None,
+        longest_content: int = 0,
     ) -> None:
         """`states` is closed with this actor, after the rooms; `accounts` is not."""
         self._accounts = accounts or MemoryAccounts()
@@ -73,6 +74,7 @@ class Directory(Actor[DirectoryMessage]):
         self._now = now
         self._journaling = journaling
         self._room = room
+        self._longest_content = longest_content
 
     async def on_start(self) -> None:
         self.context.declare(ROOMS, self._make_room)
@@ -85,7 +87,9 @@ class Directory(Actor[DirectoryMessage]):
         make_policy = partial(
             make_kind_policy, room_id, self._room_kinds, self._states, self._accounts, self._now, subscribers
         )
-        return partial(self._room, RoomCore(room_id, first), self._now, self._journaling, make_policy)
+        return partial(
+            self._room, RoomCore(room_id, first, self._longest_content), self._now, self._journaling, make_policy
+        )
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:

@@ -135,12 +135,14 @@ class RoomCore:
     """Members, numbering and undelivered messages of a room. Passed to every incarnation of its actor."""
 
     __slots__ = (
-        "_pending_of", "drafts", "fan_out", "flush_requests", "in_flight", "is_observed", "is_open", "joins",
-        "keeps_posted", "last_seq", "leaving", "members", "posted", "room_id", "unfinished",
+        "_longest_content", "_pending_of", "drafts", "fan_out", "flush_requests", "in_flight", "is_observed",
+        "is_open", "joins", "keeps_posted", "last_seq", "leaving", "members", "posted", "room_id", "unfinished",
     )  # fmt: skip
 
-    def __init__(self, room_id: str, last_seq: int) -> None:
+    def __init__(self, room_id: str, last_seq: int, longest_content: int = 0) -> None:
+        """`longest_content`: the most characters of any post, whoever posts it; 0: no limit."""
         self.room_id = room_id
+        self._longest_content = longest_content
         self.fan_out = FanOut(room_id)
         self.members: Members = self.fan_out.members
         self.last_seq = last_seq
@@ -216,6 +218,11 @@ class RoomCore:
         return (MemberLeft(session),) if user_id is None else (MemberLeft(session), UserLeft(user_id))
 
     # -- posts ---------------------------------------------------------------------------------------------------------
+
+    def refusal_of_size(self, content: str) -> Refusal | None:
+        """The refusal of a post that is too long. The one check for users, bots and all posts of extensions."""
+        limit = self._longest_content
+        return refusals.content_too_long(limit) if limit and len(content) > limit else None
 
     @property
     def has_pending(self) -> bool:

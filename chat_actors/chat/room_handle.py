@@ -101,8 +101,11 @@ class RoomHandle:
             False if the room's mailbox is full; the message is dropped then.
 
         Raises:
-            ValueError: The name or the content is invalid.
+            ValueError: The name or the content is invalid, or the content is longer than `limits.content_chars`.
         """
+        refusal = self._core.refusal_of_size(content)
+        if refusal is not None:
+            raise ValueError(refusal.text)
         return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self._extension))
 
     def tell_all(self, message: ExtensionMessage) -> None:

@@ -225,8 +225,8 @@ class Service(Actor[Any]):
             name: 3 to 32 characters of `a-z A-Z 0-9 _ -`.
 
         Returns:
-            None once the message is stored. Otherwise the refusal: a room kind refused the message, the message was not
-            stored, or the room did not answer within 10 s.
+            None once the message is stored. Otherwise the refusal: the message is longer than `limits.content_chars`,
+            a room kind refused it, it was not stored, or the room did not answer within 10 s.
 
         Raises:
             ValueError: The room id, the name or the content is invalid.

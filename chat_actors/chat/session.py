@@ -192,9 +192,7 @@ class SessionActor(Actor[SessionMessage]):
 
     def _post_now(self, command: Post) -> bool:
         stay = self._rooms.named(command.room_id)
-        if self._limits.content_chars and len(command.content) > self._limits.content_chars:
-            self._refuse(refusals.content_too_long(self._limits.content_chars), command.request_id)
-        elif isinstance(stay, Refusal):
+        if isinstance(stay, Refusal):
             self._refuse(stay, command.request_id)
         else:
             post = self._as_post(command)

@@ -13,7 +13,7 @@ from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, clients_in
 from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
-WIDE = msgspec.structs.replace(NO_LIMITS, backlog_bytes=0)
+WIDE = msgspec.structs.replace(NO_LIMITS, content_chars=0, frame_bytes=0, backlog_bytes=0)
 
 
 def blocks_for(client):
