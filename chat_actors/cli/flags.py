@@ -81,5 +81,5 @@ def add_current_folder(specs: Sequence[str]) -> None:
     for spec in specs:
         module = spec.partition(":")[0].partition(".")[0]
         is_here = (folder / f"{module}.py").is_file() or (folder / module).is_dir()
-        if ":" in spec and is_here and module not in sys.stdlib_module_names and str(folder) not in sys.path:
+        if ":" in spec and module and is_here and module not in sys.stdlib_module_names and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))

@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from tests.wire.http2 import Http2Connection
 
 pytestmark = pytest.mark.anyio
 PROGRAM = [sys.executable, "-c", "from chat_actors.cli.main import main; main(prog_name='chat-actors')"]
+
+INSTALLED = [str(Path(sysconfig.get_path("scripts"), "chat-actors"))]
+"""The program as a reader of the documentation runs it: the current folder is not on Python's path."""
 
 
 class Process:

@@ -8,7 +8,7 @@ import pytest
 from chat_actors.chat import Extension, Service, command
 from chat_actors.protocol import ExtensionCommand
 from chat_actors.server import extension_loading
-from chat_actors.server.extension_loading import ExtensionError, combine, load_extensions
+from chat_actors.server.extension_loading import SHIPPED, ExtensionError, combine, load_extensions
 from chat_actors.server.settings_sources import SettingsError, load_settings
 
 HERE = "tests.server.test_extension_loading"
@@ -47,6 +47,8 @@ class Useless(Service):
 dice = Extension(name="dice", services=[Dice], settings=DiceSettings)
 casino = Extension(name="casino", services=[Casino])
 useless = Extension(name="useless", services=[Useless])
+polls = Extension(name="polls")
+newer = Extension(name="newer", api=99)
 no_extension = 5
 
 
@@ -67,6 +69,31 @@ def test_installed_extension_is_found_by_its_name(monkeypatch):
     assert settings_of(load_extensions(["rolling"], {})) == {"dice": DiceSettings()}
     with pytest.raises(ExtensionError, match=r"'chess' is not installed; write module:thing, .* that are: rolling"):
         load_extensions(["chess"], {})
+
+
+def test_entry_point_cannot_shadow_another(monkeypatch):
+    points = [
+        importlib.metadata.EntryPoint("dice", f"{HERE}:{name}", extension_loading.GROUP) for name in ("dice", "casino")
+    ]
+    monkeypatch.setattr(extension_loading, "entry_points", lambda group: points)
+    with pytest.raises(
+        ExtensionError, match=f"'dice' is installed more than once; write one of {HERE}:casino, {HERE}:dice"
+    ):
+        load_extensions(["dice"], {})
+    monkeypatch.setattr(extension_loading, "entry_points", lambda group: [points[0], points[0]])
+    assert settings_of(load_extensions(["dice"], {})) == {"dice": DiceSettings()}
+
+
+def test_names_of_the_shipped_extensions_are_reserved():
+    shipped = importlib.metadata.entry_points(group=extension_loading.GROUP)
+    assert {point.name for point in shipped if point.value.startswith(extension_loading.SHIPPED_IN)} == SHIPPED
+    with pytest.raises(ExtensionError, match=r"'.*:polls' has the name of a shipped extension, polls"):
+        load_extensions([f"{HERE}:polls"], {})
+
+
+def test_extension_for_a_newer_server_is_refused():
+    with pytest.raises(ExtensionError, match=r"^api of the extension 'newer': it needs version 99, .* install a newer"):
+        load_extensions([f"{HERE}:newer"], {})
 
 
 @pytest.mark.parametrize(
