@@ -14,6 +14,7 @@ import msgspec
 
 from chat_actors.chat.command_method import Call, CommandMethod, Refused
 from chat_actors.chat.outbox import Outbox
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_core import Posted, RoomCore
 from chat_actors.chat.room_handle import Action, RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
@@ -22,11 +23,14 @@ from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
 from chat_actors.chat.store import StateUnreadable, Store, space_of
 from chat_actors.kernel import AnyRef, Context, call_hook, is_async
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
+from chat_actors.protocol import REMOVED_USER, ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
 from chat_actors.storage import Accounts, States, StorageError
 
 HOOK_WITHIN = 5.0
 """Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
+
+ROOM_SPACES = "rooms/"
+"""What the spaces begin with in which the server itself stores the state of rooms; the rest is the room id."""
 
 CHOSEN = "chosen"
 """The storage key of a room's `ChosenKind`."""
@@ -54,8 +58,15 @@ def _nothing() -> None:
     """The action of a timer after which only waiting hooks are called."""
 
 
+async def erase_from_room(removed: RemovedUser) -> None:
+    """Erase a removed user from what the server itself stores about a room. Raises `StorageError`."""
+    chosen = await removed.store.get(CHOSEN, ChosenKind, ChosenKind())
+    if chosen.creator == removed.user_id:
+        await removed.store.put(CHOSEN, msgspec.structs.replace(chosen, creator=REMOVED_USER))
+
+
 def _store_of(states: States, room_id: str) -> Store:
-    return Store(states, f"rooms/{room_id}")
+    return Store(states, f"{ROOM_SPACES}{room_id}")
 
 
 async def make_kind_policy(

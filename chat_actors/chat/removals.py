@@ -21,11 +21,13 @@ import anyio
 import msgspec
 
 from chat_actors.chat.extension import Extensions
+from chat_actors.chat.kind_policy import ROOM_SPACES, erase_from_room
 from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.service import Scope, Service
 from chat_actors.chat.store import Store, space_of
 from chat_actors.kernel import call_hook
+from chat_actors.protocol import BUILT_IN
 from chat_actors.storage import Removals, States, StateSpaces, StorageError
 
 logger = logging.getLogger(__name__)
@@ -33,11 +35,13 @@ logger = logging.getLogger(__name__)
 HOOK_WITHIN = 10.0
 """Seconds that one call of `on_user_removed` may take."""
 
+DEFAULT_HOOKS = [vars(base)["on_user_removed"].__func__ for base in (Service, RoomKind)]
+
 _EXTENSION = re.compile(r"([^./]+)\.")
 
 
 class _Listener(msgspec.Struct, frozen=True):
-    """A service or room kind that is told about removed users."""
+    """A service or room kind, or the server itself, that is told about removed users."""
 
     hook: Any
     settings: Any
@@ -48,7 +52,7 @@ class _Listener(msgspec.Struct, frozen=True):
     @property
     def sees_all_keys(self) -> bool:
         """Whether the class has a hook of its own. The default hook concerns only the user's own key."""
-        return self.hook.__func__ not in (Service.on_user_removed.__func__, RoomKind.on_user_removed.__func__)  # type: ignore[attr-defined]
+        return getattr(self.hook, "__func__", self.hook) not in DEFAULT_HOOKS
 
 
 async def tell_extensions(removals: Removals, states: States, extensions: Extensions) -> None:
@@ -60,16 +64,19 @@ async def tell_extensions(removals: Removals, states: States, extensions: Extens
         if not isinstance(states, StateSpaces):
             logger.error("the data of removed users are not erased: the storage of states cannot list its spaces")
             return
-        for name in extensions.names:
+        names = (BUILT_IN, *extensions.names)
+        for name in names:
             users = [removal.user_id for removal in pending if name not in removal.told]
             told = await _tell(states, _listeners(extensions, name), name, users)
             await removals.mark_told(told, name)
-        await _free(removals, {*extensions.names, *await extensions_with_state(states)})
+        await _free(removals, {*names, *await extensions_with_state(states)})
     except StorageError as error:
         logger.error("the data of removed users are not erased, until the next start: %s", error)
 
 
 def _listeners(extensions: Extensions, name: str) -> Sequence[_Listener]:
+    if name == BUILT_IN:
+        return [_Listener(erase_from_room, None, ROOM_SPACES, Scope.ROOM)]
     services = [
         _Listener(each.service.on_user_removed, each.settings, space_of(name, each.service, ""), each.service.scope)
         for each in extensions.services
