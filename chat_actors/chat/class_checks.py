@@ -56,11 +56,7 @@ def _check_bot(bot: type[Bot]) -> None:
 def check_room_kind(kind: type[RoomKind]) -> None:
     """Raises `BadHandler`, which names the method or attribute."""
     _check_hooks(kind, RoomKind)
-    if "matches" in _overridden(kind, RoomKind):
-        declared = inspect.getattr_static(kind, "matches")
-        if not isinstance(declared, classmethod | staticmethod):
-            raise BadHandler(f"{kind.__qualname__}.matches", "write @classmethod above the method")
-    elif not kind.rooms and not kind.chosen_as:
+    if "matches" not in _overridden(kind, RoomKind) and not kind.rooms and not kind.chosen_as:
         raise BadHandler(kind.__qualname__, "no room would have it: set rooms or chosen_as, or override matches")
     for name in ("rooms", "chosen_as", "kept_as"):
         if not isinstance(getattr(kind, name), str):
@@ -98,6 +94,9 @@ def _check_hook(owner: type[Any], base: type[Any], name: str) -> None:
     label, hook = f"{owner.__qualname__}.{name}", getattr(owner, name)
     if not callable(hook):
         raise BadHandler(label, "it is a hook of the base class, and must be a method")
+    of_class = isinstance(inspect.getattr_static(base, name), classmethod)
+    if of_class and not isinstance(inspect.getattr_static(owner, name), classmethod | staticmethod):
+        raise BadHandler(label, "write @classmethod above the method")
     if marks := [mark for attribute, mark in MARKS.items() if getattr(hook, attribute, None)]:
         raise BadHandler(label, f"it is a hook of {base.__name__}: remove @{marks[0]}, or rename the method")
     if name in PLAIN_HOOKS and is_async(hook):

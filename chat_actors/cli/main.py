@@ -15,11 +15,10 @@ from chat_actors import __version__
 from chat_actors.cli.chat_command import chat
 from chat_actors.cli.data import backup, export_room, import_room
 from chat_actors.cli.extensions import extensions
-from chat_actors.cli.flags import BAD_SETTINGS, add_current_folder, load_enabled, load_from_flags, settings_flags
+from chat_actors.cli.flags import BAD_SETTINGS, load_enabled, load_from_flags, settings_flags
 from chat_actors.cli.protocol import protocol
 from chat_actors.cli.users import users
 from chat_actors.client import KeyFileError, generate_key, save_key
-from chat_actors.server.extension_loading import ExtensionError
 from chat_actors.server.extension_settings import settings_rows
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import describe
@@ -49,7 +48,7 @@ def _program(started_as: str) -> str:
 def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Run the server until Ctrl+C."""
     settings = load_from_flags(config, assignments, flags).settings
-    add_current_folder(settings.server.extensions)
+    load_enabled(settings)  # before anything is opened or created
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
 
@@ -65,7 +64,7 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
 
     try:
         sys.exit(asyncio.run(serve(settings, announce)))
-    except (CannotListen, ExtensionError, StorageError, UntestedVersion) as error:
+    except (CannotListen, StorageError, UntestedVersion) as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
 

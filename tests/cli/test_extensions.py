@@ -92,6 +92,7 @@ async def test_wrong_declaration_is_one_line(tmp_path, package, command):
     assert code == (2 if command == "check-config" else 1)
     line = "chat-actors: Quiz.on_jion of the extension 'broken': RoomKind has no hook of this name; write on_join, or "
     assert output == line + "_on_jion for a method of your own\n"
+    assert not (tmp_path / "chat-data").exists()
 
 
 def test_current_folder_is_added_only_for_its_modules(tmp_path, monkeypatch):
