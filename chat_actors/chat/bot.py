@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import math
 from functools import partial
 from typing import Any, ClassVar, assert_never
 
-import msgspec
-
+from chat_actors.chat.bot_rooms import (
+    BotOutbox,
+    BotState,
+    BotStay,
+    DroppedMessages,
+    JoinAnswered,
+    JoinRooms,
+    Rejoin,
+    RoomBlock,
+)
 from chat_actors.chat.members import Member
-from chat_actors.chat.outbox import Block, Closing
 from chat_actors.chat.room_messages import (
     ROOMS,
     JoinedRoom,
@@ -21,7 +27,7 @@ from chat_actors.chat.room_messages import (
     PostToRoom,
     RoomMessage,
 )
-from chat_actors.chat.service import Scope, Service, ServiceState
+from chat_actors.chat.service import Scope, Service
 from chat_actors.kernel import (
     ActorStopped,
     AnyRef,
@@ -34,7 +40,6 @@ from chat_actors.kernel import (
     handles,
 )
 from chat_actors.protocol import (
-    CloseCode,
     Refusal,
     UnknownMessage,
     bot_id,
@@ -50,91 +55,6 @@ LEAVE_TIMEOUT = 10.0
 
 REJOIN_SECONDS = 1.0
 """Seconds after which a bot rejoins a room that has closed."""
-
-
-class RoomBlock(msgspec.Struct, frozen=True):
-    """A block that a room has offered to the bot's outbox."""
-
-    room_id: str
-    block: Block
-
-
-class DroppedMessages(msgspec.Struct, frozen=True):
-    """The bot's outbox has dropped `count` messages."""
-
-    room_id: str
-    count: int
-
-
-class JoinRooms(msgspec.Struct, frozen=True):
-    """Join the rooms in `Bot.rooms`. A new actor of a bot with `Scope.SERVER` sends it to itself."""
-
-
-class JoinAnswered(msgspec.Struct, frozen=True):
-    """The answer of a room to the bot's request to join, or the error with which the request has failed."""
-
-    room_id: str
-    outbox: BotOutbox
-    """That of the request: a later one has another."""
-    answer: JoinedRoom | Refusal | Exception
-
-
-class Rejoin(msgspec.Struct, frozen=True):
-    """The timer with which a bot rejoins a room. A crash cancels it, so each incarnation sets it again."""
-
-    room_id: str
-
-
-class BotState(ServiceState):
-    """The state of a bot that outlives a crash: the rooms it is in and the rooms it should be in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rooms: dict[str, Ref[RoomMessage]] = {}
-        self.outboxes: dict[str, BotOutbox] = {}
-        self.numbers: dict[str, int] = {}
-        """The number of the bot's join in each room that has answered it."""
-        self.wanted: dict[str, bool] = {}
-        """The rooms that the bot should be in; True if it holds the room open."""
-        self.has_joined = False
-        """Whether `Bot.rooms` are in `wanted`."""
-
-    def inherit(self, earlier: ServiceState) -> None:
-        if isinstance(earlier, BotState):
-            self.wanted = {room_id: True for room_id, is_held in earlier.wanted.items() if is_held}
-
-
-class BotOutbox:
-    """An `Outbox` on the bot's mailbox. It drops and counts messages while the mailbox is full."""
-
-    closing: Closing | None = None
-    backlog = 0
-
-    def __init__(self, room_id: str, bot: AnyRef) -> None:
-        self._room_id = room_id
-        self._bot = bot
-        self._missed = 0
-
-    def offer(self, block: Block) -> bool:
-        try:
-            if self._missed:
-                self._bot.send_nowait(DroppedMessages(self._room_id, self._missed))
-                self._missed = 0
-            self._bot.send_nowait(RoomBlock(self._room_id, block))
-        except MailboxFull:
-            self._missed += len(block.texts)
-            return False
-        except ActorStopped:
-            return False
-        return True
-
-    def take_missed(self) -> int:
-        """Return and reset the number of dropped messages that were not reported to the bot yet."""
-        missed, self._missed = self._missed, 0
-        return missed
-
-    def close(self, code: CloseCode, reason: str) -> None:
-        """Do nothing: a bot has no connection."""
 
 
 class Bot(Service):
@@ -243,8 +163,8 @@ class Bot(Service):
         Raises:
             ValueError: The content is invalid.
         """
-        content, room = checked_content(content), self.service_state.rooms.get(room_id)
-        return room is not None and room.tell(PostToRoom(self.context.self_ref, content))
+        content, stay = checked_content(content), self.service_state.rooms.get(room_id)
+        return stay is not None and stay.room.tell(PostToRoom(self.context.self_ref, content))
 
     # -- handlers ------------------------------------------------------------------------------------------------------
 
@@ -256,7 +176,7 @@ class Bot(Service):
             self.context.after(0, JoinRooms())
         for room_id in self.service_state.wanted:
             if room_id not in self.service_state.rooms:
-                self.context.after(REJOIN_SECONDS, Rejoin(room_id))
+                self._rejoin_later(room_id)
 
     @handles
     def _on_join_rooms(self, message: JoinRooms) -> None:
@@ -279,25 +199,29 @@ class Bot(Service):
             answered = partial(JoinAnswered, room_id, outbox)
             self.context.ask_into(room, JoinRoom(member), into=answered, failed=answered)
         except (ActorStopped, MailboxFull):
-            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
+            self._rejoin_later(room_id)
             return
-        self.service_state.rooms[room_id], self.service_state.outboxes[room_id] = room, outbox
+        self.service_state.rooms[room_id] = BotStay(room, outbox)
         self.context.watch(room)
+
+    def _rejoin_later(self, room_id: str) -> None:
+        self.context.after(REJOIN_SECONDS, Rejoin(room_id))
 
     @handles
     async def _on_join_answered(self, message: JoinAnswered) -> None:
-        if self.service_state.outboxes.get(message.room_id) is not message.outbox:
+        stay = self.service_state.rooms.get(message.room_id)
+        if stay is None or stay.outbox is not message.outbox:
             return
         match message.answer:
             case JoinedRoom(number=number):
-                self.service_state.numbers[message.room_id] = number
+                stay.number = number
             case Refusal(code=code, text=text):
                 self._forget_room(message.room_id)
                 self.service_state.wanted.pop(message.room_id, None)
                 await call_hook(self.on_refused, message.room_id, code, text)
             case Exception():
                 self._forget_room(message.room_id)
-                self.context.after(REJOIN_SECONDS, Rejoin(message.room_id))
+                self._rejoin_later(message.room_id)
             case _:
                 assert_never(message.answer)
 
@@ -308,44 +232,45 @@ class Bot(Service):
 
     @handles
     async def _on_actor_ended(self, message: Terminated) -> None:
-        room_id = self._find_room(message.ref)
-        if room_id is None:
+        room_id, _ = self._find_room(message.ref)
+        if not room_id:
             await super()._on_actor_ended(message)
             return
         self._forget_room(room_id)
         if self.service_state.wanted.get(room_id):
-            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
+            self._rejoin_later(room_id)
         else:
             self.service_state.wanted.pop(room_id, None)
 
     @handles
     def _on_not_a_member(self, message: NotAMember) -> None:
-        room_id = self._find_room(message.room)
+        room_id, number = self._find_room(message.room)
         # Before the answer to a join, the notice is about a message from an earlier stay.
-        if room_id is not None and message.joins >= self.service_state.numbers.get(room_id, math.inf):
+        if number is not None and message.joins >= number:
             self._forget_room(room_id)
-            self.context.after(REJOIN_SECONDS, Rejoin(room_id))
+            self._rejoin_later(room_id)
 
     @handles
     async def _on_removed_from_room(self, message: MemberRemoved) -> None:
-        room_id = self._find_room(message.room)
-        if room_id is not None and message.joins >= self.service_state.numbers.get(room_id, 0):
-            if room_id not in self.service_state.numbers:
+        room_id, number = self._find_room(message.room)
+        if room_id and message.joins >= (number or 0):
+            if number is None:
                 message.room.tell(LeaveRoom(self.context.self_ref))  # a join may still be on its way
             self._forget_room(room_id)
             self.service_state.wanted.pop(room_id, None)
             await call_hook(self.on_refused, room_id, message.refusal.code, message.refusal.text)
 
-    def _find_room(self, room: AnyRef) -> str | None:
-        return next((room_id for room_id, known in self.service_state.rooms.items() if known is room), None)
+    def _find_room(self, room: AnyRef) -> tuple[str, int | None]:
+        """The id of a room that the bot is in and the number of its join there. An empty id if it is not in it."""
+        stays = self.service_state.rooms.items()
+        return next(((room_id, stay.number) for room_id, stay in stays if stay.room is room), ("", None))
 
     def _forget_room(self, room_id: str) -> Ref[RoomMessage] | None:
-        room = self.service_state.rooms.pop(room_id, None)
-        self.service_state.outboxes.pop(room_id, None)
-        self.service_state.numbers.pop(room_id, None)
-        if room is not None:
-            self.context.unwatch(room)
-        return room
+        stay = self.service_state.rooms.pop(room_id, None)
+        if stay is None:
+            return None
+        self.context.unwatch(stay.room)
+        return stay.room
 
     @handles
     async def _on_missed(self, message: DroppedMessages) -> None:
@@ -359,8 +284,8 @@ class Bot(Service):
             except UnknownMessage:
                 continue  # a message of an extension
             await self._dispatch(message.room_id, decoded)
-        outbox = self.service_state.outboxes.get(message.room_id)
-        if outbox is not None and not self.context.self_ref.waiting and (missed := outbox.take_missed()):
+        stay = self.service_state.rooms.get(message.room_id)
+        if stay is not None and not self.context.self_ref.waiting and (missed := stay.outbox.take_missed()):
             await call_hook(self.on_missed, message.room_id, missed)  # no later block has reported them
 
     async def _dispatch(self, room_id: str, message: messages.ServerMessage) -> None:

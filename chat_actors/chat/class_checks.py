@@ -19,7 +19,7 @@ PLAIN_HOOKS = frozenset(
 )
 """Hooks that are called where nothing can be awaited."""
 
-OTHER_HOOKS = ("may_join", "state_for", "matches", "make_state")
+OTHER_HOOKS = ("may_join", "may_stay", "state_for", "matches", "make_state")
 """Hooks whose names do not begin with `on_`."""
 
 MARKS = {"handles_messages": "handles", "executes": "command", "answers_http": "endpoint"}

@@ -11,8 +11,7 @@ import anyio
 import msgspec
 
 from chat_actors.chat.journal_writer import Journaling
-from chat_actors.chat.kind_policy import make_kind_policy
-from chat_actors.chat.outbox import Outbox
+from chat_actors.chat.kind_policy import KindDependencies, make_kind_policy
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_core import RoomCore
 from chat_actors.chat.room_kinds import RoomKinds
@@ -68,9 +67,8 @@ class Directory(Actor[DirectoryMessage]):
         longest_content: int = 0,
     ) -> None:
         """`states` is closed with this actor, after the rooms; `accounts` is not."""
-        self._accounts = accounts or MemoryAccounts()
-        self._room_kinds = kinds or RoomKinds()
         self._states = states or MemoryStates()
+        self._kinds = KindDependencies(kinds or RoomKinds(), self._states, accounts or MemoryAccounts(), now)
         self._now = now
         self._journaling = journaling
         self._room = room
@@ -83,13 +81,9 @@ class Directory(Actor[DirectoryMessage]):
         # Without a journal, numbering starts at the time in microseconds. A room that is closed and opened again then
         # continues above its old numbers, unless it had more than a million messages per second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
-        subscribers: dict[str, dict[AnyRef, Outbox]] = {}
-        make_policy = partial(
-            make_kind_policy, room_id, self._room_kinds, self._states, self._accounts, self._now, subscribers
-        )
-        return partial(
-            self._room, RoomCore(room_id, first, self._longest_content), self._now, self._journaling, make_policy
-        )
+        make_policy = partial(make_kind_policy, self._kinds, room_id)
+        core = RoomCore(room_id, first, self._longest_content)
+        return partial(self._room, core, self._now, self._journaling, make_policy)
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:

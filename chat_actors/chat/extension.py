@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from chat_actors.chat.command_method import Methods, Rate
+from chat_actors.chat.command_method import Methods, Rate, Where
 from chat_actors.chat.declaration import Extension, InvalidDeclaration, NoSettings
 from chat_actors.chat.declaration_checks import BotNames, check_declaration, checked, messages_of
 from chat_actors.chat.endpoint import Endpoints, endpoints_of
@@ -18,7 +18,7 @@ from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, ServiceState, methods_of
 from chat_actors.chat.store import Store, space_of
 from chat_actors.kernel import ActorType
-from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, MessageSpec, Vocabulary
+from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, MessageSpec, Vocabulary, has_own_room_id
 from chat_actors.storage import Accounts, States
 
 
@@ -125,6 +125,9 @@ class Extensions:
         self._messages += messages_of(extension, owner, methods)
         for method in methods.values():
             name = method.call.__qualname__
+            if method.where is Where.IN_ROOM and has_own_room_id(method.command):
+                problem = "its field room_id is the room that the server looks up; rename it, or set where"
+                raise InvalidDeclaration(extension.name, name, problem)
             if method.command in self._handlers:
                 problem = f"{self._handlers[method.command]} handles {method.command.__qualname__} already"
                 raise InvalidDeclaration(extension.name, name, f"{problem}: a command has one method")

@@ -22,6 +22,10 @@ class ExtensionCalls:
     def __init__(self, extensions: Extensions) -> None:
         self._extensions = extensions
 
+    def is_about_room(self, command: ExtensionCommand) -> bool:
+        """Whether the room, or a service for it, executes the command."""
+        return self._extensions.routes[type(command)].scope is Scope.ROOM
+
     async def execute(
         self,
         context: Context,

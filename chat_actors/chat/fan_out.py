@@ -61,8 +61,9 @@ class FanOut:
         Without `joined`, the member receives nothing that was added before: its replay has those messages. A session
         that is a member already stays one, with its new outbox.
         """
-        if joined is not None and member.session in self.members:
-            self._flush_to(member)
+        earlier = self.members.get(member.session)
+        if earlier is not None:
+            self._flush_to(earlier)  # a replay repeats the messages, but not who has joined and left
         announcement = encode(messages.user_joined(member.user_id, self.room_id))
         self._make_space(announcement)  # before the member is added: it does not receive earlier messages
         is_first = self.members.add(member)

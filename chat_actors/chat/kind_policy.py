@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,80 +12,46 @@ from typing import Any
 import anyio
 import msgspec
 
+from chat_actors.chat.chosen_kind import ChosenKind, load_chosen, store_chosen
 from chat_actors.chat.command_method import Call, CommandMethod, Refused
-from chat_actors.chat.outbox import Outbox
-from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_core import Posted, RoomCore
 from chat_actors.chat.room_handle import Action, RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
-from chat_actors.chat.store import StateUnreadable, Store, space_of
-from chat_actors.kernel import AnyRef, Context, call_hook, is_async
-from chat_actors.protocol import REMOVED_USER, ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
-from chat_actors.storage import Accounts, States, StorageError
+from chat_actors.chat.store import Store, space_of
+from chat_actors.kernel import Context, call_hook, is_async
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
+from chat_actors.storage import Accounts, States
 
 HOOK_WITHIN = 5.0
 """Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
-
-ROOM_SPACES = "rooms/"
-"""What the spaces begin with in which the server itself stores the state of rooms; the rest is the room id."""
-
-CHOSEN = "chosen"
-"""The storage key of a room's `ChosenKind`."""
-
-
-class ChosenKind(msgspec.Struct, frozen=True):
-    """The room kind that a user has chosen for a room, and that user. Stored."""
-
-    chosen_as: str = ""
-    creator: str = ""
-    is_visited: bool = False
-    """Whether users were in the room without a choice: then none can be made any more."""
-
-
-async def load_chosen(states: States, room_id: str) -> ChosenKind:
-    """The stored choice of a room. Does not start the room. Raises `StorageError`."""
-    try:
-        return await _store_of(states, room_id).get(CHOSEN, ChosenKind, ChosenKind())
-    except StateUnreadable as error:
-        remedy = "restore a backup, or start the version that has stored it"
-        raise StorageError("read the kind of a room", error.space, error.problem, remedy) from error
 
 
 def _nothing() -> None:
     """The action of a timer after which only waiting hooks are called."""
 
 
-async def erase_from_room(removed: RemovedUser) -> None:
-    """Erase a removed user from what the server itself stores about a room. Raises `StorageError`."""
-    chosen = await removed.store.get(CHOSEN, ChosenKind, ChosenKind())
-    if chosen.creator == removed.user_id:
-        await removed.store.put(CHOSEN, msgspec.structs.replace(chosen, creator=REMOVED_USER))
+class KindDependencies(msgspec.Struct, frozen=True):
+    """The objects that the server passes to the policy of each room."""
+
+    room_kinds: RoomKinds
+    states: States
+    accounts: Accounts
+    now: Callable[[], datetime]
 
 
-def _store_of(states: States, room_id: str) -> Store:
-    return Store(states, f"{ROOM_SPACES}{room_id}")
-
-
-async def make_kind_policy(
-    room_id: str,
-    room_kinds: RoomKinds,
-    states: States,
-    accounts: Accounts,
-    now: Callable[[], datetime],
-    subscribers: dict[str, dict[AnyRef, Outbox]],
-) -> RoomPolicy:
+async def make_kind_policy(dependencies: KindDependencies, room_id: str) -> RoomPolicy:
     """The policy of a room: the null policy if it has no room kind and cannot be given one.
 
     The stored choice is read even if no extension is enabled, so that a room whose extension was switched off stays
-    closed. `subscribers` holds the subscribers of each extension, and outlives a crash. Raises `StorageError`.
+    closed. Raises `StorageError`.
     """
-    chosen = await load_chosen(states, room_id)
-    if not chosen.chosen_as and not room_kinds.has_kind_for(room_id):
+    chosen = await load_chosen(dependencies.states, room_id)
+    if not chosen.chosen_as and not dependencies.room_kinds.has_kind_for(room_id):
         return RoomPolicy()
-    return KindPolicy(chosen, room_kinds, states, accounts, now, subscribers)
+    return KindPolicy(dependencies, chosen)
 
 
 class KindPolicy(RoomPolicy):
@@ -94,21 +60,10 @@ class KindPolicy(RoomPolicy):
     If a room kind sees posts, they go through the mailbox instead of the sender's turn, since a hook may wait.
     """
 
-    def __init__(
-        self,
-        chosen: ChosenKind,
-        room_kinds: RoomKinds,
-        states: States,
-        accounts: Accounts,
-        now: Callable[[], datetime],
-        subscribers: dict[str, dict[AnyRef, Outbox]],
-    ) -> None:
+    def __init__(self, dependencies: KindDependencies, chosen: ChosenKind) -> None:
+        self._dependencies = dependencies
+        self._room_kinds = dependencies.room_kinds
         self._chosen = chosen
-        self._room_kinds = room_kinds
-        self._states = states
-        self._accounts = accounts
-        self._now = now
-        self._subscribers = subscribers
         self._kinds: Sequence[tuple[str, RoomKind]] = ()
         self._deciding: Sequence[tuple[str, RoomKind]] = ()  # with on_post
         self._reported_to: Sequence[tuple[str, RoomKind]] = ()  # with on_posted
@@ -129,6 +84,12 @@ class KindPolicy(RoomPolicy):
         if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = self._chosen.chosen_as
         await self._open_kinds()
+        await self.report_posted()
+        for user_id in self._core.members.users:  # there are members after a restart only
+            await self._call_hooks()
+            refusal = await _first_refusal(partial(kind.may_stay, user_id) for _, kind in self._kinds)
+            if refusal is not None:
+                remove_user(user_id, refusal)
 
     async def _open_kinds(self) -> None:
         specs = self._room_kinds.for_room(self._core.room_id, self._chosen.chosen_as)
@@ -137,7 +98,7 @@ class KindPolicy(RoomPolicy):
         self._reported_to = [each for each in self._kinds if type(each[1]).on_posted is not RoomKind.on_posted]
         self._kinds_later = [kind for _, kind in self._kinds if is_async(kind.on_join) or is_async(kind.on_leave)]
         self._kinds_at_once = [kind for _, kind in self._kinds if kind not in self._kinds_later]
-        self.sees_posts = bool(self._missing_kind is not None or self._deciding or self._reported_to)
+        self._core.has_post_hooks = bool(self._missing_kind is not None or self._deciding or self._reported_to)
         self._commands = {
             command: (kind, method)
             for spec, (_, kind) in zip(specs, self._kinds, strict=True)
@@ -155,12 +116,12 @@ class KindPolicy(RoomPolicy):
             self._core,
             extension=spec.extension,
             creator=self._chosen.creator if spec.kind.chosen_as == self._chosen.chosen_as else "",
-            store=Store(self._states, space_of(spec.extension, spec.kind, self._core.room_id)),
+            store=Store(self._dependencies.states, space_of(spec.extension, spec.kind, self._core.room_id)),
             services=spec.services,
-            subscribers=self._subscribers.setdefault(spec.extension, {}),
+            subscribers=self._core.subscribers.setdefault(spec.extension, {}),
             remove_user=self._remove_user,
-            now=self._now,
-            accounts=self._accounts,
+            now=self._dependencies.now,
+            accounts=self._dependencies.accounts,
         )
         return kind
 
@@ -170,20 +131,14 @@ class KindPolicy(RoomPolicy):
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
         await self._call_hooks()
-        try:
-            with anyio.fail_after(HOOK_WITHIN):
-                for _, kind in self._kinds:
-                    await call_hook(kind.may_join, user_id)
-        except Refused as refused:
-            return refused.refusal
-        return None
+        return await _first_refusal(partial(kind.may_join, user_id) for _, kind in self._kinds)
 
     async def visited(self) -> None:
         if self._room_kinds.choosable and not self._chosen.chosen_as and not self._chosen.is_visited:
             await self._choose(ChosenKind(is_visited=True))
 
     async def _choose(self, chosen: ChosenKind) -> None:
-        await _store_of(self._states, self._core.room_id).put(CHOSEN, chosen)
+        await store_chosen(self._dependencies.states, self._core.room_id, chosen)
         self._chosen = chosen
 
     async def state_for(self, user_id: str) -> msgspec.Raw | None:
@@ -225,10 +180,6 @@ class KindPolicy(RoomPolicy):
             for kind in self._kinds_at_once:
                 kind.on_leave(user_id)
 
-    def forget(self, session: AnyRef) -> None:
-        for subscribers in self._subscribers.values():
-            subscribers.pop(session, None)
-
     # -- posts ---------------------------------------------------------------------------------------------------------
 
     async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
@@ -246,9 +197,28 @@ class KindPolicy(RoomPolicy):
             return refused.refusal
         return content
 
-    async def posted(self, posted: Posted) -> None:
-        if self._later:
-            await self._call_hooks()
+    async def report_posted(self) -> None:
+        """Report each message to the room kinds, once. Raises the first failure, after all of them.
+
+        A room kind that takes too long fails at once: the next incarnation reports the rest.
+        """
+        self.is_reporting = True
+        failure: Exception | None = None
+        while self._core.posted:
+            if self._later:
+                await self._call_hooks()
+            posted = self._core.posted.popleft()
+            try:
+                await self._report(posted)
+            except TimeoutError:
+                raise
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        self.is_reporting = False
+
+    async def _report(self, posted: Posted) -> None:
         with anyio.fail_after(HOOK_WITHIN):
             for extension, kind in self._reported_to:
                 if extension != posted.posted_by:
@@ -263,7 +233,7 @@ class KindPolicy(RoomPolicy):
         if found is None:
             return await super().call(request)
         if request.caller.session not in self._core.members:
-            return refusals.NOT_IN_ROOM
+            return refusals.NOT_IN_ROOM if request.command.named_room is None else refusals.NOT_JOINED
         await self._call_hooks()
         kind, method = found
         with anyio.fail_after(HOOK_WITHIN):
@@ -285,3 +255,13 @@ class KindPolicy(RoomPolicy):
         await self._choose(ChosenKind(request.chosen_as, request.creator))
         await self._open_kinds()
         return None
+
+
+async def _first_refusal(hooks: Iterable[Action]) -> Refusal | None:
+    try:
+        with anyio.fail_after(HOOK_WITHIN):
+            for hook in hooks:
+                await call_hook(hook)
+    except Refused as refused:
+        return refused.refusal
+    return None

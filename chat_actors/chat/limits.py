@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     message_burst: int = 60
     """Frames that one user, or one connection before login, may send in one burst; at least 1."""
 
-    rooms_per_minute: int = 60
+    rooms_per_minute: int = 300
     """Joins and room switches of one user per minute, over all connections."""
 
     rooms_per_connection: int = 50

@@ -8,7 +8,7 @@ client's stream has neither a gap nor a duplicate. If the room removes the membe
 messages, and the replay stops at its next block.
 
 No state outlives a crash or a disconnect; the client starts again with the number it received last. If retention
-removes messages during a replay, the connection is closed, and the next rejoin reports them as lost.
+removes messages during a replay, the replay fails, and the next rejoin reports them as lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msgspec import structs
 from chat_actors.chat.fan_out import BLOCK_BYTES
 from chat_actors.chat.held_outbox import HeldOutbox
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.protocol import CloseCode, encode, format_timestamp, messages, retry_after
+from chat_actors.protocol import CloseCode, encode, format_timestamp, messages
 from chat_actors.storage import Journal, StoredMessage
 
 PAGE_MESSAGES = 200
@@ -47,6 +47,16 @@ def chat_message(room_id: str, stored: StoredMessage) -> messages.ChatMessage:
         timestamp=format_timestamp(stored.at),
         seq=stored.seq,
     )
+
+
+class MissedRemoved(Exception):
+    """Retention has removed messages during their replay. A client that rejoins receives the number of lost ones."""
+
+    def __init__(self, room_id: str) -> None:
+        self.room_id = room_id
+
+    def __str__(self) -> str:
+        return f"retention removed messages of the room {self.room_id!r} during their replay"
 
 
 async def make_rejoined(
@@ -77,15 +87,13 @@ async def replay(
     """Offer all messages with `after` < number <= `up_to`, page by page, no faster than the client reads.
 
     `lost` is the number of messages after `after` that `joined` has already reported as lost. Memory use is one page.
-    Returns early if the outbox is closed, or once `held` is discarded. Closes the outbox if retention removes messages
-    meanwhile: the client then rejoins and receives the number of lost messages. Raises `StorageError`.
+    Returns early if the outbox is closed, or once `held` is discarded. Raises `StorageError`, and `MissedRemoved`.
     """
     while after < up_to:
         page = await journal.page(room_id, after=after, before=up_to + 1, limit=PAGE_MESSAGES)
         next_seq = page.messages[0].seq if page.messages else up_to + 1
         if next_seq > after + 1 and (await journal.missed(room_id, after=after, up_to=next_seq - 1)).lost > lost:
-            outbox.close(CloseCode.SERVICE_RESTART, retry_after(0))
-            return
+            raise MissedRemoved(room_id)
         if not page.messages:
             return
         for block in _blocks(room_id, page.messages):

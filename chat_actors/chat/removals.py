@@ -20,8 +20,8 @@ from typing import Any
 import anyio
 import msgspec
 
+from chat_actors.chat.chosen_kind import ROOM_SPACES, erase_from_room
 from chat_actors.chat.extension import Extensions
-from chat_actors.chat.kind_policy import ROOM_SPACES, erase_from_room
 from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.service import Scope, Service

@@ -1,11 +1,12 @@
 """A room as pure state: it neither waits, nor reads a clock, nor sends a message. It outlives a crash of its actor.
 
 Theory of operation. The core owns the membership, the numbering and the posts that are not stored yet. Its operations
-change this state, and offer blocks to the members' outboxes, which neither wait nor raise. What else is to be done they
-return as *effects*, which `RoomActor` executes.
+change this state, offer blocks to the members' outboxes and give the answers that are owed, which neither waits nor
+raises. What else is to be done they return as *effects*, which `RoomActor` executes.
 
 A post is *drafted*, then *in flight* (one append at a time is with the journal writer), then numbered by the journal,
-broadcast, and accepted. Without a journal the room numbers a post itself and broadcasts it at once (`post_now`).
+broadcast, and accepted. Without a journal the room numbers a post itself and broadcasts it at once (`post_now`). An
+append whose outcome is unknown is *in doubt*: its posts stay in flight until the journal has been read.
 
 Invariants:
 
@@ -17,11 +18,10 @@ Invariants:
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -30,22 +30,12 @@ from chat_actors.chat.fan_out import FanOut
 from chat_actors.chat.held_outbox import HeldOutbox
 from chat_actors.chat.members import Member, Members
 from chat_actors.chat.outbox import Block, Outbox
+from chat_actors.chat.pending_posts import PendingPost, PendingPosts
 from chat_actors.chat.recovery import chat_message
+from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import AnyRef, OwedAnswer
 from chat_actors.protocol import Refusal, encode, format_timestamp, messages, refusals
-from chat_actors.storage import Append, Appended, Draft, StoredMessage
-
-
-class PendingPost(msgspec.Struct, frozen=True):
-    """A message that is not stored yet, with its sender."""
-
-    draft: Draft
-    author: Member
-    request_id: str | None = None
-    answer: OwedAnswer[Refusal | None] | None = None
-    """The answer owed to a `PostAs` request, if there was one."""
-    posted_by: str = ""
-    """The extension whose room kind posts, if one does."""
+from chat_actors.storage import Append, Appended, Receipt, StoredMessage
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -63,28 +53,10 @@ class PendingLeave(msgspec.Struct, frozen=True):
     answer: OwedAnswer[None] | None
 
 
-class Publish(msgspec.Struct, frozen=True):
-    """Publish an event on the event bus."""
-
-    event: msgspec.Struct
-
-
 class MemberLeft(msgspec.Struct, frozen=True):
     """The room has no member with this session any more: stop watching it."""
 
     session: AnyRef
-
-
-class UserJoined(msgspec.Struct, frozen=True):
-    """The first connection of a user has joined."""
-
-    user_id: str
-
-
-class UserLeft(msgspec.Struct, frozen=True):
-    """The last connection of a user has left."""
-
-    user_id: str
 
 
 class NotifyRemoved(msgspec.Struct, frozen=True):
@@ -94,20 +66,6 @@ class NotifyRemoved(msgspec.Struct, frozen=True):
     refusal: Refusal
 
 
-class NotifyNotAMember(msgspec.Struct, frozen=True):
-    """Notify a session that its post was refused, since it is not a member."""
-
-    session: AnyRef
-    request_id: str | None
-
-
-class Resolve(msgspec.Struct, frozen=True):
-    """Give an answer that is owed."""
-
-    answer: OwedAnswer[Any]
-    value: Any
-
-
 class ReleaseSlots(msgspec.Struct, frozen=True):
     """Release the mailbox slots that were reserved for drafts."""
 
@@ -115,28 +73,20 @@ class ReleaseSlots(msgspec.Struct, frozen=True):
 
 
 class CloseIfEmpty(msgspec.Struct, frozen=True):
-    """Close the room if no member keeps it open. Also the message of a timer."""
+    """Close the room if nothing keeps it open. Also the message of a timer."""
 
 
-Effect: TypeAlias = (
-    Publish
-    | MemberLeft
-    | UserJoined
-    | UserLeft
-    | NotifyRemoved
-    | NotifyNotAMember
-    | Resolve
-    | ReleaseSlots
-    | CloseIfEmpty
-)
+Published: TypeAlias = events.MessagePosted | events.UserJoined | events.UserLeft
+Effect: TypeAlias = Published | MemberLeft | NotifyRemoved | ReleaseSlots | CloseIfEmpty
 
 
 class RoomCore:
     """Members, numbering and undelivered messages of a room. Passed to every incarnation of its actor."""
 
     __slots__ = (
-        "_longest_content", "_pending_of", "drafts", "fan_out", "flush_requests", "in_flight", "is_observed",
-        "is_open", "joins", "keeps_posted", "last_seq", "leaving", "members", "posted", "room_id", "unfinished",
+        "_longest_content", "append_after", "fan_out", "flush_requests", "has_post_hooks", "is_in_doubt", "is_observed",
+        "is_open", "joins", "last_seq", "leaving", "members", "notices", "pending", "posted", "room_id", "subscribers",
+        "unfinished",
     )  # fmt: skip
 
     def __init__(self, room_id: str, last_seq: int, longest_content: int = 0) -> None:
@@ -145,26 +95,35 @@ class RoomCore:
         self._longest_content = longest_content
         self.fan_out = FanOut(room_id)
         self.members: Members = self.fan_out.members
+        self.subscribers: dict[str, dict[AnyRef, Outbox]] = {}
+        """The members that subscribed to the messages of each extension's room kind."""
         self.last_seq = last_seq
         """The sequence number of the last message that was broadcast."""
         self.joins = 0
         """The number of the last join."""
-        self.drafts: list[PendingPost] = []
-        self.in_flight: Sequence[PendingPost] = ()
-        """The messages of the one append that the journal writer is storing."""
+        self.pending = PendingPosts()
+        self.append_after = last_seq
+        """The last sequence number as the append in flight began."""
+        self.is_in_doubt = False
+        """Whether it is over with an unknown outcome."""
         self.unfinished: Appended | None = None
-        """The answer to that append, if the room crashed while handling it."""
-        self._pending_of: Counter[AnyRef] = Counter()
-        """How many messages of each session are drafts or in flight."""
+        """The answer to it, if the room crashed while handling the answer."""
         self.leaving: list[PendingLeave] = []
+        self.notices: list[tuple[AnyRef, MemberRemoved | NotAMember]] = []
+        """Notices for sessions whose mailboxes were full."""
         self.flush_requests: list[OwedAnswer[None]] = []
         self.is_open = False
-        self.is_observed = False
+        self.is_observed: Callable[[], bool] = lambda: False
         """Whether `broadcast` returns an event for each message."""
-        self.keeps_posted = False
-        """Whether `broadcast` adds each message to `posted`."""
+        self.has_post_hooks = False
+        """Whether the policy decides on posts and learns of them: `broadcast` adds each message to `posted`."""
         self.posted: deque[Posted] = deque()
         """The messages that the policy is still to be told about."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a member, a post or a notice keeps the room open."""
+        return self.members.keep_open or bool(self.pending or self.notices)
 
     # -- members -------------------------------------------------------------------------------------------------------
 
@@ -175,14 +134,12 @@ class RoomCore:
         same session that still waits for posts is done: it was about the earlier stay.
         """
         self.joins += 1
-        effects: list[Effect] = []
         for each in [each for each in self.leaving if each.session is member.session]:
             self.leaving.remove(each)
             if each.answer is not None:
-                effects.append(Resolve(each.answer, None))
-        if self.fan_out.join(member, joined):
-            effects.append(UserJoined(member.user_id))
-        return effects
+                each.answer.resolve(None)
+        is_first = self.fan_out.join(member, joined)
+        return (events.UserJoined(member.user_id, self.room_id),) if is_first else ()
 
     def replayed(self, session: AnyRef) -> None:
         """The member has received its replay: release what its outbox holds, and remove that outbox."""
@@ -192,11 +149,13 @@ class RoomCore:
 
     def leave(self, session: AnyRef, answer: OwedAnswer[None] | None = None) -> Sequence[Effect]:
         """Remove a member once its own posts are broadcast; `answer` is resolved then."""
-        if self.has_pending_of(session):
+        if self.pending.has_any_of(session):
             self.leaving.append(PendingLeave(session, answer))
             return ()
-        effects = [*self._drop(session), CloseIfEmpty()]
-        return effects if answer is None else [*effects, Resolve(answer, None)]
+        effects = self.drop(session)
+        if answer is not None:
+            answer.resolve(None)
+        return effects
 
     def remove(self, user_id: str, refusal: Refusal) -> Sequence[Effect]:
         """Remove all connections of a user at once, then notify their sessions."""
@@ -211,11 +170,14 @@ class RoomCore:
         return [*self._drop(session), CloseIfEmpty()]
 
     def _drop(self, session: AnyRef) -> Sequence[Effect]:
+        for subscribers in self.subscribers.values():
+            subscribers.pop(session, None)
         member = self.members.get(session)
         if member is not None and isinstance(member.outbox, HeldOutbox):
             member.outbox.discard()
         user_id = self.fan_out.leave(session)
-        return (MemberLeft(session),) if user_id is None else (MemberLeft(session), UserLeft(user_id))
+        left = MemberLeft(session)
+        return (left,) if user_id is None else (left, events.UserLeft(user_id, self.room_id))
 
     # -- posts ---------------------------------------------------------------------------------------------------------
 
@@ -224,74 +186,60 @@ class RoomCore:
         limit = self._longest_content
         return refusals.content_too_long(limit) if limit and len(content) > limit else None
 
-    @property
-    def has_pending(self) -> bool:
-        """Whether any message is waiting to be stored."""
-        return bool(self.drafts or self.in_flight)
+    def post_now(self, pending: PendingPost, at: datetime) -> Sequence[Effect]:
+        """Number a post, broadcast and accept it, in a room without a journal."""
+        stored = StoredMessage(self.last_seq + 1, pending.draft.user_id, pending.draft.content, at)
+        effects = self.broadcast((stored,), {stored.seq: pending.posted_by})
+        self.accept(pending, Receipt(stored.seq, at, is_new=True))
+        return effects
 
-    def has_pending_of(self, session: AnyRef) -> bool:
-        """Whether a message of this session is waiting to be stored."""
-        return self._pending_of[session] > 0
-
-    def has_pending_by(self, user_id: str) -> bool:
-        """Whether a message of this user is waiting to be stored."""
-        return any(pending.draft.user_id == user_id for pending in self._pending())
-
-    def pending_repeated(self, user_id: str, client_msg_id: str) -> Draft | None:
-        """The draft of this user with this id that is waiting to be stored, if there is one."""
-        drafts = (pending.draft for pending in self._pending())
-        return next((each for each in drafts if (each.user_id, each.client_msg_id) == (user_id, client_msg_id)), None)
-
-    def _pending(self) -> Iterator[PendingPost]:
-        return itertools.chain(self.in_flight, self.drafts)
-
-    def draft(self, pending: PendingPost) -> None:
-        """Add a post to those that the next append stores."""
-        self.drafts.append(pending)
-        self._pending_of[pending.author.session] += 1
-
-    def _settle(self) -> Sequence[PendingPost]:
-        """Take out the posts that were in flight."""
-        settled, self.in_flight, self.unfinished = self.in_flight, (), None
-        for pending in settled:
-            self._pending_of[pending.author.session] -= 1
-            if not self._pending_of[pending.author.session]:
-                del self._pending_of[pending.author.session]
-        return settled
-
-    def post_now(
-        self, user_id: str, content: str, at: datetime, posted_by: str = ""
-    ) -> tuple[StoredMessage, Sequence[Effect]]:
-        """Number a message and broadcast it, in a room without a journal."""
-        stored = StoredMessage(self.last_seq + 1, user_id, content, at)
-        return stored, self.broadcast((stored,), {stored.seq: posted_by})
+    def accept(self, pending: PendingPost, receipt: Receipt) -> None:
+        """Answer a post that is numbered."""
+        accepted = _accepted(pending, receipt)
+        if accepted is not None:
+            pending.author.outbox.offer(Block.of(accepted))
+        if pending.answer is not None:
+            pending.answer.resolve(None)
 
     def next_append(self) -> Append | None:
         """The drafts, which now are in flight. None if there are none, or if an append is in flight already."""
-        if not self.drafts or self.in_flight:
-            return None
-        self.in_flight, self.drafts = self.drafts, []
-        return Append(self.room_id, [pending.draft for pending in self.in_flight])
+        append = self.pending.next_append(self.room_id)
+        if append is not None:
+            self.append_after = self.last_seq
+        return append
 
     def stored(self, appended: Appended) -> Sequence[Effect]:
         """The append in flight is stored: broadcast its messages, and accept them."""
         posted_by = {
             receipt.seq: pending.posted_by
-            for pending, receipt in zip(self.in_flight, appended.receipts, strict=True)
+            for pending, receipt in zip(self.pending.in_flight, appended.receipts, strict=True)
             if pending.posted_by
         }
-        effects = [*self.broadcast(appended.messages, posted_by)]
+        return [*self.broadcast(appended.messages, posted_by), *self._settle(appended.receipts)]
+
+    def failed(self) -> Sequence[Effect]:
+        """The append in flight is not stored: refuse its posts."""
+        return self._settle([None] * len(self.pending.in_flight))
+
+    def settled(self, by_id: Sequence[Receipt | None], stored: Sequence[StoredMessage]) -> Sequence[Effect]:
+        """The journal has told the outcome of an append that was in doubt; see `PendingPosts.receipts`."""
+        return [*self.broadcast(stored), *self._settle(self.pending.receipts(by_id, stored))]
+
+    def _settle(self, receipts: Sequence[Receipt | None]) -> Sequence[Effect]:
+        """The append in flight is over: accept the posts that have a receipt, and refuse the others."""
+        in_flight, self.unfinished, self.is_in_doubt = self.pending.take_in_flight(), None, False
         accepted: defaultdict[Outbox, list[bytes]] = defaultdict(list)
-        in_flight = self._settle()
-        for pending, receipt in zip(in_flight, appended.receipts, strict=True):
-            if pending.draft.client_msg_id is not None:
-                answer = make_accepted(pending.draft.client_msg_id, pending.request_id, receipt.seq, receipt.at)
-                accepted[pending.author.outbox].append(encode(answer))
+        for pending, receipt in zip(in_flight, receipts, strict=True):
+            if receipt is None:
+                self._refuse_pending(pending, refusals.NOT_STORED)
+                continue
+            if (message := _accepted(pending, receipt)) is not None:
+                accepted[pending.author.outbox].append(encode(message))
             if pending.answer is not None:
-                effects.append(Resolve(pending.answer, None))
+                pending.answer.resolve(None)
         for outbox, payloads in accepted.items():
             outbox.offer(Block(payloads))
-        return [*effects, ReleaseSlots(len(in_flight)), *self._release_waiters()]
+        return [ReleaseSlots(len(in_flight)), *self._release_waiters()]
 
     def broadcast(
         self, stored: Sequence[StoredMessage], posted_by: Mapping[int, str] | None = None
@@ -302,57 +250,41 @@ class RoomCore:
         are from the journal, and the posts in flight tell.
         """
         effects: list[Effect] = []
+        is_observed = self.is_observed()
         for message in stored:
             if message.seq <= self.last_seq:
                 continue
             self.fan_out.add(chat_message(self.room_id, message))
             self.last_seq = message.seq
-            if self.keeps_posted:
-                name = self._posted_by(message) if posted_by is None else posted_by.get(message.seq, "")
+            if self.has_post_hooks:
+                name = self.pending.posted_by(message) if posted_by is None else posted_by.get(message.seq, "")
                 self.posted.append(Posted(message, name))
-            if self.is_observed:
+            if is_observed:
                 posted = events.MessagePosted(message.user_id, self.room_id, message.seq, message.at, message.content)
-                effects.append(Publish(posted))
+                effects.append(posted)
         return effects
-
-    def _posted_by(self, message: StoredMessage) -> str:
-        for pending in self.in_flight:
-            draft = pending.draft
-            if pending.posted_by and (draft.user_id, draft.content) == (message.user_id, message.content):
-                return pending.posted_by
-        return ""
-
-    def failed(self, refusal: Refusal = refusals.NOT_STORED) -> Sequence[Effect]:
-        """The append in flight is not stored: refuse its posts."""
-        in_flight = self._settle()
-        effects = [effect for pending in in_flight for effect in self._refuse_pending(pending, refusal)]
-        return [*effects, ReleaseSlots(len(in_flight)), *self._release_waiters()]
 
     def restarted(self) -> Sequence[Effect]:
         """Continue after a crash: finish the append that was being handled, and release those that waited for it."""
         return self._release_waiters() if self.unfinished is None else self.stored(self.unfinished)
 
-    def ended(self, *, has_failed: bool) -> tuple[Append | None, Sequence[Effect]]:
+    def ended(self, *, has_failed: bool) -> Append | None:
         """The room ends: deliver what is numbered. Drafts are refused after a failure, and are appended otherwise."""
         self.fan_out.flush()
-        drafts, self.drafts = self.drafts, []
+        drafts = self.pending.take_drafts()
         if has_failed:
-            return None, [effect for each in drafts for effect in self._refuse_pending(each, refusals.ROOM_FAILED)]
-        return (Append(self.room_id, [pending.draft for pending in drafts]) if drafts else None), ()
+            for pending in drafts:
+                self._refuse_pending(pending, refusals.ROOM_FAILED)
+        return Append(self.room_id, [pending.draft for pending in drafts]) if drafts and not has_failed else None
 
     def refuse(self, author: Member, refusal: Refusal, request_id: str | None) -> None:
         """Send an error to the author of a post."""
         author.outbox.offer(Block.of(refusal.as_error(request_id)))
 
-    def _refuse_pending(self, pending: PendingPost, refusal: Refusal) -> Sequence[Effect]:
+    def _refuse_pending(self, pending: PendingPost, refusal: Refusal) -> None:
         self.refuse(pending.author, refusal, pending.request_id)
-        return () if pending.answer is None else (Resolve(pending.answer, refusal),)
-
-    # -- waiting for posts ---------------------------------------------------------------------------------------------
-
-    def flush_requested(self, answer: OwedAnswer[None]) -> None:
-        """Resolve `answer` once no post is pending."""
-        self.flush_requests.append(answer)
+        if pending.answer is not None:
+            pending.answer.resolve(refusal)
 
     def _release_waiters(self) -> Sequence[Effect]:
         """Remove leaving members whose posts are broadcast, and answer flush requests if nothing is pending."""
@@ -360,13 +292,17 @@ class RoomCore:
         leaving, self.leaving = self.leaving, []
         for each in leaving:
             effects += self.leave(each.session, each.answer)
-        if not self.has_pending:
+        if not self.pending:
             self.fan_out.flush()
-            effects += [Resolve(request, None) for request in self.flush_requests]
+            for request in self.flush_requests:
+                request.resolve(None)
             self.flush_requests = []
         return effects
 
 
-def make_accepted(client_msg_id: str, request_id: str | None, seq: int, at: datetime) -> messages.Accepted:
-    """The answer to a post that is numbered."""
-    return messages.Accepted(client_msg_id, seq, format_timestamp(at), request_id=request_id)
+def _accepted(pending: PendingPost, receipt: Receipt) -> messages.Accepted | None:
+    """The answer to a post that is numbered. None if the client gave it no id."""
+    client_msg_id = pending.draft.client_msg_id
+    if client_msg_id is None:
+        return None
+    return messages.Accepted(client_msg_id, receipt.seq, format_timestamp(receipt.at), request_id=pending.request_id)

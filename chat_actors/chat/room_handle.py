@@ -75,7 +75,7 @@ class RoomHandle:
 
     def is_posting(self, user_id: str) -> bool:
         """Whether a message of this user waits for the journal, so that `on_posted` may follow."""
-        return self._core.has_pending_by(user_id)
+        return self._core.pending.has_any_of(user_id)
 
     async def user_exists(self, user_id: str) -> bool:
         """Whether a user with this id is registered.

@@ -62,6 +62,19 @@ class RoomKind:
             Refused: The user may not join.
         """
 
+    async def may_stay(self, user_id: str) -> None:
+        """Called after a restart, after `on_open`, for each user who is in the room.
+
+        The room may have crashed after a command changed the stored rules and before it removed a user. Often this is
+        `may_join`, unless that also refuses users who are in the room, for example since the room is full.
+
+        Args:
+            user_id: The user, or `bot:NAME`.
+
+        Raises:
+            Refused: The user is removed.
+        """
+
     def on_join(self, user_id: str) -> Awaitable[None] | None:
         """Called after the first connection of a user has joined.
 

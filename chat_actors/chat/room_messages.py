@@ -72,6 +72,8 @@ class PostToRoom(msgspec.Struct, frozen=True):
     content: str
     client_msg_id: str | None = None
     request_id: str | None = None
+    is_named: bool = False
+    """Whether the client's command named the room."""
 
 
 class PostAs(Request[Refusal | None], msgspec.Struct, frozen=True):
@@ -112,6 +114,8 @@ class NotAMember(msgspec.Struct, frozen=True):
     joins: int
     """The number of the last join in the room. A session that has joined since ignores the notice."""
     request_id: str | None = None
+    is_named: bool = False
+    """As in `PostToRoom`."""
 
 
 class MemberRemoved(msgspec.Struct, frozen=True):

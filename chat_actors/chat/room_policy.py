@@ -11,10 +11,10 @@ from collections.abc import Callable
 import msgspec
 
 from chat_actors.chat.command_method import Call
-from chat_actors.chat.room_core import Posted, RoomCore
+from chat_actors.chat.room_core import RoomCore
 from chat_actors.chat.room_handle import RunInRoom
 from chat_actors.chat.room_messages import AssignKind
-from chat_actors.kernel import AnyRef, Context
+from chat_actors.kernel import Context
 from chat_actors.protocol import ExtensionMessage, Refusal, refusals
 
 RemoveUser = Callable[[str, Refusal], None]
@@ -23,11 +23,14 @@ RemoveUser = Callable[[str, Refusal], None]
 class RoomPolicy:
     """Allows everything. One object for each incarnation of a room."""
 
-    sees_posts = False
-    """Whether the room calls `check_post` and `posted`. Its posts then never run in the turn of the sender."""
+    is_reporting = False
+    """Whether `report_posted` has not ended, or has raised."""
 
     async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
-        """Called when the room starts, and after each restart."""
+        """Called when the room starts, and after each restart.
+
+        Sets `core.has_post_hooks` if the policy sees posts: these then never run in the turn of the sender.
+        """
 
     async def check_join(self, user_id: str) -> Refusal | None:
         """Decide whether a user may join. Changes nothing."""
@@ -46,15 +49,12 @@ class RoomPolicy:
     def left(self, user_id: str) -> None:
         """The last connection of a user has left. Must not raise."""
 
-    def forget(self, session: AnyRef) -> None:
-        """The room has no member with this session any more. Must not raise."""
-
     async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
         """Decide on a new message: the content to post, or a refusal."""
         return content
 
-    async def posted(self, posted: Posted) -> None:
-        """A message is stored and broadcast. Called once for each."""
+    async def report_posted(self) -> None:
+        """Messages may have been broadcast: take each out of `core.posted`."""
 
     async def call(self, request: Call) -> ExtensionMessage | Refusal | None:
         """Execute a command of an extension."""

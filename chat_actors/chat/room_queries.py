@@ -11,12 +11,13 @@ import logging
 import anyio
 import msgspec
 
+from chat_actors.chat.chosen_kind import load_chosen
 from chat_actors.chat.fan_out import BLOCK_BYTES
-from chat_actors.chat.kind_policy import load_chosen
-from chat_actors.chat.memberships import Memberships, Stay
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
+from chat_actors.chat.room_joins import Membership
 from chat_actors.chat.room_kinds import RoomKinds
 from chat_actors.chat.room_messages import ROOMS, ListUsers, UserList
+from chat_actors.chat.session_rooms import SessionRooms
 from chat_actors.chat.user_rates import RateBuckets
 from chat_actors.kernel import ActorStopped, AskFailed, AskTimeout, Context
 from chat_actors.protocol import ListMembers, ReadHistory, Refusal, encode, is_room_id, messages, refusals
@@ -35,7 +36,7 @@ class Query(msgspec.Struct, frozen=True):
     """A client's query, with what its session knows."""
 
     command: ListMembers | ReadHistory
-    rooms: Memberships
+    rooms: SessionRooms
     user_id: str
     rates: RateBuckets
 
@@ -50,15 +51,15 @@ class RoomQueries:
 
     async def execute(self, context: Context, query: Query) -> messages.MemberList | messages.History | Refusal:
         """The answer, or a refusal. `context` is that of the session."""
-        command, stay = query.command, query.rooms.named(query.command.room_id)
-        if command.room_id is None and isinstance(stay, Refusal):
-            return stay
-        room_id = stay.room_id if isinstance(stay, Stay) else command.room_id or ""
+        command, found = query.command, query.rooms.memberships.named(query.command.room_id)
+        if command.room_id is None and isinstance(found, Refusal):
+            return found
+        room_id = found.room_id if isinstance(found, Membership) else command.room_id or ""
         if not is_room_id(room_id):
             return refusals.INVALID_ROOM_ID
         if not query.rates.take_query(anyio.current_time()):
             return refusals.TOO_MANY_FRAMES
-        refusal = None if isinstance(stay, Stay) else await self._check(context, query, room_id)
+        refusal = None if isinstance(found, Membership) else await self._check(context, query, room_id)
         if refusal is not None:
             return refusal
         if isinstance(command, ListMembers):
@@ -77,7 +78,7 @@ class RoomQueries:
                 return None
             if not query.rates.take_room_change(anyio.current_time()):
                 return refusals.TOO_MANY_ROOMS
-        return await query.rooms.check_join(room_id, query.user_id, is_query=True)
+        return await query.rooms.check_join(room_id, query.user_id)
 
 
 async def _list_members(context: Context, room_id: str, command: ListMembers) -> messages.MemberList | Refusal:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import anyio
 import msgspec
 
+from chat_actors.chat.caller_outbox import CallerOutbox
 from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
 from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
 from chat_actors.chat.outbox import Block
@@ -140,8 +141,9 @@ class Service(Actor[Any]):
         return False
 
     def subscribe(self, caller: Caller) -> None:
-        """Subscribe a connection to `tell_subscribers`, until the connection ends.
+        """Subscribe a connection to `tell_subscribers`, until it ends, logs in as another user, or leaves the room.
 
+        It leaves the room only of a service with `Scope.ROOM`.
         Outlives a crash of the service. A service with subscribers does not stop as idle.
 
         Args:
@@ -153,7 +155,8 @@ class Service(Actor[Any]):
     @property
     def has_subscribers(self) -> bool:
         """Whether any connection is subscribed."""
-        return bool(self.service_state.subscribers)
+        outboxes = [caller.outbox for caller in self.service_state.subscribers.values()]
+        return not all(isinstance(outbox, CallerOutbox) and outbox.is_ended for outbox in outboxes)
 
     def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
         """Send a message to all subscribed connections.
@@ -163,9 +166,9 @@ class Service(Actor[Any]):
             but: A caller whose connection does not receive the message.
         """
         block = Block.of(message)
-        for session, caller in self.service_state.subscribers.items():
-            if but is None or session is not but.session:
-                caller.outbox.offer(block)
+        for session, caller in list(self.service_state.subscribers.items()):
+            if (but is None or session is not but.session) and not caller.outbox.offer(block):
+                del self.service_state.subscribers[session]
 
     def on_terminated(self, ref: AnyRef) -> Awaitable[None] | None:
         """Called when an actor that the service watches has ended. Override this instead of handling `Terminated`.

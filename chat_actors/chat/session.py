@@ -25,12 +25,13 @@ from chat_actors.chat.command_method import Caller
 from chat_actors.chat.extension_calls import ExtensionCalls
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.login import Login
-from chat_actors.chat.memberships import JoinRequest, Memberships, Stay
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.registrar import RegistrarMessage
+from chat_actors.chat.room_joins import JoinRequest
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember, PostToRoom
 from chat_actors.chat.room_queries import Query, RoomQueries
 from chat_actors.chat.session_messages import Deferred, Frame, Peer, SessionMessage
+from chat_actors.chat.session_rooms import ChangeFailed, JoinEnded, LeaveEnded, SessionRooms
 from chat_actors.chat.user_rates import RateBuckets, UserRates
 from chat_actors.chat.welcome import answer_hello
 from chat_actors.kernel import (
@@ -79,7 +80,7 @@ class AuthenticationOverdue(msgspec.Struct, frozen=True):
 class SessionActor(Actor[SessionMessage]):
     """Decodes a client's frames, checks them against the session's state, and executes the commands."""
 
-    mailbox_capacity = 32
+    mailbox_capacity = 64
 
     def __init__(
         self,
@@ -121,12 +122,13 @@ class SessionActor(Actor[SessionMessage]):
     def state(self) -> SessionState:
         if self._user_id is None:
             return SessionState.CONNECTED
-        if self._rooms.current is not None:
+        if self._memberships.current is not None:
             return SessionState.IN_ROOM
-        return SessionState.NO_CURRENT_ROOM if self._rooms.has_additional else SessionState.AUTHENTICATED
+        return SessionState.NO_CURRENT_ROOM if self._memberships.has_any else SessionState.AUTHENTICATED
 
     async def on_start(self) -> None:
-        self._rooms = Memberships(self.context, self._outbox, self._limits, self._journal)
+        self._rooms = SessionRooms(self.context, self._outbox, self._limits, self._journal)
+        self._memberships = self._rooms.memberships
         self.context.events.publish(events.SessionOpened(self.context.self_ref.path, self._peer.address))
         if self._limits.unauthenticated_seconds:
             self._overdue = self.context.after(self._limits.unauthenticated_seconds, AuthenticationOverdue())
@@ -137,14 +139,22 @@ class SessionActor(Actor[SessionMessage]):
         if not isinstance(message, Frame):
             raise TypeError(f"only frames are delivered to a session, not {type(message).__name__}")
         command = self._read(message.text)
-        if command is not None and not self._execute_now(command):
+        if command is not None and not self._is_held(command) and not self._execute_now(command):
             self.context.self_ref.send_nowait(Deferred(command))
 
     @handles
     async def frame(self, frame: Frame) -> None:
         command = self._read(frame.text)
-        if command is not None and not self._execute_now(command):
+        if command is not None:
+            await self._execute_next(command)
+
+    async def _execute_next(self, command: AnyCommand) -> None:
+        if not self._is_held(command) and not self._execute_now(command):
             await self._execute(command)
+
+    def _is_held(self, command: AnyCommand) -> bool:
+        """Whether the command waits for the change of a room, or is refused since too many do."""
+        return self._memberships.are_changing and self._rooms.hold(command)
 
     @handles
     async def deferred(self, message: Deferred) -> None:
@@ -191,22 +201,33 @@ class SessionActor(Actor[SessionMessage]):
                 return False
 
     def _post_now(self, command: Post) -> bool:
-        stay = self._rooms.named(command.room_id)
-        if isinstance(stay, Refusal):
-            self._refuse(stay, command.request_id)
+        membership = self._memberships.named(command.room_id)
+        if isinstance(membership, Refusal):
+            self._refuse(membership, command.request_id)
         else:
             post = self._as_post(command)
             try:
-                if not stay.room.deliver_nowait(post):
-                    stay.room.send_nowait(post)
+                if not membership.room.deliver_nowait(post):
+                    membership.room.send_nowait(post)
             except MailboxFull:
                 return False
             except ActorStopped:
-                pass  # the room's `Terminated` follows and sends the error
+                self._refuse_lost(command)
         return True
 
     def _as_post(self, command: Post) -> PostToRoom:
-        return PostToRoom(self.context.self_ref, command.content, command.client_msg_id, command.request_id)
+        return PostToRoom(
+            self.context.self_ref,
+            command.content,
+            command.client_msg_id,
+            command.request_id,
+            command.room_id is not None,
+        )
+
+    def _refuse_lost(self, command: Post) -> None:
+        """The room has ended. Its `Terminated` follows, and tells clients that send no ids."""
+        if command.request_id is not None:
+            self._refuse(refusals.ROOM_CLOSED, command.request_id)
 
     async def _execute(self, command: AnyCommand) -> None:
         refusal = await self._dispatch(command)
@@ -225,9 +246,9 @@ class SessionActor(Actor[SessionMessage]):
                 return await self._join(command)
             case SwitchRoom():
                 request = JoinRequest(command.room_id, self._user_id or "", command.request_id)
-                return await self._rooms.enter(request, self._rates)
+                return await self._rooms.join(request, self._rates)
             case Leave():
-                return await self._leave(command)
+                return await self._rooms.leave(command)
             case ListMembers() | ReadHistory():
                 return await self._query(command)
             case Hello() | GetChallenge() | Ping():
@@ -239,13 +260,13 @@ class SessionActor(Actor[SessionMessage]):
 
     async def _post(self, command: Post) -> Refusal | None:
         """Wait for a free slot in the room's mailbox. The client's next command waits too."""
-        stay = self._rooms.named(command.room_id)
-        if isinstance(stay, Refusal):
-            return stay
+        membership = self._memberships.named(command.room_id)
+        if isinstance(membership, Refusal):
+            return membership
         try:
-            await stay.room.send(self._as_post(command))
+            await membership.room.send(self._as_post(command))
         except ActorStopped:
-            pass  # the room's `Terminated` follows and sends the error
+            self._refuse_lost(command)
         return None
 
     async def _register(self, command: Register) -> Refusal | None:
@@ -280,26 +301,19 @@ class SessionActor(Actor[SessionMessage]):
             return refusals.USER_ID_MISMATCH
         room_id, is_additional = command.room_id or command.user_id, command.additional is True
         request = JoinRequest(room_id, command.user_id, command.request_id, command.since, is_additional)
-        return await self._rooms.enter(request, self._rates)
-
-    async def _leave(self, command: Leave) -> Refusal | None:
-        stay = self._rooms.named(command.room_id)
-        if isinstance(stay, Refusal):
-            return stay
-        await self._rooms.leave(stay)
-        self._tell(messages.Left(stay.room_id, request_id=command.request_id))
-        return None
+        return await self._rooms.join(request, self._rates)
 
     async def _query(self, command: ListMembers | ReadHistory) -> Refusal | None:
         query = Query(command, self._rooms, self._user_id or "", self._rates)
         return self._answer(await self._queries.execute(self.context, query))
 
     async def _call(self, command: ExtensionCommand) -> Refusal | None:
-        stay = self._rooms.of(command)
-        if isinstance(stay, Refusal):
-            return stay
-        caller = Caller(self._user_id or "", stay.room_id if stay else "", self._outbox, self.context.self_ref)
-        room = stay.room if stay else None
+        membership = self._memberships.named_by(command)
+        if isinstance(membership, Refusal):
+            return membership
+        room, room_id = (None, "") if membership is None else (membership.room, membership.room_id)
+        outbox = self._rooms.caller_outbox(membership if self._extension_calls.is_about_room(command) else None)
+        caller = Caller(self._user_id or "", room_id, outbox, self.context.self_ref)
         return self._answer(await self._extension_calls.execute(self.context, command, caller, room, self._rates))
 
     def _answer(self, answer: AnyMessage | Refusal | None) -> Refusal | None:
@@ -309,32 +323,33 @@ class SessionActor(Actor[SessionMessage]):
             self._tell(answer)
         return None
 
-    # -- the end of a membership -------------------------------------------------------------------------------------
+    # -- changes of the memberships ------------------------------------------------------------------------------------
+
+    @handles
+    async def join_ended(self, message: JoinEnded) -> None:
+        for command in self._rooms.finish_join(message):
+            await self._execute_next(command)
+
+    @handles
+    async def leave_ended(self, message: LeaveEnded) -> None:
+        for command in self._rooms.finish_leave(message):
+            await self._execute_next(command)
+
+    @handles
+    def change_failed(self, message: ChangeFailed) -> None:
+        raise message.error
 
     @handles
     def room_ended(self, message: Terminated) -> None:
-        stay = self._rooms.find_by_ref(message.ref)
-        if stay is not None:
-            self._removed_from_room(stay, refusals.ROOM_CLOSED)
+        self._rooms.ended(message.ref)
 
     @handles
-    def not_a_member(self, message: NotAMember) -> None:
-        stay = self._rooms.concerned_by(message)
-        if stay is not None:
-            self._removed_from_room(stay, refusals.ROOM_CLOSED)
-        elif message.request_id is not None:  # a post from before the removal, which the client knows of
-            refusal = refusals.NOT_JOINED if self._rooms.has_additional else refusals.NOT_IN_ROOM
-            self._refuse(refusal, message.request_id)
+    def not_a_member(self, notice: NotAMember) -> None:
+        self._rooms.not_a_member(notice)
 
     @handles
-    def removed_from_room(self, message: MemberRemoved) -> None:
-        stay = self._rooms.concerned_by(message)
-        if stay is not None:
-            self._removed_from_room(stay, message.refusal)
-
-    def _removed_from_room(self, stay: Stay, refusal: Refusal) -> None:
-        self._rooms.forget(stay)
-        self._tell(refusal.as_error(removed_from=stay.room_id))
+    def removed_from_room(self, notice: MemberRemoved) -> None:
+        self._rooms.removed(notice)
 
     # -- shutdown ----------------------------------------------------------------------------------------------------
 

@@ -2,14 +2,13 @@
 
 from chat_actors.client.backoff import Backoff
 from chat_actors.client.chat import Chat
-from chat_actors.client.chat_client import ChatClient
-from chat_actors.client.connecting import connect, open_connection
+from chat_actors.client.connecting import connect
 from chat_actors.client.conversation import Conversation
 from chat_actors.client.errors import (
     ClientError,
     CommandRefused,
-    EventsUnread,
     RemovedFromRoom,
+    ServerTooOld,
     TooMuchUnsent,
     Unanswered,
 )
@@ -27,6 +26,7 @@ from chat_actors.client.keyfile import (
 )
 from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room import Room
+from chat_actors.client.room_conversation import RoomConversation
 from chat_actors.client.session import AccessRefused, ClientSession, Step
 from chat_actors.client.socket import ConnectionLost
 from chat_actors.protocol.messages import (
@@ -36,7 +36,6 @@ from chat_actors.protocol.messages import (
     ExtensionMessage,
     History,
     Joined,
-    Left,
     MemberList,
     UserJoined,
     UserLeft,
@@ -48,7 +47,6 @@ __all__ = [
     "AccessRefused",
     "Backoff",
     "Chat",
-    "ChatClient",
     "ChatMessage",
     "ClientError",
     "ClientEvent",
@@ -57,20 +55,20 @@ __all__ = [
     "ConnectionLost",
     "Conversation",
     "Error",
-    "EventsUnread",
     "ExtensionMessage",
     "Gap",
     "History",
     "Identity",
     "Joined",
     "KeyFileError",
-    "Left",
     "MemberList",
     "PassphraseNeeded",
     "Reconnected",
     "Reconnecting",
     "RemovedFromRoom",
     "Room",
+    "RoomConversation",
+    "ServerTooOld",
     "Step",
     "TooMuchUnsent",
     "Unanswered",
@@ -82,7 +80,6 @@ __all__ = [
     "key_file",
     "load_key",
     "load_or_create_key",
-    "open_connection",
     "public_pem",
     "save_key",
 ]

@@ -1,45 +1,43 @@
-"""A user at a server, with any number of rooms."""
+"""A user at a server, with any number of rooms on one connection."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Protocol
 
-from chat_actors.client.chat_client import ChatClient
+from chat_actors.client.chat_connection import ChatConnection
 from chat_actors.client.room import Room
 from chat_actors.client.socket import ConnectionLost
-
-
-class MakeClient(Protocol):
-    """Makes a client that is not connected yet."""
-
-    def __call__(self, *, listen: bool) -> ChatClient: ...
+from chat_actors.protocol import AnyMessage
 
 
 class Chat:
-    """A user at a server, as `connect` returns it. The end of its `async with` closes all rooms.
+    """A user at a server, as `connect` returns it. The end of its `async with` closes all rooms and the connection.
 
     Attributes:
         is_closed: Whether the chat has been closed.
     """
 
-    def __init__(self, user_id: str, url: str, make_client: MakeClient) -> None:
-        self._user_id = user_id
-        self._url = url
-        self._make_client = make_client
-        self._open_rooms: set[Room] = set()
+    def __init__(self, connection: ChatConnection) -> None:
+        self._connection = connection
+        self._rooms: dict[str, Room] = {}
         self.is_closed = False
 
     @property
     def user_id(self) -> str:
         """The user."""
-        return self._user_id
+        return self._connection.user_id
+
+    @property
+    def url(self) -> str:
+        """The server's WebSocket URL."""
+        return self._connection.url
 
     def room(self, room_id: str, *, since: int | None = None, listen: bool = True) -> Room:
-        """Make a room. Its connection is opened, and the room joined, at its first use.
+        """Make a room. It is joined at its first use, on the connection that all rooms of the chat share.
 
-        Every call returns another `Room` with its own connection, so keep the returned one.
+        Keep the returned room: a second one with the same `room_id` can be made only after the first has ended.
 
         Args:
             room_id: The room, of 1 to 128 characters.
@@ -49,18 +47,61 @@ class Chat:
 
         Returns:
             The room, not joined yet.
-        """
-        return Room(room_id, since, self._make_client(listen=listen), self._on_room_open, self._open_rooms.discard)
 
-    def _on_room_open(self, room: Room) -> None:
-        if self.is_closed:
-            raise ConnectionLost(self._url, "the chat was closed")
-        self._open_rooms.add(room)
+        Raises:
+            ValueError: The chat has a room with this `room_id` that is neither closed nor removed nor refused.
+        """
+        if room_id in self._rooms:
+            raise ValueError(f"the chat has the room {room_id!r} already: use that `Room`, or close it first")
+        room = Room(room_id, since, self._connection, self._forget, listen=listen)
+        self._rooms[room_id] = room
+        return room
+
+    def _forget(self, room: Room) -> None:
+        if self._rooms.get(room.room_id) is room:
+            del self._rooms[room.room_id]
+
+    async def receive(self) -> AnyMessage:
+        """Wait for the next message that is about the user and not about an open room. Connects at the first use.
+
+        Up to `MAX_UNREAD_EVENTS` such messages wait to be read; later ones are dropped, which is logged once.
+
+        Returns:
+            An extension message of a class that was passed to `connect`, such as a direct message or an invitation.
+
+        Raises:
+            ConnectionLost: There is no connection any more, and all messages have been read. A room opens another.
+            AccessRefused: The server refused the login.
+            ServerTooOld: The server is too old for this client.
+        """
+        return await self._connection.receive_user_event()
+
+    async def events(self) -> AsyncIterator[AnyMessage]:
+        """Iterate over the messages of `receive` until the chat is closed.
+
+        Yields:
+            The messages.
+
+        Raises:
+            ClientError: As for `receive`.
+        """
+        while True:
+            try:
+                event = await self.receive()
+            except ConnectionLost:
+                if self.is_closed:
+                    return
+                raise
+            yield event
 
     async def aclose(self) -> None:
-        """Close all rooms. Requests that wait for an answer raise `ConnectionLost`. Closing twice has no effect."""
+        """Close all rooms and the connection.
+
+        Requests that wait for an answer raise `ConnectionLost`. Closing twice has no effect.
+        """
         self.is_closed = True
-        await asyncio.gather(*(room.aclose() for room in list(self._open_rooms)))
+        await asyncio.gather(*(room.aclose() for room in list(self._rooms.values())))
+        await self._connection.aclose()
 
     async def __aenter__(self) -> Chat:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from chat_actors.client.errors import TooMuchUnsent
 from chat_actors.protocol import AnyCommand, ExtensionCommand, encode_command
@@ -54,10 +55,32 @@ class CommandQueue:
         """Send the head again, because it or its answer was lost."""
         self._is_sent = False
 
-    def pop(self) -> AnyCommand:
-        """Remove the head: it was answered or given up."""
+    def give_up(self, *, all_commands: bool) -> tuple[str, AnyCommand] | None:
+        """The answer to the head in flight was lost: send it again.
+
+        If it must not be sent again, or for `all_commands`, remove it and return it.
+        """
+        is_final = self.in_flight_id is not None if all_commands else self.unrepeatable_id is not None
+        given_up = self._commands.popleft() if is_final else None
         self._is_sent = False
-        return self._commands.popleft()[1]
+        return given_up
+
+    def pop(self) -> tuple[str, AnyCommand]:
+        """Remove the head: it was answered or given up. Returns its id and the command."""
+        self._is_sent = False
+        return self._commands.popleft()
+
+    def clear(self) -> None:
+        """Remove all commands."""
+        self._is_sent = False
+        self._commands.clear()
+
+    def clear_unsent(self) -> Sequence[str]:
+        """Remove all commands that are not in flight. Returns their ids."""
+        kept = [self._commands.popleft()] if self._is_sent else []
+        removed = [request_id for request_id, _ in self._commands]
+        self._commands = deque(kept)
+        return removed
 
     def cancel(self, request_id: str) -> None:
         """Remove a command, unless it is in flight."""

@@ -1,4 +1,4 @@
-"""The events of a `Conversation` besides the messages from the server."""
+"""The events of a `Conversation`. A bare message from the server belongs to the user and not to a room."""
 
 from __future__ import annotations
 
@@ -49,8 +49,50 @@ class RequestLost(msgspec.Struct, frozen=True):
     why: str
 
 
-class Resumed(msgspec.Struct, frozen=True):
-    """The user is logged in and in the room again. The messages continue where they broke off, except after a `Gap`."""
+class RoomEvent(msgspec.Struct, frozen=True):
+    """An event of a room.
+
+    Attributes:
+        room_id: The room.
+        event: The message, or the `Gap` in its place.
+    """
+
+    room_id: str
+    event: AnyMessage | Gap
 
 
-ConversationEvent: TypeAlias = AnyMessage | Gap | RequestAnswered | RequestRefused | RequestLost | Resumed
+class RoomResumed(msgspec.Struct, frozen=True):
+    """The user is in the room again. The messages continue where they broke off, except after a `Gap`.
+
+    Attributes:
+        room_id: The room.
+    """
+
+    room_id: str
+
+
+class RoomEnded(msgspec.Struct, frozen=True):
+    """The server refused a join for good, or removed the user. The client does not rejoin.
+
+    Attributes:
+        room_id: The room.
+        error: The reason.
+    """
+
+    room_id: str
+    error: messages.Error
+
+
+class RetryNeeded(msgspec.Struct, frozen=True):
+    """A request failed that may succeed later. Call `Conversation.retry` after a pause.
+
+    Attributes:
+        room_id: The room that waits for `retry`; None for the queries.
+    """
+
+    room_id: str | None
+
+
+ConversationEvent: TypeAlias = (
+    AnyMessage | RequestAnswered | RequestRefused | RequestLost | RoomEvent | RoomResumed | RoomEnded | RetryNeeded
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chat_actors.protocol import messages
 
 
@@ -64,23 +66,19 @@ class RemovedFromRoom(ClientError):
         return f"out of the room {self.room_id}: {self.text}"
 
 
-class EventsUnread(ClientError):
-    """The answer cannot be received, because the program does not read the events before it.
-
-    The server may have executed the request.
+class ServerTooOld(ClientError):
+    """The server is older than this client, and lacks a feature that the client needs.
 
     Attributes:
-        waiting: How many unread events the client holds.
+        missing: The features that the server does not offer.
     """
 
-    def __init__(self, waiting: int) -> None:
-        self.waiting = waiting
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.missing = missing
 
     def __str__(self) -> str:
-        return (
-            f"{self.waiting} events wait to be read, and the answer is behind them: read them in a task of their own, "
-            "or use listen=False"
-        )
+        features = ", ".join(self.missing)
+        return f"the server is too old for this client: it lacks {features}; update the server, or use an older client"
 
 
 class TooMuchUnsent(ClientError):

@@ -34,7 +34,7 @@ class Reconnecting(msgspec.Struct, frozen=True):
 
 
 class Reconnected(msgspec.Struct, frozen=True):
-    """The connection is back. The missed messages follow."""
+    """The user is in the room again. The missed messages follow."""
 
 
 ClientEvent: TypeAlias = AnyMessage | Gap | Reconnecting | Reconnected

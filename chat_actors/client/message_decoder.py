@@ -24,6 +24,13 @@ class UnknownMessage(msgspec.Struct, frozen=True):
     request_id: str | None = msgspec.field(default=None, name="id")
 
 
+class _About(msgspec.Struct, frozen=True):
+    """The field that routes a message of an extension. The class that a program declares may leave it out."""
+
+    room_id: str | None = msgspec.field(default=None, name="roomId")
+
+
+_about = msgspec.json.Decoder(_About)
 _envelope = msgspec.json.Decoder(UnknownMessage)
 
 
@@ -53,6 +60,16 @@ class MessageDecoder:
             return _envelope.decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return UnknownMessage()
+
+    def room_id_of(self, message: AnyMessage, text: str | bytes) -> str | None:
+        """The room that a decoded message is about, if it names one."""
+        if not isinstance(message, ExtensionMessage):
+            room_id = getattr(message, "room_id", None)
+            return room_id if isinstance(room_id, str) else None
+        try:
+            return _about.decode(text).room_id
+        except msgspec.MsgspecError:
+            return None
 
     def _register(self, cls: type[ExtensionMessage]) -> None:
         known = self._by_type.setdefault(_type_of(cls), cls)

@@ -4,40 +4,74 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Protocol
 
-from chat_actors.protocol import Command
+from chat_actors.client.errors import TooMuchUnsent
+from chat_actors.protocol import Command, encode_command
 
 MAX_QUERIES_IN_FLIGHT = 16
 """Bounds what is repeated after a rate-limit error: without a bound, every retry would exceed the limit again."""
 
 
-class Queries:
-    """The queries without an answer, oldest first. No I/O."""
+class QueriedRoom(Protocol):
+    """A room that is queried once the user is in it, because some rooms answer their members only."""
 
-    def __init__(self) -> None:
-        self._commands: dict[str, Command] = {}
+    @property
+    def is_in(self) -> bool: ...
+
+
+class Queries:
+    """The queries of all rooms without an answer, oldest first. No I/O.
+
+    Attributes:
+        is_paused: Whether none is sent until `resume`.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self.is_paused = False
+        self._unanswered: dict[str, tuple[QueriedRoom, Command]] = {}
         self._in_flight: set[str] = set()
 
-    def __len__(self) -> int:
-        return len(self._commands)
-
     def __contains__(self, request_id: object) -> bool:
-        return request_id in self._commands
+        return request_id in self._unanswered
 
-    def add(self, request_id: str, command: Command) -> None:
-        self._commands[request_id] = command
+    def add(self, request_id: str, room: QueriedRoom, command: Command) -> None:
+        """Raises `TooMuchUnsent`, and `ValueError` if a string is not valid Unicode."""
+        if len(self._unanswered) >= self._maximum:
+            raise TooMuchUnsent(self._maximum)
+        encode_command(command)  # raise for the caller now
+        self._unanswered[request_id] = room, command
 
     def remove(self, request_id: str) -> None:
-        """Remove a query that was answered or cancelled."""
-        del self._commands[request_id]
+        """Remove a query that was answered or cancelled. No effect if it is not there."""
+        self._unanswered.pop(request_id, None)
         self._in_flight.discard(request_id)
 
-    def mark_all_unsent(self) -> None:
+    def remove_room(self, room: QueriedRoom) -> Sequence[str]:
+        """Remove the queries of a room. Returns their ids."""
+        removed = [request_id for request_id, (its_room, _) in self._unanswered.items() if its_room is room]
+        for request_id in removed:
+            self.remove(request_id)
+        return removed
+
+    def has_room(self, room: QueriedRoom) -> bool:
+        return any(its_room is room for its_room, _ in self._unanswered.values())
+
+    def resume(self) -> None:
         """Send the queries in flight again, because they or their answers were lost."""
+        self.is_paused = False
         self._in_flight.clear()
 
     def take_unsent(self) -> Sequence[Command]:
         """Return the queries to send now, and mark them as sent."""
-        unsent = [id_ for id_ in itertools.islice(self._commands, MAX_QUERIES_IN_FLIGHT) if id_ not in self._in_flight]
+        if self.is_paused or not self._unanswered:
+            return ()
+        sendable = (
+            request_id
+            for request_id, (room, _) in self._unanswered.items()
+            if request_id not in self._in_flight and room.is_in
+        )
+        unsent = list(itertools.islice(sendable, MAX_QUERIES_IN_FLIGHT - len(self._in_flight)))
         self._in_flight.update(unsent)
-        return [self._commands[request_id] for request_id in unsent]
+        return [self._unanswered[request_id][1] for request_id in unsent]

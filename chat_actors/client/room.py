@@ -1,38 +1,40 @@
-"""A room that a user is in, over its own connection."""
+"""A room that a user is in, on the connection of its chat."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import TypeVar
 
-from chat_actors.client.chat_client import ChatClient
-from chat_actors.client.errors import RemovedFromRoom
+from chat_actors.client.chat_connection import ChatConnection
 from chat_actors.client.events import ClientEvent, Gap
+from chat_actors.client.room_channel import RoomChannel
 from chat_actors.client.socket import ConnectionLost
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, messages
+from chat_actors.protocol import ExtensionCommand, ExtensionMessage, ListMembers, ReadHistory, messages
 
 logger = logging.getLogger(__name__)
 
 Extra = TypeVar("Extra", bound=ExtensionMessage)
+Event = TypeVar("Event")
 
 
 class Room:
-    """A room with its own connection. `Chat.room` makes one.
+    """A room on the connection of its chat. `Chat.room` makes one.
 
     `async for message in room` gives each message of the room once and in order, including the user's own, over all
     connections. `room.events()` gives all other events too. Both read the same stream: an event goes to one reader
     only.
 
-    The room is joined at its first use. `async with room` joins at once, and leaves at its end. The first connection is
-    tried once; a lost connection is restored, unless the chat was made with `reconnect=False`. At most
-    `MAX_UNREAD_EVENTS` events wait to be read; beyond, the client stops reading from the server.
+    The room is joined at its first use. `async with room` joins at once, and leaves at its end. The first connection of
+    the chat is tried once; a lost connection is restored, unless the chat was made with `reconnect=False`. At most
+    `MAX_UNREAD_EVENTS` events wait to be read; beyond, the client leaves the room, and rejoins when all have been read.
+    The messages in between follow then, or a `Gap`. Other rooms are not affected.
 
     Every method can raise `ConnectionLost` (there is no connection any more), `AccessRefused` (the server refused the
-    login), `CommandRefused` (the server refused the request, or the join at the first use) and `EventsUnread` (the
-    answer is behind unread events). Reading events raises `RemovedFromRoom` once the server has removed the user.
+    login), `ServerTooOld`, `CommandRefused` (the server refused the request, or the join at the first use) and
+    `RemovedFromRoom` (the server has removed the user).
 
     Attributes:
         is_closed: Whether the room or its chat has been closed.
@@ -42,17 +44,18 @@ class Room:
         self,
         room_id: str,
         since: int | None,
-        client: ChatClient,
-        on_open: Callable[[Room], None],
-        on_close: Callable[[Room], None],
+        connection: ChatConnection,
+        on_end: Callable[[Room], None],
+        *,
+        listen: bool,
     ) -> None:
         self._room_id = room_id
         self._since = since
-        self._client = client
-        self._on_open = on_open
-        self._on_close = on_close
-        self._join_task: asyncio.Task[messages.Joined] | None = None
-        self._removal: RemovedFromRoom | None = None
+        self._connection = connection
+        self._on_end = on_end
+        self._listen = listen
+        self._join_task: asyncio.Task[tuple[messages.Joined, RoomChannel]] | None = None
+        self._channel: RoomChannel | None = None
         self.is_closed = False
 
     @property
@@ -63,14 +66,12 @@ class Room:
     @property
     def url(self) -> str:
         """The server's WebSocket URL."""
-        return self._client.url
+        return self._connection.url
 
     @property
     def user_id(self) -> str:
         """The user."""
-        return self._client.user_id
-
-    # -- requests ------------------------------------------------------------------------------------------------------
+        return self._connection.user_id
 
     async def join(self) -> messages.Joined:
         """Join the room, unless it is joined. Every other method joins as well.
@@ -81,32 +82,37 @@ class Room:
         Raises:
             ClientError: As for every method (see `Room`).
         """
-        if self.is_closed:
-            raise ConnectionLost(self.url, "the room was closed")
-        if self._join_task is None:
-            self._on_open(self)
-            self._join_task = asyncio.create_task(self._connect_and_join(), name=f"joining {self._room_id}")
-        if self._join_task.done() and not self._join_task.cancelled():
-            return self._join_task.result()
-        await asyncio.wait({self._join_task})  # unlike `await`, does not cancel the join for other callers
-        if self._join_task.cancelled():
-            raise ConnectionLost(self.url, "the room was closed")
-        return self._join_task.result()
+        joined, _ = await self._join_once(check_open=True)
+        return joined
 
-    async def _connect_and_join(self) -> messages.Joined:
-        await self._client.start()
+    async def _join_once(self, *, check_open: bool) -> tuple[messages.Joined, RoomChannel]:
+        if self._join_task is None and not self.is_closed:
+            self._join_task = asyncio.create_task(self._join(), name=f"joining {self._room_id}")
+        if self._join_task is not None and not self._join_task.done():
+            await asyncio.wait({self._join_task})  # unlike `await`, does not cancel the join for other callers
+        if self._join_task is None or self._join_task.cancelled():
+            raise ConnectionLost(self.url, "the room was closed")
+        joined, channel = self._join_task.result()
+        if check_open:
+            channel.check_open()
+        return joined, channel
+
+    async def _join(self) -> tuple[messages.Joined, RoomChannel]:
         try:
-            return await self._client.join(self._room_id, since=self._since)
+            await self._connection.start()
+            self._channel = channel = self._connection.open_room(
+                self._room_id, self._since, lambda: self._on_end(self), listen=self._listen
+            )
+            return await self._connection.request(channel.conversation.join_id, channel, messages.Joined), channel
         except BaseException:
-            await self._client.aclose()
+            self._close_channel()
             raise
 
     async def say(self, content: str) -> messages.Accepted:
         """Post a message, and wait until the server has stored it.
 
-        The server stores it once, whatever happens to the connection. It is also delivered as an event, like the
-        messages of other users. Concurrent calls keep their order. Cancelling the call cancels a message that is not
-        in flight yet.
+        The server stores it once, whatever happens to the connection. It is also delivered as an event, like others'
+        messages. Concurrent calls keep their order. Cancelling the call cancels a message that is not in flight yet.
 
         Args:
             content: The text, of at most the server's limit (4,000 characters by default).
@@ -117,11 +123,11 @@ class Room:
         Raises:
             ConnectionLost: There is no connection any more; the server may have stored the message or not.
             ClientError: As for every method (see `Room`).
-            TooMuchUnsent: 1,000 requests have no answer yet.
+            TooMuchUnsent: 1,000 requests of the room have no answer yet.
             ValueError: `content` is not valid Unicode.
         """
-        await self.join()
-        return await self._client.say(content)
+        _, channel = await self._join_once(check_open=True)
+        return await self._connection.request(channel.conversation.post(content), channel, messages.Accepted)
 
     async def history(
         self, *, before: int | None = None, after: int | None = None, limit: int = 50
@@ -138,10 +144,13 @@ class Room:
 
         Raises:
             ClientError: As for every method (see `Room`).
-            TooMuchUnsent: 1,000 requests have no answer yet.
+            TooMuchUnsent: 1,000 requests of the room have no answer yet.
         """
-        await self.join()
-        return await self._client.history(self._room_id, before=before, after=after, limit=limit)
+        _, channel = await self._join_once(check_open=True)
+        query = channel.conversation.query(
+            lambda request_id: ReadHistory(self._room_id, before, after, limit, request_id=request_id)
+        )
+        return await self._connection.request(query, channel, messages.History)
 
     async def members(self) -> messages.MemberList:
         """List the members of the room.
@@ -151,10 +160,11 @@ class Room:
 
         Raises:
             ClientError: As for every method (see `Room`).
-            TooMuchUnsent: 1,000 requests have no answer yet.
+            TooMuchUnsent: 1,000 requests of the room have no answer yet.
         """
-        await self.join()
-        return await self._client.members(self._room_id)
+        _, channel = await self._join_once(check_open=True)
+        query = channel.conversation.query(lambda request_id: ListMembers(self._room_id, request_id=request_id))
+        return await self._connection.request(query, channel, messages.MemberList)
 
     async def ask(self, command: ExtensionCommand, answer: type[Extra]) -> Extra:
         """Send an extension command, after the requests before it, and wait for its answer.
@@ -172,12 +182,12 @@ class Room:
             Unanswered: The connection was lost before the answer; the server may have executed the command or not.
             CommandRefused: The extension refused the command, with its own `code`.
             ClientError: As for every method (see `Room`).
-            TooMuchUnsent: 1,000 requests have no answer yet.
+            TooMuchUnsent: 1,000 requests of the room have no answer yet.
             TypeError: The answer has another class.
             ValueError: Another class has the `type` of `answer`, or a string is not valid Unicode.
         """
-        await self.join()
-        return await self._client.ask(command, answer)
+        _, channel = await self._join_once(check_open=True)
+        return await self._connection.request(channel.conversation.ask(command, answer), channel, answer)
 
     async def tell(self, command: ExtensionCommand) -> bool:
         """Send an extension command that needs no answer. Not queued. A refusal is delivered as an `Error` event.
@@ -186,16 +196,16 @@ class Room:
             command: The command.
 
         Returns:
-            Whether it is sent; False without a connection at the moment.
+            Whether it is sent; False while the room is not joined, since there is no connection at the moment.
 
         Raises:
             ClientError: As for every method (see `Room`).
             ValueError: A string of the command is not valid Unicode.
         """
-        await self.join()
-        return self._client.tell(command)
-
-    # -- events --------------------------------------------------------------------------------------------------------
+        _, channel = await self._join_once(check_open=True)
+        is_sent = channel.conversation.tell(command)
+        self._connection.flush()
+        return is_sent
 
     async def receive(self) -> ClientEvent:
         """Wait for the next event.
@@ -207,14 +217,8 @@ class Room:
             RemovedFromRoom: The server has removed the user from the room.
             ClientError: As for every method (see `Room`).
         """
-        await self.join()
-        if self._removal is not None:
-            raise self._removal
-        event = await self._client.receive()
-        if isinstance(event, messages.Error) and (event.room_id == self._room_id or event.request_id is not None):
-            # The error names this room, or it refuses a rejoin.
-            self._removal = RemovedFromRoom(self._room_id, event.message, event.code)
-        return event
+        _, channel = await self._join_once(check_open=False)
+        return await self._connection.receive(channel)
 
     async def receive_message(self) -> messages.ChatMessage:
         """Wait for the next message, skipping other events. A skipped `Gap` is logged as a warning.
@@ -235,41 +239,35 @@ class Room:
                 case _:
                     pass
 
-    async def __aiter__(self) -> AsyncIterator[messages.ChatMessage]:
+    def __aiter__(self) -> AsyncIterator[messages.ChatMessage]:
         """Iterate over the messages until the room is closed, with `receive_message`."""
-        while True:
-            try:
-                message = await self.receive_message()
-            except ConnectionLost:
-                if self.is_closed:
-                    return
-                raise
-            yield message
+        return self._iterate(self.receive_message)
 
-    async def events(self) -> AsyncIterator[ClientEvent]:
+    def events(self) -> AsyncIterator[ClientEvent]:
         """Iterate over all events until the room is closed.
 
-        Yields:
-            `ChatMessage`, `Gap`, `UserJoined`, `UserLeft`, `Joined`, `Reconnecting`, `Reconnected`, `Error`, and the
-            extension messages that were passed to `connect`.
+        Returns:
+            An iterator over `ChatMessage`, `Gap`, `UserJoined`, `UserLeft`, `Joined`, `Reconnecting`, `Reconnected`,
+            `Error`, and the extension messages about the room, of the classes that were passed to `connect`.
 
         Raises:
             RemovedFromRoom: The server has removed the user from the room.
             ClientError: As for every method (see `Room`).
         """
+        return self._iterate(self.receive)
+
+    async def _iterate(self, receive: Callable[[], Awaitable[Event]]) -> AsyncIterator[Event]:
         while True:
             try:
-                event = await self.receive()
+                event = await receive()
             except ConnectionLost:
                 if self.is_closed:
                     return
                 raise
             yield event
 
-    # -- the end -------------------------------------------------------------------------------------------------------
-
     async def aclose(self) -> None:
-        """Leave the room and close its connection. Closing twice has no effect.
+        """Leave the room. Closing twice has no effect.
 
         Requests that wait for an answer raise `ConnectionLost`; iterations end after the events received so far.
         """
@@ -279,8 +277,12 @@ class Room:
             await asyncio.wait({self._join_task})
             if not self._join_task.cancelled():
                 self._join_task.exception()  # mark it as retrieved: the callers of `join` have received it
-        await self._client.aclose()
-        self._on_close(self)
+        self._close_channel()
+
+    def _close_channel(self) -> None:
+        if self._channel is not None:
+            self._connection.close_room(self._channel, ConnectionLost(self.url, "the room was closed"))
+        self._on_end(self)
 
     async def __aenter__(self) -> Room:
         try:

@@ -1,27 +1,40 @@
-"""The client's side of one connection, without I/O: the login, then commands and messages."""
+"""The client's side of one connection, without I/O: the login, then commands and messages.
+
+Steps: with `features`, a `hello` is sent together with the first request for a challenge, and the `welcome` must offer
+them. Then the challenge is signed. A server that does not know the user gets a registration, and the login is repeated.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from chat_actors.client.errors import ClientError
+from chat_actors import __version__
+from chat_actors.client.errors import ClientError, ServerTooOld
 from chat_actors.client.keyfile import public_pem
 from chat_actors.client.message_decoder import MessageDecoder, UnknownMessage
 from chat_actors.identity import sign
 from chat_actors.protocol import (
+    PROTOCOL_PART,
     AnyCommand,
     AnyMessage,
     Authenticate,
     GetChallenge,
+    Hello,
     Register,
     encode_command,
     messages,
     refusals,
 )
+
+CLIENT_NAME = f"chat_actors-python/{__version__}"
+"""Sent in `hello`, for the server's operator."""
+
+UNKNOWN_TYPE = "unknown_type"
+"""The code of the refusal of `hello` by a server that knows only the parts 1 and 2 of the protocol."""
 
 
 class AccessRefused(ClientError):
@@ -46,12 +59,14 @@ class Step(Enum):
     """The next message that a `ClientSession` needs.
 
     Attributes:
+        WELCOME: The features of the server.
         CHALLENGE: The challenge to sign.
         AUTHENTICATION: The answer to the signature.
         REGISTRATION: The answer to the registration.
         READY: Nothing: the user is logged in.
     """
 
+    WELCOME = auto()
     CHALLENGE = auto()
     AUTHENTICATION = auto()
     REGISTRATION = auto()
@@ -65,22 +80,35 @@ class ClientSession:
 
     Attributes:
         user_id: The user.
+        welcome: The server's features and limits; None without `features`, and until they are known.
     """
 
-    def __init__(self, user_id: str, key: RSAPrivateKey, decoder: MessageDecoder | None = None) -> None:
+    def __init__(
+        self,
+        user_id: str,
+        key: RSAPrivateKey,
+        decoder: MessageDecoder | None = None,
+        *,
+        features: Collection[str] = (),
+    ) -> None:
         """Start the login.
 
         Args:
             user_id: The user.
             key: The user's private key.
             decoder: Decodes the messages of extensions as well; by default only the built-in ones.
+            features: The features that the server must offer. Without any, the session sends no `hello`.
         """
         self.user_id = user_id
+        self.welcome: messages.Welcome | None = None
+        self._features = features
         self._key = key
         self._decoder = decoder or MessageDecoder()
         self._has_tried_to_register = False
-        self._step = Step.CHALLENGE
+        self._step = Step.WELCOME if features else Step.CHALLENGE
         self._outgoing: deque[str] = deque()
+        if features:
+            self.send(Hello(protocol=PROTOCOL_PART, features=list(features), client=CLIENT_NAME))
         self.send(GetChallenge())
 
     @property
@@ -125,11 +153,17 @@ class ClientSession:
 
         Raises:
             AccessRefused: The server refused the login or the registration.
+            ServerTooOld: The server does not offer the features.
         """
         message = self._decoder.decode(text)
         match message:
             case UnknownMessage() if self._step is not Step.READY:
                 return None  # from a newer server
+            case messages.Welcome() if self._step is Step.WELCOME:
+                self._on_welcome(message)
+                return None
+            case messages.Challenge() if self._step is Step.WELCOME:
+                raise ServerTooOld(list(self._features))  # it has ignored the hello
             case messages.Challenge() if self._step is Step.CHALLENGE:
                 self._step = Step.AUTHENTICATION
                 self.send(Authenticate(self.user_id, sign(self._key, message.challenge)))
@@ -147,8 +181,17 @@ class ClientSession:
             case _:
                 return message
 
+    def _on_welcome(self, welcome: messages.Welcome) -> None:
+        missing = [feature for feature in self._features if feature not in welcome.features]
+        if missing:
+            raise ServerTooOld(missing)
+        self.welcome = welcome
+        self._step = Step.CHALLENGE
+
     def _on_refusal(self, error: messages.Error) -> None:
         match self._step:
+            case Step.WELCOME if error.code == UNKNOWN_TYPE or error.message.startswith("Unknown message type"):
+                raise ServerTooOld(list(self._features))
             case Step.AUTHENTICATION if (
                 error.message == refusals.USER_NOT_REGISTERED.text and not self._has_tried_to_register
             ):

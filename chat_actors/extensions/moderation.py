@@ -134,6 +134,8 @@ class ModeratedRoom(RoomKind):
         if self._applies(self._rules.banned, user_id) and not self._is_owner(user_id):
             raise Refused("banned", "You are banned from this room.")
 
+    may_stay = may_join
+
     def on_join(self, user_id: str) -> None:
         if self._becomes_owner(user_id):
             self._rules.owner = user_id

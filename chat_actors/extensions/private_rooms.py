@@ -90,6 +90,8 @@ class PrivateRoom(RoomKind):
         if self._guests.owner not in ("", user_id) and user_id not in self._guests.invited:
             raise Refused("private_room", "This room is private. Ask a member to invite you.")
 
+    may_stay = may_join
+
     def on_join(self, user_id: str) -> None:
         if user_id in self._guests.invited:
             self.room.service(Invitations, user_id).tell(Accepted(self.room.room_id))

@@ -22,6 +22,7 @@ from chat_actors.protocol.commands import (
     Register,
     SwitchRoom,
     UserId,
+    has_own_room_id,
 )
 from chat_actors.protocol.declared import BUILT_IN, CommandSpec, DuplicateTag, MessageSpec
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
@@ -87,6 +88,7 @@ __all__ = [
     "encode",
     "encode_command",
     "format_timestamp",
+    "has_own_room_id",
     "is_bot_id",
     "is_room_id",
     "is_sender_id",

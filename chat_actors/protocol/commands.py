@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
@@ -129,16 +130,21 @@ class ExtensionCommand(BaseCommand, frozen=True, kw_only=True):
     """Base of the commands that extensions add. The `tag` of a subclass is its `type` on the wire.
 
     `room_id` names the room that the command is about, one of the connection's; without it, that is the current room. A
-    subclass with a field `room_id` of its own gives it its own meaning.
+    subclass with a required field `room_id` gives it its own meaning.
     """
 
     room_id: RoomName | None = None
 
-    @classmethod
-    def names_own_room(cls) -> bool:
-        """Whether the class has a field `room_id` of its own."""
-        classes = cls.__mro__[: cls.__mro__.index(ExtensionCommand)]
-        return any("room_id" in vars(each).get("__annotations__", {}) for each in classes)
+    @property
+    def named_room(self) -> str | None:
+        """The room that the command names, or None: it names none, or gives `room_id` its own meaning."""
+        return None if has_own_room_id(type(self)) else self.room_id
+
+
+@functools.cache
+def has_own_room_id(command: type[ExtensionCommand]) -> bool:
+    """Whether a command has a required field `room_id`, which has its own meaning."""
+    return any(field.name == "room_id" and field.required for field in msgspec.structs.fields(command))
 
 
 Command: TypeAlias = (

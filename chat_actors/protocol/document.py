@@ -58,8 +58,8 @@ _ABOUT = (
     "`authenticate`. If the server answers with the code `user_not_registered`, send `register` and begin again, since "
     "a challenge is valid for one attempt. Once `authenticated`, a client may `join` a room and send a `chat_message` "
     "there.\n\n"
-    "A connection has at most one current room, which a plain `join` or a `switch_room` changes, and any number of "
-    "additional rooms, which it joins with `additional`. A command without a `roomId` is about the current room.\n\n"
+    "A connection has at most one current room, which a plain `join` or a `switch_room` changes. It may join others "
+    "besides with `additional`. A command without a `roomId` is about the current room.\n\n"
     "After a close with 1012, reconnect after the milliseconds in its reason: `retry after <ms>`. To miss nothing, "
     "send the last `seq` received as `since` when you `join` again."
 )

@@ -48,7 +48,7 @@ _JOIN_OPTIONS = frozenset({"id", "since", "additional"})
 
 
 class _Id(msgspec.Struct):
-    id: Any = None
+    id: str | None = None
 
 
 _any_decoder = msgspec.json.Decoder()
@@ -93,16 +93,16 @@ class Vocabulary:
     def refusal(self, state: SessionState, command: BaseCommand) -> Refusal | None:
         """The refusal of this command in this state, or None if it is allowed. A command may name its room."""
         refusal = self.rules[type(command)][state]
-        is_for_want_of_a_room = refusal is refusals.NOT_IN_ROOM or refusal is refusals.NO_CURRENT_ROOM
-        return None if is_for_want_of_a_room and _names_room(command) else refusal
+        lacks_room = refusal is refusals.NOT_IN_ROOM or refusal is refusals.NO_CURRENT_ROOM
+        return None if lacks_room and _names_room(command) else refusal
 
     def request_id(self, data: str) -> str | None:
         """The `id` of a frame that is not decoded otherwise, if it has a valid one."""
         try:
-            found = _id_decoder.decode(data).id
+            request_id = _id_decoder.decode(data).id
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
-        return found if _is_request_id(found) else None
+        return request_id if _is_request_id(request_id) else None
 
     def decode(self, data: str | bytes) -> AnyCommand:
         """The command in a text frame. Raises `ProtocolError`, and no other exception.
@@ -114,16 +114,8 @@ class Vocabulary:
         try:
             command = self._decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            command = self._decode_slowly(data)
-        if command.request_id is not None and len(command.request_id) > REQUEST_ID_CHARS:
-            raise ProtocolError(refusals.REQUEST_ID_TOO_LONG, None, type(command))
-        if isinstance(command, Post):
-            if not command.content:
-                raise ProtocolError(refusals.CONTENT_REQUIRED, command.request_id)
-            if command.client_msg_id is not None and not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
-                raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, command.request_id, Post)
-        elif isinstance(command, SwitchRoom) and not command.room_id:
-            raise ProtocolError(refusals.SWITCH_ROOM_FIELDS, command.request_id)
+            return self._decode_slowly(data)
+        _check_lengths(command)
         return command
 
     def _decode_slowly(self, data: str | bytes) -> AnyCommand:
@@ -143,9 +135,37 @@ class Vocabulary:
             converted: AnyCommand = msgspec.convert(found, command)
         except msgspec.ValidationError:
             raise ProtocolError(_MISSING.get(command) or _missing_fields(command), request_id) from None
+        _check_required(converted, request_id)
         if invalid:
             raise ProtocolError(refusals.invalid_field(invalid[0]), request_id, command)
+        _check_lengths(converted)
         return converted
+
+
+def _check_lengths(command: AnyCommand) -> None:
+    request_id = command.request_id
+    is_id = request_id is None or len(request_id) <= REQUEST_ID_CHARS
+    _check_required(command, request_id if is_id else None)
+    if not is_id:
+        raise ProtocolError(refusals.REQUEST_ID_TOO_LONG, None, type(command))
+    if isinstance(command, Post) and command.client_msg_id is not None:
+        if not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
+            raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, request_id, Post)
+    elif isinstance(command, Join) and command.room_id == "" and not _is_of_part_one(command):
+        raise ProtocolError(refusals.INVALID_ROOM_ID, request_id, Join)
+
+
+def _check_required(command: AnyCommand, request_id: str | None) -> None:
+    """An empty text counts as missing."""
+    if isinstance(command, Post):
+        if not command.content:
+            raise ProtocolError(refusals.CONTENT_REQUIRED, request_id)
+    elif isinstance(command, SwitchRoom) and not command.room_id:
+        raise ProtocolError(refusals.SWITCH_ROOM_FIELDS, request_id)
+
+
+def _is_of_part_one(join: Join) -> bool:
+    return join.request_id is None and join.since is None and join.additional is None
 
 
 def _take_invalid(found: dict[str, Any], command: type[BaseCommand]) -> Sequence[str]:
@@ -170,8 +190,8 @@ def _take_invalid(found: dict[str, Any], command: type[BaseCommand]) -> Sequence
 
 def _names_room(command: BaseCommand) -> bool:
     match command:
-        case ExtensionCommand(room_id=str()):
-            return not command.names_own_room()
+        case ExtensionCommand():
+            return command.named_room is not None
         case Post(room_id=str()) | Leave(room_id=str()) | ListMembers(room_id=str()) | ReadHistory(room_id=str()):
             return True
         case _:

@@ -12,4 +12,4 @@ def anyio_backend(request):
 
 @pytest.fixture(autouse=True)
 def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors.kernel")
+    caplog.set_level(logging.CRITICAL, "chat_actors")

@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from chat_actors.chat import (
     Admit,
     Closing,
+    Enabled,
+    Extension,
+    Extensions,
     Frame,
     Limits,
     Peer,
@@ -21,6 +24,7 @@ from chat_actors.chat import (
     Storage,
     start_chat,
 )
+from chat_actors.chat.room_messages import ListUsers
 from chat_actors.client import public_pem
 from chat_actors.identity import sign
 from chat_actors.kernel import handles
@@ -162,6 +166,29 @@ class MemoryChat:
         await settle(self.system)
         client.hear()
         return client
+
+
+def chat_with(system, *extensions, **options):
+    """A chat with these extensions and their default settings."""
+    enabled = [Enabled(extension, extension.settings()) for extension in extensions]
+    return MemoryChat(system, extensions=Extensions(enabled), **options)
+
+
+def chat_of_kinds(system, *kinds, **options):
+    """A chat with these room kinds, each of an extension of its own."""
+    extensions = [Extension(name=f"kind{n}", room_kinds=[kind]) for n, kind in enumerate(kinds)]
+    return chat_with(system, *extensions, **options)
+
+
+def room_of(client):
+    """The client's current room."""
+    membership = client.session._cell.actor._memberships.current
+    return None if membership is None else membership.room
+
+
+async def users_in(client):
+    """The users in the client's current room."""
+    return (await room_of(client).ask(ListUsers(), timeout=1)).users
 
 
 async def clients_in(chat, room, *names):

@@ -1,28 +1,22 @@
 """The rooms of a bot: what it joins, what it leaves, and which notices of a room it believes."""
 
-import logging
 from typing import ClassVar
 
 import anyio
 import pytest
 
-from chat_actors.chat import Bot, Enabled, Extension, Extensions, Refused, RoomKind, command
-from chat_actors.chat.bot import REJOIN_SECONDS, BotOutbox, BotState, DroppedMessages, JoinAnswered
+from chat_actors.chat import Bot, Extension, Refused, RoomKind, command
+from chat_actors.chat.bot import REJOIN_SECONDS
+from chat_actors.chat.bot_rooms import BotOutbox, BotState, DroppedMessages, JoinAnswered
 from chat_actors.chat.outbox import Block
-from chat_actors.chat.room_messages import JoinedRoom, ListUsers, MemberRemoved, NotAMember
+from chat_actors.chat.room_messages import JoinedRoom, MemberRemoved, NotAMember
 from chat_actors.kernel import ActorStopped, MailboxFull
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, refusals
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, SlowJournal, chat_with, clients_in, contents, room_of, users_in
 
 pytestmark = pytest.mark.anyio
 BOT = "bot:robot"
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Robot(Bot):
@@ -79,19 +73,15 @@ def robot():
 
 async def chat_with_robot(system):
     extension = Extension(name="robot", services=[Robot], room_kinds=[Guard])
-    chat = MemoryChat(system, extensions=Extensions([Enabled(extension)]), journal=SlowJournal())
+    chat = chat_with(system, extension, journal=SlowJournal())
     await settle(system)
     return chat
 
 
-async def users_in(client):
-    return (await room_of(client).ask(ListUsers(), timeout=1)).users
-
-
 def rooms_of(robot):
-    state = robot().service_state
-    assert set(state.rooms) == set(state.outboxes) == set(state.numbers)
-    return set(state.rooms)
+    stays = robot().service_state.rooms
+    assert None not in {stay.number for stay in stays.values()}
+    return set(stays)
 
 
 async def say(client, content):
@@ -121,9 +111,9 @@ async def test_bot_that_has_left_does_not_come_back(robot):
 async def test_bot_joins_a_room_once(robot):
     async with RunningSystem() as system:
         (ann,) = await clients_in(await chat_with_robot(system), "den", "ann")
-        outbox = robot().service_state.outboxes["den"]
+        outbox = robot().service_state.rooms["den"].outbox
         await say(ann, "stay den")
-        assert robot().service_state.outboxes["den"] is outbox
+        assert robot().service_state.rooms["den"].outbox is outbox
 
 
 async def test_bot_joins_no_room_of_an_invalid_name(robot):
@@ -162,14 +152,14 @@ async def test_removed_bot_stays_away(robot):
 async def test_bot_ignores_notices_about_an_earlier_stay(robot, is_late):
     async with RunningSystem() as system:
         (ann,) = await clients_in(await chat_with_robot(system), "den", "ann")
-        room, number = room_of(ann), robot().service_state.numbers["den"]
+        room, number = room_of(ann), robot().service_state.rooms["den"].number
         joins = number - 1 if is_late else number
         robot().context.self_ref.tell(NotAMember(room, joins))
         await settle(system)
         assert rooms_of(robot) == ({"den"} if is_late else set())
         await anyio.sleep(2 * REJOIN_SECONDS)
         assert rooms_of(robot) == {"den"}
-        number = robot().service_state.numbers["den"]
+        number = robot().service_state.rooms["den"].number
         robot().context.self_ref.tell(MemberRemoved(room, number - 1 if is_late else number, refusals.ROOM_FAILED))
         await settle(system)
         assert rooms_of(robot) == ({"den"} if is_late else set())
@@ -184,7 +174,7 @@ async def test_bot_ignores_the_answer_to_an_earlier_join(robot):
             me.tell(JoinAnswered("den", BotOutbox("den", me), answer))
         await settle(system)
         assert rooms_of(robot) == {"den"}
-        assert robot().service_state.numbers["den"] != 77
+        assert robot().service_state.rooms["den"].number != 77
         assert Robot.refused == []
         assert BOT in await users_in(ann)
 
@@ -192,7 +182,7 @@ async def test_bot_ignores_the_answer_to_an_earlier_join(robot):
 async def test_bot_tries_again_after_a_join_that_failed(robot):
     async with RunningSystem() as system:
         (ann,) = await clients_in(await chat_with_robot(system), "den", "ann")
-        me, outbox = robot().context.self_ref, robot().service_state.outboxes["den"]
+        me, outbox = robot().context.self_ref, robot().service_state.rooms["den"].outbox
         me.tell(JoinAnswered("den", outbox, ValueError("asked to fail")))
         await settle(system)
         assert rooms_of(robot) == set()
@@ -237,7 +227,7 @@ async def test_bot_refused_by_a_room_with_members_forgets_it(robot):
 async def test_bot_that_leaves_before_it_rejoins_stays_away(robot):
     async with RunningSystem() as system:
         (ann,) = await clients_in(await chat_with_robot(system), "den", "ann")
-        robot().context.self_ref.tell(NotAMember(room_of(ann), robot().service_state.numbers["den"]))
+        robot().context.self_ref.tell(NotAMember(room_of(ann), robot().service_state.rooms["den"].number))
         await settle(system)
         await robot().leave("den")
         await anyio.sleep(3 * REJOIN_SECONDS)
@@ -264,7 +254,7 @@ async def test_bot_removed_before_its_join_is_answered_leaves_the_room(robot):
     """It cannot know whether the notice is about this stay, so neither side has the member."""
     async with RunningSystem() as system:
         (ann,) = await clients_in(await chat_with_robot(system), "den", "ann")
-        del robot().service_state.numbers["den"]
+        robot().service_state.rooms["den"].number = None
         robot().context.self_ref.tell(MemberRemoved(room_of(ann), 1, refusals.ROOM_FAILED))
         await settle(system)
         assert rooms_of(robot) == set()
@@ -312,8 +302,7 @@ async def test_subscriber_of_a_bot_ends_with_its_connection():
             self.subscribe(caller)
 
     async with RunningSystem() as system:
-        extensions = Extensions([Enabled(Extension(name="news", services=[News]))])
-        ann = await MemoryChat(system, extensions=extensions).log_in("ann")
+        ann = await chat_with(system, Extension(name="news", services=[News])).log_in("ann")
         ann.deliver(type="subscribe")
         await settle(system)
         (bot,) = [cell.actor for cell in system.family if isinstance(cell.actor, News)] or [

@@ -1,6 +1,5 @@
 """Bots: members of rooms without a connection."""
 
-import logging
 from typing import ClassVar
 
 import anyio
@@ -8,11 +7,6 @@ import pytest
 
 from chat_actors.chat import Bot, Extension, Refused, RoomKind
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Parrot(Bot):

@@ -3,18 +3,13 @@ import msgspec
 import pytest
 
 from chat_actors.chat import ROOMS, CountRooms, CountSessions, Drain, Limits, events
-from chat_actors.chat.memberships import JoinRequest
+from chat_actors.chat.room_joins import JoinRequest
 from chat_actors.kernel import Terminated, handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat
+from tests.chat.rig import NO_LIMITS, START, Boom, FragileRoom, MemoryChat, room_of
 
 pytestmark = pytest.mark.anyio
-
-
-def room_of(client):
-    stay = client.session._cell.actor._rooms.current
-    return None if stay is None else stay.room
 
 
 async def test_crashed_room_restarts_with_its_members():
@@ -245,7 +240,7 @@ async def test_join_queued_before_a_room_failure_is_kept():
         # The join precedes the end of the old room in the session's mailbox.
         room = system.get_or_spawn(ROOMS, "red")
         actor = alice.session._cell.actor
-        await actor._rooms.enter(JoinRequest("red", "alice"), actor._rates)
+        await actor._rooms.join(JoinRequest("red", "alice"), actor._rates)
         await settle(system)
         assert room_of(alice) is room
         await alice.send(type="switch_room", roomId="blue")

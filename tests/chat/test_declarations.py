@@ -14,6 +14,7 @@ from chat_actors import (
     RoomKind,
     Scope,
     Service,
+    Where,
     command,
     endpoint,
     handles,
@@ -70,6 +71,18 @@ def asking(field_type, returned=None):
     return service(ask=ask)
 
 
+def asking_in_room(field):
+    asked = msgspec.defstruct("Ask", [(field, str)], bases=(Command,), tag="ask", rename="camel")
+
+    @command(where=Where.IN_ROOM)
+    def in_room(self, caller, request):
+        pass
+
+    in_room.__qualname__ = "in_room"
+    in_room.__annotations__ = {"request": asked}
+    return service(in_room=in_room)
+
+
 async def async_hook(self, *arguments):
     pass
 
@@ -107,6 +120,8 @@ WRONG = [
     (service(on_user_removed=async_hook), r"Dice\.on_user_removed .* write @classmethod"),
     (kind(on_join=lambda self: None), r"Quiz\.on_join .* write def on_join\(self, user_id\)"),
     (kind(on_post=lambda self, user_id, content, extra: content), r"write def on_post\(self, user_id, content\)"),
+    (kind(may_stay=lambda self: None), r"Quiz\.may_stay .* write def may_stay\(self, user_id\)"),
+    (kind(may_stay=command()(lambda self, user_id: None)), r"Quiz\.may_stay .* remove @command"),
     (kind(on_join=5), r"Quiz\.on_join .* must be a method"),
     (kind(on_open=command()(lambda self: None)), r"Quiz\.on_open .* remove @command"),
     (kind(rooms=""), "^Quiz of .* no room would have it: set rooms or chosen_as"),
@@ -135,6 +150,7 @@ WRONG = [
     ({"messages": [message(field=SnakeData)]}, r"^SnakeData\.room_id .* write a msgspec\.Struct"),
     ({"messages": [message(field=Instance)]}, "^Shown of .* the type Instance of a field has no form in JSON"),
     ({"messages": [message(field="Nothing")]}, "^Shown of .* its fields have no form in JSON"),
+    (asking_in_room("room_id"), r"^in_room of .*: its field room_id is the room that the server looks up"),
     (asking(Snake), r"^Snake\.room_id"),
     (asking(Instance), "^Ask of .* Instance"),
     (asking(int, Snake), "annotate its result with subclasses of Message or None"),

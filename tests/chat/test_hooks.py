@@ -4,7 +4,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from chat_actors import Bot, Command, Extension, HttpResponse, Message, RoomKind, Service, command, endpoint
+from chat_actors import Bot, Command, Extension, HttpResponse, Message, Refused, RoomKind, Service, command, endpoint
 from chat_actors.testing import MemoryServer, on_virtual_time
 
 
@@ -108,6 +108,34 @@ async def test_failure_of_an_async_on_join_restarts_the_room():
         await server.advance(5)
         await ann.say("still here")
         assert ann.expect("chat_message")["content"] == "still here"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@on_virtual_time
+async def test_may_stay_removes_a_user_after_a_crash(is_async):
+    """The waiting `on_leave` of a removed user is called before `may_stay` is called for the next user."""
+
+    class Door(RoomKind):
+        rooms = "*"
+        calls: list = []  # noqa: RUF012 - shared by all incarnations
+
+        async def on_post(self, user_id, content):
+            raise LookupError(content)
+
+    def decide(user_id):
+        if user_id == "ann":
+            raise Refused("banned", "You are banned.")
+
+    Door.may_stay = hook("may_stay", is_async, decide)
+    Door.on_leave = hook("on_leave", is_async)
+    async with MemoryServer(Extension(name="door", room_kinds=[Door])) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        ann.hear()
+        await ben.say("crash")
+        await server.advance(5)
+        assert ann.expect("error")["code"] == "banned"
+    calls = ["may_stay:ann", "on_leave:ann", "may_stay:ben"]
+    assert Door.calls[:3] == calls if is_async else sorted(Door.calls[:3]) == sorted(calls)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

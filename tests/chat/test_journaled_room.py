@@ -20,10 +20,10 @@ from tests.chat.rig import (
     clients_in,
     contents,
     errors,
+    room_of,
     seqs,
     summaries,
 )
-from tests.chat.test_chat import room_of
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")
@@ -203,12 +203,12 @@ async def test_room_crash_during_delivery_loses_nothing():
         crashes = 0
 
         @handles
-        def appended(self, message: Appended) -> None:
+        async def appended(self, message: Appended) -> None:
             if not CrashesOnce.crashes:
                 CrashesOnce.crashes += 1
-                self._broadcast(message.messages[:1])
+                self._execute(self.core.broadcast(message.messages[:1]))
                 raise ValueError("a crash after the first message")
-            super().appended(message)
+            await super().appended(message)
 
     async with RunningSystem() as system:
         chat = MemoryChat(system, room=CrashesOnce, journal=SlowJournal(seconds=1))

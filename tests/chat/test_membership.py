@@ -3,14 +3,24 @@
 import anyio
 import pytest
 
-from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind
+from chat_actors.chat import Refused, RoomKind
 from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import refusals
-from chat_actors.storage import Append, Draft, Retention
-from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
-from tests.chat.test_chat import room_of
+from chat_actors.storage import Append, Draft, Retention, StorageError
+from tests.chat.rig import (
+    START,
+    MemoryChat,
+    SlowJournal,
+    chat_of_kinds,
+    clients_in,
+    contents,
+    errors,
+    room_of,
+    seqs,
+    summaries,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +46,7 @@ async def test_join_of_a_room_that_has_just_closed():
         chat = MemoryChat(system)
         (ben,) = await clients_in(chat, "red", "ben")
         ann, closing = await chat.log_in("ann"), room_of(ben)
-        context = ann.session._cell.actor._rooms._context
+        context = ann.session._cell.actor.context
         find, found = context.get_or_spawn, []
 
         def find_too_late(actor_type, key):
@@ -87,7 +97,7 @@ class PrunedOnTheWay(SlowJournal):
 
 
 @pytest.mark.parametrize(("after", "received"), [("missed", 0), ("page", PAGE_MESSAGES)])
-async def test_rejoin_closes_at_a_loss_of_one(after, received):
+async def test_rejoin_fails_at_a_loss_of_one(after, received):
     """Retention removes the next message before the first page of the replay, or before the second."""
     async with RunningSystem() as system:
         journal = PrunedOnTheWay(after, keep=PAGE_MESSAGES + 99 - received)
@@ -97,7 +107,7 @@ async def test_rejoin_closes_at_a_loss_of_one(after, received):
         ann.deliver(type="join", userId="ann", roomId="red", since=0)
         await settle(system)
         assert seqs(ann.hear()) == list(range(1, received + 1))
-        assert ann.outbox.closing.code == 1012
+        assert (ann.received[-1].code, ann.received[-1].room_id) == ("internal_failure", "red")
 
 
 async def test_left_room_and_session_end_their_watches():
@@ -130,8 +140,7 @@ class Fickle(RoomKind):
 
 def fickle_chat(system, *errors):
     Fickle.errors = errors
-    extension = Extension(name="fickle", room_kinds=[Fickle])
-    return MemoryChat(system, extensions=Extensions([Enabled(extension, extension.settings())]))
+    return chat_of_kinds(system, Fickle)
 
 
 @pytest.mark.parametrize("how", [{}, {"since": 0}])
@@ -204,3 +213,31 @@ async def test_removal_from_an_earlier_room_is_ignored():
         ann.deliver(type="chat_message", content="still here")
         await settle(system)
         assert summaries(ann.hear()) == ["Joined", "still here"]
+
+
+class Unreadable(SlowJournal):
+    """Tells nothing about missed messages once `is_broken` is set."""
+
+    is_broken = False
+
+    async def missed(self, room_id, **where):
+        if self.is_broken:
+            raise StorageError("read", "the journal", "is broken", "mend it")
+        return await super().missed(room_id, **where)
+
+
+async def test_failed_move_to_an_additional_room_keeps_the_current_room():
+    async with RunningSystem() as system:
+        journal = Unreadable()
+        (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
+        ann.deliver(type="join", userId="ann", roomId="blue", additional=True)
+        ann.deliver(type="chat_message", content="in blue", roomId="blue")
+        await settle(system)
+        ann.hear()
+        journal.is_broken = True
+        ann.deliver(type="join", userId="ann", roomId="blue", since=0, id="q")
+        await settle(system)
+        assert [(error.room_id, error.request_id) for error in ann.hear()] == [("blue", "q")]
+        ann.deliver(type="chat_message", content="in red")
+        await settle(system)
+        assert [message.room_id for message in ann.hear()] == ["red"]

@@ -10,8 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from chat_actors.kernel.testing import RunningSystem, VirtualEventLoop, settle
 from chat_actors.protocol import messages
-from tests.chat.rig import Boom, MemoryChat, SlowJournal
-from tests.chat.test_chat import room_of
+from tests.chat.rig import Boom, MemoryChat, SlowJournal, room_of
 
 USERS = ("ann", "ben", "cyd")
 ROOMS = ("red", "blue")

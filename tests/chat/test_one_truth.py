@@ -1,24 +1,15 @@
 """The room alone owns its membership: whatever fails or races, room and session agree on who is in."""
 
-import logging
-
 import anyio
 import pytest
 
-from chat_actors.chat import Bot, Enabled, Extension, Extensions, Refused, RoomKind
-from chat_actors.chat.room_messages import ListUsers
+from chat_actors.chat import Bot, Extension, Refused, RoomKind
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.storage import Append, Draft, StorageError
-from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import START, MemoryChat, SlowJournal, chat_with, clients_in, contents, errors, summaries, users_in
 
 pytestmark = pytest.mark.anyio
 UNREADABLE = StorageError("read messages", "a test", "the disk fails", "replace it")
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Door(RoomKind):
@@ -60,11 +51,7 @@ class SlowToCount(SlowJournal):
 
 def den(system, *services, journal=None, kind=Door):
     extension = Extension(name="door", services=list(services), room_kinds=[kind])
-    return MemoryChat(system, extensions=Extensions([Enabled(extension)]), journal=journal or SlowJournal())
-
-
-async def users_in(client):
-    return (await room_of(client).ask(ListUsers(), timeout=1)).users
+    return chat_with(system, extension, journal=journal or SlowJournal())
 
 
 async def test_rejoin_of_a_full_room_keeps_the_member():

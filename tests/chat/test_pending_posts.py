@@ -4,15 +4,29 @@ import anyio
 import pytest
 
 from chat_actors.chat.directory import CountRooms, FlushRooms
+from chat_actors.chat.members import Member
+from chat_actors.chat.outbox import NullOutbox
+from chat_actors.chat.pending_posts import PendingPost, PendingPosts
 from chat_actors.chat.recovery import PAGE_MESSAGES
-from chat_actors.chat.room import AppendFailed
+from chat_actors.chat.room_core import RoomCore
 from chat_actors.chat.room_messages import Flush, PostAs
+from chat_actors.chat.room_posts import AppendFailed
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import refusals
 from chat_actors.storage import Append, Committed, Draft, StorageError
-from tests.chat.rig import START, Boom, FragileRoom, MemoryChat, SlowJournal, clients_in, contents, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import (
+    START,
+    Boom,
+    FragileRoom,
+    MemoryChat,
+    SlowJournal,
+    clients_in,
+    contents,
+    errors,
+    room_of,
+    summaries,
+)
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")
@@ -134,11 +148,11 @@ async def test_crash_on_committed_messages_delivers_them():
         crashes = 0
 
         @handles
-        def committed(self, message: Committed) -> None:
+        async def committed(self, message: Committed) -> None:
             CrashesOnce.crashes += 1
             if CrashesOnce.crashes == 1:
                 raise ValueError("the room was asked to crash")
-            super().committed(message)
+            await super().committed(message)
 
     async with RunningSystem() as system:
         journal = SlowJournal()
@@ -164,26 +178,23 @@ async def test_failed_append_with_unknown_outcome(error, delivered):
         assert len(journal.reads) == len(delivered)
 
 
-async def test_restarted_room_removes_leaving_members():
+async def test_restarted_room_removes_leaving_members(monkeypatch):
     """The room crashes after it has handled their posts."""
 
-    class CrashesOnce(FragileRoom):
-        crashes = 0
+    def crash_once(core):
+        monkeypatch.undo()
+        raise ValueError("the room was asked to crash")
 
-        def _release_waiters(self):
-            CrashesOnce.crashes += 1
-            if CrashesOnce.crashes == 1:
-                raise ValueError("the room was asked to crash")
-            super()._release_waiters()
-
+    monkeypatch.setattr(RoomCore, "_release_waiters", crash_once)
     async with RunningSystem() as system:
-        chat = MemoryChat(system, room=CrashesOnce, journal=SlowJournal(seconds=1))
+        chat = MemoryChat(system, journal=SlowJournal(seconds=1))
         ann, ben = await clients_in(chat, "red", "ann", "ben")
         ann.deliver(type="chat_message", content="bye")
         ann.deliver(type="switch_room", roomId="blue")
         await anyio.sleep(5)
         assert summaries(ben.hear()) == ["bye", "UserLeft"]
         assert summaries(ann.hear()) == ["bye", "Joined"]
+        assert system.statistics().restarts == 1
 
 
 @pytest.mark.parametrize(("within", "delivered", "seconds"), [(5, ["hello"], 1), (0.5, [], 0.5)])
@@ -213,27 +224,31 @@ async def test_flush_of_all_rooms_skips_a_failed_one():
         assert await chat.chat.directory.ask(CountRooms(), timeout=1) == 1
 
 
-async def test_crash_after_a_failed_append_goes_on():
-    """The writer fails in an unknown way, and the journal cannot be read either."""
+def test_check_of_an_author_reads_no_posts():
+    class Unread(list):
+        def __iter__(self):
+            raise AssertionError("it takes as long as there are drafts")
 
-    class Unreadable(SlowJournal):
-        is_unreadable = False
+    posts, author = PendingPosts(), Member(object(), "ann", NullOutbox())
+    for _ in range(2):
+        posts.add(PendingPost(Draft("ann", "hello"), author))
+    posts.drafts = Unread(posts.drafts)
+    assert posts.has_any_of("ann")
+    assert posts.has_any_of(author.session)
+    assert not posts.has_any_of("ben")
 
-        async def page(self, room_id, **where):
-            if self.is_unreadable:
-                raise FULL
-            return await super().page(room_id, **where)
 
-    async with RunningSystem() as system:
-        journal = Unreadable()
-        ann, ben = await clients_in(MemoryChat(system, journal=journal), "red", "ann", "ben")
-        journal.fail_with, journal.is_unreadable = ValueError("a bug of the adapter"), True
-        ann.deliver(type="chat_message", content="lost", id="q")
-        await anyio.sleep(0.03)
-        journal.fail_with, journal.is_unreadable = None, False
-        await anyio.sleep(5)
-        ann.deliver(type="chat_message", content="kept")
-        await anyio.sleep(1)
-        received = ann.hear()
-        assert errors(received) == [("not_stored", "q")]
-        assert contents(received) == contents(ben.hear()) == ["kept"]
+def test_posts_are_counted_out():
+    posts, author = PendingPosts(), Member(object(), "ann", NullOutbox())
+    for user_id in ("ann", "ann", "ben"):
+        posts.add(PendingPost(Draft(user_id, "hello"), author))
+        posts.next_append("red")
+    posts.take_in_flight()
+    assert posts.has_any_of("ann")
+    posts.next_append("red")
+    posts.add(PendingPost(Draft("cyd", "hello"), author))
+    posts.take_in_flight()
+    assert [posts.has_any_of(each) for each in ("ann", "ben", "cyd", author.session)] == [False, False, True, True]
+    posts.take_drafts()
+    assert not posts.has_any_of("cyd")
+    assert not posts.has_any_of(author.session)

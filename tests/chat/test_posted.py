@@ -1,24 +1,27 @@
 """Room kinds decide on a message in `on_post`, and learn in `on_posted` that it is stored: once, after the commit."""
 
-import logging
-
 import anyio
 import pytest
 
-from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind, events
+from chat_actors.chat import Refused, RoomKind, events
 from chat_actors.kernel.testing import RunningSystem
 from chat_actors.protocol import messages
 from chat_actors.storage import StorageError
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import (
+    Boom,
+    MemoryChat,
+    SlowJournal,
+    chat_of_kinds,
+    clients_in,
+    contents,
+    errors,
+    room_of,
+    seqs,
+    summaries,
+)
 
 pytestmark = pytest.mark.anyio
 FULL = StorageError("store messages", "a test", "the disk is full", "free some space")
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Counting(RoomKind):
@@ -38,11 +41,6 @@ class Strict(RoomKind):
         return content
 
 
-def den(system, *kinds, **options):
-    extensions = [Enabled(Extension(name=f"kind{n}", room_kinds=[kind])) for n, kind in enumerate(kinds)]
-    return MemoryChat(system, extensions=Extensions(extensions), **options)
-
-
 @pytest.fixture
 def counting():
     return type("Counting", (Counting,), {"counted": []})
@@ -55,7 +53,7 @@ def accepted(received):
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
 async def test_kind_does_not_count_what_another_refuses(counting, journal):
     async with RunningSystem() as system:
-        chat = den(system, counting, Strict, journal=SlowJournal() if journal else None)
+        chat = chat_of_kinds(system, counting, Strict, journal=SlowJournal() if journal else None)
         (ann,) = await clients_in(chat, "den", "ann")
         for content in ("one", "bad", "two"):
             ann.deliver(type="chat_message", content=content)
@@ -67,7 +65,7 @@ async def test_kind_does_not_count_what_another_refuses(counting, journal):
 async def test_kind_does_not_count_what_is_not_stored(counting):
     async with RunningSystem() as system:
         journal = SlowJournal()
-        (ann,) = await clients_in(den(system, counting, journal=journal), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, counting, journal=journal), "den", "ann")
         journal.fail_with = FULL
         ann.deliver(type="chat_message", content="lost", id="q")
         await anyio.sleep(1)
@@ -79,7 +77,7 @@ async def test_kind_does_not_count_what_is_not_stored(counting):
 
 async def test_repeated_message_is_counted_once(counting):
     async with RunningSystem() as system:
-        (ann,) = await clients_in(den(system, counting, journal=SlowJournal()), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, counting, journal=SlowJournal()), "den", "ann")
         for _ in range(3):
             ann.deliver(type="chat_message", content="one", clientMsgId="m1")
             await anyio.sleep(1)
@@ -107,7 +105,7 @@ async def test_repeat_that_is_refused_now_is_accepted():
             self.spoken.add(user_id)
 
     async with RunningSystem() as system:
-        (ann,) = await clients_in(den(system, Once, journal=SlowJournal(seconds=1)), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, Once, journal=SlowJournal(seconds=1)), "den", "ann")
         for pause in (0.1, 3, 0):
             ann.deliver(type="chat_message", content="one", clientMsgId="m1")
             await anyio.sleep(pause)
@@ -124,7 +122,7 @@ async def test_repeat_cannot_bring_other_content(first_fails):
     """The content that was decided on is stored, or none."""
     async with RunningSystem() as system:
         journal = SlowJournal(seconds=0.5)
-        (ann,) = await clients_in(den(system, Strict, journal=journal), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, Strict, journal=journal), "den", "ann")
         journal.fail_with = FULL if first_fails else None
         ann.deliver(type="chat_message", content="good", clientMsgId="m1", id="q")
         await anyio.sleep(0.1)
@@ -140,7 +138,7 @@ async def test_repeat_cannot_bring_other_content(first_fails):
 async def test_refused_repeat_of_a_forgotten_message_is_refused():
     async with RunningSystem() as system:
         journal = SlowJournal(seconds=0.5, room_messages=2)
-        ann, ben = await clients_in(den(system, Strict, journal=journal), "den", "ann", "ben")
+        ann, ben = await clients_in(chat_of_kinds(system, Strict, journal=journal), "den", "ann", "ben")
         ann.deliver(type="chat_message", content="good", clientMsgId="m1")
         await anyio.sleep(1)
         for n in range(3):
@@ -160,7 +158,7 @@ async def test_kind_does_not_hear_itself_but_others_do(counting):
             self.room.say(f"echo: {content}", name="echo")
 
     async with RunningSystem() as system:
-        (ann,) = await clients_in(den(system, counting, Echo, journal=SlowJournal()), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, counting, Echo, journal=SlowJournal()), "den", "ann")
         ann.deliver(type="chat_message", content="one")
         await anyio.sleep(5)
         assert counting.counted == contents(ann.hear()) == ["one", "echo: one"]
@@ -177,7 +175,7 @@ class FailsOnBad(RoomKind):
 async def test_message_on_which_a_kind_fails_is_posted():
     """Without a journal. The sender is not told to send it again."""
     async with RunningSystem() as system:
-        (ann,) = await clients_in(den(system, FailsOnBad), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, FailsOnBad), "den", "ann")
         ann.deliver(type="chat_message", content="bad", clientMsgId="m1", id="q")
         ann.deliver(type="chat_message", content="good")
         await anyio.sleep(1)
@@ -188,7 +186,7 @@ async def test_message_on_which_a_kind_fails_is_posted():
 
 async def test_kind_that_fails_on_many_messages_closes_no_room():
     async with RunningSystem() as system:
-        chat = den(system, FailsOnBad, journal=SlowJournal(seconds=0.2))
+        chat = chat_of_kinds(system, FailsOnBad, journal=SlowJournal(seconds=0.2))
         ann, ben = await clients_in(chat, "den", "ann", "ben")
         for _ in range(8):
             ann.deliver(type="chat_message", content="bad")
@@ -210,7 +208,7 @@ async def test_kind_that_hangs_on_many_messages_holds_the_room_once():
                 await anyio.sleep_forever()
 
     async with RunningSystem() as system:
-        chat = den(system, Hangs, journal=SlowJournal(seconds=0.2))
+        chat = chat_of_kinds(system, Hangs, journal=SlowJournal(seconds=0.2))
         ann, ben = await clients_in(chat, "den", "ann", "ben")
         for content in ("first", "hang", *map(str, range(20))):
             ann.deliver(type="chat_message", content=content)
@@ -232,7 +230,7 @@ async def test_kind_that_fails_at_the_end_of_a_room():
     async with RunningSystem() as system:
         closed = []
         system.events.listen(events.RoomClosed, closed.append)
-        (ann,) = await clients_in(den(system, Failing), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, Failing), "den", "ann")
         ann.deliver(type="leave")
         await anyio.sleep(1)
         assert [event.room_id for event in closed] == ["den"]
@@ -260,7 +258,7 @@ async def test_kind_learns_that_the_last_user_has_left():
             left.append(user_id)
 
     async with RunningSystem() as system:
-        (ann,) = await clients_in(den(system, Leaving), "den", "ann")
+        (ann,) = await clients_in(chat_of_kinds(system, Leaving), "den", "ann")
         ann.deliver(type="leave")
         await anyio.sleep(1)
         assert left == ["ann"]

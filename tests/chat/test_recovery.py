@@ -6,15 +6,14 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from chat_actors.chat import Closing, QueueOutbox
+from chat_actors.chat import ROOMS, Closing, QueueOutbox
 from chat_actors.chat.held_outbox import HeldOutbox
 from chat_actors.chat.outbox import Block
 from chat_actors.chat.recovery import PAGE_MESSAGES
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import messages
 from chat_actors.storage import Append, Draft, Retention, StorageError
-from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, seqs, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import START, MemoryChat, SlowJournal, clients_in, contents, errors, room_of, seqs, summaries
 
 pytestmark = pytest.mark.anyio
 
@@ -155,7 +154,7 @@ async def test_replay_reads_pages_at_the_clients_pace():
 
 
 @pytest.mark.parametrize("kept", [0, 100])
-async def test_pruning_during_a_replay_closes_the_client(kept):
+async def test_pruning_during_a_replay_puts_the_client_out(kept):
     """The client then rejoins with its last number and receives the number of lost messages."""
 
     class PrunedOnTheWay(SlowJournal):
@@ -169,10 +168,12 @@ async def test_pruning_during_a_replay_closes_the_client(kept):
         await fill(journal, 1000)
         ann = await rejoin(MemoryChat(system, journal=journal), "ann", 0)
         await settle(system)
-        joined, *rest = ann.hear()
+        joined, *rest, error = ann.hear()
         assert (joined.recovered, joined.missed) == (True, 1000)
         assert seqs(rest) == list(range(1, PAGE_MESSAGES + 1))
-        assert (ann.outbox.closing.code, ann.outbox.closing.reason) == (1012, "retry after 0")
+        assert (error.code, error.room_id) == ("internal_failure", "red")
+        await settle(system)
+        assert system.find(ROOMS, "red") is None
 
 
 async def test_client_that_does_not_read_a_replay_is_closed():
@@ -293,7 +294,7 @@ async def test_rejoin_to_a_room_that_cannot_open_fails():
         ann = await rejoin(MemoryChat(system, journal=Unreadable()), "ann", 1, id="q")
         await anyio.sleep(30)
         await settle(system)
-        assert errors(ann.hear()) == [("room_closed", "q")]
+        assert errors(ann.hear()) == [("internal_failure", "q")]
 
 
 # -- queries --

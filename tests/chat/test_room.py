@@ -9,8 +9,7 @@ from chat_actors.chat.members import Member
 from chat_actors.chat.room_messages import JoinRoom, LeaveRoom, PostToRoom
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import decode_message, messages
-from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, clients_in
-from tests.chat.test_chat import room_of
+from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, clients_in, room_of
 
 pytestmark = pytest.mark.anyio
 WIDE = msgspec.structs.replace(NO_LIMITS, content_chars=0, frame_bytes=0, backlog_bytes=0)

@@ -1,7 +1,5 @@
 """The tools of a room kind: commands, timers, slow work, subscribers, the store and its own posts."""
 
-import logging
-
 import anyio
 import pytest
 
@@ -9,11 +7,6 @@ from chat_actors import Extension, RoomKind, Where, command
 from chat_actors.chat import InvalidDeclaration
 from chat_actors.testing import MemoryServer, on_virtual_time
 from tests.chat.counter_kind import COUNTER, Add, Books, Counter, errors, totals
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 @on_virtual_time

@@ -1,7 +1,6 @@
 """Rooms with a room kind: what it decides, and the guarantees that it cannot break."""
 
 import itertools
-import logging
 
 import anyio
 import msgspec
@@ -10,8 +9,7 @@ import pytest
 from chat_actors.chat import Enabled, Extension, Extensions, Refused, RoomKind, events
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionMessage
-from tests.chat.rig import MemoryChat, SlowJournal, clients_in, contents, errors, seqs
-from tests.chat.test_chat import room_of
+from tests.chat.rig import SlowJournal, chat_of_kinds, chat_with, clients_in, contents, errors, room_of, seqs
 
 pytestmark = pytest.mark.anyio
 
@@ -66,16 +64,6 @@ KINDS = Extension(name="announcements", room_kinds=[Announcements], settings=Ann
 ROOM = "announcements-news"
 
 
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
-
-
-def chat_with(system, kind=None, **options):
-    extension = KINDS if kind is None else Extension(name="kind", room_kinds=[kind])
-    return MemoryChat(system, extensions=Extensions([Enabled(extension, extension.settings())]), **options)
-
-
 def kind_of(client):
     return room_of(client)._cell.actor._policy._kinds[0][1]
 
@@ -90,7 +78,7 @@ def raw(client):
 @pytest.mark.parametrize("journal", [True, False], ids=["journal", "off"])
 async def test_kind_rewrites_and_refuses_posts(journal):
     async with RunningSystem() as system:
-        chat = chat_with(system, journal=SlowJournal() if journal else None)
+        chat = chat_with(system, KINDS, journal=SlowJournal() if journal else None)
         ann, ben = await clients_in(chat, ROOM, "ann", "ben")
         ann.hear()
         ann.deliver(type="chat_message", content="hello")
@@ -104,7 +92,7 @@ async def test_kind_rewrites_and_refuses_posts(journal):
 
 async def test_new_members_receive_the_state():
     async with RunningSystem() as system:
-        chat = chat_with(system)
+        chat = chat_with(system, KINDS)
         for name, may_speak in (("ann", True), ("ben", False)):
             client = await chat.log_in(name)
             client.deliver(type="join", userId=name, roomId=ROOM)
@@ -115,7 +103,7 @@ async def test_new_members_receive_the_state():
 
 async def test_rejoin_receives_the_state():
     async with RunningSystem() as system:
-        chat = chat_with(system, journal=SlowJournal())
+        chat = chat_with(system, KINDS, journal=SlowJournal())
         (ann,) = await clients_in(chat, ROOM, "ann")
         ann.deliver(type="chat_message", content="one")
         await settle(system)
@@ -130,7 +118,7 @@ async def test_rejoin_receives_the_state():
 @pytest.mark.parametrize("how", ["join", "switch", "rejoin"])
 async def test_refused_user_stays_in_the_current_room(how):
     async with RunningSystem() as system:
-        chat = chat_with(system)
+        chat = chat_with(system, KINDS)
         eve, ben = await clients_in(chat, "cafe", "eve", "ben")
         eve.hear()
         match how:
@@ -149,7 +137,7 @@ async def test_refused_user_stays_in_the_current_room(how):
 
 async def test_kind_is_notified_once_for_each_stay():
     async with RunningSystem() as system:
-        chat = chat_with(system)
+        chat = chat_with(system, KINDS)
         ann, ben, ben_again = await clients_in(chat, ROOM, "ann", "ben", "ben")
         kind = kind_of(ann)
         assert kind.joined == ["ann", "ben"]
@@ -165,7 +153,7 @@ async def test_kind_is_notified_once_for_each_stay():
 
 async def test_kind_removes_a_user_with_a_reason():
     async with RunningSystem() as system:
-        chat = chat_with(system)
+        chat = chat_with(system, KINDS)
         ann, ben, other_ben = await clients_in(chat, ROOM, "ann", "ben", "ben")
         for client in (ann, ben, other_ben):
             client.hear()
@@ -182,7 +170,7 @@ async def test_kind_removes_a_user_with_a_reason():
 
 async def test_rooms_with_other_names_are_ordinary():
     async with RunningSystem() as system:
-        ann, eve = await clients_in(chat_with(system), "announcements", "ann", "eve")
+        ann, eve = await clients_in(chat_with(system, KINDS), "announcements", "ann", "eve")
         eve.deliver(type="chat_message", content="hello")
         await settle(system)
         assert contents(ann.hear()) == ["hello"]
@@ -193,7 +181,7 @@ async def test_rooms_with_other_names_are_ordinary():
 async def test_kind_that_raises_crashes_its_room(journal):
     """The room restarts with its members."""
     async with RunningSystem() as system:
-        chat = chat_with(system, journal=SlowJournal() if journal else None)
+        chat = chat_with(system, KINDS, journal=SlowJournal() if journal else None)
         ann, ben = await clients_in(chat, ROOM, "ann", "ben")
         ben.hear()
         for content in ("one", "crash", "two"):
@@ -208,7 +196,7 @@ async def test_kind_that_raises_crashes_its_room(journal):
 
 async def test_kind_that_takes_too_long_crashes_its_room():
     async with RunningSystem() as system:
-        ann, _ = await clients_in(chat_with(system), ROOM, "ann", "ben")
+        ann, _ = await clients_in(chat_with(system, KINDS), ROOM, "ann", "ben")
         ann.hear()
         ann.deliver(type="chat_message", content="wait 60")
         ann.deliver(type="chat_message", content="next")
@@ -220,7 +208,7 @@ async def test_kind_that_takes_too_long_crashes_its_room():
 
 async def test_waiting_kind_does_not_block_other_rooms():
     async with RunningSystem() as system:
-        chat = chat_with(system)
+        chat = chat_with(system, KINDS)
         ann, _ = await clients_in(chat, ROOM, "ann", "ben")
         cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
         ann.deliver(type="chat_message", content="wait 1")
@@ -244,7 +232,7 @@ async def test_failing_kind_does_not_affect_other_rooms():
             return content
 
     async with RunningSystem() as system:
-        chat = chat_with(system, Unreliable)
+        chat = chat_of_kinds(system, Unreliable)
         (ann,) = await clients_in(chat, "unreliable", "ann")
         cyd, dan = await clients_in(chat, "cafe", "cyd", "dan")
         cyd.hear()
@@ -269,7 +257,7 @@ async def test_kind_that_floods_the_bus_is_isolated():
             return content
 
     async with RunningSystem() as system:
-        chat = chat_with(system, Flooding)
+        chat = chat_of_kinds(system, Flooding)
         heard_events = []
 
         def listen(event):

@@ -1,7 +1,5 @@
 """The ends of services and bots: idle ones stop, and a crash loses no timer that the service needs."""
 
-import logging
-
 import anyio
 import msgspec
 import pytest
@@ -13,11 +11,6 @@ from chat_actors.kernel import ActorEnded, ActorType, handles
 from chat_actors.kernel.messages import Failure
 from chat_actors.protocol import ExtensionCommand
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Poke(ExtensionCommand, tag="poke"):

@@ -1,17 +1,8 @@
 """The tools of a service: events, posts, and the encoding of its answers."""
 
-import logging
-
-import pytest
-
 from chat_actors import Extension, Message, Service, command, events, handles
 from chat_actors.testing import MemoryServer, on_virtual_time
 from tests.chat.counter_kind import Add, errors
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 @on_virtual_time

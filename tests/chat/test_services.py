@@ -1,7 +1,5 @@
 """Extension commands, from the client's frame to the service and back."""
 
-import logging
-
 import anyio
 import msgspec
 import pytest
@@ -20,7 +18,7 @@ from chat_actors.chat import (
 )
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage
-from tests.chat.rig import MemoryChat, errors
+from tests.chat.rig import MemoryChat, chat_with, errors
 
 pytestmark = pytest.mark.anyio
 
@@ -109,16 +107,6 @@ class RoomCounter(Counter):
 
 DICE = Extension(name="dice", services=[Dice], settings=DiceSettings)
 COUNTER = Extension(name="counter", services=[Counter])
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
-
-
-def chat_with(system, *extensions, **options):
-    enabled = [Enabled(extension, extension.settings()) for extension in extensions]
-    return MemoryChat(system, extensions=Extensions(enabled), **options)
 
 
 async def answers(system, client, **fields):

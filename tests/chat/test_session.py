@@ -11,8 +11,7 @@ from chat_actors.identity import sign
 from chat_actors.kernel import handles
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import CloseCode, messages
-from tests.chat.rig import KEY, NO_LIMITS, Boom, FragileRoom, MemoryChat, errors, summaries
-from tests.chat.test_chat import room_of
+from tests.chat.rig import KEY, NO_LIMITS, Boom, FragileRoom, MemoryChat, errors, room_of, summaries
 
 pytestmark = pytest.mark.anyio
 
@@ -197,8 +196,7 @@ async def test_waiting_post_after_the_end_of_its_room():
         await anyio.sleep(1)
         for n in range(5):
             ann.deliver(type="chat_message", content=str(n), id=str(n))
-        rooms = ann.session._cell.actor._rooms
-        rooms.forget(rooms.current)
+        ann.session._cell.actor._rooms._forget("red")
         await anyio.sleep(1)
         assert errors(ann.hear()) == [("not_in_room", "4")]
 

@@ -4,11 +4,10 @@ import anyio
 import msgspec
 import pytest
 
-from chat_actors.chat import Caller, Enabled, Extension, Extensions, RoomKind, Service, Where, command
 from chat_actors.chat.room_messages import ROOMS, ListUsers
 from chat_actors.identity import sign
 from chat_actors.kernel.testing import RunningSystem, settle
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, messages
+from chat_actors.protocol import messages
 from tests.chat.rig import KEY, NO_LIMITS, Boom, MemoryChat, SlowJournal, clients_in, contents, errors
 
 pytestmark = pytest.mark.anyio
@@ -193,90 +192,3 @@ async def test_room_that_ends_removes_from_itself_only():
         assert errors(await exchange(system, ann, {**post, "roomId": "blue"})) == [("not_joined", "q")]
         await exchange(system, ann, join("ann", "blue"))
         assert said(await exchange(system, ann, {**post, "roomId": "blue"})) == [("blue", "hi")]
-
-
-class Guarded(RoomKind):
-    """Removes a user on command, and refuses to admit the user then."""
-
-    rooms = "den*"
-
-    @command()
-    def expel(self, caller: Caller, expel: "Expel") -> "Expelled":
-        self.room.remove(expel.user_id, "expelled", "You are expelled.")
-        return Expelled(self.room.room_id)
-
-
-class Expel(ExtensionCommand, frozen=True, tag="expel"):
-    user_id: str
-
-
-class Expelled(ExtensionMessage, frozen=True, tag="expelled"):
-    room_id: str
-
-
-class FindRoom(ExtensionCommand, frozen=True, tag="find_room"):
-    pass
-
-
-class Elsewhere(ExtensionCommand, frozen=True, tag="elsewhere"):
-    room_id: str
-
-
-class Here(ExtensionMessage, frozen=True, tag="here"):
-    room_id: str
-
-
-class Compass(Service):
-    @command(where=Where.LOGGED_IN)
-    def find(self, caller: Caller, find_room: FindRoom) -> Here:
-        return Here(caller.room_id)
-
-    @command(where=Where.IN_ROOM)
-    def find_other(self, caller: Caller, elsewhere: Elsewhere) -> Here:
-        return Here(f"{caller.room_id} {elsewhere.room_id}")
-
-
-EXTENSIONS = Extensions([Enabled(Extension(name="guarded", room_kinds=[Guarded], services=[Compass]))])
-
-
-async def answers(system, client, **sent):
-    client.deliver(**sent)
-    await settle(system)
-    return [msgspec.json.decode(text) for text in client.outbox.take_all()]
-
-
-async def test_room_kind_executes_the_command_of_the_named_room():
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, extensions=EXTENSIONS)
-        ann = await in_rooms(chat, "ann", "den-1", "den-2", "red")
-        ben = await in_rooms(chat, "ben", "den-1", "den-2")
-        ann.hear()
-        expel = {"type": "expel", "userId": "ben", "id": "q"}
-        assert (await answers(system, ann, **expel))[0]["code"] == "no_current_room"
-        assert (await answers(system, ann, **expel, roomId="den-3"))[0]["code"] == "not_joined"
-        assert (await answers(system, ann, **expel, roomId="red"))[0]["code"] == "not_in_this_room"
-        assert {"type": "expelled", "id": "q", "roomId": "den-2"} in await answers(system, ann, **expel, roomId="den-2")
-        assert removals(ben.hear()) == [("expelled", "den-2")]
-        assert [await users_of(system, room) for room in ("den-1", "den-2")] == [["ann", "ben"], ["ann"]]
-
-
-async def test_service_learns_the_named_room_or_the_current_room():
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, extensions=EXTENSIONS)
-        ann = await in_rooms(chat, "ann", "blue")
-        find_room = {"type": "find_room", "id": "q"}
-        assert await answers(system, ann, **find_room) == [{"type": "here", "id": "q", "roomId": ""}]
-        assert await answers(system, ann, **find_room, roomId="blue") == [{"type": "here", "id": "q", "roomId": "blue"}]
-        assert (await answers(system, ann, **find_room, roomId="red"))[0]["code"] == "not_joined"
-        await exchange(system, ann, {"type": "join", "userId": "ann", "roomId": "red"})
-        assert await answers(system, ann, **find_room) == [{"type": "here", "id": "q", "roomId": "red"}]
-
-
-async def test_room_id_of_an_extensions_own_has_its_own_meaning():
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, extensions=EXTENSIONS)
-        ann = await in_rooms(chat, "ann", "blue")
-        elsewhere = {"type": "elsewhere", "id": "q", "roomId": "blue"}
-        assert (await answers(system, ann, **elsewhere))[0]["code"] == "no_current_room"
-        await exchange(system, ann, {"type": "join", "userId": "ann", "roomId": "red"})
-        assert await answers(system, ann, **elsewhere) == [{"type": "here", "id": "q", "roomId": "red blue"}]

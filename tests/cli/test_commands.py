@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from chat_actors.cli.main import main
-from chat_actors.client import Identity, connect, generate_key, open_connection
+from chat_actors.client import ConnectionLost, Identity, connect, generate_key
 from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.protocol import messages
 from tests.patience import PATIENCE
@@ -153,17 +153,15 @@ async def test_plain_chat_ends_when_user_is_kicked(tmp_path):
 async def test_signal_drains_and_accounts_survive(tmp_path, stop):
     key = generate_key(2048)
     server, url = await serve(tmp_path)
-    async with server, open_connection(url, Identity("alice", key), reconnect=False) as chat:
-        await chat.join("lobby")
+    async with server, connect(url, Identity("alice", key), reconnect=False) as chat, chat.room("lobby") as room:
         server.process.send_signal(stop)
-        with pytest.raises(Exception, match="retry after 100"):
-            async for _ in chat:
+        with pytest.raises(ConnectionLost, match="retry after 100"):
+            async for _ in room:
                 pass
         assert (await server.finish())[0] == 0
     server, url = await serve(tmp_path)
-    async with server, open_connection(url, Identity("alice", key)) as chat:
-        await chat.join("lobby")
-        assert type(await chat.receive()) is messages.Joined
+    async with server, connect(url, Identity("alice", key)) as chat, chat.room("lobby") as room:
+        assert type(await room.receive()) is messages.Joined
 
 
 async def test_tls_offers_http1_and_http2_by_alpn(tmp_path):
@@ -172,9 +170,9 @@ async def test_tls_offers_http1_and_http2_by_alpn(tmp_path):
     async with server:
         assert url.startswith("https://")
         key = generate_key(2048)
-        async with open_connection(url, Identity("alice", key), tls=client_context(certfile, "http/1.1")) as chat:
-            await chat.join("lobby")
-            assert type(await chat.receive()) is messages.Joined
+        tls = client_context(certfile, "http/1.1")
+        async with connect(url, Identity("alice", key), tls=tls) as chat, chat.room("lobby") as room:
+            assert type(await room.receive()) is messages.Joined
         connection = await Http2Connection.open(int(url.rpartition(":")[2]), client_context(certfile, "h2"))
         peer = await connection.open_websocket()
         assert peer.status == 200
@@ -188,9 +186,8 @@ async def test_plain_hypercorn_serves_the_app(tmp_path):
     env = {"CHAT_ACTORS_DATA__DIR": str(tmp_path / "data")}
     async with await Process.start(program=hypercorn, env=env) as server:
         url = re.search(r"http://[\d.:]+", await server.read_until("Running on"))[0]
-        async with open_connection(url, Identity("alice", generate_key(2048))) as chat:
-            await chat.join("lobby")
-            assert type(await chat.receive()) is messages.Joined
+        async with connect(url, Identity("alice", generate_key(2048))) as chat, chat.room("lobby") as room:
+            assert type(await room.receive()) is messages.Joined
         server.process.send_signal(signal.SIGTERM)
         assert (await server.finish())[0] == 0
 
@@ -305,7 +302,7 @@ async def test_chat_without_server_prints_one_line(tmp_path):
 async def test_chat_with_another_users_name_is_refused(tmp_path):
     server, url = await serve(tmp_path)
     async with server:
-        async with open_connection(url, Identity("alice", generate_key(2048))):
+        async with connect(url, Identity("alice", generate_key(2048))) as chat, chat.room("lobby"):
             pass
         arguments = ("chat", "--as", "alice", "--room", "x", "--url", url)
         code, output = await (await Process.start(*arguments, env={"HOME": str(tmp_path)})).finish()

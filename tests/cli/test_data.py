@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chat_actors.cli.data import InvalidLine, _messages
-from chat_actors.client import Identity, generate_key, open_connection
+from chat_actors.client import Identity, connect, generate_key
 from chat_actors.storage import Append, Draft, Retention, SqliteAccounts, SqliteFile, SqliteJournal
 from tests.cli.test_commands import PROGRAM, Process, serve
 from tests.patience import PATIENCE
@@ -140,9 +140,8 @@ async def test_running_server_allows_only_reading(tmp_path):
     server, url = await serve(tmp_path)
     folder = tmp_path / "data"
     async with server:
-        async with open_connection(url, Identity("alice", generate_key(2048))) as chat:
-            await chat.join("red")
-            await chat.say("hello")
+        async with connect(url, Identity("alice", generate_key(2048))) as chat, chat.room("red") as room:
+            await room.say("hello")
             assert json.loads(run("export", "red", "--dir", folder)[1])["content"] == "hello"
             assert run("users", "list", "--dir", folder)[1].startswith("alice\t20")
             assert run("backup", tmp_path / "copy.db", "--dir", folder)[0] == 0

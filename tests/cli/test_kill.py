@@ -11,7 +11,7 @@ import sqlite3
 
 import pytest
 
-from chat_actors.client import Backoff, ConnectionLost, Gap, Identity, generate_key, open_connection
+from chat_actors.client import Backoff, ConnectionLost, Gap, Identity, connect, generate_key
 from chat_actors.protocol import messages
 from tests.cli.test_commands import Process
 from tests.cli.test_drain import log_in
@@ -64,36 +64,39 @@ class Server:
         await self.process.finish()
 
 
-def client(server, user_id, key, **options):
-    return open_connection(
-        server.url, Identity(user_id, key), backoff=Backoff(random.random, first=0.1, longest=0.3), **options
-    )
+@contextlib.asynccontextmanager
+async def lobby(server, user_id, key, *, reconnect=True, listen=True):
+    """The room as the user has joined it."""
+    quick = lambda: Backoff(random.random, first=0.1, longest=0.3)  # noqa: E731
+    async with (
+        connect(server.url, Identity(user_id, key), backoff=quick, reconnect=reconnect) as chat,
+        chat.room("lobby", listen=listen) as room,
+    ):
+        yield room
 
 
 async def write(server, user_id, key, accepted, pause=0.0):
     """Post one message after the other, and record the number of each accepted one."""
-    async with client(server, user_id, key, listen=False) as chat:
-        await chat.join("lobby")
+    async with lobby(server, user_id, key, listen=False) as room:
         n = 0
         while True:
             content = f"{user_id} {n}"
-            accepted[content] = (await chat.say(content)).seq
+            accepted[content] = (await room.say(content)).seq
             n += 1
             await asyncio.sleep(pause)
 
 
 async def read(server, user_id, key, received):
-    async with client(server, user_id, key) as chat:
-        await chat.join("lobby")
-        async for event in chat:
+    async with lobby(server, user_id, key) as room:
+        async for event in room.events():
             if isinstance(event, messages.ChatMessage | Gap):
                 received.append(event)
 
 
-async def full_history(chat):
+async def full_history(room):
     found, last = [], 0
     while True:
-        page = await chat.history("lobby", after=last, limit=200)
+        page = await room.history(after=last, limit=200)
         found += page.messages
         if not page.more:
             return found
@@ -155,8 +158,8 @@ async def test_kills_keep_every_message_once_and_in_order(tmp_path):
                 await server.start()
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "observer", key) as chat:
-            stored = await full_history(chat)
+        async with lobby(server, "observer", key) as room:
+            stored = await full_history(room)
     check(stored, accepted, streams)
     assert len(stored) > KILLS * WRITERS
 
@@ -197,8 +200,8 @@ async def test_full_disk_refuses_messages_until_freed(tmp_path):
             await server.process.read_until("messages are stored again")
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "observer", key) as chat:
-            stored = await full_history(chat)
+        async with lobby(server, "observer", key) as room:
+            stored = await full_history(room)
     check(stored, accepted, streams)
     assert "plain words" not in [message.content for message in stored]
     with contextlib.closing(sqlite3.connect(tmp_path / "data" / "chat.db")) as database:
@@ -219,8 +222,8 @@ async def test_locked_file_refuses_messages_until_unlocked(tmp_path):
             await server.process.read_until("messages are stored again")
             before = len(accepted)
             await until(lambda: len(accepted) > before + WRITERS)
-        async with client(server, "observer", key) as chat:
-            stored = await full_history(chat)
+        async with lobby(server, "observer", key) as room:
+            stored = await full_history(room)
     check(stored, accepted, streams)
 
 
@@ -248,9 +251,8 @@ async def test_terminal_shows_history_and_reconnects(tmp_path):
 
 async def test_killed_server_raises_connection_lost(tmp_path):
     key = generate_key(2048)
-    async with Server(tmp_path) as server, client(server, "alice", key, reconnect=False) as chat:
-        await chat.join("lobby")
+    async with Server(tmp_path) as server, lobby(server, "alice", key, reconnect=False) as room:
         await server.kill()
         with pytest.raises(ConnectionLost):
-            await chat.say("hello")
+            await room.say("hello")
         await server.start()

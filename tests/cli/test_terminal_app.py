@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+import msgspec
 import pytest
 from textual.events import Paste
 
@@ -118,10 +119,14 @@ async def test_rooms_switch_and_count_unread_messages(server):
 
 
 async def test_own_message_from_elsewhere_is_not_unread(server):
-    async with connect_as(server.port, "alice") as alice, screen_of(alice) as screen:
+    async with (
+        connect_as(server.port, "alice") as alice,
+        connect_as(server.port, "alice") as phone,
+        screen_of(alice) as screen,
+    ):
         await screen.type("/join attic")
         await screen.shows("attic as alice")
-        async with alice.room("lobby", listen=False) as elsewhere:
+        async with phone.room("lobby", listen=False) as elsewhere:
             await elsewhere.say("from my phone")
             await screen.until(
                 lambda: any("from my phone" in str(line) for line in screen.app.rooms.all[0].timeline.lines)
@@ -298,9 +303,27 @@ async def test_kicked_user_is_notified_and_may_rejoin():
         await screen.shows("alice back again ✓")
 
 
-async def test_failed_join_keeps_the_current_room(server):
-    async with Cable(server.port) as cable, connect_as(cable.port, "alice") as alice, screen_of(alice) as screen:
-        cable.is_broken = True
+async def test_failed_join_keeps_the_current_room():
+    limits = msgspec.structs.replace(NO_LIMITS, rooms_per_connection=1)
+    app = create_app(Settings(limits=limits), on_failure=fail_test, storage=Storage(MemoryAccounts()))
+    async with (
+        LiveServer(app) as server,
+        connect_as(server.port, "alice") as alice,
+        screen_of(alice) as screen,
+    ):
         await screen.type("/join den")
-        await screen.shows("cannot join den:")
+        await screen.shows("cannot join den: the server refused: At most 1 rooms")
         assert [room.room_id for room in screen.app.rooms.all] == ["lobby"]
+
+
+async def test_second_join_while_offline_changes_nothing(server):
+    async with Cable(server.port) as cable, connect_as(cable.port, "alice") as alice, screen_of(alice) as screen:
+        await screen.shows("1 here")
+        cable.is_broken = True
+        cable.cut()
+        await screen.until(lambda: isinstance(screen.app.rooms.current.connection, Disconnected))
+        await screen.type("/join den")
+        await screen.type("/join den")
+        cable.is_broken = False
+        await screen.shows("den as alice")
+        assert [room.room_id for room in screen.app.rooms.all] == ["lobby", "den"]

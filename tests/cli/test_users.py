@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat_actors.client import AccessRefused, Identity, generate_key, open_connection
+from chat_actors.client import AccessRefused, Identity, connect, generate_key
 from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteStates
 from tests.cli.test_commands import serve
 from tests.cli.test_data import run
@@ -70,11 +70,11 @@ async def test_released_id_is_free_after_a_start_with_the_extensions(folder, tmp
     identity = Identity("alice", generate_key(2048))
     async for url in start_once(tmp_path):
         with pytest.raises(AccessRefused, match="not registered"):
-            async with open_connection(url, identity):
+            async with connect(url, identity):
                 pass
     assert await state_of(folder, "direct.Direct/alice")
     async for url in start_once(tmp_path, "--extension", "direct"):
-        async with open_connection(url, identity) as chat:
-            await chat.join("red")
+        async with connect(url, identity) as chat, chat.room("red"):
+            pass
     assert removed(folder) == []
     assert await state_of(folder, "direct.Direct/alice") == []

@@ -25,7 +25,7 @@ def test_next_command_waits_for_the_answer():
     assert queue.take_unsent() is one
     assert queue.take_unsent() is None
     assert queue.in_flight_id == "id-0"
-    assert queue.pop() is one
+    assert queue.pop() == ("id-0", one)
     assert queue.in_flight_id is None
     assert queue.take_unsent() is two
     queue.pop()
@@ -37,6 +37,29 @@ def test_command_in_flight_is_sent_again():
     first = queue.take_unsent()
     queue.mark_unsent()
     assert queue.take_unsent() is first
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_clear_unsent_keeps_the_command_in_flight(is_sent):
+    queue = queue_of(Post("one"), Post("two"))
+    if is_sent:
+        queue.take_unsent()
+    assert queue.clear_unsent() == ["id-0", "id-1"][is_sent:]
+    assert len(queue) == is_sent
+    queue.clear()
+    assert (len(queue), queue.in_flight_id) == (0, None)
+
+
+def test_give_up_removes_what_is_not_repeated():
+    roll, one = Roll(), Post("one")
+    queue = queue_of(roll, one)
+    assert queue.give_up(all_commands=True) is None  # not in flight
+    queue.take_unsent()
+    assert queue.give_up(all_commands=False) == ("id-0", roll)
+    assert queue.take_unsent() is one
+    assert queue.give_up(all_commands=False) is None
+    assert queue.take_unsent() is one
+    assert queue.give_up(all_commands=True) == ("id-1", one)
 
 
 def test_cancel_skips_the_command_in_flight():

@@ -87,7 +87,31 @@ def test_sync_extension_command_is_answered(url):
         with pytest.raises(CommandRefused, match="at least two sides"):
             room.ask(Roll(sides=1), answer=Rolled)
         assert room.tell(Shout("hey"))
-        assert next(event for event in room.events() if isinstance(event, Shouted)) == Shouted("HEY")
+        assert chat.receive(timeout=PATIENCE) == Shouted("HEY")  # without a room, so it is for the user
+        assert room.tell(Shout("again"))
+        assert next(chat.events()) == Shouted("AGAIN")
+        with pytest.raises(TimeoutError):
+            chat.receive(timeout=0.05)
+
+
+def test_sync_room_can_be_open_once(url):
+    with (
+        connect(url, Identity("alice", KEY)) as chat,
+        chat.room("general"),
+        pytest.raises(ValueError, match="use that `Room`"),
+    ):
+        chat.room("general")
+
+
+def test_closing_ends_the_events_of_the_chat(url):
+    received = []
+    with connect(url, Identity("alice", KEY)) as chat:
+        reading = threading.Thread(target=lambda: received.extend(chat.events()))
+        reading.start()
+        chat.room("general").join()
+    reading.join(PATIENCE)
+    assert not reading.is_alive()
+    assert received == []
 
 
 def test_receive_timeout_loses_no_message(url):

@@ -1,16 +1,7 @@
 """Direct messages between two users."""
 
-import logging
-
-import pytest
-
 from chat_actors.extensions.direct import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):

@@ -1,16 +1,8 @@
 """Moderation: ownership of rooms, the powers of moderators, and their persistence."""
 
-import logging
-
-import pytest
-
+from chat_actors import RoomHandle
 from chat_actors.extensions.moderation import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):
@@ -87,6 +79,23 @@ async def test_ban_holds_across_restart_until_it_expires():
         await server.advance(3600)
         await ben.join("den")
         assert ben.expect("joined")
+
+
+@on_virtual_time
+async def test_ban_holds_if_the_room_crashes_before_the_removal(monkeypatch):
+    def crash(room, *arguments):
+        monkeypatch.undo()
+        raise ValueError("asked to crash")
+
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        monkeypatch.setattr(RoomHandle, "remove", crash)
+        await ann.send("ban", userId="ben")
+        await server.advance(1)
+        await ann.say("alone?")
+        assert errors(ann) == ["internal_failure"]
+        assert [message["type"] for message in ben.hear()][-1] == "error"
+        assert contents(cyd) == ["alone?"]
 
 
 @on_virtual_time

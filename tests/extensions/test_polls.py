@@ -1,16 +1,7 @@
 """Polls: opening, voting, closing, and persistence."""
 
-import logging
-
-import pytest
-
 from chat_actors.extensions.polls import MAX_POLLS, extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):

@@ -1,19 +1,13 @@
 """Private rooms: joining, reading, and invitations."""
 
-import logging
-
 import pytest
 
+from chat_actors import RoomHandle
 from chat_actors.chat import Enabled, Extensions
 from chat_actors.extensions.moderation import extension as moderation
 from chat_actors.extensions.polls import extension as polls
 from chat_actors.extensions.private_rooms import extension
 from chat_actors.testing import MemoryServer, on_virtual_time
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 def errors(client):
@@ -80,6 +74,25 @@ async def test_uninvited_user_is_removed_and_stays_out():
         assert errors(ben) == ["private_room"]
         await ben.send("invitations")
         assert ben.expect("invitations")["invitations"] == []
+
+
+@on_virtual_time
+async def test_uninvited_user_is_removed_after_a_crash(monkeypatch):
+    """The room crashes between the change of its guests and the removal."""
+
+    def crash(room, *arguments):
+        monkeypatch.undo()
+        raise ValueError("asked to crash")
+
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="private-den"), await server.connect("ben")
+        await ann.send("invite", userId="ben")
+        await ben.join("private-den")
+        monkeypatch.setattr(RoomHandle, "remove", crash)
+        await ann.send("uninvite", userId="ben")
+        await server.advance(1)
+        await ann.say("a secret")
+        assert [message["type"] for message in ben.hear()][-1] == "error"
 
 
 @on_virtual_time

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 
 import httpx
 import pytest
@@ -26,11 +25,6 @@ pytestmark = pytest.mark.anyio
 
 SECRET = "a secret of sixteen or more"
 TOKEN = "a token of sixteen or more"
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog):
-    caplog.set_level(logging.CRITICAL, "chat_actors")
 
 
 class Receiver:

@@ -1,5 +1,6 @@
 """Turns that hold the event loop, on a clock that the turn itself advances."""
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -79,14 +80,20 @@ class Holder(Counter):
             self.watched.hold(0.3)
 
 
+@contextlib.asynccontextmanager
+async def running(actor=Holder, *options):
+    """A watch, and the ref of an actor that holds the loop."""
+    async with RunningSystem() as system:
+        watched = Watched()
+        yield watched, system.spawn_named("holder", actor, watched, *options), system
+
+
 def lines(caplog):
     return [record.getMessage().partition(" without awaiting")[0] for record in caplog.records]
 
 
 async def test_turn_that_holds_the_loop_is_named(caplog):
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (watched, holder, system):
         holder.tell(Add(300))
         await settle(system)
         watched.let_go()
@@ -94,9 +101,7 @@ async def test_turn_that_holds_the_loop_is_named(caplog):
 
 
 async def test_short_turn_is_not_named(caplog):
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (watched, holder, system):
         for _ in range(10):
             holder.tell(Add(90))
         await settle(system)
@@ -106,9 +111,7 @@ async def test_short_turn_is_not_named(caplog):
 
 async def test_awaiting_turn_is_not_named(caplog):
     """Two holds of 60 ms with an await in between are not one of 120 ms."""
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (_, holder, system):
         holder.tell(Ping(60))
         await settle(system)
         assert lines(caplog) == []
@@ -119,9 +122,7 @@ async def test_awaiting_turn_is_not_named(caplog):
 
 @pytest.mark.parametrize("hook", ["on_start", "on_turn_end", "on_stop"])
 async def test_hook_that_holds_the_loop_is_named(caplog, hook):
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched, hook)
+    async with running(Holder, hook) as (watched, holder, system):
         await settle(system)
         holder.stop()
         await holder.wait_stopped()
@@ -135,9 +136,7 @@ async def test_delivery_is_the_recipients_turn(caplog):
         async def get(self, message: Get) -> int:
             return int(holder.deliver_nowait(Add(300)))
 
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (watched, holder, system):
         sender = system.spawn_named("sender", Sender)
         await settle(system)
         assert await sender.ask(Get(), timeout=1) == 1
@@ -146,9 +145,7 @@ async def test_delivery_is_the_recipients_turn(caplog):
 
 
 async def test_log_has_one_line_a_minute(caplog):
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (watched, holder, system):
         for wait in (0, 10, 30, 30):
             watched.now += wait
             watched.watch.check()
@@ -168,12 +165,11 @@ async def test_stuck_turn_is_named_while_it_runs(caplog):
             self.watched.hold(1)
 
     seen = []
-    async with RunningSystem() as system:
-        watched = Watched()
-        system.spawn_named("stuck", Stuck, watched).tell(Add())
+    async with running(Stuck) as (watched, holder, system):
+        holder.tell(Add())
         await settle(system)
         watched.let_go()
-        assert seen == lines(caplog) == ["/stuck held the event loop for 2000 ms on Add"]
+        assert seen == lines(caplog) == ["/holder held the event loop for 2000 ms on Add"]
 
 
 @pytest.mark.parametrize(("computed", "count"), [(0.6, 1), (0.05, 0)], ids=["computing", "busy machine"])
@@ -187,20 +183,16 @@ async def test_turn_that_stops_the_watch_too(caplog, computed, count):
             self.watched.computed += computed
             self.watched.watch.check()
 
-    async with RunningSystem() as system:
-        watched = Watched()
-        locked = system.spawn_named("locked", Locked, watched)
+    async with running(Locked) as (watched, holder, system):
         watched.watch.check()
-        locked.tell(Add())
+        holder.tell(Add())
         await settle(system)
         watched.let_go()
-        assert lines(caplog) == ["/locked held the event loop for 550 ms on Add"] * count
+        assert lines(caplog) == ["/holder held the event loop for 550 ms on Add"] * count
 
 
 async def test_watch_keeps_no_turn():
-    async with RunningSystem() as system:
-        watched = Watched()
-        holder = system.spawn_named("holder", Holder, watched)
+    async with running() as (watched, holder, system):
         holder.tell(Add(300))
         await settle(system)
         watched.let_go()

@@ -31,21 +31,26 @@ class Diary(Counter):
         self.diary.append("end")
 
 
-async def rooms_of_diaries(system, diary):
-    """Start an actor by key and order its end, which takes 2 s. Returns the parent's and the actor's refs."""
-    rooms = system.spawn_named("rooms", Rooms, [], partial(Diary, diary))
+async def ending(system, spawn):
+    """Start an actor and order its end, which takes 2 s. Returns its ref after the first of them."""
+    actor = spawn()
     await settle(system)
-    first = system.get_or_spawn(Rooms.actor_type, "a")
-    await settle(system)
-    first.stop()
+    actor.stop()
     await anyio.sleep(1)
-    return rooms, first
+    return actor
+
+
+async def ending_room(system, make_room):
+    """The same for an actor with a key. Returns the refs of its parent and of itself."""
+    rooms = system.spawn_named("rooms", Rooms, [], make_room)
+    await settle(system)
+    return rooms, await ending(system, lambda: system.get_or_spawn(Rooms.actor_type, "a"))
 
 
 async def test_successor_starts_after_the_end():
     diary = []
     async with RunningSystem() as system:
-        _, first = await rooms_of_diaries(system, diary)
+        _, first = await ending_room(system, partial(Diary, diary))
         second = system.get_or_spawn(Rooms.actor_type, "a")
         assert second is not first
         assert second.path == first.path
@@ -63,10 +68,7 @@ async def test_successor_starts_after_the_end():
 async def test_successor_of_a_name_starts_after_the_end():
     diary = []
     async with RunningSystem() as system:
-        first = system.spawn_named("one", Diary, diary)
-        await settle(system)
-        first.stop()
-        await anyio.sleep(1)
+        first = await ending(system, lambda: system.spawn_named("one", Diary, diary))
         second = system.spawn_named("one", Diary, diary)
         assert [node.path for node in system.tree()] == ["/one", "/one"]
         with pytest.raises(NameTaken):
@@ -80,7 +82,7 @@ async def test_successor_of_a_name_starts_after_the_end():
 async def test_waiting_successor_handles_messages_before_its_stop():
     diary = []
     async with RunningSystem() as system:
-        _, first = await rooms_of_diaries(system, diary)
+        _, first = await ending_room(system, partial(Diary, diary))
         second = system.get_or_spawn(Rooms.actor_type, "a")
         second.stop()
         await second.wait_stopped()
@@ -93,7 +95,7 @@ async def test_cancelled_successor_leaves_the_name_to_the_next():
     """The third still waits for the first."""
     diary = []
     async with RunningSystem() as system:
-        await rooms_of_diaries(system, diary)
+        await ending_room(system, partial(Diary, diary))
         second = system.get_or_spawn(Rooms.actor_type, "a")
         second._cell.cancel()
         await second.wait_stopped()
@@ -107,7 +109,7 @@ async def test_cancelled_successor_leaves_the_name_to_the_next():
 async def test_successor_ends_with_its_parent():
     diary = []
     async with RunningSystem() as system:
-        rooms, _ = await rooms_of_diaries(system, diary)
+        rooms, _ = await ending_room(system, partial(Diary, diary))
         second = system.get_or_spawn(Rooms.actor_type, "a")
         rooms.stop()
         await rooms.wait_stopped()
@@ -150,10 +152,7 @@ async def test_late_predecessor_and_successor_are_cancelled():
 async def test_system_stops_a_waiting_successor():
     diary = []
     async with RunningSystem() as system:
-        first = system.spawn_named("one", Diary, diary)
-        await settle(system)
-        first.stop()
-        await anyio.sleep(1)
+        await ending(system, lambda: system.spawn_named("one", Diary, diary))
         system.spawn_named("one", Diary, diary)
         assert await system.stop(within=10) == ()
     assert diary == ["start", "end", "start", "end"]
@@ -193,9 +192,6 @@ async def test_hosted_child_needs_a_free_name():
         probe = Probe()
         system.spawn_named("probe", lambda: probe)
         await settle(system)
-        first = probe.context.spawn_named("diary-1", Diary, [])
-        await settle(system)
-        first.stop()
-        await anyio.sleep(1)
+        await ending(system, lambda: probe.context.spawn_named("diary-1", Diary, []))
         with pytest.raises(NameTaken):
             probe.context.spawn_hosted(Diary, [])

@@ -20,6 +20,7 @@ from chat_actors.protocol import (
     Refusal,
     SessionState,
     Vocabulary,
+    has_own_room_id,
     refusals,
 )
 
@@ -166,7 +167,7 @@ def test_command_that_names_its_room_needs_no_current_room(make, state):
 
 @pytest.mark.parametrize("state", WITHOUT_A_ROOM)
 def test_room_id_of_an_extensions_own_names_no_room(state):
-    assert (Found.names_own_room(), Spin.names_own_room()) == (True, False)
+    assert (has_own_room_id(Found), has_own_room_id(Spin)) == (True, False)
     assert VOCABULARY.refusal(state, Found(room_id="red")) is Where.IN_ROOM.rules[state]
 
 

@@ -37,6 +37,30 @@ def test_reload_keeps_the_user_and_rooms(served, person):
     alice.expect_messages("before")
 
 
+def test_rooms_of_a_page_share_one_websocket(served, person):
+    alice, bob = person(served.url, "alice").start(), person(served.url, "bobby").start()
+    for room in ("garden", "attic"):
+        alice.open(room)
+        bob.open(room)
+    assert len(alice.websocket_statuses) == 1  # the login used it too
+    for room in ("lobby", "garden"):
+        bob.show_room(room)
+        bob.say(f"to the {room}")
+    bob.show_room("attic")
+    bob.say("to the attic")
+    alice.expect_messages("to the attic")
+    expect(alice.page.locator("#rooms .unread")).to_have_text([re.compile("lobby1"), re.compile("garden1")])
+    alice.page.reload()
+    alice.expect_connected()
+    for room in ("lobby", "garden", "attic"):
+        alice.show_room(room)
+        alice.expect_messages(f"to the {room}")
+    alice.page.get_by_role("button", name="Leave garden").click()
+    bob.show_room("garden")
+    expect(bob.page.locator("#members li")).to_have_text(["bobby"])
+    assert len(alice.websocket_statuses) == 2  # one more for the reload
+
+
 def test_login_without_a_server_can_be_repeated(restartable, person):
     alice = person(restartable.url, "alice")
     alice.may_lose_server = True

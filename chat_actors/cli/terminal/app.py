@@ -211,11 +211,13 @@ class ChatApp(App[None]):
             return
 
         async def join() -> None:
-            room = self._chat.room(room_id)
+            try:
+                room = self._chat.room(room_id)
+            except ValueError:
+                return  # an earlier /join of the same room waits for the server
             try:
                 await room.join()
             except ClientError as error:
-                await room.aclose()
                 self._add_notice(f"cannot join {room_id}: {error}", is_problem=True)
                 return
             controller = self._make_controller(room)

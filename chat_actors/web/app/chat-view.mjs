@@ -112,7 +112,7 @@ export class ChatView {
     });
     byId("reconnect").addEventListener("click", () => {
       const room = this.#rooms.current;
-      if (room?.status.kind === "ended") this.#rooms.open(room.id);
+      if (room?.status.kind === "ended") this.#rooms.rejoin(room);
       else room?.hurry();
       message.focus();
     });

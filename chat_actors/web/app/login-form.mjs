@@ -25,6 +25,7 @@ const NOUNS = ["otter", "heron", "fox", "maple", "comet", "finch", "badger", "wi
  * is none.
  *
  * @typedef {{identity: Identity, key: Uint8Array<ArrayBuffer> | null, keyFile: string | null}} Login
+ * @typedef {import("../client/chat-client.mjs").Chat} Chat
  */
 
 /** @param {string} id @returns {any} */
@@ -34,7 +35,7 @@ const byId = (id) => document.getElementById(id);
  * Show the login form until a login succeeds.
  *
  * @param {string} [obstacle] the text to show instead, if no login is possible
- * @returns {Promise<Login>}
+ * @returns {Promise<{login: Login, chat: Chat}>} `chat` is connected
  */
 export function showLoginForm(obstacle = window.isSecureContext ? "" : INSECURE) {
   byId("welcome").hidden = false;
@@ -73,7 +74,7 @@ export async function makeKeyFile({ identity, key }, passphrase) {
 }
 
 /**
- * Log in once and then store the key: a key that the server refuses is not stored.
+ * Log in and then store the key: a key that the server refuses is not stored.
  *
  * @param {Login} login
  */
@@ -84,9 +85,12 @@ async function logIn(login) {
   } catch (error) {
     throw new Error(error instanceof AccessRefused ? refusalText(error, login.identity.userId) : await connectionProblem());
   }
-  await saveIdentity(login.identity, login.keyFile);
+  await saveIdentity(login.identity, login.keyFile).catch((error) => {
+    chat.close();
+    throw error;
+  });
   byId("welcome").hidden = true;
-  return login;
+  return { login, chat };
 }
 
 /** The reason why the connection failed. Scripts cannot see that a server refused the handshake, so probe it over HTTP. */

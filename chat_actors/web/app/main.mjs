@@ -18,7 +18,7 @@ function roomInAddress() {
   }
 }
 
-/** @returns {Promise<import("./login-form.mjs").Login>} */
+/** @returns {ReturnType<typeof showLoginForm>} */
 async function logIn() {
   let known;
   try {
@@ -26,15 +26,14 @@ async function logIn() {
   } catch {
     return showLoginForm("This browser stores no data for this page, so your key would be lost. Allow the page to store data, and try again.");
   }
-  if (known !== null) return { ...known, key: null };
+  if (known !== null) return { login: { ...known, key: null }, chat: connect(location.origin, known.identity) };
   deletePlaces(); // another open page may have stored them again as it closed, after the user was deleted
   return showLoginForm();
 }
 
-const login = await logIn();
+const { login, chat } = await logIn();
 const { userId } = login.identity;
 const places = loadPlaces();
-const chat = connect(location.origin, login.identity);
 const notices = new Notices(/** @type {HTMLElement} */ (document.getElementById("announcer")), "chat_actors");
 
 /** @type {Rooms} */

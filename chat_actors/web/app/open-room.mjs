@@ -1,6 +1,6 @@
 /** A room that is open in the page: turns the client's events into rows, members and a count of unread messages. */
 
-import { AccessRefused, CommandRefused } from "../client/chat-client.mjs";
+import { AccessRefused, CommandRefused, ConnectionLost } from "../client/chat-client.mjs";
 import { Timeline } from "./timeline.mjs";
 
 /** Messages in a page of history. */
@@ -8,11 +8,12 @@ const PAGE = 100;
 
 /**
  * @typedef {import("../client/chat-client.mjs").Room} Room
- * @typedef {import("../client/conversation.mjs").ChatEvent} ChatEvent
  * @typedef {import("./timeline.mjs").MessageRow} MessageRow
  *
  * @typedef {{kind: "joining"} | {kind: "joined"} | {kind: "reconnecting", until: number, why: string} |
- *   {kind: "ended", why: string}} RoomStatus
+ *   {kind: "ended", why: string, isOffline: boolean}} RoomStatus
+ *
+ * `isOffline`: the connection has ended for good, and all rooms with it.
  *
  * @typedef {object} Watcher
  * @property {(room: OpenRoom) => void} changed the room must be drawn again
@@ -67,14 +68,14 @@ export class OpenRoom {
       return null;
     } catch (error) {
       const why = problemOf(error);
-      this.status = { kind: "ended", why };
+      this.status = { kind: "ended", why, isOffline: isAboutConnection(error) };
       this.#clearMembers();
       this.timeline.notice(`You are not in this room: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
     }
   }
 
-  /** Rejoin after a removal, over a new connection. @param {Room} room */
+  /** Rejoin after the room has ended. @param {Room} room */
   rejoin(room) {
     this.#room = room;
     this.status = { kind: "joining" };
@@ -154,35 +155,28 @@ export class OpenRoom {
     this.#watcher.changed(this);
   }
 
-  /** @param {ChatEvent} event */
+  /** @param {any} event a `ChatEvent` */
   #take(event) {
     switch (event.type) {
       case "chat_message":
-        this.#receive(/** @type {any} */ (event));
+        this.#receive(event);
         break;
       case "user_joined":
       case "user_left":
-        this.#updateMembers(/** @type {any} */ (event));
+        this.#updateMembers(event);
         break;
       case "entered":
-        if (this.hasHistory) this.#rejoined(/** @type {any} */ (event).missed);
-        else void this.#joined(/** @type {any} */ (event).seq);
+        if (this.hasHistory) this.#rejoined(event.missed);
+        else void this.#joined(event.seq);
         break;
       case "reconnecting":
-        this.status = {
-          kind: "reconnecting",
-          until: this.#now() + /** @type {any} */ (event).milliseconds,
-          why: /** @type {any} */ (event).why,
-        };
+        this.status = { kind: "reconnecting", until: this.#now() + event.milliseconds, why: event.why };
         break;
       case "reconnected":
-        this.#rejoined(/** @type {any} */ (event).missed);
+        this.#rejoined(event.missed);
         break;
       case "gap":
-        this.#showGap(/** @type {any} */ (event).lost);
-        break;
-      case "error":
-        this.timeline.notice(/** @type {any} */ (event).message, "problem");
+        this.#showGap(event.lost);
         break;
     }
     this.#changed();
@@ -270,6 +264,11 @@ export class OpenRoom {
 function problemOf(error) {
   if (error instanceof AccessRefused || error instanceof CommandRefused) return error.text;
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether this error ended the connection, not only a room. @param {unknown} error */
+function isAboutConnection(error) {
+  return error instanceof ConnectionLost || (error instanceof AccessRefused && error.doing !== "join");
 }
 
 /** @param {number} count */

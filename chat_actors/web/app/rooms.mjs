@@ -8,7 +8,7 @@ export function isRoomName(id) {
   return /^[^\u0000-\u001f\u007f-\u009f]{1,128}$/u.test(id);
 }
 
-/** The most rooms that may be open. Each has its own connection. */
+/** The most rooms that may be open. The server allows 50 on one connection. */
 export const MAX_ROOMS = 30;
 
 /**
@@ -28,7 +28,7 @@ export class Rooms {
   #watcher;
   #read;
   /** @type {Map<OpenRoom, Room>} */
-  #connections = new Map();
+  #joined = new Map();
 
   /**
    * @param {Chat} chat
@@ -54,14 +54,14 @@ export class Rooms {
   }
 
   /**
-   * Open a room and show it. Rejoins if the user was removed from it.
+   * Open a room and show it. Rejoins if it has ended.
    *
    * @param {string} id
    * @throws {Error} if the name is invalid or too many rooms are open
    */
   open(id) {
     const room = this.add(id);
-    if (room.status.kind === "ended") this.#rejoin(room);
+    if (room.status.kind === "ended") this.rejoin(room);
     this.select(room);
   }
 
@@ -71,9 +71,9 @@ export class Rooms {
     if (known !== undefined) return known;
     if (!isRoomName(id)) throw new Error("A room has a name of 1 to 128 characters.");
     if (this.all.length >= MAX_ROOMS) throw new Error(`${MAX_ROOMS} rooms are open; close one first.`);
-    const connection = this.#chat.room(id);
-    const room = new OpenRoom(connection, this.#userId, this.#read.get(id), this.#watcher, Date.now);
-    this.#connections.set(room, connection);
+    const joined = this.#chat.room(id);
+    const room = new OpenRoom(joined, this.#userId, this.#read.get(id), this.#watcher, Date.now);
+    this.#joined.set(room, joined);
     this.all.push(room);
     void room.listen();
     this.keep();
@@ -106,19 +106,22 @@ export class Rooms {
     this.#watcher.changed(room);
   }
 
-  /** @param {OpenRoom} room a room that the user was removed from */
-  #rejoin(room) {
-    const connection = this.#chat.room(room.id, { since: room.lastSeq });
-    this.#leave(room);
-    this.#connections.set(room, connection);
-    void room.rejoin(connection);
+  /** Rejoin a room that has ended; if the connection has, all rooms. @param {OpenRoom} room */
+  rejoin(room) {
+    const isOffline = room.status.kind === "ended" && room.status.isOffline;
+    const ended = this.all.filter(({ status }) => status.kind === "ended" && status.isOffline);
+    for (const each of isOffline ? ended : [room]) {
+      const joined = this.#chat.room(each.id, { since: each.lastSeq });
+      this.#joined.set(each, joined);
+      void each.rejoin(joined);
+    }
   }
 
   /** @param {OpenRoom} room */
   #leave(room) {
-    const connection = this.#connections.get(room);
-    if (connection !== undefined) this.#chat.leave(connection);
-    this.#connections.delete(room);
+    const joined = this.#joined.get(room);
+    if (joined !== undefined) this.#chat.leave(joined);
+    this.#joined.delete(room);
   }
 
   /** Store the open rooms and read positions for the next visit. */

@@ -1,20 +1,28 @@
 /** The entry point of the module: a server, a user, and the rooms that the user is in. */
 
-import { Backoff } from "./backoff.mjs";
+import { Connection } from "./connection.mjs";
 import { ConnectionLost } from "./errors.mjs";
 import { Room } from "./room.mjs";
 
-/** @typedef {import("./identity.mjs").Identity} Identity */
+/**
+ * @typedef {import("./event-queue.mjs").ChatEvent} ChatEvent
+ * @typedef {import("./identity.mjs").Identity} Identity
+ */
 
 /**
- * One user on one server. Each room has its own connection, since a connection can be in one room only.
+ * One user on one server, with one connection for all rooms. It opens with the first room or `logIn`, is restored when it
+ * is lost, and closes with `close`.
+ *
+ * `for await (const message of chat)` yields the messages of extensions that belong to no open room, such as a direct
+ * message. At 1,000 unread ones, further ones are dropped; then a `gap` says how many.
+ *
+ * When the connection has ended for good, all rooms end. A room that is opened later makes a new connection.
  */
 export class Chat {
   #url;
   #identity;
   #random;
-  /** @type {Set<Room>} */
-  #rooms = new Set();
+  #connection;
 
   /**
    * @param {string} url as for `connect`
@@ -26,22 +34,23 @@ export class Chat {
     this.#url = websocketUrl(url);
     this.#identity = identity;
     this.#random = random;
+    this.#connection = new Connection(this.#url, identity, random);
+  }
+
+  /** The connection, or a new one if it has ended. */
+  #live() {
+    if (this.#connection.hasEnded) this.#connection = new Connection(this.#url, this.#identity, this.#random);
+    return this.#connection;
   }
 
   /**
-   * Log in once and disconnect. An unknown user is registered first.
+   * Connect and log in. An unknown user is registered first. Makes one attempt.
    *
    * @throws {AccessRefused} if the server refuses the login
    * @throws {ConnectionLost} if the server cannot be reached
    */
   async logIn() {
-    const line = new Room(this.#url, this.#identity, null, new Backoff(this.#random));
-    try {
-      const event = await line.receive();
-      if (event?.type === "reconnecting") throw this.#noServer(event.why);
-    } finally {
-      line.leave();
-    }
+    await this.#live().ready();
   }
 
   /**
@@ -50,12 +59,14 @@ export class Chat {
    *
    * @param {string} roomId
    * @param {{since?: number, listen?: boolean}} [options] `since`: the `seq` of the last message that the program has
-   *   already; the messages after it come first, or a `gap`. `listen: false`: keep no event but `entered`, for a program
-   *   that only sends.
+   *   already; the messages after it come first, or a `gap`. `listen: false`: keep no event but `entered` and the
+   *   `reconnecting` before it, for a program that only sends.
+   * @throws {TypeError} if this chat has the room open already
    */
   room(roomId, options) {
-    const room = new Room(this.#url, this.#identity, roomId, new Backoff(this.#random), options);
-    this.#rooms.add(room);
+    const connection = this.#live();
+    const room = new Room(connection, connection.conversation.open(roomId, options));
+    connection.hurry();
     return room;
   }
 
@@ -66,12 +77,13 @@ export class Chat {
    * @param {{since?: number, listen?: boolean}} [options] as for `room`
    * @throws {AccessRefused} if the server refuses the login or the join
    * @throws {ConnectionLost} if the first attempt fails
+   * @throws {TypeError} if this chat has the room open already
    */
   async join(roomId, options) {
     const room = this.room(roomId, options);
     try {
       const event = await room.receive();
-      if (event?.type === "reconnecting") throw this.#noServer(event.why);
+      if (event?.type === "reconnecting") throw new ConnectionLost(`${this.#url}: ${event.why}`);
     } catch (error) {
       this.leave(room);
       throw error;
@@ -79,25 +91,28 @@ export class Chat {
     return room;
   }
 
-  /** @param {string} why */
-  #noServer(why) {
-    return new ConnectionLost(`${this.#url}: ${why}`);
-  }
-
-  /** Leave a room. @param {Room} room */
+  /** Leave a room. The connection stays. @param {Room} room */
   leave(room) {
-    this.#rooms.delete(room);
     room.leave();
   }
 
-  /** Reconnect at once where a room waits for its next attempt: the network may be back. */
+  /** Reconnect or rejoin at once where the next attempt waits: the network may be back. */
   hurry() {
-    for (const room of this.#rooms) room.hurry();
+    this.#connection.hurry();
   }
 
-  /** Leave all rooms. */
+  /** Leave all rooms and disconnect. */
   close() {
-    for (const room of this.#rooms) this.leave(room);
+    this.#connection.close();
+  }
+
+  /** The next message that belongs to no open room, or null after `close()`. Throws as a room does. @returns {Promise<ChatEvent | null>} */
+  async receive() {
+    return this.#connection.conversation.events.next();
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (let event = await this.receive(); event !== null; event = await this.receive()) yield event;
   }
 }
 

@@ -1,336 +1,294 @@
 /**
- * One user in one room over any number of connections: what to send on each, and which received messages are new.
+ * One user at one server over any number of connections: the login, the rooms, and which message is for which room.
  *
  * Theory of operation. The core does no I/O. Its owner reports `connected()` and `disconnected()`, passes each text to
- * `receive()`, sends all texts of `toSend()`, and signs `toSign`. On each connection the steps are "offline" → "login" →
- * "joining" → "inside". Two things outlive a connection: the number of the last message received (`#position`), and the
- * requests without an answer (`Requests`). A rejoin sends the position as `since`, and messages up to it are dropped, so
- * each message is returned once, in order, or a `gap` is. Posts are sent again with their `clientMsgId`, which the server
- * deduplicates.
+ * `receive()`, and signs `toSign`. After each of these, and after each call of a method of a room, it sends the texts of
+ * `toSend()` and calls the actions of `toSchedule()` after their pauses. On each connection the steps are "offline" →
+ * "login" (`Login`) → "ready". The rooms (`RoomConversation`) outlive the connections; each has the steps of its own join. Answers
+ * are routed by `id`, events by `roomId`.
  */
 
-import { AccessRefused, CommandRefused } from "./errors.mjs";
-import { Requests } from "./requests.mjs";
-
-/** Codes of errors that may not occur at a later attempt. */
-const TRANSIENT = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
-
-/** The connection is out of the room, for no fault of the user: a new connection can rejoin. */
-const ROOM_LOST = new Set(["room_closed", "not_in_room"]);
+import { Backoff } from "./backoff.mjs";
+import { decode, encode, isLongerThan } from "./encoding.mjs";
+import { CommandRefused, RATE_LIMIT } from "./errors.mjs";
+import { EventQueue } from "./event-queue.mjs";
+import { Login } from "./login.mjs";
+import { RoomConversation } from "./room-conversation.mjs";
 
 /**
- * A message of the server as it was received: `type` and its fields. Messages of extensions included.
- *
- * @typedef {{type: string, id?: string, [field: string]: any}} ServerMessage
- *
- * The client's own events:
- * - `entered`: the user is in the room for the first time. `seq`: the number of the last message so far; `missed`: how
- *   many messages after `since` come next; `state`: the state that the room kind sent.
- * - `reconnecting`: the connection is lost; the next attempt is in `milliseconds`. `why` is a text for people.
- * - `reconnected`: the user is in the room again. `missed`: how many messages were missed; those still kept come next.
- * - `gap`: messages are missing here, because the server no longer keeps them. `lost`: how many; null if unknown.
- *
- * @typedef {{type: "entered", seq: number, missed: number, state?: any} |
- *   {type: "reconnecting", milliseconds: number, why: string} |
- *   {type: "reconnected", missed: number} |
- *   {type: "gap", lost: number | null}} OwnEvent
- *
- * @typedef {ServerMessage | OwnEvent} ChatEvent
+ * The maximum number of lookups in flight. At the rate limit all of them may be refused and sent again: with more of
+ * them, the repeats alone could exceed the limit each time.
+ */
+const MAX_LOOKUPS_IN_FLIGHT = 16;
+
+/** The most unread events that belong to no room. */
+const MAX_EVENTS = 1_000;
+
+/** Events that the server sends only about rooms that the connection is in. */
+const ROOM_EVENTS = new Set(["chat_message", "user_joined", "user_left", "error"]);
+
+/**
+ * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
+ * @typedef {import("./requests.mjs").Command} Command
+ * @typedef {import("./requests.mjs").PendingRequest} PendingRequest
+ * @typedef {{milliseconds: number, act: () => void}} Scheduled
  */
 
-/** Each post is stored once and each message is returned once, or the caller gets an error or a `gap`. */
 export class Conversation {
-  /** Whether a request failed that may succeed later: call `retry` after a pause. */
-  needsRetry = false;
-  /** Whether the connection is of no more use: close it and reconnect after a pause. */
-  isBroken = false;
-  /** The challenge to sign, in base64; then call `signed`. @type {string | null} */
-  toSign = null;
-  #step = "offline";
+  /** The unread events that belong to no room. */
+  events = new EventQueue();
   #userId;
-  #roomId;
   #publicPem;
-  #newId;
+  /** @type {import("./room-conversation.mjs").Surroundings} */
+  #surroundings;
+  /** Null while there is no connection. @type {Login | null} */
+  #login = null;
+  /** Whether requests wait because the server refused one at its rate limit. */
+  #isPaused = false;
+  #backoff;
+  /** @type {Map<string, RoomConversation>} */
+  #rooms = new Map();
   /** @type {string[]} */
   #outgoing = [];
-  #requests = new Requests();
-  #hasRegistered = false;
-  /** @type {number | null} the number of the last message received */
-  #position = null;
-  #hasJoined = false;
-  #joinId = "";
+  /** @type {Scheduled[]} */
+  #scheduled = [];
 
   /**
    * @param {string} userId
    * @param {string} publicPem
-   * @param {string | null} roomId null: log in only
-   * @param {() => string} newId makes ids of at most 64 characters that no client of this user has used before
-   * @param {number | null} [since] the `seq` of the last message that the user has already
+   * @param {object} [options]
+   * @param {() => string} [options.newId] makes ids of at most 64 characters that no client of this user has used before
+   * @param {() => number} [options.random] returns numbers from 0 to 1, for the pauses
+   * @param {number} [options.maxUnread] the most unread events of a room
    */
-  constructor(userId, publicPem, roomId, newId, since = null) {
+  constructor(userId, publicPem, { newId = () => crypto.randomUUID(), random = Math.random, maxUnread = 5_000 } = {}) {
     this.#userId = userId;
     this.#publicPem = publicPem;
-    this.#roomId = roomId;
-    this.#newId = newId;
-    this.#position = since;
+    const later = (/** @type {number} */ milliseconds, /** @type {() => void} */ act) => {
+      this.#scheduled.push({ milliseconds, act });
+    };
+    this.#surroundings = { userId, newId, random, later, maxUnread };
+    this.#backoff = new Backoff(random);
   }
 
-  /** Whether the user is in the room. */
-  get isInside() {
-    return this.#step === "inside";
+  /** Whether the connection is logged in. */
+  get isReady() {
+    return this.#login?.isDone ?? false;
   }
 
-  /** The number of requests without an answer. */
-  get unanswered() {
-    return this.#requests.size;
+  /** Whether the connection is logged in, and in one of its rooms if it has any. */
+  get isUseful() {
+    return this.isReady && (this.#rooms.size === 0 || [...this.#rooms.values()].some((room) => room.isInside));
   }
 
-  // -- the connection -------------------------------------------------------------------------------------------------
+  // -- the rooms -----------------------------------------------------------------------------------------------------
+
+  /** The number of open rooms. */
+  get roomCount() {
+    return this.#rooms.size;
+  }
+
+  /**
+   * Open a room. `AccessRefused` ends its events if the server refuses the join or removes the user.
+   *
+   * @param {string} id
+   * @param {{since?: number, listen?: boolean}} [options] as for `Chat.room`
+   * @throws {TypeError} if the room is open already
+   */
+  open(id, options) {
+    if (this.#rooms.has(id)) throw new TypeError(`the room ${id} is open already; use the room object that is there`);
+    const room = new RoomConversation(id, this.#surroundings, options);
+    this.#rooms.set(id, room);
+    return room;
+  }
+
+  /** Leave a room. @param {RoomConversation} room */
+  leave(room) {
+    room.close(null);
+    this.#forget(room);
+  }
+
+  /** Send a command that has no answer: now or not at all. @param {RoomConversation} room @param {Command} command */
+  tell(room, command) {
+    if (room.isJoined) this.#send({ roomId: room.id, ...command });
+    return room.isJoined;
+  }
+
+  /** Join now in rooms that wait for their next attempt. */
+  hurry() {
+    for (const room of this.#rooms.values()) room.hurry();
+  }
+
+  /** End all rooms. @param {Error | null} error null: the program has closed the chat */
+  end(error) {
+    for (const room of this.#rooms.values()) room.close(error);
+    this.#rooms.clear();
+    this.events.end(error);
+  }
+
+  /** @param {RoomConversation} room a room that has ended */
+  #forget(room) {
+    if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id);
+    const leave = room.farewell();
+    if (leave !== null && this.isReady) this.#send(leave);
+  }
+
+  // -- the connection ------------------------------------------------------------------------------------------------
 
   /** A connection was opened: start the login. */
   connected() {
     this.disconnected();
-    this.#step = "login";
-    this.#hasRegistered = false;
-    this.#send({ type: "get_challenge" });
+    this.#login = new Login(this.#userId, this.#publicPem);
+    this.#send(...this.#login.begin());
   }
 
   /** The connection has ended. Requests that are safe to repeat are sent again later; the others fail with `Unanswered`. */
   disconnected() {
-    this.#step = "offline";
-    this.isBroken = this.needsRetry = false;
-    this.toSign = null;
+    this.#login = null;
+    this.#isPaused = false;
     this.#outgoing = [];
-    this.#requests.requeueAll("the connection broke");
+    this.#scheduled = [];
+    for (const room of this.#rooms.values()) room.disconnected();
   }
 
-  /** Fail all requests without an answer. @param {Error} error */
-  failAll(error) {
-    this.#requests.failAll(error);
+  /** Whether the connection is of no more use: close it and reconnect after a pause. */
+  get isBroken() {
+    return this.#login?.isBroken ?? false;
   }
 
-  /** The texts to send now, oldest first. Each is returned once. */
-  toSend() {
-    return this.#outgoing.splice(0);
+  /** The challenge to sign, in base64; then call `signed`. */
+  get toSign() {
+    return this.#login?.toSign ?? null;
+  }
+
+  /** The owner connects again. @param {number} milliseconds the pause before @param {string} why for people */
+  reconnecting(milliseconds, why) {
+    for (const room of this.#rooms.values()) room.reconnecting(milliseconds, why);
   }
 
   /** Answer the challenge in `toSign`. @param {string} signature in base64 */
   signed(signature) {
-    this.toSign = null;
-    this.#send({ type: "authenticate", userId: this.#userId, signature });
+    if (this.#login !== null) this.#send(this.#login.signed(signature));
   }
 
-  /** Send failed requests again. Does nothing if the connection has ended in the meantime. */
-  retry() {
-    if (!this.needsRetry || !this.isInside) return;
-    this.needsRetry = false;
-    this.#sendWaiting();
+  /** The texts to send now, oldest first. Each is returned once. @returns {string[]} */
+  toSend() {
+    const texts = this.#outgoing.splice(0);
+    if (!this.isReady || this.#isPaused) return texts;
+    const rooms = [...this.#rooms.values()];
+    let lookups = rooms.reduce((free, { requests }) => free - requests.lookupsInFlight, MAX_LOOKUPS_IN_FLIGHT);
+    rooms.sort((a, b) => a.requests.lookupsInFlight - b.requests.lookupsInFlight); // no room takes all of them
+    for (const room of rooms) {
+      const before = room.requests.lookupsInFlight;
+      texts.push(...this.#textsOf(room, lookups));
+      lookups -= room.requests.lookupsInFlight - before;
+    }
+    return texts;
+  }
+
+  /** The texts of a room to send now. @param {RoomConversation} room @param {number} lookups @returns {string[]} */
+  #textsOf(room, lookups) {
+    const commands = room.next(lookups).map((command) => ({ id: String(command.id), text: encode(command) }));
+    const tooBig = commands.filter(({ text }) => isLongerThan(text, this.#login?.frameBytes ?? Infinity));
+    if (tooBig.length === 0) return commands.map(({ text }) => text);
+    for (const { id } of tooBig) room.requests.failTooBig(id);
+    const others = commands.filter((command) => !tooBig.includes(command));
+    return [...others.map(({ text }) => text), ...this.#textsOf(room, lookups - others.length)]; // what they held up
+  }
+
+  /** The actions to call after pauses, unless the connection ends before. Each is returned once. */
+  toSchedule() {
+    return this.#scheduled.splice(0);
+  }
+
+  /** The server closed the connection at a message that is too big: fail the longest in flight. @returns {boolean} whether there is one */
+  failTooBig() {
+    const size = (/** @type {PendingRequest} */ { command }) => encode(command).length;
+    return this.#failInFlight((a, b) => size(b) - size(a), (room, id) => room.requests.failTooBig(id));
   }
 
   /**
-   * Fail the request whose size made the server close the connection. It must not be sent again.
+   * Fail the first request in flight in this order.
    *
-   * @param {string} text the reason, for people
-   * @returns {boolean} whether there was such a request
+   * @param {(a: PendingRequest, b: PendingRequest) => number} order
+   * @param {(room: RoomConversation, id: string) => void} fail
    */
-  failInFlight(text) {
-    return this.#requests.failInFlight(text);
+  #failInFlight(order, fail) {
+    const all = [...this.#rooms.values()].flatMap((room) => room.requests.inFlight.map((request) => ({ room, request })));
+    const [first] = all.sort((a, b) => order(a.request, b.request));
+    if (first !== undefined) fail(first.room, first.request.command.id);
+    return first !== undefined;
   }
 
-  // -- requests ------------------------------------------------------------------------------------------------------
-
-  /**
-   * Post a message. It is stored once, over any number of connections.
-   *
-   * @param {string} content
-   * @returns {Promise<ServerMessage>} `accepted`; rejects with `CommandRefused`, or with the error given to `failAll`
-   * @throws {TooMuchUnsent} if too many requests wait already
-   */
-  post(content) {
-    return this.#ask("post", (id) => ({ type: "chat_message", content, clientMsgId: id }));
+  /** @param {...Command} commands */
+  #send(...commands) {
+    this.#outgoing.push(...commands.map(encode));
   }
 
-  /**
-   * Send a request that changes nothing and may therefore be repeated: `history`, `members`.
-   *
-   * @param {Record<string, unknown> & {type: string}} command
-   */
-  query(command) {
-    return this.#ask("lookup", () => command);
-  }
-
-  /**
-   * Send any command, such as an extension's. It is sent once and rejects with `Unanswered` if the connection ends
-   * before the answer.
-   *
-   * @param {Record<string, unknown> & {type: string}} command
-   */
-  ask(command) {
-    return this.#ask("once", () => command);
-  }
-
-  /**
-   * Send a command that has no answer. It is sent now or not at all.
-   *
-   * @param {Record<string, unknown> & {type: string}} command
-   * @returns {boolean} whether it was sent
-   */
-  tell(command) {
-    if (this.isInside) this.#send(command);
-    return this.isInside;
-  }
-
-  /**
-   * @param {import("./requests.mjs").RetryPolicy} policy
-   * @param {(id: string) => import("./requests.mjs").Command} make
-   */
-  #ask(policy, make) {
-    const id = this.#newId();
-    const answer = this.#requests.add(policy, { ...make(id), id });
-    this.#sendWaiting();
-    return answer;
-  }
-
-  #sendWaiting() {
-    if (!this.isInside || this.needsRetry) return;
-    for (const command of this.#requests.next()) this.#send(command);
-  }
-
-  /** @param {Record<string, unknown>} command */
-  #send(command) {
-    this.#outgoing.push(JSON.stringify(command));
-  }
-
-  // -- received texts -------------------------------------------------------------------------------------------------
+  // -- received texts ------------------------------------------------------------------------------------------------
 
   /**
    * Handle a received text. A text that is not a message is ignored.
    *
    * @param {string} text
-   * @returns {ChatEvent[]} what is new to the user
-   * @throws {AccessRefused} if the server refuses the login or the join
+   * @throws {AccessRefused} if the server refuses the login
+   * @throws {ConnectionLost} if the server is too old
    */
   receive(text) {
-    const message = parsed(text);
-    if (message === null) return [];
-    return this.#step === "login" ? this.#logIn(message) : this.#step === "joining" ? this.#join(message) : this.#receiveInside(message);
+    const message = decode(text);
+    if (message === null || this.#login === null) return;
+    if (!this.#login.isDone) this.#send(...this.#login.receive(message));
+    else if (message.id !== undefined) this.#answer(/** @type {any} */ (message));
+    else if (message.type === "error" && message.roomId === undefined) this.#fail(message);
+    else this.#deliver(message);
+  }
+
+  /** @param {ServerMessage & {id: string}} message */
+  #answer(message) {
+    const room = [...this.#rooms.values()].find((one) => one.isAwaiting(message.id));
+    if (room === undefined) return; // to a request that has ended, or to `leave`
+    if (message.type !== "error") this.#backoff.succeeded();
+    if (message.code === RATE_LIMIT && room.repeat(message.id)) this.#pause();
+    else room.answer(message);
+    if (room.end !== null) this.#forget(room);
+  }
+
+  /** Handle an error that names neither a request nor a room. @param {ServerMessage} error */
+  #fail(error) {
+    if (error.code === RATE_LIMIT) {
+      for (const room of this.#rooms.values()) room.requests.requeueAll(error.message);
+      this.#pause();
+    } else if (error.code === "invalid_json") {
+      const refused = new CommandRefused(error.message, error.code);
+      this.#failInFlight((a, b) => a.sent - b.sent, (room, id) => room.requests.refused(id, refused));
+    } else {
+      this.#deliver(error);
+    }
   }
 
   /** @param {ServerMessage} message */
-  #logIn(message) {
-    switch (message.type) {
-      case "challenge":
-        this.toSign = message.challenge;
-        break;
-      case "registered":
-        this.#send({ type: "get_challenge" });
-        break;
-      case "authenticated":
-        if (this.#roomId === null) {
-          this.#step = "inside";
-          return [{ type: "entered", seq: 0, missed: 0 }];
-        }
-        this.#step = "joining";
-        this.#joinId = this.#newId();
-        this.#send({
-          type: "join",
-          userId: this.#userId,
-          roomId: this.#roomId,
-          id: this.#joinId,
-          ...(this.#position === null ? {} : { since: this.#position }),
-        });
-        break;
-      case "error":
-        if (message.code === "user_not_registered" && !this.#hasRegistered) {
-          this.#hasRegistered = true;
-          this.#send({ type: "register", userId: this.#userId, publicKey: this.#publicPem });
-        } else if (message.code === "user_exists") {
-          this.#send({ type: "get_challenge" }); // another room of the same user registered it first
-        } else if (TRANSIENT.has(message.code)) {
-          this.isBroken = true;
-        } else {
-          throw new AccessRefused(this.#hasRegistered ? "register" : "log in", message.message, message.code);
-        }
+  #deliver(message) {
+    const room = this.#rooms.get(message.roomId);
+    if (room !== undefined) {
+      room.receive(message);
+      if (room.end !== null) this.#forget(room);
+    } else if (message.roomId === undefined || !ROOM_EVENTS.has(message.type)) {
+      this.#deliverToUser(message);
     }
-    return [];
   }
 
-  /**
-   * @param {ServerMessage} message
-   * @returns {ChatEvent[]}
-   */
-  #join(message) {
-    if (message.id !== this.#joinId) return [];
-    if (message.type === "error") {
-      if (!TRANSIENT.has(message.code) && !ROOM_LOST.has(message.code)) {
-        throw new AccessRefused("join", message.message, message.code);
-      }
-      this.isBroken = true;
-      return [];
-    }
-    this.#step = "inside";
-    this.#sendWaiting();
-    const missed = message.missed ?? 0;
-    /** @type {ChatEvent} */
-    const arrival = this.#hasJoined
-      ? { type: "reconnected", missed }
-      : { type: "entered", seq: message.seq, missed, state: message.state };
-    this.#hasJoined = true;
-    // Without a count the server has restarted its numbering, so the next message may have a lower number.
-    if (this.#position === null || (message.recovered === false && message.lost === undefined)) {
-      this.#position = message.seq;
-    }
-    return message.recovered === false ? [arrival, { type: "gap", lost: message.lost ?? null }] : [arrival];
+  /** @param {ServerMessage} message */
+  #deliverToUser(message) {
+    const { last, length } = this.events;
+    if (length < MAX_EVENTS) this.events.push(message);
+    else if (last?.type === "gap") last.lost += 1;
+    else this.events.push({ type: "gap", lost: 1 });
   }
 
-  /**
-   * @param {ServerMessage} message
-   * @returns {ChatEvent[]}
-   */
-  #receiveInside(message) {
-    if (message.type === "error") return this.#fail(message);
-    if (message.type === "chat_message") {
-      if (this.#position !== null && message.seq <= this.#position) return [];
-      this.#position = message.seq;
-      return [message];
-    }
-    if (message.id === undefined) return [message];
-    this.#requests.answered(message.id, message);
-    this.#sendWaiting();
-    return [];
-  }
-
-  /**
-   * @param {ServerMessage} error
-   * @returns {ChatEvent[]}
-   */
-  #fail(error) {
-    const isAboutRoom = error.roomId === this.#roomId;
-    if (ROOM_LOST.has(error.code) || (isAboutRoom && TRANSIENT.has(error.code))) {
-      this.isBroken = true;
-      return [];
-    }
-    if (isAboutRoom) throw new AccessRefused("join", error.message, error.code);
-    if (TRANSIENT.has(error.code) && (error.id === undefined || this.#requests.isRetryable(error.id))) {
-      // The server refuses a frame over the rate limit without reading its id, so all requests in flight are sent again.
-      if (error.id === undefined) this.#requests.requeueAll(error.message);
-      else this.#requests.requeue(error.id);
-      this.needsRetry = true;
-      return [];
-    }
-    if (error.id === undefined) return [error];
-    this.#requests.refused(error.id, new CommandRefused(error.message, error.code));
-    this.#sendWaiting();
-    return [];
-  }
-}
-
-/** @param {string} text @returns {ServerMessage | null} */
-function parsed(text) {
-  try {
-    const message = JSON.parse(text);
-    return typeof message?.type === "string" ? message : null;
-  } catch {
-    return null;
+  /** Send no requests for a while: the server limits the rate of the user, not of a room. */
+  #pause() {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#scheduled.push({ milliseconds: this.#backoff.nextPause(), act: () => (this.#isPaused = false) });
   }
 }

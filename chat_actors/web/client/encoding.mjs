@@ -1,4 +1,6 @@
-/** Bytes as text: base64 and PEM. */
+/** Bytes as text, base64 and PEM; and commands and messages as the texts of frames. */
+
+/** @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage */
 
 /** @param {Uint8Array} bytes */
 export function toBase64(bytes) {
@@ -40,4 +42,24 @@ export function fromPem(label, pem) {
   } catch {
     return null; // invalid base64
   }
+}
+
+/** Encode a command. U+FFFD replaces a lone surrogate, which the server could not decode. @param {Record<string, unknown>} command */
+export function encode(command) {
+  return JSON.stringify(command, (_, value) => (typeof value === "string" ? value.replace(/\p{Surrogate}/gu, "\ufffd") : value));
+}
+
+/** Decode a message. A text that is not a message is null. @param {string} text @returns {ServerMessage | null} */
+export function decode(text) {
+  try {
+    const message = JSON.parse(text);
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether a text is longer than this number of bytes in UTF-8. @param {string} text @param {number} bytes */
+export function isLongerThan(text, bytes) {
+  return text.length * 3 > bytes && new TextEncoder().encode(text).length > bytes;
 }

@@ -22,16 +22,6 @@ export class Unanswered extends Error {
   }
 }
 
-/** The answer is behind too many unread events. Whether the request was executed is unknown. */
-export class EventsUnread extends Error {
-  /** @param {number} waiting */
-  constructor(waiting) {
-    super(`${waiting} events are unread, and the answer is behind them: read them, or use { listen: false }`);
-    this.name = "EventsUnread";
-    this.waiting = waiting;
-  }
-}
-
 /** The server refuses the login, the registration or the join for good. `doing` says which. */
 export class AccessRefused extends Error {
   /**
@@ -71,4 +61,28 @@ export class TooMuchUnsent extends Error {
     this.name = "TooMuchUnsent";
     this.most = most;
   }
+}
+
+/** Codes of errors that may not occur at a later attempt. */
+const TRANSIENT = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
+
+/** The connection is out of the room, for no fault of the user: it can join again. */
+const ROOM_LOST = new Set(["room_closed", "not_in_room", "not_joined", "no_current_room"]);
+
+/** The user has sent too much: the limit is one for all rooms. */
+export const RATE_LIMIT = "too_many_messages";
+
+/** Whether a request with this error may succeed later. @param {string | undefined} code */
+export function isTransient(code) {
+  return TRANSIENT.has(code ?? "");
+}
+
+/** Whether this error means that the connection is out of the room and can join again. @param {string | undefined} code */
+export function isRoomLost(code) {
+  return ROOM_LOST.has(code ?? "");
+}
+
+/** Whether a request with this error may succeed later, or in the room again. @param {string | undefined} code */
+export function isTemporary(code) {
+  return isTransient(code) || isRoomLost(code);
 }

@@ -1,48 +1,72 @@
-/** Tracks requests until they are answered: decides which to send, to send again, or to fail. No I/O. */
+/** Tracks the requests of a room until they are answered: decides which to send, to send again, or to fail. No I/O. */
 
+import { Backoff } from "./backoff.mjs";
 import { CommandRefused, TooMuchUnsent, Unanswered } from "./errors.mjs";
 
-/** The maximum number of requests without an answer. */
+/** The maximum number of requests of a room without an answer. */
 const MAX_UNANSWERED = 1000;
 
 /**
- * The maximum number of lookups in flight. A refusal at the rate limit names no request, so all requests in flight are
- * sent again: with more of them, the repeats alone could exceed the limit each time.
- */
-const MAX_LOOKUPS_IN_FLIGHT = 16;
-
-/**
- * @typedef {import("./conversation.mjs").ServerMessage} ServerMessage
+ * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
  *
  * @typedef {Record<string, unknown> & {type: string}} Command
  *
  * @typedef {"post" | "lookup" | "once"} RetryPolicy
  * - `post`: sent until it is answered, one at a time.
- * - `lookup`: sent until it is answered, `MAX_LOOKUPS_IN_FLIGHT` at a time.
- * - `once`: sent once, without waiting for others. It fails with `Unanswered` if the connection ends before its answer.
+ * - `lookup`: sent until it is answered.
+ * - `once`: sent once, without waiting for others. It fails with `Unanswered` if its answer cannot come any more.
  *
  * @typedef {object} PendingRequest
  * @property {RetryPolicy} policy
- * @property {Command} command
+ * @property {Command & {id: string}} command
+ * @property {Backoff} backoff
+ * @property {number} sent counts up with each command sent, over all rooms
  * @property {(answer: ServerMessage) => void} resolve
  * @property {(error: Error) => void} reject
  */
 
+let commandsSent = 0;
+
 /**
- * The requests without an answer.
+ * The requests of one room without an answer.
  *
  * A post is sent after the answer to the post before it, so posts keep their order when one of them fails. This costs one
  * round trip for each post.
  */
 export class Requests {
-  /** @type {Map<string, PendingRequest>} by id, in the order of `add` */
+  #random;
+  /** @type {Map<string, PendingRequest>} by id */
   #pending = new Map();
-  /** @type {Set<string>} sent on this connection, not answered yet */
+  /** Not sent on this connection, or to be sent again: ids, oldest first. @type {Record<RetryPolicy, Set<string>>} */
+  #waiting = { post: new Set(), lookup: new Set(), once: new Set() };
+  /** Sent on this connection, not answered yet. @type {Set<string>} */
   #inFlight = new Set();
+  /** Failed; sent again after a pause. @type {Set<string>} */
+  #held = new Set();
+
+  /** @param {() => number} random for the pauses */
+  constructor(random) {
+    this.#random = random;
+  }
 
   /** The number of requests without an answer. */
   get size() {
     return this.#pending.size;
+  }
+
+  /** The number of lookups in flight. */
+  get lookupsInFlight() {
+    return this.inFlight.filter(({ policy }) => policy === "lookup").length;
+  }
+
+  /** The requests in flight, in the order in which they were sent. @returns {PendingRequest[]} */
+  get inFlight() {
+    return [...this.#inFlight].flatMap((id) => this.#pending.get(id) ?? []);
+  }
+
+  /** @param {string} id */
+  has(id) {
+    return this.#pending.has(id);
   }
 
   /**
@@ -55,21 +79,29 @@ export class Requests {
    */
   add(policy, command) {
     if (this.#pending.size >= MAX_UNANSWERED) throw new TooMuchUnsent(MAX_UNANSWERED);
-    return new Promise((resolve, reject) => this.#pending.set(command.id, { policy, command, resolve, reject }));
+    this.#waiting[policy].add(command.id);
+    return new Promise((resolve, reject) => {
+      this.#pending.set(command.id, { policy, command, backoff: new Backoff(this.#random), sent: 0, resolve, reject });
+    });
   }
 
-  /** Take the commands to send now, oldest first. @returns {Command[]} */
-  next() {
-    const commands = [];
-    const free = { post: 1, lookup: MAX_LOOKUPS_IN_FLIGHT, once: Infinity };
-    for (const [id, { policy, command }] of this.#pending) {
-      if (free[policy] === 0) continue;
-      free[policy] -= 1;
-      if (this.#inFlight.has(id)) continue;
+  /** Take the commands to send now. @param {number} lookups the most lookups among them */
+  next(lookups) {
+    const { post, lookup, once } = this.#waiting;
+    const ids = [...(this.#isPosting ? [] : first(post, 1)), ...once, ...first(lookup, lookups)];
+    return ids.flatMap((id) => {
+      const pending = this.#pending.get(id);
+      if (pending === undefined) return [];
+      this.#waiting[pending.policy].delete(id);
       this.#inFlight.add(id);
-      commands.push(command);
-    }
-    return commands;
+      pending.sent = commandsSent += 1;
+      return pending.command;
+    });
+  }
+
+  /** Whether a post is in flight or held. */
+  get #isPosting() {
+    return [...this.#inFlight, ...this.#held].some((id) => this.#pending.get(id)?.policy === "post");
   }
 
   /** @param {string} id @param {ServerMessage} answer */
@@ -90,29 +122,34 @@ export class Requests {
 
   /** Let `next` return this request again. @param {string} id */
   requeue(id) {
+    const pending = this.#pending.get(id);
+    if (pending === undefined || !(this.#inFlight.delete(id) || this.#held.delete(id))) return;
+    this.#waiting[pending.policy] = new Set([id, ...this.#waiting[pending.policy]]);
+  }
+
+  /**
+   * Keep a request that failed back until `requeue`. Other requests are sent meanwhile, but no other post.
+   *
+   * @param {string} id
+   * @returns {number} milliseconds to wait before `requeue`
+   */
+  hold(id) {
     this.#inFlight.delete(id);
+    this.#held.add(id);
+    return this.#pending.get(id)?.backoff.nextPause() ?? 0;
   }
 
   /** Let `next` return all requests in flight again. Fail those that may be sent only once. @param {string} why */
   requeueAll(why) {
-    for (const id of this.#inFlight) {
-      if (this.#pending.get(id)?.policy === "once") this.refused(id, new Unanswered(why));
+    for (const { policy, command } of this.inFlight) {
+      if (policy === "once") this.refused(command.id, new Unanswered(why));
     }
-    this.#inFlight.clear();
+    for (const id of [...this.#inFlight, ...this.#held].reverse()) this.requeue(id);
   }
 
-  /**
-   * Fail the request whose size made the server close the connection. It must not be sent again.
-   *
-   * @param {string} text the reason, for people
-   * @returns {boolean} whether there was such a request
-   */
-  failInFlight(text) {
-    const ids = [...this.#inFlight];
-    const id = ids.find((one) => this.#pending.get(one)?.policy === "post") ?? ids[0];
-    if (id === undefined) return false;
-    this.refused(id, new CommandRefused(text, "too_big"));
-    return true;
+  /** Fail a request that is longer than the server accepts. @param {string} id */
+  failTooBig(id) {
+    this.refused(id, new CommandRefused("The message is longer than the server accepts.", "too_big"));
   }
 
   /** Fail all requests. @param {Error} error */
@@ -123,8 +160,20 @@ export class Requests {
   /** @param {string} id */
   #end(id) {
     const pending = this.#pending.get(id);
+    if (pending !== undefined) this.#waiting[pending.policy].delete(id);
     this.#pending.delete(id);
     this.#inFlight.delete(id);
+    this.#held.delete(id);
     return pending;
   }
+}
+
+/** @param {Set<string>} ids @param {number} count */
+function first(ids, count) {
+  const found = [];
+  for (const id of ids) {
+    if (found.length >= count) break;
+    found.push(id);
+  }
+  return found;
 }

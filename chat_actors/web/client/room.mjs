@@ -1,34 +1,11 @@
-/** A room over a connection that may break: sockets, timers and the queue of unread events around a `Conversation`. */
-
-import { Conversation } from "./conversation.mjs";
-import { fromBase64 } from "./encoding.mjs";
-import { AccessRefused, ConnectionLost, EventsUnread } from "./errors.mjs";
-
-/** Milliseconds for the connection, the login and the join together. */
-const JOIN_TIMEOUT = 30_000;
-
-/** Milliseconds without a message from the server before the client pings it. */
-const PING_AFTER = 25_000;
-
-/** Milliseconds for the answer to a ping. After that the client drops the connection. */
-const PONG_TIMEOUT = 10_000;
-
-/** The most unread events. At the limit the client disconnects; it reconnects when all have been read. */
-const MAX_EVENTS = 5_000;
-
-/** Milliseconds in which the events must be read if a request waits for an answer behind them. */
-const READ_TIMEOUT = 10_000;
-
-const TOO_BIG = 1009;
-
-/** Browsers do not tell scripts the cause. */
-const NOT_OPENED = "no connection could be made: is the server up, its address right and its certificate trusted?";
+/** A room that the user is in: its commands, and its events for one reader. */
 
 /**
- * @typedef {import("./backoff.mjs").Backoff} Backoff
- * @typedef {import("./conversation.mjs").ChatEvent} ChatEvent
- * @typedef {import("./conversation.mjs").ServerMessage} ServerMessage
- * @typedef {import("./identity.mjs").Identity} Identity
+ * @typedef {import("./connection.mjs").Connection} Connection
+ * @typedef {import("./event-queue.mjs").ChatEvent} ChatEvent
+ * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
+ * @typedef {import("./requests.mjs").Command} Command
+ * @typedef {import("./room-conversation.mjs").RoomConversation} RoomConversation
  */
 
 /**
@@ -36,48 +13,25 @@ const NOT_OPENED = "no connection could be made: is the server up, its address r
  * `reconnecting` and `reconnected` in between. It throws `ConnectionLost` or `AccessRefused`, and ends without an error after
  * `leave()`.
  *
- * At 5,000 unread events the client disconnects. It rejoins when they have been read, and the server then replays the
- * messages in between.
+ * At 5,000 unread events the client leaves the room on the server. It rejoins when they have been read, and the server then
+ * replays the messages in between. Other rooms, and the commands of this one, go on.
  */
 export class Room {
-  /** @type {string} */
-  id;
-  #url;
-  #identity;
-  #conversation;
-  #backoff;
-  /** @type {WebSocket | null} */
-  #socket = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retryTimer;
-  #isPaused = false;
-  #listens;
-  /** @type {ChatEvent[]} */
-  #events = [];
-  /** @type {(() => void)[]} wake the callers of `receive` that wait */
-  #readers = [];
-  /** @type {Error | null} */
-  #end = null;
-  #hasLeft = false;
+  #connection;
+  #core;
 
   /**
-   * @param {string} url the WebSocket URL
-   * @param {Identity} identity
-   * @param {string | null} roomId null: log in only
-   * @param {Backoff} backoff
-   * @param {{since?: number, listen?: boolean}} [options] as for `Chat.room`
+   * @param {Connection} connection
+   * @param {RoomConversation} core
    */
-  constructor(url, identity, roomId, backoff, { since, listen = true } = {}) {
-    this.id = roomId ?? "";
-    this.#url = url;
-    this.#identity = identity;
-    const newId = () => crypto.randomUUID();
-    this.#conversation = new Conversation(identity.userId, identity.publicPem, roomId, newId, since);
-    this.#backoff = backoff;
-    this.#listens = listen;
-    this.#open();
+  constructor(connection, core) {
+    this.#connection = connection;
+    this.#core = core;
+  }
+
+  /** The name of the room. */
+  get id() {
+    return this.#core.id;
   }
 
   // -- commands -------------------------------------------------------------------------------------------------------
@@ -89,12 +43,11 @@ export class Room {
    * @returns {Promise<ServerMessage>} `accepted` with its `seq`, when the server has stored the message. The message is
    *   also delivered among the events, like those of other users.
    * @throws {CommandRefused} if the server refuses the message
-   * @throws {TooMuchUnsent} if 1,000 requests wait for an answer
-   * @throws {EventsUnread} if the answer is behind events that are not read
+   * @throws {TooMuchUnsent} if 1,000 requests of this room wait for an answer
    * @throws {ConnectionLost | AccessRefused} if the room has ended
    */
   async say(content) {
-    return this.#sending(() => this.#conversation.post(content));
+    return this.#request(() => this.#core.post(content));
   }
 
   /**
@@ -105,65 +58,64 @@ export class Room {
    * @returns {Promise<ServerMessage>} `history`, with `messages` and `more`
    */
   async history(page = {}) {
-    return this.#sending(() => this.#conversation.query({ type: "history", roomId: this.id, ...page }));
+    return this.#request(() => this.#core.query({ type: "history", ...page }));
   }
 
   /** List the users in this room. Throws as `say`. @returns {Promise<ServerMessage>} `members`, with `members` and `count` */
   async members() {
-    return this.#sending(() => this.#conversation.query({ type: "members", roomId: this.id }));
+    return this.#request(() => this.#core.query({ type: "members" }));
   }
 
   /**
-   * Send any command that has an answer, such as an extension's: `room.ask({ type: "roll", sides: 6 })`. It is sent at
-   * most once. Throws as `say`.
+   * Send any command that has an answer, such as an extension's: `room.ask({ type: "roll", sides: 6 })`. It is about this
+   * room unless it has another `roomId`. It is sent at most once. Throws as `say`.
    *
-   * @param {Record<string, unknown> & {type: string}} command
+   * @param {Command} command
    * @returns {Promise<ServerMessage>} the answer
-   * @throws {Unanswered} if the connection ends before the answer
+   * @throws {Unanswered} if the connection ends, or the room fails, before the answer
    */
   async ask(command) {
-    return this.#sending(() => this.#conversation.ask(command));
+    return this.#request(() => this.#core.ask(command));
   }
 
   /**
    * Send a command that has no answer, such as `typing`. It is sent now or not at all.
    *
-   * @param {Record<string, unknown> & {type: string}} command
+   * @param {Command} command as for `ask`
    * @returns {boolean} whether it was sent
    */
   tell(command) {
-    const isSent = this.#conversation.tell(command);
-    this.#flush();
+    const isSent = this.#connection.conversation.tell(this.#core, command);
+    this.#connection.flush();
     return isSent;
   }
 
-  /** Leave the room and disconnect. Messages that are not yet sent are dropped. */
+  /** Leave the room. Messages that are not yet sent are dropped. */
   leave() {
-    this.#hasLeft = true;
-    this.#finish(new ConnectionLost("the room was left"));
+    this.#connection.conversation.leave(this.#core);
+    this.#connection.release();
   }
 
-  /** Reconnect at once if the room waits for its next attempt: the network may be back. */
+  /** Reconnect or rejoin at once if the next attempt waits: the network may be back. */
   hurry() {
-    if (this.#socket === null && !this.#isPaused && this.#end === null) this.#open();
+    this.#connection.hurry();
   }
 
-  /** Whether the user is in the room now. */
+  /** Whether the user is in the room now and receives its messages. */
   get isInside() {
-    return this.#conversation.isInside;
+    return this.#core.isInside;
   }
 
-  /** The number of requests without an answer. */
+  /** The number of requests of this room without an answer. */
   get unanswered() {
-    return this.#conversation.unanswered;
+    return this.#core.requests.size;
   }
 
   /** @param {() => Promise<ServerMessage>} ask */
-  #sending(ask) {
-    if (this.#end !== null) throw this.#end;
+  #request(ask) {
+    if (this.#core.end !== null) throw this.#core.end;
     const answer = ask();
-    this.#flush();
-    if (this.#isPaused) this.#failUnlessRead();
+    this.#connection.flush();
     return answer;
   }
 
@@ -171,171 +123,12 @@ export class Room {
 
   /** The next event, or null after `leave()`. @returns {Promise<ChatEvent | null>} */
   async receive() {
-    while (this.#events.length === 0) {
-      if (this.#hasLeft) return null;
-      if (this.#end !== null) throw this.#end;
-      await new Promise((resolve) => this.#readers.push(() => resolve(undefined)));
-    }
-    const event = this.#events.shift() ?? null;
-    if (this.#isPaused && this.#events.length === 0 && this.#end === null) {
-      this.#isPaused = false;
-      this.#open();
-    }
+    const event = await this.#core.events.next();
+    if (this.#core.caughtUp()) this.#connection.flush();
     return event;
   }
 
   async *[Symbol.asyncIterator]() {
     for (let event = await this.receive(); event !== null; event = await this.receive()) yield event;
-  }
-
-  /** @param {ChatEvent[]} events */
-  #enqueue(...events) {
-    this.#events.push(...(this.#listens ? events : events.filter(({ type }) => type === "entered")));
-    for (const wake of this.#readers.splice(0)) wake();
-  }
-
-  // -- connections ----------------------------------------------------------------------------------------------------
-
-  #open() {
-    clearTimeout(this.#timer);
-    let socket;
-    try {
-      socket = new WebSocket(this.#url);
-    } catch (error) {
-      this.#finish(new ConnectionLost(`${this.#url}: ${error instanceof Error ? error.message : error}`));
-      return;
-    }
-    this.#socket = socket;
-    this.#timer = setTimeout(() => this.#lose("no answer from the server"), JOIN_TIMEOUT);
-    let problem = NOT_OPENED;
-    socket.onopen = () => {
-      problem = "the connection broke";
-      this.#conversation.connected();
-      this.#flush();
-    };
-    socket.onmessage = ({ data }) => {
-      if (typeof data === "string") this.#take(data);
-    };
-    // Node 20 reports a failed connection only here; browsers fire `close` next, with the close code.
-    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose(problem), 0);
-    socket.onclose = ({ code, reason }) => {
-      // 1005 and 1006 never come from the server: they mean a Close without a code, and no Close (RFC 6455, section 7.4.1).
-      this.#lose(reason || problem, code === 1005 || code === 1006 ? undefined : code, reason);
-    };
-  }
-
-  /** @param {string} text */
-  #take(text) {
-    const wasInside = this.#conversation.isInside;
-    let events;
-    try {
-      events = this.#conversation.receive(text);
-    } catch (error) {
-      this.#finish(error instanceof AccessRefused ? error : new ConnectionLost(`the server sent what this protocol does not have: ${error}`));
-      return;
-    }
-    if (this.#conversation.toSign !== null) this.#sign(this.#conversation.toSign);
-    if (events.length > 0) this.#enqueue(...events);
-    if (this.#conversation.isBroken) {
-      this.#lose("the room is not available now");
-      return;
-    }
-    if (this.#events.length >= MAX_EVENTS) {
-      this.#isPaused = true;
-      this.#drop();
-      this.#failUnlessRead();
-      return;
-    }
-    this.#flush();
-    if (this.#conversation.isInside) {
-      if (!wasInside) this.#backoff.succeeded();
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#ping(), PING_AFTER);
-      if (this.#conversation.needsRetry && this.#retryTimer === undefined) this.#retryLater();
-    }
-  }
-
-  /** Answers come behind the unread events. Fail the requests if the events are not read in time. */
-  #failUnlessRead() {
-    if (this.#conversation.unanswered === 0) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#conversation.failAll(new EventsUnread(this.#events.length));
-    }, READ_TIMEOUT);
-  }
-
-  #retryLater() {
-    this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = undefined;
-      this.#conversation.retry();
-      this.#flush();
-    }, this.#backoff.nextPause());
-  }
-
-  #ping() {
-    this.#socket?.send('{"type":"ping","id":"are you there"}');
-    this.#timer = setTimeout(() => this.#lose("the server does not answer any more"), PONG_TIMEOUT);
-  }
-
-  /** @param {string} challenge */
-  async #sign(challenge) {
-    const socket = this.#socket;
-    let signature;
-    try {
-      signature = await this.#identity.sign(fromBase64(challenge));
-    } catch (error) {
-      this.#finish(new ConnectionLost(`the server's challenge cannot be signed: ${error}`));
-      return;
-    }
-    if (socket !== this.#socket) return; // this is another connection, with its own challenge
-    this.#conversation.signed(signature);
-    this.#flush();
-  }
-
-  #flush() {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    for (const text of this.#conversation.toSend()) this.#socket.send(text);
-  }
-
-  /** Abandon the connection without waiting for its end, which may take minutes on a dead network path. */
-  #drop() {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
-    if (this.#socket !== null) {
-      this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = this.#socket.onerror = null;
-      this.#socket.close();
-      this.#socket = null;
-    }
-    this.#conversation.disconnected();
-  }
-
-  /**
-   * Handle a lost connection: reconnect after a pause, or end the room.
-   *
-   * @param {string} why
-   * @param {number} [code] the close code
-   * @param {string} [reason]
-   */
-  #lose(why, code, reason = "") {
-    const isRefused = code === TOO_BIG && this.#conversation.failInFlight("The message is longer than the server accepts.");
-    this.#drop();
-    const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
-    if (pause === null) {
-      this.#finish(new ConnectionLost(`the server closed the connection: ${why}`, code));
-      return;
-    }
-    this.#enqueue({ type: "reconnecting", milliseconds: pause, why });
-    this.#timer = setTimeout(() => this.#open(), pause);
-  }
-
-  /** @param {Error} error */
-  #finish(error) {
-    if (this.#end !== null) return;
-    this.#end = error;
-    this.#drop();
-    this.#conversation.failAll(error);
-    this.#enqueue();
   }
 }

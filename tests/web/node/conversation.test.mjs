@@ -1,46 +1,64 @@
+/** The login, the routing and the requests of a connection, without I/O. The test stands in for the server. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  Backoff,
-  Conversation,
-  CommandRefused,
   AccessRefused,
+  Backoff,
+  CommandRefused,
+  ConnectionLost,
+  Conversation,
   TooMuchUnsent,
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
 
-/** A conversation, and functions that stand in for the server. */
-function begin({ room = "lobby", since = null } = {}) {
+function begin() {
   let ids = 0;
-  const conversation = new Conversation("alice", "PEM", room, () => `id-${(ids += 1)}`, since);
+  const conversation = new Conversation("alice", "PEM", { newId: () => `id-${(ids += 1)}`, random: () => 1 });
   const sent = () => conversation.toSend().map((text) => JSON.parse(text));
   const receive = (message) => conversation.receive(JSON.stringify(message));
-  const logIn = () => {
+  const logIn = (limits = {}) => {
     conversation.connected();
     sent();
+    receive({ type: "welcome", features: ["rooms"], limits });
     receive({ type: "challenge", challenge: "AAAA" });
     conversation.signed("sig");
+    sent();
     receive({ type: "authenticated", userId: "alice" });
-    return sent().at(-1);
   };
-  const enter = (fields = {}) => {
-    const join = logIn();
-    return { join, events: receive({ type: "joined", roomId: room, id: join.id, seq: 10, ...fields }) };
+  const enter = (id = "lobby", options = {}) => {
+    const room = conversation.open(id, options);
+    const [join] = sent();
+    receive({ type: "joined", roomId: id, id: join.id, seq: 10 });
+    void room.events.next();
+    return room;
   };
-  const said = (seq, content = `text ${seq}`) => receive({ type: "chat_message", userId: "bob", roomId: room, content, seq });
-  return { conversation, sent, receive, logIn, enter, said };
+  const retry = () => conversation.toSchedule().forEach(({ act }) => act());
+  return { conversation, sent, receive, logIn, enter, retry };
 }
+
+/** A conversation that is in the lobby. */
+function inside() {
+  const all = begin();
+  all.logIn();
+  const room = all.enter();
+  all.conversation.toSchedule();
+  return { ...all, room };
+}
+
+const error = (code, more = {}) => ({ type: "error", code, message: code, ...more });
 
 test("an unknown user is registered once, then logged in", () => {
   const { conversation, sent, receive } = begin();
   conversation.connected();
-  assert.deepEqual(sent(), [{ type: "get_challenge" }]);
+  assert.deepEqual(sent().map(({ type }) => type), ["hello", "get_challenge"]);
+  receive({ type: "welcome", features: ["rooms"] });
   receive({ type: "challenge", challenge: "AAAA" });
   assert.equal(conversation.toSign, "AAAA");
   conversation.signed("sig");
   assert.deepEqual(sent(), [{ type: "authenticate", userId: "alice", signature: "sig" }]);
-  receive({ type: "error", code: "user_not_registered", message: "User not registered" });
+  receive(error("user_not_registered"));
   assert.deepEqual(sent(), [{ type: "register", userId: "alice", publicKey: "PEM" }]);
   receive({ type: "registered", userId: "alice" });
   assert.deepEqual(sent(), [{ type: "get_challenge" }]);
@@ -49,161 +67,251 @@ test("an unknown user is registered once, then logged in", () => {
 test("a login with another key is refused", () => {
   const { conversation, receive } = begin();
   conversation.connected();
-  const refused = { type: "error", code: "invalid_signature", message: "Invalid signature" };
-  assert.throws(() => receive(refused), (error) => error instanceof AccessRefused && error.code === "invalid_signature");
+  assert.throws(() => receive(error("invalid_signature")), (thrown) => thrown instanceof AccessRefused && thrown.code === "invalid_signature");
 });
 
-test("a join with since returns later messages or a gap", () => {
-  const { enter, said, conversation, logIn } = begin({ since: 7 });
-  const { join, events } = enter({ seq: 10, recovered: true, missed: 3 });
-  assert.equal(join.since, 7);
-  assert.deepEqual(events, [{ type: "entered", seq: 10, missed: 3, state: undefined }]);
-  assert.deepEqual([7, 8, 9].flatMap((seq) => said(seq)).map(({ seq }) => seq), [8, 9]);
-  conversation.disconnected();
-  assert.equal(logIn().since, 9);
-
-  const forgotten = begin({ since: 70 });
-  const { events: anew } = forgotten.enter({ seq: 2, recovered: false });
-  assert.deepEqual(anew.map(({ type }) => type), ["entered", "gap"]);
-  assert.deepEqual(forgotten.said(3).map(({ seq }) => seq), [3]);
+test("a server without several rooms is too old", () => {
+  const answers = [
+    { type: "welcome", features: ["edits"] },
+    { type: "welcome" },
+    error("unknown_type"),
+    { type: "error", message: "Unknown message type: hello" },
+    { type: "authenticated" },
+  ];
+  for (const answer of answers) {
+    const { conversation, receive } = begin();
+    conversation.connected();
+    assert.throws(() => receive(answer), (thrown) => thrown instanceof ConnectionLost && /too old/.test(thrown.message));
+  }
 });
 
-test("a reconnect returns each missed message once", () => {
-  const { conversation, enter, said } = begin();
-  assert.deepEqual(enter().events, [{ type: "entered", seq: 10, missed: 0, state: undefined }]);
-  assert.equal(said(11).length, 1);
+test("a login refused for the moment breaks the connection", () => {
+  const { conversation, receive } = begin();
+  conversation.connected();
+  receive(error("too_many_messages"));
+  assert.ok(conversation.isBroken);
   conversation.disconnected();
-  const { join, events } = enter({ seq: 13, recovered: true, missed: 2 });
-  assert.equal(join.since, 11);
-  assert.deepEqual(events, [{ type: "reconnected", missed: 2 }]);
-  assert.equal(said(11).length, 0);
-  assert.deepEqual([12, 13].map((seq) => said(seq).length), [1, 1]);
+  assert.ok(!conversation.isBroken);
 });
 
-test("messages that the server no longer keeps are a gap", () => {
-  const { conversation, enter } = begin();
-  enter();
-  conversation.disconnected();
-  assert.deepEqual(enter({ seq: 30, recovered: false, missed: 20, lost: 5 }).events, [
-    { type: "reconnected", missed: 20 },
-    { type: "gap", lost: 5 },
+test("rooms join together and name themselves", () => {
+  const { conversation, sent, logIn } = begin();
+  const rooms = ["lobby", "garden"].map((id) => conversation.open(id));
+  void rooms[0].post("early");
+  assert.deepEqual(sent(), []);
+  logIn();
+  const joins = sent();
+  assert.deepEqual(joins.map(({ type, roomId, additional }) => [type, roomId, additional]), [
+    ["join", "lobby", true],
+    ["join", "garden", true],
   ]);
+  assert.throws(() => conversation.open("lobby"), /open already/);
 });
 
-test("the client follows a restarted numbering", () => {
-  const { conversation, enter, said } = begin();
-  enter({ seq: 500 });
-  conversation.disconnected();
-  assert.deepEqual(enter({ seq: 3, recovered: false, missed: 0 }).events.at(-1), { type: "gap", lost: null });
-  assert.equal(said(4).length, 1);
+test("each event and answer reaches its room", async () => {
+  const { receive, room, enter, sent, conversation } = inside();
+  const garden = enter("garden");
+  receive({ type: "chat_message", roomId: "garden", seq: 11 });
+  receive({ type: "typing", roomId: "lobby", userId: "bob" });
+  assert.deepEqual([room.events.length, garden.events.length], [1, 1]);
+  const answer = garden.query({ type: "members" });
+  const [{ roomId, id }] = sent();
+  assert.equal(roomId, "garden");
+  receive({ type: "members", roomId, id, members: [], count: 0 });
+  assert.equal((await answer).count, 0);
+  receive({ type: "direct_message", content: "psst" });
+  receive({ type: "invited", roomId: "cellar" });
+  receive({ type: "chat_message", roomId: "cellar", seq: 1 }); // late, from a room that was left
+  receive({ type: "left", roomId: "cellar", id: "late" });
+  assert.equal(conversation.events.length, 2);
 });
 
-test("posts are sent one by one, again after a reconnect", async () => {
-  const { conversation, sent, receive, enter } = begin();
-  enter();
-  const first = conversation.post("one");
-  const second = conversation.post("two");
+test("unread messages of no room are bounded and counted", async () => {
+  const { receive, conversation } = inside();
+  for (let count = 0; count < 1_005; count += 1) receive({ type: "direct_message", count });
+  assert.equal(conversation.events.length, 1_001);
+  assert.deepEqual(conversation.events.last, { type: "gap", lost: 5 });
+  await conversation.events.next();
+  receive({ type: "direct_message" });
+  assert.deepEqual(conversation.events.last, { type: "gap", lost: 6 });
+});
+
+test("posts of a room are sent one by one, again after a cut", async () => {
+  const { conversation, sent, receive, room, enter, logIn } = inside();
+  const garden = enter("garden");
+  const [first, second] = [room.post("one"), room.post("two")];
+  void garden.post("three");
   const [post, ...others] = sent();
-  assert.equal(post.content, "one");
-  assert.deepEqual(others, []);
+  assert.deepEqual([post.content, others.map(({ content }) => content)], ["one", ["three"]]);
   conversation.disconnected();
-  enter({ recovered: true, missed: 0 });
+  logIn();
+  const [join] = sent();
+  receive({ type: "joined", roomId: "lobby", id: join.id, seq: 10, recovered: true, missed: 0 });
   assert.deepEqual(sent(), [post]);
   receive({ type: "accepted", id: post.id, clientMsgId: post.clientMsgId, seq: 11 });
   assert.equal((await first).seq, 11);
   const [next] = sent();
   assert.equal(next.content, "two");
-  receive({ type: "error", id: next.id, code: "content_too_long", message: "too long" });
+  receive(error("content_too_long", { id: next.id }));
   await assert.rejects(second, CommandRefused);
-  assert.equal(conversation.unanswered, 0);
+  assert.equal(room.requests.size, 0);
 });
 
-test("a request with a transient error is sent again", async () => {
-  const { conversation, sent, receive, enter } = begin();
-  enter();
-  const answer = conversation.post("one");
+test("a failed post holds up only its own room", async () => {
+  const { conversation, sent, receive, room, enter, retry } = inside();
+  const garden = enter("garden");
+  conversation.toSchedule();
+  const answer = room.post("one");
+  void room.post("two");
   const [post] = sent();
-  receive({ type: "error", code: "too_many_messages", message: "slower" });
-  assert.equal(conversation.needsRetry, true);
-  assert.deepEqual(sent(), []);
-  conversation.retry();
+  receive(error("room_failed", { id: post.id }));
+  void garden.post("three");
+  void room.query({ type: "members" });
+  assert.deepEqual(sent().map(({ type, roomId }) => [type, roomId]), [["members", "lobby"], ["chat_message", "garden"]]);
+  retry();
   assert.deepEqual(sent(), [post]);
   receive({ type: "accepted", id: post.id, seq: 11 });
   assert.equal((await answer).seq, 11);
 });
 
+for (const names of [true, false]) {
+  test(`the rate limit holds up all rooms, ${names ? "with" : "without"} an id`, async () => {
+    const { sent, receive, room, enter, retry, conversation } = inside();
+    const garden = enter("garden");
+    conversation.toSchedule();
+    const page = room.query({ type: "history" });
+    const [lookup] = sent();
+    receive(error("too_many_messages", names ? { id: lookup.id } : {}));
+    void garden.post("one");
+    assert.deepEqual(sent(), []);
+    retry();
+    assert.deepEqual(sent().map(({ type }) => type).sort(), ["chat_message", "history"]);
+    receive({ type: "history", id: lookup.id, messages: [], more: false });
+    assert.equal((await page).more, false);
+  });
+}
+
+test("the rate limit delays a join and reports no failure", () => {
+  const { sent, receive, conversation, retry } = inside();
+  const garden = conversation.open("garden");
+  receive(error("too_many_messages", { id: sent()[0].id }));
+  assert.equal(garden.events.length, 0);
+  assert.deepEqual(sent(), []);
+  retry();
+  assert.deepEqual(sent().map(({ type, roomId }) => [type, roomId]), [["join", "garden"]]);
+});
+
 test("a command sent once fails with its connection", async () => {
-  const { conversation, sent, enter } = begin();
-  enter();
-  const rolled = conversation.ask({ type: "roll" });
-  sent();
+  const { conversation, sent, room, logIn } = inside();
+  const rolled = room.ask({ type: "roll" });
+  assert.deepEqual(sent().map(({ type, roomId }) => [type, roomId]), [["roll", "lobby"]]);
   conversation.disconnected();
   await assert.rejects(rolled, Unanswered);
-  enter({ recovered: true });
-  assert.deepEqual(sent(), []);
+  logIn();
+  assert.deepEqual(sent().map(({ type }) => type), ["join"]);
 });
 
-test("lookups overtake posts and are sent again", () => {
-  const { conversation, sent, enter } = begin();
-  enter();
-  void conversation.post("one");
-  void conversation.query({ type: "members" });
-  void conversation.query({ type: "history" });
-  assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
-  conversation.disconnected();
-  enter({ recovered: true });
-  assert.deepEqual(sent().map(({ type }) => type), ["chat_message", "members", "history"]);
+test("a command sent once is refused at the rate limit", async () => {
+  const { receive, sent, room } = inside();
+  const rolled = room.ask({ type: "roll" });
+  receive(error("too_many_messages", { id: sent()[0].id }));
+  await assert.rejects(rolled, CommandRefused);
 });
 
-test("few lookups are in flight and block nothing else", () => {
-  const { conversation, sent, receive, enter } = begin();
-  enter();
-  for (let count = 0; count < 20; count += 1) void conversation.query({ type: "history" });
-  void conversation.post("one");
-  void conversation.ask({ type: "roll" });
+test("an extension command may name another room", () => {
+  const { sent, room } = inside();
+  void room.ask({ type: "create_room", roomId: "attic" });
+  assert.equal(sent()[0].roomId, "attic");
+});
+
+test("few lookups are in flight, and no room takes them all", () => {
+  const { sent, receive, room, enter } = inside();
+  const garden = enter("garden");
+  for (let count = 0; count < 20; count += 1) void room.query({ type: "history" });
   const first = sent();
-  assert.deepEqual(first.slice(-2).map(({ type }) => type), ["chat_message", "roll"]);
-  assert.equal(first.length, 16 + 2);
+  assert.equal(first.length, 16);
+  void garden.query({ type: "members" });
+  void garden.post("one");
+  assert.deepEqual(sent().map(({ type }) => type), ["chat_message"]);
   receive({ type: "history", id: first[0].id, messages: [], more: false });
-  assert.deepEqual(sent().map(({ type }) => type), ["history"]);
+  assert.deepEqual(sent().map(({ type }) => type), ["members"]);
 });
 
 test("a command without an answer is never queued", () => {
-  const { conversation, sent, enter } = begin();
-  assert.equal(conversation.tell({ type: "typing" }), false);
-  enter();
-  assert.deepEqual(sent(), []);
-  assert.equal(conversation.tell({ type: "typing" }), true);
-  assert.deepEqual(sent(), [{ type: "typing" }]);
-  assert.equal(conversation.unanswered, 0);
-});
-
-test("a lost room is rejoined, a removal ends the room", () => {
-  const { conversation, receive, enter } = begin();
-  enter();
-  receive({ type: "error", code: "room_closed", message: "the room has failed", roomId: "lobby" });
-  assert.equal(conversation.isBroken, true);
-  enter({ recovered: true });
-  assert.throws(() => receive({ type: "error", code: "banned", message: "banned", roomId: "lobby" }), AccessRefused);
-});
-
-test("a replay that fails after joined is followed by a rejoin", () => {
-  const { conversation, receive, enter } = begin();
-  const { join } = enter();
-  receive({ type: "error", code: "internal_failure", message: "the server failed", roomId: "lobby", id: join.id });
-  assert.equal(conversation.isBroken, true);
-});
-
-test("messages of extensions are returned unchanged", () => {
-  const { receive, enter } = begin();
-  enter();
-  assert.deepEqual(receive({ type: "typing", userId: "bob" }), [{ type: "typing", userId: "bob" }]);
+  const { conversation, sent, receive } = inside();
+  const garden = conversation.open("garden");
+  assert.equal(conversation.tell(garden, { type: "typing" }), false);
+  const [join] = sent();
+  receive({ type: "joined", roomId: "garden", id: join.id, seq: 0 });
+  assert.equal(conversation.tell(garden, { type: "typing" }), true);
+  assert.deepEqual(sent(), [{ type: "typing", roomId: "garden" }]);
+  assert.equal(garden.requests.size, 0);
 });
 
 test("waiting requests are bounded", () => {
-  const { conversation } = begin();
-  for (let count = 0; count < 1000; count += 1) void conversation.post("x");
-  assert.throws(() => conversation.post("x"), TooMuchUnsent);
+  const room = begin().conversation.open("lobby");
+  for (let count = 0; count < 1000; count += 1) void room.post("x");
+  assert.throws(() => room.post("x"), TooMuchUnsent);
+});
+
+test("a message over the server's limit is not sent", async () => {
+  const { logIn, enter, sent } = begin();
+  logIn({ frameBytes: 200 });
+  const room = enter();
+  const long = room.post("é".repeat(100));
+  void room.post("short");
+  assert.deepEqual(sent().map(({ content }) => content), ["short"]);
+  await assert.rejects(long, (thrown) => thrown instanceof CommandRefused && thrown.code === "too_big");
+});
+
+test("the longest message in flight is the one too big", async () => {
+  const { conversation, room, enter, sent } = inside();
+  const garden = enter("garden");
+  void room.post("short");
+  const long = garden.post("x".repeat(100));
+  sent();
+  assert.ok(conversation.failTooBig());
+  await assert.rejects(long, CommandRefused);
+  assert.equal(room.requests.size, 1);
+});
+
+test("invalid JSON ends the oldest request in flight", async () => {
+  const { room, enter, sent, receive } = inside();
+  const garden = enter("garden");
+  const oldest = garden.post("one");
+  sent();
+  void room.post("two");
+  sent();
+  receive(error("invalid_json"));
+  await assert.rejects(oldest, CommandRefused);
+  assert.equal(room.requests.size, 1);
+});
+
+test("a lone surrogate is sent as a replacement character", () => {
+  const { room, sent } = inside();
+  void room.post("a\ud800b \ud83d\ude00");
+  assert.equal(sent()[0].content, "a\ufffdb \ud83d\ude00");
+});
+
+test("a text that is not a message is ignored", () => {
+  const { conversation, logIn, enter } = begin();
+  for (const text of ["5", "null", "[]", "true", '"x"', "{}", '{"type":5}', "no JSON", ""]) conversation.receive(text);
+  logIn();
+  const room = enter();
+  for (const text of ["5", "null", "[]", "{", '{"type":null}']) conversation.receive(text);
+  assert.ok(room.isInside);
+  assert.equal(conversation.events.length, 0);
+});
+
+test("the end of a chat ends its rooms and requests", async () => {
+  const { conversation, room } = inside();
+  const post = room.post("one");
+  conversation.end(new TypeError("enough"));
+  await assert.rejects(post, TypeError);
+  await assert.rejects(async () => {
+    while ((await room.events.next()) !== null);
+  }, TypeError);
+  await assert.rejects(conversation.events.next(), TypeError);
 });
 
 test("pauses grow, reset, and follow the server", () => {
@@ -215,41 +323,4 @@ test("pauses grow, reset, and follow the server", () => {
   backoff.succeeded();
   assert.equal(backoff.pauseAfter(4008, "too slow"), 0);
   assert.equal(backoff.pauseAfter(4003, ""), null);
-});
-
-test("a refusal without id repeats repeatable requests", async () => {
-  const { conversation, enter, receive, sent } = begin();
-  enter();
-  const rolled = conversation.ask({ type: "roll" });
-  const page = conversation.query({ type: "history" });
-  const [, { id }] = sent();
-  receive({ type: "error", code: "too_many_messages", message: "slower" });
-  await assert.rejects(rolled, Unanswered);
-  assert.ok(conversation.needsRetry);
-  conversation.retry();
-  assert.deepEqual(sent().map((one) => [one.type, one.id]), [["history", id]]);
-  receive({ type: "history", id, messages: [], more: false });
-  assert.equal((await page).more, false);
-  assert.equal(conversation.unanswered, 0);
-});
-
-test("a text that is not a message is ignored", () => {
-  const { conversation, enter } = begin();
-  for (const text of ["5", "null", "[]", "true", '"x"', "{}", '{"type":5}', "no JSON", ""]) {
-    assert.deepEqual(conversation.receive(text), []);
-  }
-  enter();
-  for (const text of ["5", "null", "[]", "{", '{"type":null}']) assert.deepEqual(conversation.receive(text), []);
-  assert.ok(conversation.isInside);
-});
-
-test("a request given up gets no answer any more", async () => {
-  const { conversation, enter, receive, sent } = begin();
-  enter();
-  const said = conversation.post("one");
-  const { id } = sent()[0];
-  conversation.failAll(new TypeError("enough"));
-  await assert.rejects(said, TypeError);
-  assert.deepEqual(receive({ type: "accepted", id, clientMsgId: id, seq: 11 }), []);
-  assert.equal(conversation.unanswered, 0);
 });

@@ -62,14 +62,17 @@ test("another key cannot log in under a taken name", async () => {
   await assert.rejects(intruder.join("lobby"), AccessRefused);
 });
 
-test("a slow reader pauses and then gets every message", async () => {
-  const [slow, other] = [await bob.join("busy"), await alice.join("busy")];
+test("a slow reader falls behind and then gets every message", async () => {
+  const [slow, other, elsewhere] = await Promise.all([bob.join("busy"), alice.join("busy"), bob.join("quiet")]);
   const count = 6_000; // more than the limit of unread events
   for (let first = 0; first < count; first += 500) {
     await Promise.all(Array.from({ length: 500 }, (_, index) => other.say(String(first + index))));
     while (other.isInside && (await next(other, "chat_message")).content !== String(first + 499));
   }
-  for (let number = 0; number < count; number += 1) {
+  assert.ok(!slow.isInside);
+  assert.equal((await elsewhere.say("not held up")).type, "accepted");
+  assert.equal((await slow.say(String(count))).type, "accepted");
+  for (let number = 0; number <= count; number += 1) {
     assert.equal((await next(slow, "chat_message")).content, String(number));
   }
 });
@@ -93,6 +96,7 @@ test("repeated cuts lose, repeat and reorder no message", async () => {
   );
   try {
     const [hers, his] = await Promise.all([carol.join("storm"), dave.join("storm")]);
+    const [calm, quiet] = await Promise.all([carol.join("calm"), dave.join("calm")]);
     const wanted = Array.from({ length: 200 }, (_, number) => `wave ${number}`);
     let cuts = 0;
     const storm = setInterval(() => {
@@ -100,7 +104,7 @@ test("repeated cuts lose, repeat and reorder no message", async () => {
       for (const one of sockets) one.destroy();
       sockets.clear();
     }, 60);
-    const said = Promise.all(wanted.map((text) => hers.say(text)));
+    const said = Promise.all(wanted.flatMap((text) => [hers.say(text), quiet.say(text)]));
     const receive = async (room) => {
       const received = [];
       for await (const event of room) {
@@ -110,10 +114,10 @@ test("repeated cuts lose, repeat and reorder no message", async () => {
         if (received.length === wanted.length) return received;
       }
     };
-    const [receipts, ...both] = await Promise.all([said, receive(hers), receive(his)]);
+    const [receipts, ...all] = await Promise.all([said, ...[hers, his, calm, quiet].map(receive)]);
     assert.ok(cuts >= 3, `only ${cuts} cuts`);
-    assert.deepEqual(both, [wanted, wanted]);
-    assert.equal(new Set(receipts.map(({ seq }) => seq)).size, wanted.length);
+    assert.deepEqual(all, [wanted, wanted, wanted, wanted]);
+    assert.equal(new Set(receipts.map(({ seq }) => seq)).size, wanted.length); // both rooms have the same numbers
   } finally {
     carol.close();
     dave.close();

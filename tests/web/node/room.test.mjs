@@ -1,9 +1,9 @@
-/** A room of the JavaScript client, over fake sockets and a fake clock. */
+/** A chat of the JavaScript client, over fake sockets and a fake clock. */
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
-import { connect, ConnectionLost, EventsUnread, CommandRefused } from "../../../chat_actors/web/client/chat-client.mjs";
+import { AccessRefused, CommandRefused, connect, ConnectionLost } from "../../../chat_actors/web/client/chat-client.mjs";
 import { websocketUrl } from "../../../chat_actors/web/client/chat.mjs";
 
 const identity = { userId: "alice", publicPem: "PEM", sign: async () => "sig" };
@@ -37,13 +37,19 @@ class FakeSocket {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
-  /** Open the connection, and answer the login and the join. */
-  async admit(fields = {}) {
+  /** Open the connection, and answer the login. */
+  async logIn() {
     this.open();
+    this.deliver({ type: "welcome", features: ["rooms"], limits: {} });
     this.deliver({ type: "challenge", challenge: "AAAA" });
     await turn();
     this.deliver({ type: "authenticated", userId: "alice" });
-    this.deliver({ type: "joined", roomId: "lobby", id: this.sent.at(-1).id, seq: 0, ...fields });
+  }
+
+  /** Open the connection, and answer the login and all joins. */
+  async admit(fields = {}) {
+    await this.logIn();
+    for (const { type, roomId, id } of this.sent) if (type === "join") this.deliver({ type: "joined", roomId, id, seq: 0, ...fields });
   }
 
   deliverMessages(from, to) {
@@ -91,6 +97,120 @@ test("join fails at once without a server", async () => {
   });
   mock.timers.tick(60_000);
   assert.equal(FakeSocket.made.length, 1);
+});
+
+test("join fails at once also if the room only sends", async () => {
+  const joining = chat().join("lobby", { listen: false });
+  latest().onclose({ code: 1006, reason: "" });
+  await assert.rejects(joining, ConnectionLost);
+});
+
+test("all rooms share a connection, and are told of its loss", async () => {
+  const alice = chat();
+  const rooms = ["lobby", "garden", "attic"].map((id) => alice.room(id));
+  await latest().admit();
+  for (const room of rooms) assert.equal((await room.receive()).type, "entered");
+  latest().onclose({ code: 1006, reason: "" });
+  for (const room of rooms) assert.equal((await room.receive()).type, "reconnecting");
+  alice.hurry();
+  await latest().admit({ recovered: true, missed: 0 });
+  for (const room of rooms) assert.equal((await room.receive()).type, "reconnected");
+  assert.equal(FakeSocket.made.length, 2);
+  alice.close();
+  for (const room of rooms) assert.equal(await room.receive(), null);
+  assert.equal(await alice.receive(), null);
+  assert.equal(latest().readyState, 2);
+});
+
+test("the connection outlives its last room", async () => {
+  const alice = chat();
+  const room = alice.room("lobby");
+  await latest().admit();
+  alice.leave(room);
+  assert.deepEqual(latest().sent.at(-1).type, "leave");
+  alice.room("lobby");
+  assert.deepEqual([latest().sent.at(-1).type, FakeSocket.made.length], ["join", 1]);
+  alice.close();
+});
+
+test("logging in connects once, and rooms use it", async () => {
+  const alice = chat();
+  const login = alice.logIn();
+  await latest().logIn();
+  await login;
+  await alice.logIn();
+  alice.room("lobby");
+  assert.equal(FakeSocket.made.length, 1);
+  latest().deliver({ type: "direct_message", content: "psst" });
+  for await (const { content } of alice) {
+    assert.equal(content, "psst");
+    break;
+  }
+  alice.close();
+});
+
+test("a login without a server fails and is not repeated", async () => {
+  const alice = chat();
+  const login = alice.logIn();
+  latest().onclose({ code: 1006, reason: "" });
+  await assert.rejects(login, ConnectionLost);
+  mock.timers.tick(60_000);
+  alice.hurry();
+  assert.equal(FakeSocket.made.length, 1);
+  const again = alice.logIn();
+  await latest().logIn();
+  await again;
+  alice.close();
+});
+
+test("a refused login ends all rooms; a new room tries again", async () => {
+  const alice = chat();
+  const rooms = ["lobby", "garden"].map((id) => alice.room(id));
+  latest().open();
+  latest().deliver({ type: "error", code: "invalid_signature", message: "Invalid signature" });
+  for (const room of rooms) await assert.rejects(room.receive(), AccessRefused);
+  await assert.rejects(alice.receive(), AccessRefused);
+  const room = alice.room("lobby");
+  await latest().admit();
+  assert.equal((await room.receive()).type, "entered");
+  assert.equal(FakeSocket.made.length, 2);
+  alice.close();
+});
+
+test("a room that is open is not opened twice", async () => {
+  const alice = chat();
+  const room = alice.room("lobby");
+  assert.throws(() => alice.room("lobby"), TypeError);
+  alice.leave(room);
+  alice.room("lobby");
+  alice.close();
+});
+
+test("a join that is refused for now is repeated alone", async () => {
+  const alice = chat();
+  const [lobby, garden] = ["lobby", "garden"].map((id) => alice.room(id));
+  await latest().logIn();
+  const [first, second] = latest().sent.filter(({ type }) => type === "join");
+  latest().deliver({ type: "error", id: first.id, code: "room_failed", message: "failed" });
+  latest().deliver({ type: "joined", roomId: "garden", id: second.id, seq: 0 });
+  assert.equal((await garden.receive()).type, "entered");
+  assert.deepEqual((await lobby.receive()).milliseconds, 250);
+  mock.timers.tick(250);
+  assert.deepEqual([latest().sent.at(-1).type, latest().sent.at(-1).roomId], ["join", "lobby"]);
+  assert.equal(FakeSocket.made.length, 1);
+  alice.close();
+});
+
+test("a silent connection is pinged, then replaced", async () => {
+  const alice = chat();
+  const room = alice.room("lobby");
+  await latest().admit();
+  mock.timers.tick(25_000);
+  assert.equal(latest().sent.at(-1).type, "ping");
+  mock.timers.tick(10_000);
+  assert.equal((await room.receive()).type, "entered");
+  assert.equal((await room.receive()).why, "the server does not answer any more");
+  alice.close();
 });
 
 test("a broken connection is not reported as never made", async () => {
@@ -143,37 +263,25 @@ test("1009 fails the message, a second 1009 the room", async () => {
   assert.equal(FakeSocket.made.length, 2);
 });
 
-test("a request behind unread events fails; events stay", async () => {
-  const room = chat().room("lobby");
+test("a room that is not read holds up no other, nor its posts", async () => {
+  const alice = chat();
+  const [lobby, garden] = ["lobby", "garden"].map((id) => alice.room(id));
   await latest().admit();
-  const post = room.say("hello");
   latest().deliverMessages(1, 5_000);
-  assert.equal(latest().readyState, 2); // the client has disconnected
-  mock.timers.tick(6_000);
-  const secondPost = room.say("are you there?");
-  mock.timers.tick(4_000);
-  await assert.rejects(post, EventsUnread);
-  await assert.rejects(secondPost, EventsUnread);
-  for (let count = 0; count < 5_000; count += 1) await room.receive();
-  assert.equal(FakeSocket.made.length, 2);
-  room.leave();
-});
-
-test("a request survives unread events that are read", async () => {
-  const room = chat().room("lobby");
-  await latest().admit();
-  const post = room.say("hello");
-  latest().deliverMessages(1, 5_000);
-  mock.timers.tick(9_000);
-  for (let count = 0; count < 5_000; count += 1) await room.receive();
-  const [before, after] = FakeSocket.made;
-  await after.admit({ recovered: true, missed: 0 });
-  mock.timers.tick(9_000);
-  const { id } = before.sent.at(-1);
-  assert.equal(after.sent.at(-1).id, id);
-  after.deliver({ type: "accepted", id, clientMsgId: id, seq: 5_001 });
+  assert.deepEqual([latest().sent.at(-1).type, latest().sent.at(-1).roomId], ["leave", "lobby"]);
+  latest().deliver({ type: "chat_message", userId: "bob", roomId: "garden", content: "hi", seq: 1 });
+  await garden.receive();
+  assert.equal((await garden.receive()).content, "hi");
+  const post = lobby.say("hello");
+  const { id } = latest().sent.at(-1);
+  latest().deliver({ type: "joined", roomId: "lobby", id, seq: 5_000 });
+  const said = latest().sent.at(-1);
+  latest().deliver({ type: "accepted", id: said.id, seq: 5_001 });
   assert.equal((await post).seq, 5_001);
-  room.leave();
+  for (let count = 0; count < 5_000; count += 1) await lobby.receive();
+  assert.deepEqual([latest().sent.at(-1).type, latest().sent.at(-1).since], ["join", 4_999]);
+  assert.equal(FakeSocket.made.length, 1);
+  alice.close();
 });
 
 test("events do not block a room with listen: false", async () => {
