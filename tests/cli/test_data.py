@@ -125,7 +125,7 @@ async def test_everything_that_can_be_stored_survives_the_round_trip(tmp_path):
     file = await SqliteFile.open(tmp_path / "data" / "chat.db")
     journal = SqliteJournal(file)
     contents = ("x" * 4000, "\U0001f600" * 4000, "".join(map(chr, range(32))), '"\\\u2028')
-    drafts = [Draft(user_id, content) for user_id in ("bob", "bot:ci") for content in contents]
+    drafts = [Draft(user_id, content) for user_id in ("bob", "bot:ci-bot") for content in contents]
     times = [datetime(1, 1, 1, tzinfo=UTC), datetime(999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC), NOON]
     for at in (*times, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)):
         await journal.commit([Append("red", drafts)], at)
