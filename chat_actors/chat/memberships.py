@@ -13,17 +13,17 @@ from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import AnyRef
 from chat_actors.protocol import AnyCommand, ExtensionCommand, Refusal, refusals
 
-MAX_HELD = 32
+MAX_HELD = 64
 """Commands of one session that wait for changes of rooms."""
 
 
 class RoomChange:
     """A join or leave of an additional room that has not ended."""
 
-    __slots__ = ("held", "notices", "room_id")
+    __slots__ = ("held", "is_join", "notices")
 
-    def __init__(self, room_id: str) -> None:
-        self.room_id = room_id
+    def __init__(self, *, is_join: bool) -> None:
+        self.is_join = is_join
         self.held: list[AnyCommand] = []
         self.notices: list[MemberRemoved] = []
         """Notices during the change, which may be about a join that the session does not know of yet."""
@@ -32,25 +32,21 @@ class RoomChange:
 class Memberships:
     """The rooms of one session. No I/O."""
 
-    __slots__ = ("_by_room", "_changes", "_current_id")
+    __slots__ = ("_by_room", "changes", "current")
 
     def __init__(self) -> None:
         self._by_room: dict[str, Membership] = {}
-        self._current_id: str | None = None
-        self._changes: dict[str, RoomChange] | None = None  # made at the first additional join
+        self.current: Membership | None = None
+        self.changes: dict[str, RoomChange] | None = None  # made at the first additional join
 
     def __len__(self) -> int:
-        """The rooms that the session is in, or is joining or leaving."""
-        changing = self._changes or ()
-        return len(self._by_room) + sum(room_id not in self._by_room for room_id in changing)
+        """The rooms that the session is in or is joining."""
+        joining = (room_id for room_id, change in (self.changes or {}).items() if change.is_join)
+        return len(self._by_room) + sum(room_id not in self._by_room for room_id in joining)
 
     @property
     def all(self) -> Sequence[Membership]:
         return list(self._by_room.values())
-
-    @property
-    def current(self) -> Membership | None:
-        return None if self._current_id is None else self._by_room[self._current_id]
 
     @property
     def has_any(self) -> bool:
@@ -63,7 +59,9 @@ class Memberships:
         """The membership of the room that a command names; without a name, of the current room."""
         if room_id is not None:
             return self._by_room.get(room_id) or refusals.NOT_JOINED
-        return self.current or (refusals.NO_CURRENT_ROOM if self._by_room else refusals.NOT_IN_ROOM)
+        if self.current is not None:
+            return self.current
+        return refusals.NO_CURRENT_ROOM if self._by_room else refusals.NOT_IN_ROOM
 
     def named_by(self, command: ExtensionCommand) -> Membership | Refusal | None:
         """The same for a command of an extension, which may need no room: None without a name and a current room."""
@@ -81,33 +79,29 @@ class Memberships:
         """Add a membership, or replace that of the same room."""
         self._by_room[membership.room_id] = membership
         if is_current:
-            self._current_id = membership.room_id
+            self.current = membership
 
     def remove(self, room_id: str) -> Membership | None:
-        if self._current_id == room_id:
-            self._current_id = None
-        return self._by_room.pop(room_id, None)
+        membership = self._by_room.pop(room_id, None)
+        if membership is not None and membership is self.current:
+            self.current = None
+        return membership
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
-    @property
-    def are_changing(self) -> bool:
-        return bool(self._changes)
-
-    def begin_change(self, room_id: str) -> RoomChange:
-        if self._changes is None:
-            self._changes = {}
-        change = self._changes[room_id] = RoomChange(room_id)
-        return change
+    def begin_change(self, room_id: str, *, is_join: bool) -> None:
+        if self.changes is None:
+            self.changes = {}
+        self.changes[room_id] = RoomChange(is_join=is_join)
 
     def end_change(self, room_id: str) -> RoomChange:
-        if self._changes is None:
+        if self.changes is None:
             raise AssertionError("only a change that has begun can end")
-        return self._changes.pop(room_id)
+        return self.changes.pop(room_id)
 
     def hold(self, command: AnyCommand, rooms: Iterable[str]) -> Refusal | bool:
         """Hold a command until the changes of these rooms have ended. False if there are none."""
-        changes = self._changes or {}
+        changes = self.changes or {}
         change = next((changes[room_id] for room_id in rooms if room_id in changes), None)
         if change is None:
             return False
@@ -118,9 +112,9 @@ class Memberships:
 
     @property
     def changing_rooms(self) -> Sequence[str]:
-        return list(self._changes or ())
+        return list(self.changes or ())
 
     def note(self, notice: MemberRemoved) -> None:
         """Keep a notice until the changes that are under way have ended."""
-        for change in (self._changes or {}).values():
+        for change in (self.changes or {}).values():
             change.notices.append(notice)

@@ -120,10 +120,10 @@ class SessionActor(Actor[SessionMessage]):
 
     @property
     def state(self) -> SessionState:
-        if self._user_id is None:
-            return SessionState.CONNECTED
         if self._memberships.current is not None:
             return SessionState.IN_ROOM
+        if self._user_id is None:
+            return SessionState.CONNECTED
         return SessionState.NO_CURRENT_ROOM if self._memberships.has_any else SessionState.AUTHENTICATED
 
     async def on_start(self) -> None:
@@ -139,7 +139,9 @@ class SessionActor(Actor[SessionMessage]):
         if not isinstance(message, Frame):
             raise TypeError(f"only frames are delivered to a session, not {type(message).__name__}")
         command = self._read(message.text)
-        if command is not None and not self._is_held(command) and not self._execute_now(command):
+        if command is None or (self._memberships.changes and self._rooms.hold(command)):
+            return
+        if not self._execute_now(command):
             self.context.self_ref.send_nowait(Deferred(command))
 
     @handles
@@ -149,12 +151,10 @@ class SessionActor(Actor[SessionMessage]):
             await self._execute_next(command)
 
     async def _execute_next(self, command: AnyCommand) -> None:
-        if not self._is_held(command) and not self._execute_now(command):
+        if self._memberships.changes and self._rooms.hold(command):
+            return
+        if not self._execute_now(command):
             await self._execute(command)
-
-    def _is_held(self, command: AnyCommand) -> bool:
-        """Whether the command waits for the change of a room, or is refused since too many do."""
-        return self._memberships.are_changing and self._rooms.hold(command)
 
     @handles
     async def deferred(self, message: Deferred) -> None:

@@ -119,7 +119,7 @@ class SessionRooms:
         is_additional = request.is_additional and (earlier is None or earlier is not current)
         resolved = structs.replace(request, is_additional=is_additional, is_member=earlier is not None)
         if request.is_additional:
-            self.memberships.begin_change(request.room_id)
+            self.memberships.begin_change(request.room_id, is_join=True)
             self._context.pipe(
                 lambda: self._joins.join(resolved), into=partial(JoinEnded, resolved), failed=ChangeFailed
             )
@@ -207,7 +207,7 @@ class SessionRooms:
             self._tell(messages.Left(room_id, request_id=command.request_id))
             return None
         self._forget(room_id)
-        self.memberships.begin_change(room_id)
+        self.memberships.begin_change(room_id, is_join=False)
         ended = LeaveEnded(room_id, command.request_id)
         self._context.pipe(lambda: self._joins.leave(membership), into=lambda _: ended, failed=ChangeFailed)
         return None

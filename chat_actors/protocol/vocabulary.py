@@ -93,6 +93,8 @@ class Vocabulary:
     def refusal(self, state: SessionState, command: BaseCommand) -> Refusal | None:
         """The refusal of this command in this state, or None if it is allowed. A command may name its room."""
         refusal = self.rules[type(command)][state]
+        if refusal is None:
+            return None
         lacks_room = refusal is refusals.NOT_IN_ROOM or refusal is refusals.NO_CURRENT_ROOM
         return None if lacks_room and _names_room(command) else refusal
 
@@ -144,12 +146,12 @@ class Vocabulary:
 
 def _check_lengths(command: AnyCommand) -> None:
     request_id = command.request_id
-    is_id = request_id is None or len(request_id) <= REQUEST_ID_CHARS
-    _check_required(command, request_id if is_id else None)
-    if not is_id:
+    if request_id is not None and len(request_id) > REQUEST_ID_CHARS:
+        _check_required(command, None)
         raise ProtocolError(refusals.REQUEST_ID_TOO_LONG, None, type(command))
-    if isinstance(command, Post) and command.client_msg_id is not None:
-        if not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
+    _check_required(command, request_id)
+    if isinstance(command, Post):
+        if command.client_msg_id is not None and not 1 <= len(command.client_msg_id) <= CLIENT_MSG_ID_CHARS:
             raise ProtocolError(refusals.INVALID_CLIENT_MSG_ID, request_id, Post)
     elif isinstance(command, Join) and command.room_id == "" and not _is_of_part_one(command):
         raise ProtocolError(refusals.INVALID_ROOM_ID, request_id, Join)

@@ -1,57 +1,90 @@
-"""Random commands, disconnects and crashes of many sessions, compared with a model of what each must receive."""
+"""Random commands, faults and crashes of many sessions in several rooms, compared with a model of each client.
+
+A step sends commands of several clients at once, with at most one fault on the way, and waits until all is done. The
+order in which a room handles commands of different sessions is then open; the log of each room tells it.
+"""
 
 import asyncio
 import logging
+from collections import Counter
 
 import anyio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec import structs
 
+from chat_actors.chat import Enabled, Extension, Extensions, events
+from chat_actors.identity import sign
 from chat_actors.kernel.testing import RunningSystem, VirtualEventLoop, settle
-from chat_actors.protocol import messages
-from tests.chat.rig import Boom, MemoryChat, SlowJournal, room_of
+from chat_actors.storage import Retention
+from tests.chat.model_checks import check_outcomes, check_posts, check_presence, check_server
+from tests.chat.model_client import Log, ModelClient
+from tests.chat.model_faults import FaultyJournal, Guarded
+from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat
+from tests.chat.session_model import GUARDED, ROOMS_PER_CONNECTION, Batch
 
 USERS = ("ann", "ben", "cyd")
-ROOMS = ("red", "blue")
-ROUTES = st.sampled_from(("mailbox", "delivery"))
+ROOMS = ("red", "blue", "green", GUARDED)
+MOST_CLIENTS = 5
+KEPT_MESSAGES = 4
+BEYOND = 2**50
+"""A `since` above all numbers."""
+
+
+def command(kind, **fields):
+    return st.fixed_dictionaries({"type": st.just(kind), "has_id": st.booleans(), **fields})
+
+
+USER, ROOM, MAYBE_ROOM = st.sampled_from(USERS), st.sampled_from(ROOMS), st.sampled_from((None, *ROOMS))
+SINCE = st.sampled_from((None, None, "seen", "start", "beyond"))
+JOIN = command("join", room=ROOM, additional=st.booleans(), since=SINCE)
+POST = command("chat_message", room=MAYBE_ROOM, has_client_msg_id=st.booleans(), retries=st.integers(-3, 3))
+COMMAND = st.one_of(
+    JOIN,
+    JOIN,
+    POST,
+    POST,
+    command("switch_room", room=ROOM),
+    command("leave", room=MAYBE_ROOM),
+    command("authenticate", user=USER),
+    command("nonsense"),
+)
+FAULT = st.sampled_from(("crash", "commit", "missed", "page", "explode", "close", "ban", "stop", "fail", "disconnect"))
 
 
 class ChatModel(RuleBasedStateMachine):
-    """The model: the room of each connection, and the messages that it must receive in the current step."""
+    """A chat without a journal, the clients, and the logs of the rooms."""
 
-    def journal(self):
+    def make_journal(self):
         return None
 
     @initialize()
     def begin(self):
-        logging.getLogger("chat_actors.kernel").setLevel(logging.CRITICAL)
+        logging.getLogger("chat_actors").setLevel(logging.CRITICAL + 1)
+        Guarded.banned, Guarded.explodes, Guarded.newest = set(), False, None
+        self.clients, self.connected, self.requests, self.posted = [], 0, 0, 0
+        self.client_msg_ids = []
+        self.journal = self.make_journal()
+        self.logs = {room: Log(room, has_journal=self.journal is not None) for room in ROOMS}
+        self.events = []
         self.loop = VirtualEventLoop()
-        self.running = None
-        self.clients = {}  # name of the connection -> client
-        self.user = {}  # name -> user id
-        self.room = {}  # name -> room id or None
-        self.expected = {}  # name -> the messages that it must receive
-        self.connected = 0
-        self.posted = 0
-        self.last_seq = {}
+        self.stop_requested, self.started = asyncio.Event(), asyncio.Event()
+        self.main = self.loop.create_task(self.serve())
+        self.run(self.started.wait())
 
-        async def start():
-            self.running = RunningSystem()
-            self.system = await self.running.__aenter__()
-            self.chat = MemoryChat(self.system, journal=self.journal())
-
-        self.stop_requested = asyncio.Event()
-        self.started = asyncio.Event()
-
-        async def main():
-            await start()
+    async def serve(self):
+        async with RunningSystem() as self.system:
+            limits = structs.replace(NO_LIMITS, rooms_per_connection=ROOMS_PER_CONNECTION)
+            extension = Extension(name="guard", room_kinds=[Guarded])
+            extensions = Extensions([Enabled(extension, extension.settings())])
+            self.chat = MemoryChat(self.system, limits, journal=self.journal, extensions=extensions)
+            self.system.events.listen(events.MessagePosted, self.events.append)
+            for user in USERS:
+                (await self.chat.log_in(user)).session.stop()
+            await settle(self.system)
             self.started.set()
             await self.stop_requested.wait()
-            await self.running.__aexit__(None, None, None)
-
-        self.main = self.loop.create_task(main())
-        self.run(self.started.wait())
 
     def run(self, coroutine):
         return self.loop.run_until_complete(coroutine)
@@ -61,182 +94,211 @@ class ChatModel(RuleBasedStateMachine):
             self.stop_requested.set()
             self.run(self.main)
             self.loop.close()
-        logging.getLogger("chat_actors.kernel").setLevel(logging.NOTSET)
-
-    # -- the model --
-
-    def members(self, room):
-        return [name for name in self.clients if room is not None and self.room[name] == room]
-
-    def users_in(self, room):
-        return {self.user[name] for name in self.members(room)}
-
-    def leave(self, name):
-        room, self.room[name] = self.room[name], None
-        if room is not None and self.user[name] not in self.users_in(room):
-            for other in self.members(room):
-                self.expected[other].append(messages.user_left(self.user[name], room))
-
-    def join(self, name, room):
-        is_new = self.user[name] not in self.users_in(room)
-        self.room[name] = room
-        self.expected[name].append(messages.joined(self.user[name], room))
-        if is_new:
-            for other in self.members(room):
-                if self.user[other] != self.user[name]:
-                    self.expected[other].append(messages.user_joined(self.user[name], room))
+        logging.getLogger("chat_actors").setLevel(logging.NOTSET)
 
     # -- the steps --
 
-    @rule(user=st.sampled_from(USERS))
-    @precondition(lambda self: len(self.clients) < 6)
+    @rule(user=USER)
+    @precondition(lambda self: len(self.clients) < MOST_CLIENTS)
     def connect(self, user):
         self.connected += 1
-        name = f"{user}-{self.connected}"
-        self.clients[name] = self.run(self.chat.log_in(user))
-        self.user[name], self.room[name], self.expected[name] = user, None, []
+        self.clients.append(ModelClient(f"{user}-{self.connected}", self.run(self.chat.log_in(user)), user))
+
+    @rule()
+    @precondition(lambda self: Guarded.banned)
+    def pardon(self):
+        Guarded.banned.clear()
+
+    @rule()
+    @precondition(lambda self: self.journal is not None and any(self.logs.values()))
+    def remove_old_messages(self):
+        self.run(self.journal.prune(Retention(keep_messages=KEPT_MESSAGES), START))
+        for log in self.logs.values():
+            log.first_kept = max(log.first_kept, len(log) - KEPT_MESSAGES)
+
+    @rule(
+        commands=st.lists(st.tuples(st.integers(0, MOST_CLIENTS - 1), COMMAND), max_size=5),
+        fault=st.none() | st.tuples(FAULT, st.integers(0, 5), ROOM, USER),
+        through_mailbox=st.booleans(),
+    )
+    @precondition(lambda self: self.clients)
+    def act(self, commands, fault, through_mailbox):
+        kind, at, room, user = fault or ("", 0, "", "")
+        if kind in ("missed", "page"):  # with posts, it would be open whether there is anything to read
+            commands = [each for each in commands if each[1]["type"] != "chat_message"]
+        self.batch = Batch(self.logs, self.journal is not None, frozenset(Guarded.banned), kind)
+        self.before = self.members()
+        for client in self.clients:
+            client.begin_step()
+        self.run(self.send_all(commands, min(at, len(commands)), room, user, through_mailbox))
+        self.check()
+
+    async def send_all(self, commands, at, room, user, through_mailbox):
+        await self.request_challenges({self.pick(number) for number, one in commands if one["type"] == "authenticate"})
+        self.inject(self.batch.fault)
+        for n, (number, template) in enumerate([*commands, (0, None)]):
+            if n == at:
+                self.strike(self.batch.fault, room, user, self.pick(at))
+            client = self.pick(number)
+            if template is None or client.has_ended:
+                continue
+            fields = self.make_command(client, template)
+            client.session.execute(fields, self.batch)
+            if through_mailbox:
+                await client.rig.send(**fields)
+            else:
+                client.rig.deliver(**fields)
+        await settle(self.system)
+        await anyio.sleep(61)  # more than five crashes in a minute close a room, which checks twice whether it is empty
+        await settle(self.system)
+        self.inject("")
 
     def pick(self, number):
-        return sorted(self.clients)[number % len(self.clients)]
+        return self.clients[number % len(self.clients)]
 
-    async def submit(self, name, route, **command):
-        """Send through the session's mailbox, or deliver as the transport does."""
-        if route == "mailbox":
-            await self.clients[name].send(**command)
-        else:
-            self.clients[name].deliver(**command)
-
-    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), switch=st.booleans(), route=ROUTES)
-    @precondition(lambda self: self.clients)
-    def move(self, number, room, switch, route):
-        name = self.pick(number)
-        self.run(self.submit(name, route, **self.moving(name, room, switch)))
-
-    def moving(self, name, room, switch):
-        """Move a connection in the model, and return the command that moves it in the chat."""
-        if self.room[name] == room:
-            self.expected[name].append(messages.joined(self.user[name], room))
-        else:
-            self.leave(name)
-            self.join(name, room)
-        command = {"type": "switch_room"} if switch else {"type": "join", "userId": self.user[name]}
-        return {**command, "roomId": room}
-
-    @rule(number=st.integers(0, 5), times=st.integers(1, 4), route=ROUTES)
-    @precondition(lambda self: self.clients)
-    def post(self, number, times, route):
-        name = self.pick(number)
-        for _ in range(times):
-            self.run(self.submit(name, route, **self.posting(name)))
-
-    def posting(self, name):
-        """Post the next message in the model, and return the command that posts it in the chat."""
-        self.posted += 1
-        if self.room[name] is None:
-            self.expected[name].append("Not connected to any room")
-        else:
-            for other in self.members(self.room[name]):
-                self.expected[other].append((self.user[name], self.room[name], str(self.posted)))
-        return {"type": "chat_message", "content": str(self.posted)}
-
-    @rule(number=st.integers(0, 5), room=st.sampled_from(ROOMS), times=st.integers(1, 4), route=ROUTES)
-    @precondition(lambda self: self.clients)
-    def move_and_post_without_waiting(self, number, room, times, route):
-        name = self.pick(number)
-        commands = [self.moving(name, room, True), *(self.posting(name) for _ in range(times))]
-
-        async def send_all():
-            for command in commands:
-                await self.submit(name, route, **command)
-
-        self.run(send_all())
-
-    @rule(senders=st.lists(st.integers(0, 5), min_size=2, max_size=8), crash_after=st.none() | st.integers(0, 7))
-    @precondition(lambda self: self.clients)
-    def many_post_in_one_turn(self, senders, crash_after):
-        names = [self.pick(number) for number in senders]
-        commands = [(name, self.posting(name)) for name in names]
-
-        async def send_all():
-            for n, (name, command) in enumerate(commands):
-                self.clients[name].deliver(**command)
-                if n == crash_after and self.room[name] is not None:
-                    room_of(self.clients[name]).tell(Boom())
+    async def request_challenges(self, clients):
+        for client in sorted(clients, key=repr):
+            client.rig.deliver(type="get_challenge")
             await settle(self.system)
-            await anyio.sleep(61)
+            client.challenge = client.rig.hear()[-1].challenge
+            client.session.has_challenge = True
 
-        self.run(send_all())
+    def inject(self, fault):
+        """Make the journal or the room kind fail from now on."""
+        Guarded.explodes = fault == "explode"
+        if self.journal is not None:
+            self.journal.fails = fault
 
-    @rule(number=st.integers(0, 5))
-    @precondition(lambda self: self.clients)
-    def send_nonsense(self, number):
-        name = self.pick(number)
-        self.run(self.clients[name].send(type="nonsense"))
-        self.expected[name].append("Unknown message type: nonsense")
+    def strike(self, fault, room, user, client):
+        if fault in ("crash", "close"):
+            stays = [stay for one in self.clients if (stay := one.rig.session._cell.actor._rooms.find(room))]
+            for _ in range(6 if fault == "close" else 1):
+                for stay in stays[:1]:
+                    stay.room.tell(Boom())
+        elif fault == "ban":
+            Guarded.ban(user)
+        elif fault in ("stop", "fail", "disconnect"):
+            client.has_ended = True
+            ends = {"stop": client.rig.session.stop, "fail": lambda: client.rig.session.tell(Boom())}
+            ends.get(fault, client.rig.disconnect)()
 
-    @rule(number=st.integers(0, 5), crash=st.booleans())
-    @precondition(lambda self: self.clients)
-    def disconnect(self, number, crash):
-        name = self.pick(number)
-        client = self.clients[name]
-        if crash:
-            client.session.tell(Boom())
+    # -- commands --
+
+    def make_command(self, client, template):
+        fields = {"type": template["type"]}
+        if template["has_id"] or template.get("since"):
+            self.requests += 1
+            fields["id"] = f"q{self.requests}"
+            client.sent[fields["id"]] = fields
+        if template.get("room"):
+            fields["roomId"] = template["room"]
+        match template["type"]:
+            case "join":
+                fields |= {"userId": client.session.user, **self.make_options(client, template)}
+            case "chat_message":
+                fields |= self.make_post(template)
+            case "authenticate":
+                fields |= {"userId": template["user"], "signature": sign(KEY, client.challenge)}
+        return fields
+
+    def make_options(self, client, template):
+        options = {"additional": True} if template["additional"] else {}
+        if template["since"]:
+            seen = client.seen.get(template["room"], 0)
+            options["since"] = {"seen": seen, "start": 0, "beyond": BEYOND}[template["since"]]
+        return options
+
+    def make_post(self, template):
+        if template["has_client_msg_id"] and template["retries"] > 0 and self.client_msg_ids:
+            content = self.client_msg_ids[-template["retries"] :][0]  # sent before, by any user in any room
         else:
-            client.session.stop()
-        self.leave(name)
-        for book in (self.clients, self.user, self.room, self.expected):
-            del book[name]
+            self.posted += 1
+            content = str(self.posted)
+            if template["has_client_msg_id"]:
+                self.client_msg_ids.append(content)
+        return {"content": content, **({"clientMsgId": content} if template["has_client_msg_id"] else {})}
 
-    @rule(number=st.integers(0, 5))
-    @precondition(lambda self: any(self.room.values()))
-    def crash_a_room(self, number):
-        inside = sorted(name for name in self.clients if self.room[name] is not None)
-        room = room_of(self.clients[inside[number % len(inside)]])
-        room.tell(Boom())
+    # -- the checks --
 
-        # More than five crashes in a minute close a room; another test covers that.
-        async def wait_a_minute():
-            await settle(self.system)
-            await anyio.sleep(61)
+    def members(self):
+        """The connections in each room: room → user → number, as the clients know it."""
+        members = {room: Counter() for room in ROOMS}
+        for client in self.clients:
+            for room in client.stays:
+                members[room][client.user] += 1
+        return members
 
-        self.run(wait_a_minute())
+    def check(self):
+        added = self.extend_logs()
+        check_posts(self.batch, added)
+        ended = [client for client in self.clients if client.has_ended]
+        for client in self.clients:
+            client.receive(self.logs)
+        self.clients = [client for client in self.clients if not client.has_ended]
+        for client in self.clients:
+            client.check_complete(self.logs)
+            self.check_session(client)
+            check_outcomes(self.batch, client, self.logs)
+        check_presence(self.batch, self.clients, ended, self.before, self.members())
+
+    def check_session(self, client):
+        session = client.session
+        if self.batch.is_loose:
+            if self.batch.fault == "ban":
+                assert client.user not in Guarded.banned or GUARDED not in client.stays
+            session.current, session.user = client.current, client.user
+            session.additional = set(client.stays) - {client.current}
+        else:
+            assert client.answers == session.answers, client
+            assert (client.current, set(client.stays)) == (session.current, session.rooms), client
+
+    def extend_logs(self):
+        """Add what was stored in this step. Returns it: (room, user, content)."""
+        published = {room: [] for room in ROOMS}
+        for event in self.events:
+            published[event.room_id].append((event.seq, event.user_id, event.content))
+        self.events.clear()
+        added = []
+        for room, log in self.logs.items():
+            new = published[room] if self.journal is None else self.run(self.read_journal(log))
+            assert self.batch.fault == "close" or new == published[room]
+            log.extend(new)
+            assert [entry[0] for entry in log] == sorted({entry[0] for entry in log})
+            added += [(room, user, content) for _, user, content in new]
+        return added
+
+    async def read_journal(self, log):
+        page = await self.journal.page(log.room, after=log.last, limit=1000)
+        return [(stored.seq, stored.user_id, stored.content) for stored in page.messages]
 
     @invariant()
-    def clients_received_what_the_model_predicts(self):
-        if not hasattr(self, "system"):
-            return
-        self.run(settle(self.system))
-        for name, client in self.clients.items():
-            assert [self.plain(name, message) for message in client.hear()] == self.expected[name], name
-            self.expected[name].clear()
-        open_rooms = {room for room in self.room.values() if room is not None}
-        tree = {node.path: node for node in self.system.tree()}
-        assert {node.path for node in tree["/rooms"].children} == {f"/rooms/room:{room}" for room in open_rooms}
-        assert len(tree["/sessions"].children) == len(self.clients)
+    def server_agrees_with_the_clients(self):
+        if hasattr(self, "system"):
+            check_server(self.system, self.clients)
 
-    def plain(self, name, message):
-        match message:
-            case messages.ChatMessage():
-                key = (name, message.room_id)
-                assert message.seq > self.last_seq.get(key, 0)
-                self.last_seq[key] = message.seq
-                return (message.user_id, message.room_id, message.content)
-            case messages.Error():
-                return message.message
-            case _:
-                return message
+
+class MemoryChatModel(ChatModel):
+    """Messages are stored at once."""
+
+    def make_journal(self):
+        return FaultyJournal(seconds=0)
 
 
 class JournaledChatModel(ChatModel):
-    """The same with a slow journal: the received messages must not depend on it."""
+    """The journal takes time, so that commands meet messages that are not stored yet, and replays meet live ones."""
 
-    def journal(self):
-        return SlowJournal()
+    def make_journal(self):
+        return FaultyJournal(seconds=0.01)
 
 
 SETTINGS = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 TestChatModel = ChatModel.TestCase
+TestMemoryChatModel = MemoryChatModel.TestCase
 TestJournaledChatModel = JournaledChatModel.TestCase
-TestChatModel.settings = TestJournaledChatModel.settings = SETTINGS
+TestChatModel.settings = TestMemoryChatModel.settings = TestJournaledChatModel.settings = SETTINGS

@@ -127,6 +127,15 @@ async def test_joins_under_way_count_for_the_limit():
         assert errors(await sent(ann, *joins)) == [("room_limit", "red")]
 
 
+async def test_room_that_is_being_left_does_not_count_for_the_limit():
+    async with RunningSystem() as system:
+        limits = msgspec.structs.replace(NO_LIMITS, rooms_per_connection=2)
+        chat = MemoryChat(system, limits=limits, journal=SlowJournal(2))
+        ann = await in_rooms(chat, "ann", "red", "blue")
+        found = await sent(ann, post("last", roomId="red"), {"type": "leave", "roomId": "red"}, join("ann", "green"))
+        assert summaries(found) == ["Joined"]
+
+
 async def test_removal_during_a_replay_ends_the_membership():
     async with RunningSystem() as system:
         journal = SlowJournal(0, room_messages=10_000)

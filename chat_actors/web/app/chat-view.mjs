@@ -273,7 +273,7 @@ function describe(status) {
     case "joined":
       return ["Connected", false];
     case "ended":
-      return ["Not in this room", true];
+      return [status.isOffline ? "Not connected" : "Not in this room", true];
     case "reconnecting":
       return ["Offline", true];
   }

@@ -70,7 +70,7 @@ export class OpenRoom {
       const why = problemOf(error);
       this.status = { kind: "ended", why, isOffline: isAboutConnection(error) };
       this.#clearMembers();
-      this.timeline.notice(`You are not in this room: ${why}`, "problem");
+      this.timeline.notice(`You are not ${this.status.isOffline ? "connected" : "in this room"}: ${why}`, "problem");
       return error instanceof Error ? error : new Error(String(error));
     }
   }

@@ -18,7 +18,7 @@ export { Backoff } from "./backoff.mjs";
 export { Chat, connect } from "./chat.mjs";
 export { Conversation } from "./conversation.mjs";
 export { decryptKey, encryptKey, WrongPassphrase } from "./encrypted-key.mjs";
-export { AccessRefused, CommandRefused, ConnectionLost, TooMuchUnsent, Unanswered } from "./errors.mjs";
+export { AccessRefused, CommandRefused, ConnectionLost, ServerTooOld, TooMuchUnsent, Unanswered } from "./errors.mjs";
 export { exportKey, Identity } from "./identity.mjs";
 export { Room } from "./room.mjs";
 export { RoomConversation } from "./room-conversation.mjs";

@@ -106,7 +106,7 @@ export class Chat {
     this.#connection.close();
   }
 
-  /** The next message that belongs to no open room, or null after `close()`. Throws as a room does. @returns {Promise<ChatEvent | null>} */
+  /** The next message that belongs to no open room, or null after `close()`. @returns {Promise<ChatEvent | null>} */
   async receive() {
     return this.#connection.conversation.events.next();
   }

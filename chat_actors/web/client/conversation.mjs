@@ -4,8 +4,8 @@
  * Theory of operation. The core does no I/O. Its owner reports `connected()` and `disconnected()`, passes each text to
  * `receive()`, and signs `toSign`. After each of these, and after each call of a method of a room, it sends the texts of
  * `toSend()` and calls the actions of `toSchedule()` after their pauses. On each connection the steps are "offline" →
- * "login" (`Login`) → "ready". The rooms (`RoomConversation`) outlive the connections; each has the steps of its own join. Answers
- * are routed by `id`, events by `roomId`.
+ * "login" (`Login`) → "ready". The rooms (`RoomConversation`) outlive the connections; each has the steps of its own join.
+ * Answers are routed by `id`, events by `roomId`.
  */
 
 import { Backoff } from "./backoff.mjs";
@@ -130,7 +130,7 @@ export class Conversation {
   #forget(room) {
     if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id);
     const leave = room.farewell();
-    if (leave !== null && this.isReady) this.#send(leave);
+    if (leave !== null) this.#send(leave);
   }
 
   // -- the connection ------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ export class Conversation {
     return this.#scheduled.splice(0);
   }
 
-  /** The server closed the connection at a message that is too big: fail the longest in flight. @returns {boolean} whether there is one */
+  /** The server closed the connection because of a message's size: fail the longest in flight. @returns {boolean} whether there is one */
   failTooBig() {
     const size = (/** @type {PendingRequest} */ { command }) => encode(command).length;
     return this.#failInFlight((a, b) => size(b) - size(a), (room, id) => room.requests.failTooBig(id));
@@ -232,7 +232,7 @@ export class Conversation {
    *
    * @param {string} text
    * @throws {AccessRefused} if the server refuses the login
-   * @throws {ConnectionLost} if the server is too old
+   * @throws {ServerTooOld} if the server does not offer several rooms
    */
   receive(text) {
     const message = decode(text);

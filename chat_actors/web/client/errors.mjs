@@ -13,6 +13,17 @@ export class ConnectionLost extends Error {
   }
 }
 
+/** The server is older than this client. All rooms end. */
+export class ServerTooOld extends ConnectionLost {
+  constructor() {
+    super(
+      "the server is too old for this client: it does not offer several rooms on one connection. Update the server, or " +
+        "use the client that comes with it",
+    );
+    this.name = "ServerTooOld";
+  }
+}
+
 /** The connection ended before the answer to a command that must not be sent twice. Whether it was executed is unknown. */
 export class Unanswered extends Error {
   /** @param {string} why */

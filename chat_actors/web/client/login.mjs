@@ -1,13 +1,9 @@
 /** The login on one connection. No I/O. */
 
-import { AccessRefused, ConnectionLost, isTransient } from "./errors.mjs";
+import { AccessRefused, isTransient, ServerTooOld } from "./errors.mjs";
 
 /** The part of the protocol that this client speaks. */
 const PROTOCOL = 3;
-
-const TOO_OLD =
-  "the server is too old for this client: it does not offer several rooms on one connection. Update the server, or use " +
-  "the client that comes with it";
 
 /**
  * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
@@ -51,14 +47,14 @@ export class Login {
    * @param {ServerMessage} message
    * @returns {Command[]} the commands to send
    * @throws {AccessRefused} if the server refuses the login
-   * @throws {ConnectionLost} if the server is too old
+   * @throws {ServerTooOld} if it does not offer several rooms
    * @throws {TypeError} if its challenge is not a text
    */
   receive(message) {
     switch (message.type) {
       case "welcome":
         this.#isWelcome = message.features?.includes("rooms");
-        if (!this.#isWelcome) throw new ConnectionLost(TOO_OLD);
+        if (!this.#isWelcome) throw new ServerTooOld();
         this.frameBytes = message.limits?.frameBytes || Infinity;
         return [];
       case "challenge":
@@ -68,7 +64,7 @@ export class Login {
       case "registered":
         return [{ type: "get_challenge" }];
       case "authenticated":
-        if (!this.#isWelcome) throw new ConnectionLost(TOO_OLD);
+        if (!this.#isWelcome) throw new ServerTooOld();
         this.isDone = true;
         return [];
       case "error":
@@ -79,7 +75,7 @@ export class Login {
 
   /** @param {ServerMessage} error @returns {Command[]} */
   #fail({ code, message }) {
-    if (code === "unknown_type" || message === "Unknown message type: hello") throw new ConnectionLost(TOO_OLD);
+    if (code === "unknown_type" || message === "Unknown message type: hello") throw new ServerTooOld();
     if (code === "user_not_registered" && !this.#hasRegistered) {
       this.#hasRegistered = true;
       return [{ type: "register", userId: this.#userId, publicKey: this.#publicPem }];

@@ -168,7 +168,7 @@ export class RoomConversation {
     this.events.end(error);
   }
 
-  /** The command to send after the end, if the connection is logged in. @returns {Command | null} */
+  /** The command to send after the end. @returns {Command | null} */
   farewell() {
     return this.#isOnServer ? this.#leave() : null;
   }
@@ -187,9 +187,9 @@ export class RoomConversation {
     else this.requests.answered(message.id, message);
   }
 
-  /** Send a command again that the server refused at its rate limit. @param {string} id @returns {boolean} whether that is possible */
+  /** Send a command again, refused at the rate limit. @param {string} id @returns {boolean} whether that is possible */
   repeat(id) {
-    if (id === this.#joinId && this.#step === "joining") this.#step = "out";
+    if (id === this.#joinId) this.#step = "out";
     else if (this.requests.isRetryable(id)) this.requests.requeue(id);
     else return false;
     return true;
@@ -217,10 +217,9 @@ export class RoomConversation {
       else this.close(new AccessRefused("join", message.message, message.code));
       return;
     }
-    if (this.#step !== "joining") return;
     this.#step = "inside";
     this.#backoff.succeeded();
-    if (!this.#isBehind) this.#arrive(message);
+    this.#arrive(message);
   }
 
   /** @param {ServerMessage} joined */

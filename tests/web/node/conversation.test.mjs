@@ -7,8 +7,8 @@ import {
   AccessRefused,
   Backoff,
   CommandRefused,
-  ConnectionLost,
   Conversation,
+  ServerTooOld,
   TooMuchUnsent,
   Unanswered,
 } from "../../../chat_actors/web/client/chat-client.mjs";
@@ -81,7 +81,7 @@ test("a server without several rooms is too old", () => {
   for (const answer of answers) {
     const { conversation, receive } = begin();
     conversation.connected();
-    assert.throws(() => receive(answer), (thrown) => thrown instanceof ConnectionLost && /too old/.test(thrown.message));
+    assert.throws(() => receive(answer), (thrown) => thrown instanceof ServerTooOld && /too old/.test(thrown.message));
   }
 });
 
@@ -190,6 +190,45 @@ for (const names of [true, false]) {
     assert.equal((await page).more, false);
   });
 }
+
+test("a late answer to a repeated post frees the next", async () => {
+  const { sent, receive, room, retry } = inside();
+  const [first, second] = [room.post("one"), room.post("two")];
+  const [{ id }] = sent();
+  receive(error("too_many_messages"));
+  receive({ type: "accepted", id, seq: 11 });
+  assert.equal((await first).seq, 11);
+  retry();
+  const [next] = sent();
+  assert.equal(next.content, "two");
+  receive({ type: "accepted", id: next.id, seq: 12 });
+  assert.equal((await second).seq, 12);
+});
+
+test("pauses at the rate limit start anew after an answer", () => {
+  const { sent, receive, room, conversation } = inside();
+  for (let count = 0; count < 3; count += 1) {
+    void room.query({ type: "members" });
+    const [{ id }] = sent();
+    receive(error("too_many_messages", { id }));
+    const [{ milliseconds, act }] = conversation.toSchedule();
+    assert.equal(milliseconds, 500);
+    act();
+    sent();
+    receive({ type: "members", id, members: [], count: 0 });
+  }
+});
+
+test("lookups keep their order when they are sent again", () => {
+  const { conversation, sent, receive, room, logIn } = inside();
+  const types = ["members", "history", "guests"];
+  for (const type of types) void room.query({ type });
+  sent();
+  conversation.disconnected();
+  logIn();
+  receive({ type: "joined", id: sent()[0].id, seq: 10, recovered: true, missed: 0 });
+  assert.deepEqual(sent().map(({ type }) => type), types);
+});
 
 test("the rate limit delays a join and reports no failure", () => {
   const { sent, receive, conversation, retry } = inside();

@@ -177,6 +177,44 @@ test("a refused login ends all rooms; a new room tries again", async () => {
   alice.close();
 });
 
+test("a chat without rooms does not connect by itself", () => {
+  const alice = chat();
+  alice.hurry();
+  assert.equal(FakeSocket.made.length, 0);
+});
+
+test("pauses between connections start anew after a join", async () => {
+  const alice = chat();
+  const room = alice.room("lobby");
+  for (let count = 0; count < 3; count += 1) {
+    await latest().admit({ recovered: true, missed: 0 });
+    await room.receive();
+    latest().onclose({ code: 1006, reason: "" });
+    assert.equal((await room.receive()).milliseconds, 250);
+    alice.hurry();
+  }
+  alice.close();
+});
+
+test("what was begun on a lost connection ends with it", async () => {
+  const alice = chat();
+  alice.room("lobby");
+  await latest().logIn();
+  const { id } = latest().sent.find(({ type }) => type === "join");
+  latest().deliver({ type: "error", id, code: "room_failed", message: "failed" });
+  latest().onclose({ code: 1006, reason: "" });
+  alice.hurry();
+  latest().open();
+  latest().deliver({ type: "challenge", challenge: "AAAA" }); // it is being signed
+  latest().onclose({ code: 1006, reason: "" });
+  alice.hurry();
+  latest().open();
+  mock.timers.tick(250);
+  await turn();
+  assert.deepEqual(latest().sent.map(({ type }) => type), ["hello", "get_challenge"]);
+  alice.close();
+});
+
 test("a room that is open is not opened twice", async () => {
   const alice = chat();
   const room = alice.room("lobby");

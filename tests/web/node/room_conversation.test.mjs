@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { AccessRefused, Conversation } from "../../../chat_actors/web/client/chat-client.mjs";
+import { AccessRefused, Conversation, Unanswered } from "../../../chat_actors/web/client/chat-client.mjs";
 
 const MAX_UNREAD = 5;
 
@@ -114,6 +114,47 @@ test("a replay that fails after joined is followed by a rejoin", async () => {
   assert.deepEqual(sent().map(({ type }) => type), ["join"]);
 });
 
+test("pauses between joins start anew after a join", async () => {
+  const { receive, enter, read, conversation, sent, answer } = begin();
+  enter();
+  await read();
+  for (let count = 0; count < 3; count += 1) {
+    receive(error("room_closed"));
+    assert.equal((await read())[0].milliseconds, 500);
+    conversation.hurry();
+    answer(sent()[0], { type: "joined", seq: 10, recovered: true, missed: 0 });
+    await read();
+  }
+});
+
+test("a lost room repeats its requests after the rejoin", async () => {
+  const { room, receive, enter, sent, answer, conversation } = begin();
+  enter();
+  const rolled = room.ask({ type: "roll" });
+  void room.post("one");
+  const [post] = sent();
+  receive(error("room_closed"));
+  await assert.rejects(rolled, Unanswered);
+  conversation.hurry();
+  answer(sent()[0], { type: "joined", seq: 10, recovered: true, missed: 0 });
+  assert.deepEqual(sent(), [post]);
+});
+
+test("a room is lost once, however many errors tell it", () => {
+  const { room, receive, enter, sent, answer, conversation } = begin();
+  enter();
+  conversation.toSchedule();
+  void room.query({ type: "members" });
+  void room.query({ type: "history" });
+  for (const lookup of sent()) answer(lookup, error("not_joined"));
+  assert.equal(conversation.toSchedule().length, 1);
+  conversation.hurry();
+  const [join] = sent();
+  receive(error("room_closed")); // from before the join
+  answer(join, { type: "joined", seq: 10, recovered: true, missed: 0 });
+  assert.deepEqual(sent().map(({ type }) => type).sort(), ["history", "members"]);
+});
+
 test("a removal ends the room, which can be opened again", async () => {
   const { conversation, room, receive, enter, read, sent } = begin();
   enter();
@@ -130,9 +171,10 @@ test("a removal ends the room, which can be opened again", async () => {
 
 test("a refused join ends the room", async () => {
   for (const code of ["banned", "room_limit"]) {
-    const { room, connect, answer } = begin();
+    const { room, connect, answer, sent } = begin();
     answer(connect(), error(code));
     await assert.rejects(room.events.next(), isRefused(code));
+    assert.deepEqual(sent(), []);
   }
 });
 
@@ -215,6 +257,43 @@ test("a room that is behind joins to send, and stays behind", async () => {
   answer(rejoin, { type: "joined", seq: 17, recovered: true, missed: 2 });
   said(16, 17);
   assert.deepEqual((await read()).map(({ seq }) => seq), [undefined, 16, 17]);
+});
+
+test("a room that falls behind offline has no room to leave", async () => {
+  const { conversation, said, enter, connect, read, sent } = begin();
+  enter();
+  await read();
+  said(11, 12, 13, 14);
+  conversation.disconnected();
+  conversation.reconnecting(5, "why");
+  assert.equal(connect().type, "get_challenge");
+  assert.deepEqual(sent(), []);
+  await read();
+  assert.deepEqual(sent().map(({ type, since }) => [type, since]), [["join", 14]]);
+});
+
+test("a room behind is not left on another connection", async () => {
+  const { conversation, said, enter, connect } = begin();
+  enter();
+  said(11, 12, 13, 14);
+  conversation.disconnected(); // before the leave was sent
+  assert.equal(connect().type, "get_challenge");
+});
+
+test("a room that is lost while behind waits for its pause", async () => {
+  const { room, conversation, receive, said, enter, read, sent } = begin();
+  enter();
+  await read();
+  const post = room.post("one");
+  sent();
+  said(11, 12, 13, 14, 15);
+  receive(error("room_closed"));
+  await read();
+  assert.deepEqual(sent(), []);
+  conversation.toSchedule().forEach(({ act }) => act());
+  assert.deepEqual(sent().map(({ type, since }) => [type, since]), [["join", 15]]);
+  conversation.leave(room);
+  await assert.rejects(post);
 });
 
 test("a room with requests in flight falls behind in place", async () => {
