@@ -9,6 +9,7 @@
  */
 
 import { Backoff } from "./backoff.mjs";
+import { Departures } from "./departures.mjs";
 import { decode, encode, isLongerThan } from "./encoding.mjs";
 import { CommandRefused, RATE_LIMIT } from "./errors.mjs";
 import { EventQueue } from "./event-queue.mjs";
@@ -48,6 +49,7 @@ export class Conversation {
   #backoff;
   /** @type {Map<string, RoomConversation>} */
   #rooms = new Map();
+  #departures = new Departures((id) => this.#rooms.has(id));
   /** @type {string[]} */
   #outgoing = [];
   /** @type {Scheduled[]} */
@@ -64,9 +66,7 @@ export class Conversation {
   constructor(userId, publicPem, { newId = () => crypto.randomUUID(), random = Math.random, maxUnread = 5_000 } = {}) {
     this.#userId = userId;
     this.#publicPem = publicPem;
-    const later = (/** @type {number} */ milliseconds, /** @type {() => void} */ act) => {
-      this.#scheduled.push({ milliseconds, act });
-    };
+    const later = this.#later.bind(this);
     this.#surroundings = { userId, newId, random, later, maxUnread };
     this.#backoff = new Backoff(random);
   }
@@ -130,7 +130,7 @@ export class Conversation {
   #forget(room) {
     if (this.#rooms.get(room.id) === room) this.#rooms.delete(room.id);
     const leave = room.farewell();
-    if (leave !== null) this.#send(leave);
+    if (leave !== null) this.#departures.add(leave);
   }
 
   // -- the connection ------------------------------------------------------------------------------------------------
@@ -148,6 +148,7 @@ export class Conversation {
     this.#isPaused = false;
     this.#outgoing = [];
     this.#scheduled = [];
+    this.#departures.clear();
     for (const room of this.#rooms.values()) room.disconnected();
   }
 
@@ -175,6 +176,7 @@ export class Conversation {
   toSend() {
     const texts = this.#outgoing.splice(0);
     if (!this.isReady || this.#isPaused) return texts;
+    texts.push(...this.#departures.next().map(encode));
     const rooms = [...this.#rooms.values()];
     let lookups = rooms.reduce((free, { requests }) => free - requests.lookupsInFlight, MAX_LOOKUPS_IN_FLIGHT);
     rooms.sort((a, b) => a.requests.lookupsInFlight - b.requests.lookupsInFlight); // no room takes all of them
@@ -245,12 +247,24 @@ export class Conversation {
 
   /** @param {ServerMessage & {id: string}} message */
   #answer(message) {
-    const room = [...this.#rooms.values()].find((one) => one.isAwaiting(message.id));
-    if (room === undefined) return; // to a request that has ended, or to `leave`
     if (message.type !== "error") this.#backoff.succeeded();
+    if (this.#departures.has(message.id)) this.#answerLeave(message);
+    const room = [...this.#rooms.values()].find((one) => one.isAwaiting(message.id));
+    if (room === undefined) return; // to a request that has ended
     if (message.code === RATE_LIMIT && room.repeat(message.id)) this.#pause();
     else room.answer(message);
     if (room.end !== null) this.#forget(room);
+  }
+
+  /** @param {ServerMessage & {id: string}} message */
+  #answerLeave(message) {
+    if (!this.#departures.answered(message)) return;
+    if (message.code === RATE_LIMIT) {
+      this.#departures.requeue(message.id);
+      this.#pause();
+    } else {
+      this.#later(this.#backoff.nextPause(), () => this.#departures.requeue(message.id));
+    }
   }
 
   /** Handle an error that names neither a request nor a room. @param {ServerMessage} error */
@@ -289,6 +303,11 @@ export class Conversation {
   #pause() {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    this.#scheduled.push({ milliseconds: this.#backoff.nextPause(), act: () => (this.#isPaused = false) });
+    this.#later(this.#backoff.nextPause(), () => (this.#isPaused = false));
+  }
+
+  /** @param {number} milliseconds @param {() => void} act */
+  #later(milliseconds, act) {
+    this.#scheduled.push({ milliseconds, act });
   }
 }

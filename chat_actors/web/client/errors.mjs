@@ -75,7 +75,7 @@ export class TooMuchUnsent extends Error {
 }
 
 /** Codes of errors that may not occur at a later attempt. */
-const TRANSIENT = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure"]);
+const TRANSIENT = new Set(["not_stored", "room_failed", "too_many_messages", "too_many_rooms", "internal_failure", "busy"]);
 
 /** The connection is out of the room, for no fault of the user: it can join again. */
 const ROOM_LOST = new Set(["room_closed", "not_in_room", "not_joined", "no_current_room"]);

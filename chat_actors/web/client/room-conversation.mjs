@@ -13,7 +13,7 @@
  */
 
 import { Backoff } from "./backoff.mjs";
-import { AccessRefused, CommandRefused, ConnectionLost, isRoomLost, isTemporary } from "./errors.mjs";
+import { AccessRefused, CommandRefused, ConnectionLost, isRoomLost, isTemporary, isTransient } from "./errors.mjs";
 import { EventQueue } from "./event-queue.mjs";
 import { Requests } from "./requests.mjs";
 
@@ -52,6 +52,10 @@ export class RoomConversation {
   #isBehind = false;
   /** Whether the server may have this connection in the room. */
   #isOnServer = false;
+  /** `#isOnServer` before the join in flight. */
+  #wasOnServer = false;
+  /** @type {string | null} */
+  #leaveId = null;
   #mustLeave = false;
   #hasJoined = false;
   /** @type {number | null} the number of the last message received */
@@ -125,7 +129,9 @@ export class RoomConversation {
   #join() {
     const id = this.#surroundings.newId();
     this.#joinId = id;
+    this.#leaveId = null; // its answer is out of date now
     this.#step = "joining";
+    this.#wasOnServer = this.#isOnServer;
     this.#isOnServer = true;
     this.#surroundings.later(JOIN_TIMEOUT, () => {
       if (this.#step === "joining" && this.#joinId === id) this.#joinLater("no answer from the room");
@@ -136,8 +142,10 @@ export class RoomConversation {
   }
 
   #leave() {
-    this.#mustLeave = this.#isOnServer = false;
-    return { type: "leave", roomId: this.id, id: this.#surroundings.newId() };
+    const id = this.#surroundings.newId();
+    this.#leaveId = id;
+    this.#mustLeave = false;
+    return { type: "leave", roomId: this.id, id };
   }
 
   // -- the connection ------------------------------------------------------------------------------------------------
@@ -145,7 +153,7 @@ export class RoomConversation {
   /** The connection has ended. Requests that are safe to repeat are sent again later; the others fail with `Unanswered`. */
   disconnected() {
     this.#step = "out";
-    this.#joinId = null;
+    this.#joinId = this.#leaveId = null;
     this.#isOnServer = this.#mustLeave = false;
     this.requests.requeueAll("the connection broke");
   }
@@ -168,7 +176,7 @@ export class RoomConversation {
     this.events.end(error);
   }
 
-  /** The command to send after the end. @returns {Command | null} */
+  /** The command to send after the end. */
   farewell() {
     return this.#isOnServer ? this.#leave() : null;
   }
@@ -177,21 +185,29 @@ export class RoomConversation {
 
   /** Whether a message with this id answers this room. @param {string} id */
   isAwaiting(id) {
-    return id === this.#joinId || this.requests.has(id);
+    return id === this.#joinId || id === this.#leaveId || this.requests.has(id);
   }
 
   /** Handle the answer to a command of this room. @param {ServerMessage & {id: string}} message */
   answer(message) {
     if (message.id === this.#joinId) this.#answerJoin(message);
+    else if (message.id === this.#leaveId) this.#answerLeave(message);
     else if (message.type === "error") this.#refuse(message);
     else this.requests.answered(message.id, message);
   }
 
   /** Send a command again, refused at the rate limit. @param {string} id @returns {boolean} whether that is possible */
   repeat(id) {
-    if (id === this.#joinId) this.#step = "out";
-    else if (this.requests.isRetryable(id)) this.requests.requeue(id);
-    else return false;
+    if (id === this.#joinId) {
+      this.#step = "out";
+      this.#isOnServer = this.#wasOnServer;
+    } else if (id === this.#leaveId) {
+      this.#leaveAgain();
+    } else if (this.requests.isRetryable(id)) {
+      this.requests.requeue(id);
+    } else {
+      return false;
+    }
     return true;
   }
 
@@ -212,14 +228,36 @@ export class RoomConversation {
   /** @param {ServerMessage} message */
   #answerJoin(message) {
     if (message.type === "error") {
-      this.#isOnServer = false;
-      if (isTemporary(message.code)) this.#joinLater(UNAVAILABLE);
-      else this.close(new AccessRefused("join", message.message, message.code));
+      this.#refuseJoin(message);
       return;
     }
     this.#step = "inside";
     this.#backoff.succeeded();
     this.#arrive(message);
+  }
+
+  /** @param {ServerMessage} error */
+  #refuseJoin({ code, message, roomId }) {
+    if (!isTemporary(code)) {
+      this.#isOnServer = false;
+      this.close(new AccessRefused("join", message, code));
+    } else if (roomId !== undefined || this.isJoined) {
+      this.#lose();
+    } else {
+      this.#isOnServer = this.#wasOnServer; // a refused rejoin ends no membership
+      this.#joinLater(UNAVAILABLE);
+    }
+  }
+
+  /** @param {ServerMessage} message */
+  #answerLeave({ type, code }) {
+    this.#leaveId = null;
+    if (type === "error" && isTransient(code)) this.#surroundings.later(this.#backoff.nextPause(), () => this.#leaveAgain());
+    else this.#isOnServer = false;
+  }
+
+  #leaveAgain() {
+    this.#mustLeave = this.#isBehind && this.#step === "out";
   }
 
   /** @param {ServerMessage} joined */
@@ -236,12 +274,11 @@ export class RoomConversation {
 
   /** The connection is out of the room. @param {ServerMessage} error */
   #remove(error) {
-    if (isTemporary(error.code)) {
-      if (this.isJoined) this.#lose(); // else it is from before the join in flight
-    } else {
-      this.#isOnServer = this.#step === "joining";
-      this.close(new AccessRefused("join", error.message, error.code));
-    }
+    this.#wasOnServer = false;
+    this.#isOnServer = this.#step === "joining"; // then the error is from before the join in flight
+    if (!isTemporary(error.code)) this.close(new AccessRefused("join", error.message, error.code));
+    else if (this.isJoined) this.#lose();
+    else this.requests.requeueAll(UNAVAILABLE);
   }
 
   /** @param {ServerMessage & {id: string}} error */

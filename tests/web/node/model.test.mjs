@@ -8,7 +8,7 @@ import { ModelServer } from "./model_server.mjs";
 
 const ROOMS = ["attic", "garden", "lobby"];
 const MAX_UNREAD = 6;
-const REFUSALS = ["room_failed", "not_stored", "too_many_messages", "too_many_rooms", "internal_failure", "room_closed"];
+const REFUSALS = ["room_failed", "not_stored", "too_many_messages", "too_many_rooms", "internal_failure", "busy", "room_closed"];
 
 /** Numbers from 0 to 1 that are the same in each run (Mulberry32). */
 function randomFrom(seed) {
@@ -150,7 +150,7 @@ async function run(seed) {
   const random = randomFrom(seed);
   const world = new World(random);
   const { server } = world;
-  server.refusal = ({ type }) => (type !== "leave" && random() < 0.08 ? world.choose(REFUSALS) : null);
+  server.refusal = ({ type }) => (random() < 0.08 ? world.choose(type === "leave" ? REFUSALS.slice(0, -1) : REFUSALS) : null);
   for (let step = 0; step < 1_500; step += 1) await world.step();
   await world.settle();
   await Promise.all(world.posts);
