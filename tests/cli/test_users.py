@@ -70,7 +70,7 @@ async def test_released_id_is_free_after_a_start_with_the_extensions(folder, tmp
     identity = Identity("alice", generate_key(2048))
     async for url in start_once(tmp_path):
         with pytest.raises(AccessRefused, match="not registered"):
-            async with connect(url, identity):
+            async with connect(url, identity) as chat, chat.room("red"):
                 pass
     assert await state_of(folder, "direct.Direct/alice")
     async for url in start_once(tmp_path, "--extension", "direct"):
