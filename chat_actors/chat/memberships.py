@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from chat_actors.chat.room_joins import Membership
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import AnyRef
-from chat_actors.protocol import AnyCommand, ExtensionCommand, Refusal, refusals
+from chat_actors.protocol import AnyCommand, Authenticate, ExtensionCommand, Refusal, refusals
 
 MAX_HELD = 64
 """Commands of one session that wait for changes of rooms."""
@@ -20,11 +20,12 @@ MAX_HELD = 64
 class RoomChange:
     """A join or leave of an additional room that has not ended."""
 
-    __slots__ = ("held", "is_join", "notices")
+    __slots__ = ("held", "holds_login", "is_join", "notices")
 
     def __init__(self, *, is_join: bool) -> None:
         self.is_join = is_join
         self.held: list[AnyCommand] = []
+        self.holds_login = False
         self.notices: list[MemberRemoved] = []
         """Notices during the change, which may be about a join that the session does not know of yet."""
 
@@ -100,14 +101,19 @@ class Memberships:
         return self.changes.pop(room_id)
 
     def hold(self, command: AnyCommand, rooms: Iterable[str]) -> Refusal | bool:
-        """Hold a command until the changes of these rooms have ended. False if there are none."""
+        """Hold a command until the changes of these rooms have ended. False if there are none.
+
+        What follows a login that is held waits behind it: it may be about another user.
+        """
         changes = self.changes or {}
-        change = next((changes[room_id] for room_id in rooms if room_id in changes), None)
+        login = next((change for change in changes.values() if change.holds_login), None)
+        change = login or next((changes[room_id] for room_id in rooms if room_id in changes), None)
         if change is None:
             return False
         if sum(len(each.held) for each in changes.values()) >= MAX_HELD:
             return refusals.BUSY
         change.held.append(command)
+        change.holds_login = change.holds_login or isinstance(command, Authenticate)
         return True
 
     @property

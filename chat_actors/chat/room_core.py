@@ -182,7 +182,7 @@ class RoomCore:
     # -- posts ---------------------------------------------------------------------------------------------------------
 
     def refusal_of_size(self, content: str) -> Refusal | None:
-        """The refusal of a post that is too long. The one check for users, bots and all posts of extensions."""
+        """The refusal of a post that is too long. Each post passes this check: of users, bots and extensions."""
         limit = self._longest_content
         return refusals.content_too_long(limit) if limit and len(content) > limit else None
 

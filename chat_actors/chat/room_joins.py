@@ -26,7 +26,10 @@ JOIN_WITHIN = 40.0
 """Seconds that a session waits for a room to admit it. The room may have to start, and may restart meanwhile."""
 
 LEAVE_WITHIN = 40.0
-"""Seconds that a session waits for a room to remove it. The room first stores the session's earlier posts."""
+"""Seconds that a session's turn waits for a room to remove it. The room first stores the session's earlier posts."""
+
+LEAVE_AT_LAST = 600.0
+"""The same beside the turns. A timeout crashes the session: it could not know whether it is a member."""
 
 
 class JoinRequest(msgspec.Struct, frozen=True):
@@ -38,8 +41,12 @@ class JoinRequest(msgspec.Struct, frozen=True):
     since: int | None = None
     is_additional: bool = False
     """Whether the room is one more besides the current room, which stays the current room."""
-    is_member: bool = False
-    """Whether the session is in the room already. The other members are not notified then."""
+    member_of: Ref[RoomMessage] | None = None
+    """The room's actor, if the session is in the room already. The other members are not notified then."""
+
+    @property
+    def is_member(self) -> bool:
+        return self.member_of is not None
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -114,16 +121,17 @@ class RoomJoins:
                 room = self._context.get_or_spawn(ROOMS, request.room_id)
             except ActorStopped:
                 return None, refusals.INTERNAL_FAILURE  # the server is stopping
+            if request.is_member and room is not request.member_of:
+                break  # the client has to learn that its posts in the room that ended may be lost
             try:
                 return room, await room.ask(join, timeout=JOIN_WITHIN)
             except ActorStopped:
-                if request.is_member:
-                    break  # the client has to learn that its posts in the room that ended may be lost
+                continue
             except AskFailed:
                 break
             except AskTimeout:
-                room.tell(LeaveRoom(self._context.self_ref))  # the room handles it after the join
-                return None, refusals.BUSY
+                await self._leave(room, LEAVE_AT_LAST)  # the room may still admit the session: it leaves after that
+                break
         return None, None
 
     async def _replay(
@@ -143,7 +151,7 @@ class RoomJoins:
                 await replay(self._journal, room_id, self._outbox, held, after=since, up_to=last, lost=lost)
         except (StorageError, MissedRemoved) as error:
             logger.error("missed messages cannot be replayed: %s", error)
-            await self.leave(membership)  # the room discards what is held
+            await self._leave(membership.room, LEAVE_AT_LAST)  # the room discards what is held
             failed = refusals.INTERNAL_FAILURE
             return LostRoom(failed) if is_answered or request.is_member else failed
         try:
@@ -152,10 +160,13 @@ class RoomJoins:
             pass  # the room's `Terminated` follows and sends the error
         return None
 
-    async def leave(self, membership: Membership) -> None:
+    async def leave(self, membership: Membership, *, within: float = LEAVE_WITHIN) -> None:
         """Leave a room, after the session's earlier posts. It sends the client nothing more. Raises `AskTimeout`."""
+        await self._leave(membership.room, within)
+
+    async def _leave(self, room: Ref[RoomMessage], within: float) -> None:
         try:
-            await membership.room.ask(LeaveRoom(self._context.self_ref), timeout=LEAVE_WITHIN)
+            await room.ask(LeaveRoom(self._context.self_ref), timeout=within)
         except (ActorStopped, AskFailed):
             pass  # the room has ended, and its members with it
 

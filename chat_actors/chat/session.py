@@ -139,7 +139,7 @@ class SessionActor(Actor[SessionMessage]):
         if not isinstance(message, Frame):
             raise TypeError(f"only frames are delivered to a session, not {type(message).__name__}")
         command = self._read(message.text)
-        if command is None or (self._memberships.changes and self._rooms.hold(command)):
+        if command is None or (self._memberships.changes and self._is_held(command)):
             return
         if not self._execute_now(command):
             self.context.self_ref.send_nowait(Deferred(command))
@@ -151,10 +151,19 @@ class SessionActor(Actor[SessionMessage]):
             await self._execute_next(command)
 
     async def _execute_next(self, command: AnyCommand) -> None:
-        if self._memberships.changes and self._rooms.hold(command):
+        if self._memberships.changes and self._is_held(command):
             return
         if not self._execute_now(command):
             await self._execute(command)
+
+    def _is_held(self, command: AnyCommand) -> bool:
+        """Whether the command waits for the change of a room, or is refused."""
+        if isinstance(command, Post) and self._is_too_long(command):
+            return False  # refuse it now: it must not take memory
+        return self._rooms.hold(command)
+
+    def _is_too_long(self, command: Post) -> bool:
+        return bool(self._limits.content_chars and len(command.content) > self._limits.content_chars)
 
     @handles
     async def deferred(self, message: Deferred) -> None:
@@ -204,6 +213,8 @@ class SessionActor(Actor[SessionMessage]):
         membership = self._memberships.named(command.room_id)
         if isinstance(membership, Refusal):
             self._refuse(membership, command.request_id)
+        elif self._is_too_long(command):
+            self._refuse(refusals.content_too_long(self._limits.content_chars), command.request_id)
         else:
             post = self._as_post(command)
             try:

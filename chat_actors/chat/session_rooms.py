@@ -17,9 +17,9 @@ from msgspec import structs
 
 from chat_actors.chat.caller_outbox import CallerOutbox
 from chat_actors.chat.limits import Limits
-from chat_actors.chat.memberships import Memberships, RoomChange
+from chat_actors.chat.memberships import Memberships
 from chat_actors.chat.outbox import Block, Outbox
-from chat_actors.chat.room_joins import JoinOutcome, JoinRequest, LostRoom, Membership, RoomJoins
+from chat_actors.chat.room_joins import LEAVE_AT_LAST, JoinOutcome, JoinRequest, LostRoom, Membership, RoomJoins
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.chat.user_rates import RateBuckets
 from chat_actors.kernel import AnyRef, Context
@@ -117,16 +117,21 @@ class SessionRooms:
         if refusal is not None:
             return refusal
         is_additional = request.is_additional and (earlier is None or earlier is not current)
-        resolved = structs.replace(request, is_additional=is_additional, is_member=earlier is not None)
-        if request.is_additional:
-            self.memberships.begin_change(request.room_id, is_join=True)
-            self._context.pipe(
-                lambda: self._joins.join(resolved), into=partial(JoinEnded, resolved), failed=ChangeFailed
-            )
+        member_of = None if earlier is None else earlier.room
+        resolved = structs.replace(request, is_additional=is_additional, member_of=member_of)
+        if is_additional:
+            self._begin_join(resolved)
             return None
         if current is None or earlier is current:
             return self._settle(resolved, await self._joins.join(resolved))
         return await self._move(resolved, current)
+
+    def _begin_join(self, request: JoinRequest) -> None:
+        # A member that joins again is none for the session until the answer. So each notice waits for the answer,
+        # whose number tells whether the notice is about this stay.
+        self._unwatch(request.room_id)
+        self.memberships.begin_change(request.room_id, is_join=True)
+        self._context.pipe(lambda: self._joins.join(request), into=partial(JoinEnded, request), failed=ChangeFailed)
 
     def _refusal_to(
         self, request: JoinRequest, earlier: Membership | None, current: Membership | None, rates: RateBuckets
@@ -141,11 +146,6 @@ class SessionRooms:
 
     async def _move(self, request: JoinRequest, current: Membership) -> Refusal | None:
         """Join a room instead of the current one. A client that is refused stays where it is."""
-        if request.is_member:
-            refusal = self._settle(request, await self._joins.join(request))
-            if refusal is None and self.memberships.current is not current:
-                await self._leave(current)
-            return refusal
         refusal = await self._joins.check(request.room_id, request.user_id)
         if refusal is not None:
             return refusal
@@ -162,7 +162,7 @@ class SessionRooms:
         """Record the outcome of a join. The refusal that is left to tell, or None."""
         match outcome:
             case Membership():
-                self._forget(request.room_id)
+                self._unwatch(request.room_id)
                 is_current = not request.is_additional
                 self.memberships.add(outcome, is_current=is_current)
                 self._context.watch(outcome.room)
@@ -179,12 +179,11 @@ class SessionRooms:
         refusal = self._settle(message.request, message.outcome)
         if refusal is not None:
             self._tell(refusal.as_error(message.request.request_id))
-        self._apply_notices(change)
-        return change.held
-
-    def _apply_notices(self, change: RoomChange) -> None:
         for notice in change.notices:
-            self.removed(notice)
+            membership = self.memberships.concerned_by(notice)
+            if membership is not None:
+                self._remove(membership, notice.refusal)
+        return change.held
 
     def _find_running(self, room_id: str) -> Membership | None:
         """The membership of a room. If its actor has ended, the client is told first: it may have lost posts."""
@@ -209,7 +208,8 @@ class SessionRooms:
         self._forget(room_id)
         self.memberships.begin_change(room_id, is_join=False)
         ended = LeaveEnded(room_id, command.request_id)
-        self._context.pipe(lambda: self._joins.leave(membership), into=lambda _: ended, failed=ChangeFailed)
+        leave = partial(self._joins.leave, membership, within=LEAVE_AT_LAST)
+        self._context.pipe(leave, into=lambda _: ended, failed=ChangeFailed)
         return None
 
     def finish_leave(self, message: LeaveEnded) -> Sequence[AnyCommand]:
@@ -228,10 +228,13 @@ class SessionRooms:
         await self._joins.leave(membership)
 
     def _forget(self, room_id: str) -> None:
+        self._unwatch(room_id)
+        self._end_caller_outbox(room_id)
+
+    def _unwatch(self, room_id: str) -> None:
         membership = self.memberships.remove(room_id)
         if membership is not None:
             self._context.unwatch(membership.room)
-            self._end_caller_outbox(room_id)
 
     def _end_caller_outbox(self, room_id: str | None) -> None:
         outbox = self._caller_outboxes.pop(room_id, None)

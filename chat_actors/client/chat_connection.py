@@ -77,7 +77,7 @@ class ChatConnection:
         if self._is_closed:
             raise ConnectionLost(self.url, "the chat was closed")
         if self._loop is None or self._loop.has_ended:
-            self._user_events = EventQueue()
+            self._user_events.reopen()
             self._loop = ConnectionLoop(
                 self.url, self._conversation, self._open_socket, self._make_backoff(), self, reconnect=self._reconnect
             )

@@ -9,7 +9,7 @@ from chat_actors.client.conversation_events import ConversationEvent
 from chat_actors.client.message_decoder import MessageDecoder
 from chat_actors.client.queries import Queries
 from chat_actors.client.session import ClientSession
-from chat_actors.protocol import AnyCommand, ExtensionCommand, Post, encode_command
+from chat_actors.protocol import AnyCommand, ExtensionCommand, Leave, Post, encode_command
 
 if TYPE_CHECKING:
     from chat_actors.client.room_conversation import RoomConversation
@@ -64,6 +64,14 @@ class ConversationContext:
         if room is not None and request_id is not None and request_id != room.tell_id:
             del self._in_flight[request_id]
         return room
+
+    @property
+    def has_leaves(self) -> bool:
+        """Whether the server may still count a room that a program has closed, or that has fallen behind."""
+        in_flight = (command for _, command in self._in_flight.values())
+        return any(isinstance(command, Leave) for command in in_flight) or any(
+            room.is_ended for room in self.rooms.values()
+        )
 
     def largest_in_flight(self) -> str | None:
         """The id of the longest post or extension command in flight."""

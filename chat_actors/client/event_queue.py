@@ -47,6 +47,14 @@ class EventQueue(Generic[Event]):
             self._end = error
             self._wake_reader()
 
+    def reopen(self) -> None:
+        """Undo `close`. The events that have not been read stay."""
+        if self._end is not None:
+            self._end = None
+            for _ in range(self._events.qsize()):
+                if (event := self._events.get_nowait()) is not None:
+                    self._events.put_nowait(event)
+
     def _wake_reader(self) -> None:
         if self._events.empty():
             self._events.put_nowait(None)

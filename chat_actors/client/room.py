@@ -88,6 +88,7 @@ class Room:
     async def _join_once(self, *, check_open: bool) -> tuple[messages.Joined, RoomChannel]:
         if self._join_task is None and not self.is_closed:
             self._join_task = asyncio.create_task(self._join(), name=f"joining {self._room_id}")
+            self._join_task.add_done_callback(_retrieve_error)
         if self._join_task is not None and not self._join_task.done():
             await asyncio.wait({self._join_task})  # unlike `await`, does not cancel the join for other callers
         if self._join_task is None or self._join_task.cancelled():
@@ -275,8 +276,6 @@ class Room:
         if self._join_task is not None:
             self._join_task.cancel()
             await asyncio.wait({self._join_task})
-            if not self._join_task.cancelled():
-                self._join_task.exception()  # mark it as retrieved: the callers of `join` have received it
         self._close_channel()
 
     def _close_channel(self) -> None:
@@ -296,3 +295,9 @@ class Room:
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _retrieve_error(task: asyncio.Task[object]) -> None:
+    """Mark the error of a task as retrieved, since its callers may have stopped waiting."""
+    if not task.cancelled():
+        task.exception()

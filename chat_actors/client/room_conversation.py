@@ -248,6 +248,8 @@ class RoomConversation:
         elif self._membership.owns(request_id):
             if self._membership.on_refusal(error):
                 self._end(error)
+            if error.room_id is not None:  # the user was in the room until now
+                self._give_up_in_flight(error.message)
         elif request_id == self._queue.in_flight_id:
             self._on_command_refused(request_id, error)
         self.proceed()
@@ -266,13 +268,13 @@ class RoomConversation:
 
     def on_removal(self, error: messages.Error) -> None:
         """The server removed the user from the room, or could not replay it."""
-        if self._membership.is_joining or self.is_ended:
-            return  # about an earlier membership: the answer to the join decides
-        if error.code not in TRANSIENT_CODES and error.code != "room_closed":
+        is_earlier = self._membership.is_joining or self.is_ended  # the answer to the join decides
+        if error.code not in TRANSIENT_CODES and not is_earlier:
             self._end(error)
-        elif self.is_in:
+            return
+        self._give_up_in_flight(error.message)
+        if self.is_in:
             self._membership.lost()
-            self._give_up_in_flight(error.message)
             self._membership.pause()
 
     def _end(self, error: messages.Error) -> None:

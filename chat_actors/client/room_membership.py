@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import RequestAnswered, RetryNeeded, RoomEvent, RoomResumed
-from chat_actors.client.error_codes import TRANSIENT_CODES
+from chat_actors.client.error_codes import ROOM_LIMIT, TRANSIENT_CODES
 from chat_actors.client.room_position import RoomPosition
 from chat_actors.protocol import AnyMessage, Command, Join, Leave, messages
 
@@ -62,6 +62,7 @@ class RoomMembership:
         self._position = RoomPosition(room_id, since)
         self._state = State.OUT
         self._last_move: str | None = None  # the id of the last join or leave
+        self._had_leaves = False  # at the last join, a leave of this connection was unanswered
         self._may_be_in = False  # on the server: a refused join or leave leaves it open
         self._has_been_in = False
         self._is_interrupted = is_interrupted  # a connection broke, and no join has been answered since
@@ -103,6 +104,7 @@ class RoomMembership:
     def _join(self) -> None:
         self._state, self._last_move = State.JOINING, self._context.new_id()
         self._may_be_in = True
+        self._had_leaves = self._context.has_leaves
         since = None if self.is_behind else self._position.seq
         user_id = self._context.user_id
         self._send(Join(user_id, self._room_id, since, additional=True, request_id=self._last_move))
@@ -159,7 +161,7 @@ class RoomMembership:
     def on_refusal(self, error: messages.Error) -> bool:
         """The last join or leave was refused. Returns whether the server has ended the membership."""
         match self._state:
-            case State.JOINING | State.LEAVING if error.code in TRANSIENT_CODES:
+            case State.JOINING | State.LEAVING if error.code in TRANSIENT_CODES or self._is_limit_for_now(error):
                 self._state = State.OUT
                 self.pause()
             case State.LEAVING:
@@ -169,6 +171,10 @@ class RoomMembership:
             case _:
                 pass  # lost meanwhile
         return False
+
+    def _is_limit_for_now(self, error: messages.Error) -> bool:
+        """Whether a join exceeded the limit of rooms only because the server was still handling a leave."""
+        return error.code == ROOM_LIMIT and (self._had_leaves or self._context.has_leaves)
 
     def lost(self) -> None:
         """The user is not in the room any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from types import TracebackType
@@ -23,14 +24,19 @@ def call_in_loop(
     portal: BlockingPortal, url: str, call: Callable[[], Coroutine[Any, Any, Result]], timeout: float | None
 ) -> Result:
     """Run an async call in the event loop's thread, and wait for it."""
+
+    async def call_in_time() -> Result:
+        async with asyncio.timeout(timeout):  # in the loop: there a call either times out or consumes an event
+            return await call()
+
     try:
-        future: Future[Result] = portal.start_task_soon(call)
+        future: Future[Result] = portal.start_task_soon(call_in_time)
     except RuntimeError:
         raise ConnectionLost(url, "the chat was closed") from None
     try:
-        return future.result(timeout)
+        return future.result()
     except BaseException:
-        future.cancel()  # Ctrl+C or a timeout: the abandoned call must not consume an event
+        future.cancel()  # Ctrl+C: the abandoned call must not consume an event
         raise
 
 

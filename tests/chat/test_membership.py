@@ -226,7 +226,8 @@ class Unreadable(SlowJournal):
         return await super().missed(room_id, **where)
 
 
-async def test_failed_move_to_an_additional_room_keeps_the_current_room():
+async def test_failed_move_to_an_additional_room_reports_both():
+    """The move leaves the current room, and the replay then fails in the room that was additional."""
     async with RunningSystem() as system:
         journal = Unreadable()
         (ann,) = await clients_in(MemoryChat(system, journal=journal), "red", "ann")
@@ -237,7 +238,7 @@ async def test_failed_move_to_an_additional_room_keeps_the_current_room():
         journal.is_broken = True
         ann.deliver(type="join", userId="ann", roomId="blue", since=0, id="q")
         await settle(system)
-        assert [(error.room_id, error.request_id) for error in ann.hear()] == [("blue", "q")]
-        ann.deliver(type="chat_message", content="in red")
+        assert [(error.room_id, error.request_id) for error in ann.hear()] == [("blue", "q"), ("red", None)]
+        ann.deliver(type="chat_message", content="in?", id="r")
         await settle(system)
-        assert [message.room_id for message in ann.hear()] == ["red"]
+        assert errors(ann.hear()) == [("not_in_room", "r")]

@@ -8,12 +8,11 @@ import pytest
 
 from chat_actors.chat import Caller, Enabled, Extension, Extensions, Refused, RoomKind, command
 from chat_actors.chat.memberships import MAX_HELD
-from chat_actors.chat.room_messages import ROOMS
 from chat_actors.identity import sign
 from chat_actors.kernel.testing import RunningSystem
-from chat_actors.protocol import ExtensionCommand, messages
-from chat_actors.storage import Append, Draft, StorageError
-from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, SlowJournal, contents, errors, summaries
+from chat_actors.protocol import ExtensionCommand
+from chat_actors.storage import Append, Draft
+from tests.chat.rig import KEY, NO_LIMITS, START, MemoryChat, SlowJournal, contents, errors, summaries
 from tests.chat.test_several_rooms import exchange, in_rooms, join, removals, said, users_of
 
 pytestmark = pytest.mark.anyio
@@ -178,97 +177,3 @@ async def test_leave_waits_for_the_posts_and_holds_up_no_other_room():
         assert summaries(await sent(ann, *commands)) == ["Pong"]
         await anyio.sleep(5)
         assert summaries(ann.hear()) == ["last", "Left"]
-
-
-# -- what the client learns --------------------------------------------------------------------------------------------
-
-
-async def test_removal_from_many_rooms_is_told_for_each():
-    """Also if the session's mailbox is full: the notices stay in order, before the refusals of later posts."""
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, limits=msgspec.structs.replace(NO_LIMITS, rooms_per_connection=0), extensions=SLOW)
-        rooms = [f"slow-{n}" for n in range(80)]
-        ann = await chat.log_in("ann", "slow-0")
-        mod = await chat.log_in("mod", "slow-0")
-        await anyio.sleep(5)
-        for client, name in ((ann, "ann"), (mod, "mod")):
-            await exchange(system, client, *(join(name, room_id) for room_id in rooms))
-        await anyio.sleep(10)
-        ann.hear()
-        ann.deliver(type="switch_room", roomId="slow-other")  # two seconds in one turn
-        for room_id in rooms:
-            mod.deliver(type="expel", userId="ann", roomId=room_id)
-        await anyio.sleep(10)
-        assert sorted(removals(ann.hear())) == sorted(("expelled", room_id) for room_id in rooms[1:])
-
-
-@pytest.mark.parametrize("rest", [(), ("blue",)])
-@pytest.mark.parametrize("is_named", [True, False])
-async def test_post_that_crosses_a_removal_is_refused_by_what_it_named(is_named, rest):
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, extensions=SLOW)
-        ann = await in_rooms(chat, "ann", *rest, *(["slow"] if is_named else []), current=None if is_named else "slow")
-        mod, zoe = await chat.log_in("mod", "slow"), await chat.log_in("zoe")
-        ann.hear()
-        await sent(zoe, join("zoe", "slow"))  # the room is busy for two seconds
-        await sent(mod, {"type": "expel", "userId": "ann"})
-        await sent(ann, post("late", id="q", **({"roomId": "slow"} if is_named else {})))
-        await anyio.sleep(3)
-        found = [(each.code, each.room_id, each.request_id) for each in ann.hear() if isinstance(each, messages.Error)]
-        code = "not_joined" if is_named else "no_current_room" if rest else "not_in_room"
-        assert found == [("expelled", "slow", None), (code, None, "q")]
-
-
-async def test_end_of_a_room_is_told_before_the_next_join():
-    """So the client knows that its posts in flight may be lost."""
-    async with RunningSystem() as system:
-        ann = await in_rooms(MemoryChat(system), "ann", "red")
-        system.find(ROOMS, "red").stop()
-        closed, joined = await sent(ann, post("lost", roomId="red", id="p"), join("ann", "red", id="j"))
-        assert (closed.code, closed.room_id) == ("room_closed", "red")
-        assert joined.request_id == "j"
-
-
-async def test_client_that_lost_both_rooms_of_a_switch_is_told_of_both():
-    class Breaks(SlowJournal):
-        is_broken = False
-
-        async def missed(self, room_id, **where):
-            if self.is_broken:
-                raise StorageError("read messages", "a test", "the disk fails", "replace it")
-            return await super().missed(room_id, **where)
-
-    async with RunningSystem() as system:
-        journal = Breaks(0)
-        await journal.commit([Append("green", [Draft("zoe", "1"), Draft("zoe", "2")])], START)
-        ann = await in_rooms(MemoryChat(system, journal=journal), "ann", current="red")
-        journal.is_broken = True
-        switch = {"type": "join", "userId": "ann", "roomId": "green", "since": 1, "id": "j"}
-        found = await exchange(system, ann, switch)
-        assert ("internal_failure", "red") in removals(found)
-        assert errors(await exchange(system, ann, post("hi", id="q"))) == [("not_in_room", "q")]
-
-
-async def test_refused_switch_to_an_additional_room_keeps_the_current_room():
-    async with RunningSystem() as system:
-        chat = MemoryChat(system, extensions=SLOW)
-        ann = await in_rooms(chat, "ann", "slow", current="red")
-        mod = await chat.log_in("mod", "slow")
-        await anyio.sleep(5)
-        ann.hear()
-        mod.deliver(type="expel", userId="ann")
-        ann.deliver(type="switch_room", roomId="slow", id="s")
-        await anyio.sleep(5)
-        ann.hear()
-        assert "red" not in [room_id for _, room_id in removals(ann.received)]
-
-
-async def test_crash_of_one_room_keeps_the_others():
-    async with RunningSystem() as system:
-        ann = await in_rooms(MemoryChat(system), "ann", "red", "blue")
-        system.find(ROOMS, "red").tell(Boom())
-        await anyio.sleep(1)
-        assert said(await exchange(system, ann, post("hi", roomId="red"), post("ho", roomId="blue"))) == [
-            ("red", "hi"),
-            ("blue", "ho"),
-        ]

@@ -1,6 +1,8 @@
 """The connection of a chat and its failures, with a model of a server instead of sockets."""
 
 import asyncio
+import contextlib
+import gc
 import itertools
 from collections import defaultdict
 
@@ -17,7 +19,7 @@ from chat_actors.client import (
 )
 from chat_actors.client.chat import Chat
 from chat_actors.client.chat_connection import ChatConnection
-from chat_actors.protocol import Authenticate, Join, refusals
+from chat_actors.protocol import Authenticate, Join, encode, messages, refusals
 from tests.chat.rig import KEY
 from tests.client.model_server import Connection, Room
 from tests.patience import PATIENCE
@@ -47,6 +49,9 @@ class ModelServer:
     def cut(self):
         self.sockets[-1].cut()
 
+    def tell(self, message):
+        self.sockets[-1].tell(message)
+
 
 class ModelSocket:
     """A connection whose commands are answered at once."""
@@ -71,6 +76,9 @@ class ModelSocket:
         if text is None:
             raise ConnectionLost("ws://test", "the connection broke")
         return text
+
+    def tell(self, message):
+        self._texts.put_nowait(encode(message))
 
     def cut(self):
         self._connection.leave_all()
@@ -165,6 +173,41 @@ async def test_reader_of_the_chat_is_told_of_the_end(server):
         assert not again.done()
     with pytest.raises(ConnectionLost, match="was closed"):
         await again
+
+
+async def test_unread_messages_to_the_user_outlive_the_connection(server):
+    async with server.chat(reconnect=False) as chat:
+        await chat.room("red").join()
+        server.tell(messages.Pong("unread"))
+        server.cut()
+        async with asyncio.timeout(PATIENCE):
+            while len(server.sockets) == 1:
+                with contextlib.suppress(ConnectionLost, ValueError):  # until the end has ended the first room
+                    await chat.room("red").join()
+                await asyncio.sleep(0)
+            server.tell(messages.Pong("later"))
+            assert [await chat.receive() for _ in range(2)] == [messages.Pong("unread"), messages.Pong("later")]
+
+
+async def test_join_refused_after_its_caller_gave_up_is_silent(server):
+    reported = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with server.chat() as chat:
+        await chat.room("red").join()
+        server.refusals[Join].append(refusals.Refusal("banned", "You are banned."))
+        joining = asyncio.create_task(chat.room("blue").join())
+        await asyncio.sleep(0)
+        joining.cancel()
+        await asyncio.wait({joining})
+        del joining
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with contextlib.suppress(ValueError):  # until the refusal has ended the room
+                    await chat.room("blue").join()
+                    break
+                await asyncio.sleep(0)
+    gc.collect()
+    assert reported == []
 
 
 @pytest.mark.parametrize("turns", range(6))

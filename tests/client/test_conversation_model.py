@@ -12,13 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chat_actors.protocol import Authenticate, GetChallenge, Hello, Join, ReadHistory, refusals
+from chat_actors.protocol import Authenticate, GetChallenge, Hello, Join, Post, ReadHistory, refusals
 from tests.client.model_server import BANNED, KICKED, Room
 from tests.client.model_user import User
 
 ROOMS = ("red", "blue")
 USERS = ("ann", "ben")
-TRANSIENT = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES)
+TRANSIENT = (refusals.NOT_STORED, refusals.ROOM_FAILED, refusals.TOO_MANY_FRAMES, refusals.BUSY)
 
 
 class ConversationModel(RuleBasedStateMachine):
@@ -162,6 +162,15 @@ class ConversationModel(RuleBasedStateMachine):
     def close_a_room(self, room_id):
         for connection in list(self.rooms[room_id].members):
             connection.remove(room_id, refusals.ROOM_CLOSED)
+
+    @rule(user_index=user_index)
+    def close_at_a_post(self, user_index):
+        """The room ends on the oldest command, a post, which is never answered."""
+        connection = self.connected(user_index).connection
+        command = connection.next_command()
+        if isinstance(command, Post) and connection.is_in(command.room_id):
+            connection.to_server.popleft()
+            self.close_a_room(room_id=command.room_id)
 
     @rule(user_index=user_index, room_id=room_id)
     def kick(self, user_index, room_id):

@@ -12,6 +12,7 @@ import pytest
 
 from chat_actors.client import ChatMessage, CommandRefused, ConnectionLost, Identity, generate_key
 from chat_actors.client.sync import connect
+from chat_actors.client.sync_room import call_in_loop
 from chat_actors.server.app import create_app
 from chat_actors.server.settings import DataSettings, ServerSettings, Settings
 from tests.client.test_room import NO_LIMITS, Roll, Rolled, Shout, Shouted
@@ -120,6 +121,21 @@ def test_receive_timeout_loses_no_message(url):
             room.receive_message(timeout=0.05)
         room.say("at last")
         assert room.receive_message(timeout=PATIENCE).content == "at last"
+
+
+def test_timeout_loses_no_event_that_is_received_late(url):
+    """The loop is busy when the timeout passes, and the call gets its event afterwards."""
+    release = threading.Event()
+
+    async def receive():
+        release.wait(PATIENCE)  # holds up the loop
+        return "event"
+
+    with connect(url, Identity("alice", KEY)) as chat:
+        timer = threading.Timer(0.05, release.set)
+        timer.start()
+        assert call_in_loop(chat._portal, url, receive, timeout=0.001) == "event"
+        timer.join()
 
 
 def test_threads_share_a_room(url):

@@ -1,6 +1,6 @@
 /** The login form: choose a name and get a new key, or import a key file from another device. */
 
-import { AccessRefused, connect, exportKey, Identity } from "../client/chat-client.mjs";
+import { AccessRefused, connect, ConnectionLost, exportKey, Identity } from "../client/chat-client.mjs";
 import { loadIdentity, saveIdentity } from "./keyring.mjs";
 
 /** The room that opens if the page's address names none. */
@@ -83,7 +83,7 @@ async function logIn(login) {
   try {
     await chat.logIn();
   } catch (error) {
-    throw new Error(error instanceof AccessRefused ? refusalText(error, login.identity.userId) : await connectionProblem());
+    throw new Error(await loginProblem(error, login.identity.userId));
   }
   await saveIdentity(login.identity, login.keyFile).catch((error) => {
     chat.close();
@@ -93,7 +93,14 @@ async function logIn(login) {
   return { login, chat };
 }
 
-/** The reason why the connection failed. Scripts cannot see that a server refused the handshake, so probe it over HTTP. */
+/** The reason why a login failed, for people. @param {unknown} error @param {string} userId @returns {Promise<string>} */
+export async function loginProblem(error, userId) {
+  if (error instanceof AccessRefused) return refusalText(error, userId);
+  if (error instanceof ConnectionLost && !error.wasOpened) return connectionProblem();
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The reason why there was no connection. Scripts cannot see that a server refused the handshake, so probe it over HTTP. */
 async function connectionProblem() {
   const isUp = await fetch("/web/icon.svg", { cache: "no-store" }).then(({ ok }) => ok, () => false);
   return isUp ? originRefused(location.origin) : NO_SERVER;

@@ -41,6 +41,8 @@ export class OpenRoom {
   #userId;
   #watcher;
   #now;
+  /** Whether the first page of history was loaded, or cannot be. */
+  #hasFirstPage = false;
   #isReadingOlder = false;
   #lastSeq = 0;
 
@@ -141,9 +143,12 @@ export class OpenRoom {
       const before = this.timeline.first ?? this.#lastSeq + 1;
       const page = await this.#room.history({ before, limit: PAGE });
       this.timeline.prepend(page.messages, page.more);
+      this.#hasFirstPage = true;
       if (this.timeline.isFull) this.timeline.notice("The history goes further back than this page can show.");
-    } catch {
-      this.timeline.hasOlder = false; // the server keeps no history, or the user is not in the room
+    } catch (error) {
+      if (!(error instanceof CommandRefused)) return; // the room has ended: the page is loaded once it is joined again
+      this.timeline.hasOlder = false; // the server keeps no history
+      this.#hasFirstPage = true;
     } finally {
       this.#isReadingOlder = false;
       this.hasHistory = true;
@@ -166,7 +171,7 @@ export class OpenRoom {
         this.#updateMembers(event);
         break;
       case "entered":
-        if (this.hasHistory) this.#rejoined(event.missed);
+        if (this.#hasFirstPage) this.#rejoined(event.missed);
         else void this.#joined(event.seq);
         break;
       case "reconnecting":

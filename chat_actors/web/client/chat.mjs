@@ -23,6 +23,7 @@ export class Chat {
   #identity;
   #random;
   #connection;
+  #isClosed = false;
 
   /**
    * @param {string} url as for `connect`
@@ -39,6 +40,7 @@ export class Chat {
 
   /** The connection, or a new one if it has ended. */
   #live() {
+    if (this.#isClosed) throw new ConnectionLost("the chat was closed");
     if (this.#connection.hasEnded) this.#connection = new Connection(this.#url, this.#identity, this.#random);
     return this.#connection;
   }
@@ -62,11 +64,12 @@ export class Chat {
    *   already; the messages after it come first, or a `gap`. `listen: false`: keep no event but `entered` and the
    *   `reconnecting` before it, for a program that only sends.
    * @throws {TypeError} if this chat has the room open already
+   * @throws {ConnectionLost} if the chat was closed
    */
   room(roomId, options) {
     const connection = this.#live();
     const room = new Room(connection, connection.conversation.open(roomId, options));
-    connection.hurry();
+    connection.connect();
     return room;
   }
 
@@ -98,11 +101,13 @@ export class Chat {
 
   /** Reconnect or rejoin at once where the next attempt waits: the network may be back. */
   hurry() {
-    this.#connection.hurry();
+    this.#connection.conversation.hurry();
+    this.#connection.connect();
   }
 
-  /** Leave all rooms and disconnect. */
+  /** Leave all rooms and disconnect for good. */
   close() {
+    this.#isClosed = true;
     this.#connection.close();
   }
 

@@ -38,6 +38,8 @@ export class Connection {
   #timers = new Set();
   /** Callers that wait for the login. @type {Attempt[]} */
   #attempts = [];
+  /** Whether the current socket has been open. */
+  #wasOpened = false;
   #wasReady = false;
   #hasEnded = false;
 
@@ -58,11 +60,10 @@ export class Connection {
     return this.#hasEnded;
   }
 
-  /** Connect at once if the next attempt waits, and join at once in rooms that wait for their next attempt. */
-  hurry() {
+  /** Connect at once if the next attempt waits, and send what waits. */
+  connect() {
     if (this.#hasEnded) return;
     if (this.#socket === null && this.#isNeeded) this.#open();
-    this.conversation.hurry();
     this.flush();
   }
 
@@ -70,7 +71,7 @@ export class Connection {
   ready() {
     if (this.conversation.isReady) return Promise.resolve();
     const attempt = new Promise((resolve, reject) => this.#attempts.push({ resolve: () => resolve(undefined), reject }));
-    this.hurry();
+    this.connect();
     return attempt;
   }
 
@@ -79,20 +80,24 @@ export class Connection {
     if (this.#socket?.readyState === WebSocket.OPEN) {
       for (const text of this.conversation.toSend()) this.#socket.send(text);
     }
-    for (const { milliseconds, act } of this.conversation.toSchedule()) {
+    for (const scheduled of this.conversation.toSchedule()) {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
-        act();
+        scheduled.act();
         this.flush();
-      }, milliseconds);
+      }, scheduled.milliseconds);
       this.#timers.add(timer);
+      scheduled.cancelled = () => {
+        clearTimeout(timer);
+        this.#timers.delete(timer);
+      };
     }
   }
 
-  /** A room was left. Make no more attempts if there was no login yet and no room is left to need one. */
+  /** A room was left. Make no more attempts for now if there was no login yet and no room is left to need one. */
   release() {
     this.flush();
-    if (!this.#isNeeded) this.close();
+    if (!this.#isNeeded) this.#drop();
   }
 
   /** Disconnect for good. */
@@ -117,10 +122,11 @@ export class Connection {
       return;
     }
     this.#socket = socket;
+    this.#wasOpened = false;
     this.#timer = setTimeout(() => this.#lose("no answer from the server"), LOGIN_TIMEOUT);
-    let problem = NOT_OPENED;
+    const problem = () => (this.#wasOpened ? "the connection broke" : NOT_OPENED);
     socket.onopen = () => {
-      problem = "the connection broke";
+      this.#wasOpened = true;
       this.conversation.connected();
       this.flush();
     };
@@ -128,10 +134,10 @@ export class Connection {
       if (typeof data === "string") this.#take(data);
     };
     // Node 20 reports a failed connection only here; browsers fire `close` next, with the close code.
-    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose(problem), 0);
+    socket.onerror = () => setTimeout(() => socket === this.#socket && this.#lose(problem()), 0);
     socket.onclose = ({ code, reason }) => {
       // 1005 and 1006 never come from the server: they mean a Close without a code, and no Close (RFC 6455, section 7.4.1).
-      this.#lose(reason || problem, code === 1005 || code === 1006 ? undefined : code, reason);
+      this.#lose(reason || problem(), code === 1005 || code === 1006 ? undefined : code, reason);
     };
   }
 
@@ -208,7 +214,7 @@ export class Connection {
     const isRefused = code === TOO_BIG && this.conversation.failTooBig();
     this.#drop();
     const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
-    const lost = new ConnectionLost(`${this.#url}: ${why}`, code);
+    const lost = new ConnectionLost(`${this.#url}: ${why}`, code, this.#wasOpened || code !== undefined);
     for (const { reject } of this.#attempts.splice(0)) reject(lost);
     if (pause === null || !this.#isNeeded) {
       this.#finish(pause === null ? new ConnectionLost(`the server closed the connection: ${why}`, code) : lost);

@@ -11,7 +11,7 @@
 import { Backoff } from "./backoff.mjs";
 import { Departures } from "./departures.mjs";
 import { decode, encode, isLongerThan } from "./encoding.mjs";
-import { CommandRefused, RATE_LIMIT } from "./errors.mjs";
+import { CommandRefused, RATE_LIMIT, tooBig } from "./errors.mjs";
 import { EventQueue } from "./event-queue.mjs";
 import { Login } from "./login.mjs";
 import { RoomConversation } from "./room-conversation.mjs";
@@ -21,6 +21,9 @@ import { RoomConversation } from "./room-conversation.mjs";
  * them, the repeats alone could exceed the limit each time.
  */
 const MAX_LOOKUPS_IN_FLIGHT = 16;
+
+/** The maximum number of them of one room: one that does not answer leaves some to the others. */
+const MAX_LOOKUPS_OF_ROOM = 8;
 
 /** The most unread events that belong to no room. */
 const MAX_EVENTS = 1_000;
@@ -32,7 +35,10 @@ const ROOM_EVENTS = new Set(["chat_message", "user_joined", "user_left", "error"
  * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
  * @typedef {import("./requests.mjs").Command} Command
  * @typedef {import("./requests.mjs").PendingRequest} PendingRequest
- * @typedef {{milliseconds: number, act: () => void}} Scheduled
+ *
+ * An action to call after a pause. The core calls `cancelled` if that is no longer needed.
+ *
+ * @typedef {{milliseconds: number, act: () => void, cancelled: () => void}} Scheduled
  */
 
 export class Conversation {
@@ -66,8 +72,8 @@ export class Conversation {
   constructor(userId, publicPem, { newId = () => crypto.randomUUID(), random = Math.random, maxUnread = 5_000 } = {}) {
     this.#userId = userId;
     this.#publicPem = publicPem;
-    const later = this.#later.bind(this);
-    this.#surroundings = { userId, newId, random, later, maxUnread };
+    const isLeaving = () => this.#departures.isPending || [...this.#rooms.values()].some((room) => room.isLeaving);
+    this.#surroundings = { userId, newId, random, later: this.#later.bind(this), maxUnread, isLeaving };
     this.#backoff = new Backoff(random);
   }
 
@@ -108,10 +114,20 @@ export class Conversation {
     this.#forget(room);
   }
 
-  /** Send a command that has no answer: now or not at all. @param {RoomConversation} room @param {Command} command */
+  /**
+   * Send a command that has no answer: now or not at all. A refusal is an event of the room.
+   *
+   * @param {RoomConversation} room
+   * @param {Command} command
+   * @returns {boolean} whether it was sent
+   * @throws {CommandRefused} if it is longer than the server accepts
+   */
   tell(room, command) {
-    if (room.isJoined) this.#send({ roomId: room.id, ...command });
-    return room.isJoined;
+    if (!room.isJoined) return false;
+    const text = encode({ roomId: room.id, ...command, id: room.tellId });
+    if (isLongerThan(text, this.#frameBytes)) throw tooBig();
+    this.#outgoing.push(text);
+    return true;
   }
 
   /** Join now in rooms that wait for their next attempt. */
@@ -179,7 +195,7 @@ export class Conversation {
     texts.push(...this.#departures.next().map(encode));
     const rooms = [...this.#rooms.values()];
     let lookups = rooms.reduce((free, { requests }) => free - requests.lookupsInFlight, MAX_LOOKUPS_IN_FLIGHT);
-    rooms.sort((a, b) => a.requests.lookupsInFlight - b.requests.lookupsInFlight); // no room takes all of them
+    rooms.sort((a, b) => a.requests.lookupsInFlight - b.requests.lookupsInFlight);
     for (const room of rooms) {
       const before = room.requests.lookupsInFlight;
       texts.push(...this.#textsOf(room, lookups));
@@ -188,10 +204,15 @@ export class Conversation {
     return texts;
   }
 
+  get #frameBytes() {
+    return this.#login?.frameBytes ?? Infinity;
+  }
+
   /** The texts of a room to send now. @param {RoomConversation} room @param {number} lookups @returns {string[]} */
   #textsOf(room, lookups) {
-    const commands = room.next(lookups).map((command) => ({ id: String(command.id), text: encode(command) }));
-    const tooBig = commands.filter(({ text }) => isLongerThan(text, this.#login?.frameBytes ?? Infinity));
+    const free = Math.min(lookups, MAX_LOOKUPS_OF_ROOM - room.requests.lookupsInFlight);
+    const commands = room.next(free).map((command) => ({ id: String(command.id), text: encode(command) }));
+    const tooBig = commands.filter(({ text }) => isLongerThan(text, this.#frameBytes));
     if (tooBig.length === 0) return commands.map(({ text }) => text);
     for (const { id } of tooBig) room.requests.failTooBig(id);
     const others = commands.filter((command) => !tooBig.includes(command));
@@ -269,10 +290,7 @@ export class Conversation {
 
   /** Handle an error that names neither a request nor a room. @param {ServerMessage} error */
   #fail(error) {
-    if (error.code === RATE_LIMIT) {
-      for (const room of this.#rooms.values()) room.requests.requeueAll(error.message);
-      this.#pause();
-    } else if (error.code === "invalid_json") {
+    if (error.code === "invalid_json") {
       const refused = new CommandRefused(error.message, error.code);
       this.#failInFlight((a, b) => a.sent - b.sent, (room, id) => room.requests.refused(id, refused));
     } else {
@@ -306,8 +324,13 @@ export class Conversation {
     this.#later(this.#backoff.nextPause(), () => (this.#isPaused = false));
   }
 
-  /** @param {number} milliseconds @param {() => void} act */
+  /** @param {number} milliseconds @param {() => void} act @returns {() => void} cancels it */
   #later(milliseconds, act) {
-    this.#scheduled.push({ milliseconds, act });
+    const scheduled = { milliseconds, act, cancelled: () => {} };
+    this.#scheduled.push(scheduled);
+    return () => {
+      this.#scheduled = this.#scheduled.filter((one) => one !== scheduled);
+      scheduled.cancelled();
+    };
   }
 }

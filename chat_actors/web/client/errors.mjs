@@ -5,11 +5,13 @@ export class ConnectionLost extends Error {
   /**
    * @param {string} problem
    * @param {number} [code] the close code, if the connection ended with a Close
+   * @param {boolean} [wasOpened] whether there was a connection before
    */
-  constructor(problem, code) {
+  constructor(problem, code, wasOpened = true) {
     super(problem);
     this.name = "ConnectionLost";
     this.code = code;
+    this.wasOpened = wasOpened;
   }
 }
 
@@ -62,6 +64,11 @@ export class CommandRefused extends Error {
     this.text = text;
     this.code = code;
   }
+}
+
+/** The refusal of a message that is longer than a frame of the server. */
+export function tooBig() {
+  return new CommandRefused("The message is longer than the server accepts.", "too_big");
 }
 
 /** Too many requests wait for an answer. Nothing was sent. */

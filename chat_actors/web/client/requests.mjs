@@ -1,7 +1,7 @@
 /** Tracks the requests of a room until they are answered: decides which to send, to send again, or to fail. No I/O. */
 
 import { Backoff } from "./backoff.mjs";
-import { CommandRefused, TooMuchUnsent, Unanswered } from "./errors.mjs";
+import { tooBig, TooMuchUnsent, Unanswered } from "./errors.mjs";
 
 /** The maximum number of requests of a room without an answer. */
 const MAX_UNANSWERED = 1000;
@@ -149,7 +149,7 @@ export class Requests {
 
   /** Fail a request that is longer than the server accepts. @param {string} id */
   failTooBig(id) {
-    this.refused(id, new CommandRefused("The message is longer than the server accepts.", "too_big"));
+    this.refused(id, tooBig());
   }
 
   /** Fail all requests. @param {Error} error */

@@ -3,7 +3,8 @@
  *
  * Theory of operation. The core does no I/O. `Conversation` owns it, takes the commands to send with `next`, and passes it
  * the answers to its commands and the events of its room. On each connection the steps are "out" → "joining" → "inside";
- * after a join that failed for now, "waiting" → "out". Three things outlive a connection: the number of the last message
+ * after a join that failed for now, "waiting" → "out"; after one at the limit of rooms, while the connection leaves others,
+ * "full" → "out". Three things outlive a connection: the number of the last message
  * received (`#position`), the requests without an answer (`Requests`), and the unread events. A rejoin sends the position
  * as `since`, and messages up to it are dropped, so each message is delivered once, in order, or a `gap` is.
  *
@@ -27,10 +28,11 @@ const UNAVAILABLE = "the room is not available now";
  * @typedef {import("./event-queue.mjs").ServerMessage} ServerMessage
  * @typedef {import("./requests.mjs").Command} Command
  *
- * What a room needs of its `Conversation`; see there. `later` calls after a pause, if the connection still exists.
+ * What a room needs of its `Conversation`; see there. `later` calls after a pause, if the connection still exists;
+ * the function that it returns cancels that. `isLeaving`: whether the server has not confirmed all leaves of this connection.
  *
  * @typedef {{userId: string, newId: () => string, random: () => number, maxUnread: number,
- *   later: (milliseconds: number, act: () => void) => void}} Surroundings
+ *   later: (milliseconds: number, act: () => void) => () => void, isLeaving: () => boolean}} Surroundings
  */
 
 /** Each post is stored once and each message is delivered once, or the caller gets an error or a `gap`. */
@@ -40,12 +42,14 @@ export class RoomConversation {
   events = new EventQueue();
   /** The requests without an answer. */
   requests;
+  /** The id of each command of this room that has no answer. */
+  tellId;
   /** Why the room has ended, or null. @type {Error | null} */
   end = null;
   #surroundings;
   #listens;
   #backoff;
-  /** @type {"out" | "joining" | "inside" | "waiting"} */
+  /** @type {"out" | "joining" | "inside" | "waiting" | "full"} */
   #step = "out";
   /** @type {string | null} */
   #joinId = null;
@@ -57,6 +61,10 @@ export class RoomConversation {
   /** @type {string | null} */
   #leaveId = null;
   #mustLeave = false;
+  /** Whether the connection was leaving rooms when the join in flight was sent. */
+  #wasLeaving = false;
+  /** Cancels the timer of the join in flight or of the next one. */
+  #cancelTimer = () => {};
   #hasJoined = false;
   /** @type {number | null} the number of the last message received */
   #position;
@@ -68,6 +76,7 @@ export class RoomConversation {
    */
   constructor(id, surroundings, { since, listen = true } = {}) {
     this.id = id;
+    this.tellId = surroundings.newId();
     this.requests = new Requests(surroundings.random);
     this.#surroundings = surroundings;
     this.#listens = listen;
@@ -83,6 +92,11 @@ export class RoomConversation {
   /** Whether the user is in the room and receives its messages. */
   get isInside() {
     return this.isJoined && !this.#isBehind;
+  }
+
+  /** Whether the server has not confirmed a `leave` of this room. */
+  get isLeaving() {
+    return this.#mustLeave || this.#leaveId !== null;
   }
 
   // -- requests ------------------------------------------------------------------------------------------------------
@@ -120,6 +134,7 @@ export class RoomConversation {
     /** @type {Command[]} */
     const commands = [];
     if (this.#mustLeave) commands.push(this.#leave());
+    if (this.#step === "full" && !this.#surroundings.isLeaving()) this.#step = "out";
     if (this.#step === "out" && (!this.#isBehind || this.requests.size > 0)) commands.push(this.#join());
     if (this.isJoined) commands.push(...this.requests.next(lookups));
     return commands;
@@ -133,9 +148,8 @@ export class RoomConversation {
     this.#step = "joining";
     this.#wasOnServer = this.#isOnServer;
     this.#isOnServer = true;
-    this.#surroundings.later(JOIN_TIMEOUT, () => {
-      if (this.#step === "joining" && this.#joinId === id) this.#joinLater("no answer from the room");
-    });
+    this.#wasLeaving = this.#surroundings.isLeaving();
+    this.#schedule(JOIN_TIMEOUT, () => this.#step === "joining" && this.#joinLater("no answer from the room"));
     const isReplayed = this.#position !== null && this.#listens && !this.#isBehind;
     const since = isReplayed ? { since: this.#position } : {};
     return { type: "join", userId: this.#surroundings.userId, roomId: this.id, additional: true, id, ...since };
@@ -165,13 +179,16 @@ export class RoomConversation {
 
   /** Join now if the room waits for its next attempt. */
   hurry() {
-    if (this.#step === "waiting") this.#step = "out";
+    if (this.#step !== "waiting") return;
+    this.#step = "out";
+    this.#cancelTimer();
   }
 
   /** End the room. @param {Error | null} error null: the program has left it */
   close(error) {
     if (this.end !== null) return;
     this.end = error ?? new ConnectionLost("the room was left");
+    this.#cancelTimer();
     this.requests.failAll(this.end);
     this.events.end(error);
   }
@@ -185,13 +202,14 @@ export class RoomConversation {
 
   /** Whether a message with this id answers this room. @param {string} id */
   isAwaiting(id) {
-    return id === this.#joinId || id === this.#leaveId || this.requests.has(id);
+    return id === this.#joinId || id === this.#leaveId || id === this.tellId || this.requests.has(id);
   }
 
   /** Handle the answer to a command of this room. @param {ServerMessage & {id: string}} message */
   answer(message) {
     if (message.id === this.#joinId) this.#answerJoin(message);
     else if (message.id === this.#leaveId) this.#answerLeave(message);
+    else if (message.id === this.tellId) this.#push(message);
     else if (message.type === "error") this.#refuse(message);
     else this.requests.answered(message.id, message);
   }
@@ -199,6 +217,7 @@ export class RoomConversation {
   /** Send a command again, refused at the rate limit. @param {string} id @returns {boolean} whether that is possible */
   repeat(id) {
     if (id === this.#joinId) {
+      this.#cancelTimer();
       this.#step = "out";
       this.#isOnServer = this.#wasOnServer;
     } else if (id === this.#leaveId) {
@@ -231,6 +250,7 @@ export class RoomConversation {
       this.#refuseJoin(message);
       return;
     }
+    this.#cancelTimer();
     this.#step = "inside";
     this.#backoff.succeeded();
     this.#arrive(message);
@@ -238,7 +258,11 @@ export class RoomConversation {
 
   /** @param {ServerMessage} error */
   #refuseJoin({ code, message, roomId }) {
-    if (!isTemporary(code)) {
+    if (code === "room_limit" && (this.#wasLeaving || this.#surroundings.isLeaving())) {
+      this.#cancelTimer();
+      this.#step = "full";
+      this.#isOnServer = this.#wasOnServer;
+    } else if (!isTemporary(code)) {
       this.#isOnServer = false;
       this.close(new AccessRefused("join", message, code));
     } else if (roomId !== undefined || this.isJoined) {
@@ -300,8 +324,14 @@ export class RoomConversation {
   #joinLater(why) {
     const pause = this.#backoff.nextPause();
     this.#step = "waiting";
-    this.#surroundings.later(pause, () => this.hurry());
+    this.#schedule(pause, () => this.hurry());
     this.reconnecting(pause, why);
+  }
+
+  /** @param {number} milliseconds @param {() => void} act */
+  #schedule(milliseconds, act) {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#surroundings.later(milliseconds, act);
   }
 
   // -- unread events -------------------------------------------------------------------------------------------------

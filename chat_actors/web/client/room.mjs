@@ -82,7 +82,8 @@ export class Room {
    * Send a command that has no answer, such as `typing`. It is sent now or not at all.
    *
    * @param {Command} command as for `ask`
-   * @returns {boolean} whether it was sent
+   * @returns {boolean} whether it was sent. A refusal of the server is an `error` among the events.
+   * @throws {CommandRefused} if it is longer than the server accepts
    */
   tell(command) {
     const isSent = this.#connection.conversation.tell(this.#core, command);
@@ -96,9 +97,10 @@ export class Room {
     this.#connection.release();
   }
 
-  /** Reconnect or rejoin at once if the next attempt waits: the network may be back. */
+  /** Reconnect, or rejoin this room, at once if the next attempt waits: the network may be back. */
   hurry() {
-    this.#connection.hurry();
+    this.#core.hurry();
+    this.#connection.connect();
   }
 
   /** Whether the user is in the room now and receives its messages. */

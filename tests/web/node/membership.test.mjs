@@ -159,3 +159,51 @@ test("no leave is repeated on another connection", () => {
   assert.deepEqual(connect(), []);
   assert.deepEqual(sent(), []);
 });
+
+for (const answersFirst of [true, false]) {
+  test(`a room at the limit waits for leaves, ${answersFirst ? "answered" : "refused"} before`, async () => {
+    const { conversation, rooms, sent, receive, joined, refuse, retry } = begin("lobby");
+    conversation.leave(rooms[0]);
+    const garden = conversation.open("garden");
+    let [leave, join] = sent();
+    if (answersFirst) {
+      receive({ type: "left", id: leave.id, roomId: "lobby" });
+      refuse(join, "room_limit");
+    } else {
+      refuse(leave, "busy");
+      refuse(join, "room_limit");
+      assert.deepEqual(sent(), []);
+      retry();
+      [leave] = sent();
+      receive({ type: "left", id: leave.id, roomId: "lobby" });
+    }
+    [join] = sent();
+    joined(join);
+    assert.ok(garden.isInside);
+  });
+}
+
+test("a room at the limit is refused once no leave is pending", async () => {
+  const { conversation, rooms, sent, receive, refuse } = begin("lobby");
+  conversation.leave(rooms[0]);
+  const garden = conversation.open("garden");
+  const [leave, join] = sent();
+  refuse(join, "room_limit");
+  receive({ type: "left", id: leave.id, roomId: "lobby" });
+  refuse(sent()[0], "room_limit");
+  await assert.rejects(garden.events.next(), (thrown) => thrown.code === "room_limit");
+  assert.deepEqual(sent(), []);
+});
+
+test("the timer of a join ends with the join", () => {
+  const { conversation, sent, joined, refuse } = begin("lobby");
+  const garden = conversation.open("garden");
+  refuse(sent()[0], "room_failed");
+  const [pause] = conversation.toSchedule();
+  let cancelled = 0;
+  pause.cancelled = () => (cancelled += 1);
+  garden.hurry();
+  assert.equal(cancelled, 1);
+  joined(sent()[0]);
+  assert.deepEqual(conversation.toSchedule(), []);
+});

@@ -334,3 +334,54 @@ test("events do not block a room with listen: false", async () => {
   assert.equal((await post).seq, 12_001);
   room.leave();
 });
+
+test("a room that opens or hurries hurries no other", async () => {
+  const alice = chat();
+  const lobby = alice.room("lobby");
+  await latest().logIn();
+  const { id } = latest().sent.at(-1);
+  latest().deliver({ type: "error", id, code: "too_many_rooms", message: "slow" });
+  const garden = alice.room("garden");
+  garden.hurry();
+  const joins = () => latest().sent.filter(({ type }) => type === "join").map(({ roomId }) => roomId);
+  assert.deepEqual(joins(), ["lobby", "garden"]);
+  lobby.hurry();
+  mock.timers.tick(250); // the pause that was cut short
+  assert.deepEqual(joins(), ["lobby", "garden", "lobby"]);
+  alice.close();
+});
+
+test("a failed join does not end the events of the chat", async () => {
+  const alice = chat();
+  const message = alice.receive();
+  const joining = alice.join("lobby");
+  latest().onclose({ code: 1006, reason: "" });
+  await assert.rejects(joining, ConnectionLost);
+  alice.room("lobby");
+  await latest().logIn();
+  latest().deliver({ type: "direct_message", content: "psst" });
+  assert.equal((await message).content, "psst");
+  alice.close();
+});
+
+test("a chat that was closed opens no room", async () => {
+  const alice = chat();
+  alice.close();
+  assert.throws(() => alice.room("lobby"), ConnectionLost);
+  await assert.rejects(alice.logIn(), ConnectionLost);
+  assert.equal(FakeSocket.made.length, 0);
+});
+
+test("an error tells whether there was a connection", async () => {
+  const cases = [
+    [(socket) => socket.onclose({ code: 1006, reason: "" }), false],
+    [(socket) => socket.onclose({ code: 1013, reason: "busy" }), true],
+    [(socket) => (socket.open(), socket.onclose({ code: 1006, reason: "" })), true],
+    [() => mock.timers.tick(30_000), false],
+  ];
+  for (const [end, wasOpened] of cases) {
+    const login = chat().logIn();
+    end(latest());
+    await assert.rejects(login, (error) => error instanceof ConnectionLost && error.wasOpened === wasOpened);
+  }
+});
