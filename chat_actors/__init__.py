@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from chat_actors.chat import (
+        API_VERSION,
         Bot,
         Caller,
         Extension,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         HttpResponse,
         Rate,
         Refused,
+        RemovedUser,
         RoomHandle,
         RoomKind,
         Scope,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from chat_actors.storage import StorageError
 
 __all__ = [
+    "API_VERSION",
     "Actor",
     "ActorStopped",
     "AskFailed",
@@ -70,6 +73,7 @@ __all__ = [
     "Rate",
     "Ref",
     "Refused",
+    "RemovedUser",
     "Request",
     "Restart",
     "Resume",

@@ -2,15 +2,17 @@
 
 from chat_actors.chat import events
 from chat_actors.chat.bot import Bot
-from chat_actors.chat.chat import Chat, SessionFactory, Storage, start_chat
+from chat_actors.chat.chat import Chat, SessionFactory, Storage, erase_removed_users, start_chat
 from chat_actors.chat.command_method import Caller, Rate, Refused, Where, command
+from chat_actors.chat.declaration import API_VERSION, Extension, InvalidDeclaration
 from chat_actors.chat.directory import CountRooms, Directory, FlushRooms
 from chat_actors.chat.endpoint import HttpRequest, HttpResponse, endpoint
-from chat_actors.chat.extension import Enabled, Extension, Extensions
+from chat_actors.chat.extension import Enabled, Extensions
 from chat_actors.chat.gate import Admit, CountSessions, Drain, Gate
 from chat_actors.chat.journal_writer import Journaling
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.outbox import Block, Closing, Outbox, QueueOutbox
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.room_kind import RoomKind
@@ -23,6 +25,7 @@ from chat_actors.chat.session_messages import Frame, Peer, SessionMessage, Sessi
 from chat_actors.chat.store import Store
 
 __all__ = [
+    "API_VERSION",
     "ROOMS",
     "Admit",
     "Block",
@@ -43,6 +46,7 @@ __all__ = [
     "Gate",
     "HttpRequest",
     "HttpResponse",
+    "InvalidDeclaration",
     "Journaling",
     "Limits",
     "Outbox",
@@ -50,6 +54,7 @@ __all__ = [
     "QueueOutbox",
     "Rate",
     "Refused",
+    "RemovedUser",
     "RoomActor",
     "RoomHandle",
     "RoomKind",
@@ -64,6 +69,7 @@ __all__ = [
     "Where",
     "command",
     "endpoint",
+    "erase_removed_users",
     "events",
     "serve_http",
     "start_chat",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any, ClassVar, assert_never
 
@@ -27,7 +28,17 @@ from chat_actors.chat.room_messages import (
     RoomMessage,
 )
 from chat_actors.chat.service import Scope, Service
-from chat_actors.kernel import ActorStopped, AnyRef, AskFailed, AskTimeout, MailboxFull, Ref, Terminated, handles
+from chat_actors.kernel import (
+    ActorStopped,
+    AnyRef,
+    AskFailed,
+    AskTimeout,
+    MailboxFull,
+    Ref,
+    Terminated,
+    call_hook,
+    handles,
+)
 from chat_actors.protocol import (
     Refusal,
     UnknownMessage,
@@ -49,10 +60,10 @@ REJOIN_SECONDS = 1.0
 class Bot(Service):
     """Base class of bots: a `Service` that joins rooms as the member `bot:NAME`, which no user can be named.
 
-    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other. A bot
-    does not receive its own messages, nor those of other bots unless `hears_bots` is set, so that two bots do not
-    answer each other forever. A room never waits for a bot: it drops messages while the bot's mailbox is full, and
-    `on_missed` reports how many.
+    The methods `on_message`, `on_joined`, `on_left`, `on_refused` and `on_missed` are called one after the other, and
+    each may be plain or `async`. A bot does not receive its own messages, nor those of other bots unless `hears_bots`
+    is set, so that two bots do not answer each other forever. A room never waits for a bot: it drops messages while the
+    bot's mailbox is full, and `on_missed` reports how many.
 
     Attributes:
         name: Set by the class. 3 to 32 characters of `a-z A-Z 0-9 _ -`.
@@ -146,8 +157,8 @@ class Bot(Service):
             content: The text, not empty.
 
         Returns:
-            False if the bot is not in the room, or if the room's mailbox is full. A room that refuses the message later
-            calls `on_refused`.
+            False if the bot is not in the room, or if the room's mailbox is full. If the room refuses the message, for
+            example since it is longer than `limits.content_chars`, `on_refused` is called.
 
         Raises:
             ValueError: The content is invalid.
@@ -207,7 +218,7 @@ class Bot(Service):
             case Refusal(code=code, text=text):
                 self._forget_room(message.room_id)
                 self.service_state.wanted.pop(message.room_id, None)
-                await self.on_refused(message.room_id, code, text)
+                await call_hook(self.on_refused, message.room_id, code, text)
             case Exception():
                 self._forget_room(message.room_id)
                 self._rejoin_later(message.room_id)
@@ -220,10 +231,10 @@ class Bot(Service):
             self._join_room(message.room_id)
 
     @handles
-    def _on_actor_ended(self, message: Terminated) -> None:
+    async def _on_actor_ended(self, message: Terminated) -> None:
         room_id, _ = self._find_room(message.ref)
         if not room_id:
-            super()._on_actor_ended(message)
+            await super()._on_actor_ended(message)
             return
         self._forget_room(room_id)
         if self.service_state.wanted.get(room_id):
@@ -247,7 +258,7 @@ class Bot(Service):
                 message.room.tell(LeaveRoom(self.context.self_ref))  # a join may still be on its way
             self._forget_room(room_id)
             self.service_state.wanted.pop(room_id, None)
-            await self.on_refused(room_id, message.refusal.code, message.refusal.text)
+            await call_hook(self.on_refused, room_id, message.refusal.code, message.refusal.text)
 
     def _find_room(self, room: AnyRef) -> tuple[str, int | None]:
         """The id of a room that the bot is in and the number of its join there. An empty id if it is not in it."""
@@ -263,7 +274,7 @@ class Bot(Service):
 
     @handles
     async def _on_missed(self, message: DroppedMessages) -> None:
-        await self.on_missed(message.room_id, message.count)
+        await call_hook(self.on_missed, message.room_id, message.count)
 
     @handles
     async def _on_room_block(self, message: RoomBlock) -> None:
@@ -275,18 +286,20 @@ class Bot(Service):
             await self._dispatch(message.room_id, decoded)
         stay = self.service_state.rooms.get(message.room_id)
         if stay is not None and not self.context.self_ref.waiting and (missed := stay.outbox.take_missed()):
-            await self.on_missed(message.room_id, missed)  # no later block has reported them
+            await call_hook(self.on_missed, message.room_id, missed)  # no later block has reported them
 
     async def _dispatch(self, room_id: str, message: messages.ServerMessage) -> None:
         match message:
             case messages.Error(code=code, message=text):
-                await self.on_refused(room_id, code or "", text)
+                await call_hook(self.on_refused, room_id, code or "", text)
             case messages.ChatMessage(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_message(room_id, message)
+                result: Any = self.on_message(room_id, message)
+                if result is not None and inspect.isawaitable(result):
+                    await result
             case messages.UserJoined(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_joined(room_id, user_id)
+                await call_hook(self.on_joined, room_id, user_id)
             case messages.UserLeft(user_id=user_id) if self._is_wanted(user_id):
-                await self.on_left(room_id, user_id)
+                await call_hook(self.on_left, room_id, user_id)
             case _:
                 pass
 

@@ -16,6 +16,7 @@ from chat_actors.chat.gate import Gate, GateMessage, GateState
 from chat_actors.chat.journal_writer import Journaling, JournalWriter, WriterState
 from chat_actors.chat.limits import Limits
 from chat_actors.chat.registrar import Registrar
+from chat_actors.chat.removals import tell_extensions
 from chat_actors.chat.room import RoomActor
 from chat_actors.chat.room_queries import RoomQueries
 from chat_actors.chat.services import Services, ServicesMessage, ServicesState
@@ -23,7 +24,7 @@ from chat_actors.chat.session import SessionActor
 from chat_actors.chat.user_rates import UserRates
 from chat_actors.chat.welcome import make_welcome
 from chat_actors.kernel import ActorSystem, Ref
-from chat_actors.storage import Accounts, Journal, MemoryStates, Retention, States
+from chat_actors.storage import Accounts, Journal, MemoryStates, Removals, Retention, States
 
 
 class Chat(msgspec.Struct, frozen=True):
@@ -45,6 +46,14 @@ class Storage(msgspec.Struct, frozen=True):
     journal: Journal | None = None
     retention: Retention = Retention()
     states: States = msgspec.field(default_factory=MemoryStates)
+    removals: Removals | None = None
+    """The removed users; None if `accounts` cannot remove any."""
+
+
+async def erase_removed_users(storage: Storage, extensions: Extensions) -> None:
+    """Let the extensions erase the data of removed users. Call it before the start. Logs failures, and raises none."""
+    if storage.removals is not None:
+        await tell_extensions(storage.removals, storage.states, extensions)
 
 
 def start_chat(
@@ -59,21 +68,30 @@ def start_chat(
     extensions: Extensions | None = None,
     version: str = "",
 ) -> Chat:
-    """Start the actors of a chat in a running system.
+    """Start the actors of a chat in a running system. Call `erase_removed_users` before.
 
     `now` is the wall clock (aware); `random_bytes` must be unpredictable; `version` is the server's, for `welcome`. The
     system stops its top-level actors in reverse order: sessions, services of extensions, rooms, journal writer,
     registrar. The rooms' parent closes the extensions' states, the writer closes the journal, and the registrar closes
     the accounts.
     """
-    registrar = system.spawn_named("registrar", Registrar, storage.accounts, Registrar.attempts(limits))
+    attempts = Registrar.attempts(limits)
+    registrar = system.spawn_named("registrar", Registrar, storage.accounts, attempts, storage.removals)
     journaling = None
     if storage.journal is not None:
         writer = system.spawn_named("journal", JournalWriter, storage.journal, WriterState(), storage.retention, now)
         journaling = Journaling(writer, storage.journal)
     extensions = extensions or Extensions()
     directory = system.spawn_named(
-        "rooms", Directory, now, journaling, room, extensions.room_kinds, storage.states, storage.accounts
+        "rooms",
+        Directory,
+        now,
+        journaling,
+        room,
+        extensions.room_kinds,
+        storage.states,
+        storage.accounts,
+        limits.longest_content,
     )
     services = None
     if extensions.services:

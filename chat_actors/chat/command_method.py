@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -122,12 +123,14 @@ class Call(Request[ExtensionMessage | Refusal | None], msgspec.Struct, frozen=Tr
 
 
 class CommandMethod(msgspec.Struct, frozen=True):
-    """A method that executes a command, with the command's state and rate limits."""
+    """A method that executes a command, with the command's state and rate limits, and the messages that answer it."""
 
     command: type[ExtensionCommand]
     call: Callable[[Any, Caller, Any], Any]
     where: Where
     rate: Rate | None
+    answers: tuple[type[ExtensionMessage], ...] | None = None
+    """None: the method does not declare them."""
 
     async def execute(self, owner: object, call: Call) -> ExtensionMessage | Refusal | None:
         """Call the method and return the answer. Raises `TypeError` if it returns neither a message nor None."""
@@ -139,8 +142,9 @@ class CommandMethod(msgspec.Struct, frozen=True):
             return refused.refusal
         if answer is None:
             return None
-        if not isinstance(answer, ExtensionMessage):
-            raise TypeError(f"{self.call.__qualname__} must return a Message or None, not {type(answer).__name__}")
+        if not isinstance(answer, self.answers or ExtensionMessage):
+            expected = " or ".join(one.__name__ for one in self.answers or ()) or "a Message"
+            raise TypeError(f"{self.call.__qualname__} must return {expected} or None, not {type(answer).__name__}")
         answer = msgspec.structs.replace(answer, request_id=call.command.request_id)
         encode(answer)  # an answer that cannot be encoded must crash this actor, not the session that would send it
         return answer
@@ -150,8 +154,9 @@ def command(*, where: Where | None = None, rate: Rate | None = None) -> Callable
     """Mark a method of a `Service` or a `RoomKind` as the handler of a command.
 
     The method has the form `def roll(self, caller: Caller, roll: Roll) -> Rolled`, plain or `async`. The annotation of
-    its second argument names the command. The session sends the returned message to the caller, with the command's
-    `id`; None sends nothing. Raise `Refused` to send an error.
+    its second argument names the command, that of the result the messages that answer it (`-> Rolled | None`), which
+    `/protocol.json` then lists. The session sends the returned message to the caller, with the command's `id`; None
+    sends nothing. Raise `Refused` to send an error.
 
     Calls to one service or one room run one after the other, and the server reads nothing more from the caller until
     the method returns. Run slow work in `pipe`.
@@ -186,7 +191,7 @@ def commands_of(owner: type[Any], default: Where, least: Where) -> Methods:
         if marked is None:
             continue
         label = f"{owner.__qualname__}.{name}"
-        command_type = _command_of(method, label)
+        command_type, answers = _annotations_of(method, label)
         if command_type in found:
             raise BadHandler(
                 label, f"{found[command_type].call.__qualname__} is already there for {command_type.__name__}"
@@ -194,15 +199,32 @@ def commands_of(owner: type[Any], default: Where, least: Where) -> Methods:
         where, rate = marked
         if list(Where).index(where or default) < list(Where).index(least):
             raise BadHandler(label, f"its commands can be sent {least.value} at the earliest, and not {where.value}")
-        found[command_type] = CommandMethod(command_type, method, where or default, rate)
+        found[command_type] = CommandMethod(command_type, method, where or default, rate, answers)
     return found
 
 
-def _command_of(method: Callable[..., Any], label: str) -> type[ExtensionCommand]:
+def _annotations_of(
+    method: Callable[..., Any], label: str
+) -> tuple[type[ExtensionCommand], tuple[type[ExtensionMessage], ...] | None]:
+    """The command that a method executes, and the messages with which it answers, if it is annotated with them."""
     parameters = list(inspect.signature(method).parameters)
     if len(parameters) != 3:
         raise BadHandler(label, "it must take the caller and the command: def method(self, caller, command)")
-    command_type = typing.get_type_hints(method).get(parameters[2])
+    try:
+        hints = typing.get_type_hints(method)
+    except Exception as error:  # an annotation is any expression
+        raise BadHandler(label, f"its annotations cannot be resolved: {error}") from None
+    command_type = hints.get(parameters[2])
     if not (isinstance(command_type, type) and issubclass(command_type, ExtensionCommand)):
         raise BadHandler(label, f"annotate {parameters[2]!r} with a subclass of Command")
-    return command_type
+    if "return" not in hints:
+        return command_type, None
+    returned = hints["return"]
+    is_union = typing.get_origin(returned) in (typing.Union, types.UnionType)
+    answers = [one for one in (typing.get_args(returned) if is_union else (returned,)) if one is not types.NoneType]
+    if any(one in (typing.Any, ExtensionMessage) for one in answers):
+        return command_type, None
+    for one in answers:
+        if not (isinstance(one, type) and issubclass(one, ExtensionMessage)):
+            raise BadHandler(label, f"annotate its result with subclasses of Message or None, not with {one}")
+    return command_type, tuple(answers)

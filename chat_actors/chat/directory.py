@@ -64,6 +64,7 @@ class Directory(Actor[DirectoryMessage]):
         kinds: RoomKinds | None = None,
         states: States | None = None,
         accounts: Accounts | None = None,
+        longest_content: int = 0,
     ) -> None:
         """`states` is closed with this actor, after the rooms; `accounts` is not."""
         self._states = states or MemoryStates()
@@ -71,6 +72,7 @@ class Directory(Actor[DirectoryMessage]):
         self._now = now
         self._journaling = journaling
         self._room = room
+        self._longest_content = longest_content
 
     async def on_start(self) -> None:
         self.context.declare(ROOMS, self._make_room)
@@ -80,7 +82,8 @@ class Directory(Actor[DirectoryMessage]):
         # continues above its old numbers, unless it had more than a million messages per second.
         first = 0 if self._journaling is not None else int(self._now().timestamp() * 1_000_000)
         make_policy = partial(make_kind_policy, self._kinds, room_id)
-        return partial(self._room, RoomCore(room_id, first), self._now, self._journaling, make_policy)
+        core = RoomCore(room_id, first, self._longest_content)
+        return partial(self._room, core, self._now, self._journaling, make_policy)
 
     @handles
     def count_rooms(self, request: CountRooms) -> int:

@@ -1,4 +1,4 @@
-"""Extensions: what one package adds, and the combined commands and endpoints of all enabled ones."""
+"""The combined services, room kinds, commands, messages and endpoints of all enabled extensions."""
 
 from __future__ import annotations
 
@@ -8,37 +8,18 @@ from typing import Any
 
 import msgspec
 
-from chat_actors.chat.bot import Bot
 from chat_actors.chat.command_method import Methods, Rate, Where
+from chat_actors.chat.declaration import Extension, InvalidDeclaration, NoSettings
+from chat_actors.chat.declaration_checks import BotNames, check_declaration, checked, messages_of
 from chat_actors.chat.endpoint import Endpoints, endpoints_of
 from chat_actors.chat.room_creation import RoomCreation
-from chat_actors.chat.room_kind import RoomKind, methods_of_kind
+from chat_actors.chat.room_kind import methods_of_kind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.service import Scope, Service, ServiceDependencies, ServiceState, methods_of
-from chat_actors.chat.store import Store
-from chat_actors.kernel import ActorType, BadHandler
-from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, Vocabulary, bot_id, has_own_room_id
+from chat_actors.chat.store import Store, space_of
+from chat_actors.kernel import ActorType
+from chat_actors.protocol import BUILT_IN, CommandSpec, ExtensionCommand, MessageSpec, Vocabulary, has_own_room_id
 from chat_actors.storage import Accounts, States
-
-
-class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The settings of an extension without settings."""
-
-
-class Extension(msgspec.Struct, frozen=True, kw_only=True):
-    """Declares what a package adds to the server.
-
-    Attributes:
-        name: The extension's name, also of its settings section: letters, digits and `_`.
-        services: The classes of its services and bots.
-        room_kinds: The classes of its room kinds.
-        settings: The struct of its settings section `[extensions.NAME]`. Each field needs a default.
-    """
-
-    name: str
-    services: Sequence[type[Service]] = ()
-    room_kinds: Sequence[type[RoomKind]] = ()
-    settings: type[msgspec.Struct] = NoSettings
 
 
 class Enabled(msgspec.Struct, frozen=True):
@@ -71,8 +52,7 @@ class ServiceSpec(msgspec.Struct, frozen=True):
         key: str,
     ) -> Callable[[], Service]:
         """Return the function that makes each incarnation of the actor with this key."""
-        space = f"{self.extension}.{self.service.kept_as or self.service.__name__}/{key}"
-        store = Store(states, space)
+        store = Store(states, space_of(self.extension, self.service, key))
         dependencies = ServiceDependencies(
             key, self.settings, store, self.actor_types, now, accounts, self.methods, self.endpoints
         )
@@ -98,70 +78,72 @@ class Extensions:
     """All enabled extensions: their services and room kinds, and the routes of their commands and endpoints."""
 
     def __init__(self, enabled: Sequence[Enabled] = ()) -> None:
-        """Raises `DuplicateCommand`, `DuplicateRoomKind`, or `BadHandler` for an invalid class."""
+        """Raises `InvalidDeclaration`, `DuplicateTag` or `DuplicateRoomKind`."""
         self.names = sorted(item.extension.name for item in enabled)
         self.services: list[ServiceSpec] = []
         self.routes: dict[type[ExtensionCommand], Route] = {}
         self.endpoints: dict[tuple[str, str], ActorType[Any]] = {}
         """The service that answers, by HTTP method and path below `/extensions`."""
-        added: list[CommandSpec] = []
+        self._handlers: dict[type[ExtensionCommand], str] = {}
+        self._commands: list[CommandSpec] = []
+        self._messages: list[MessageSpec] = []
         room_kinds: list[RoomKindSpec] = []
+        bot_names = BotNames()
         for item in enabled:
             extension, settings = item.extension, item.settings
-            name, owner = extension.name, f"the extension {extension.name!r}"
-            _check_names(extension)
+            check_declaration(extension)
+            name = extension.name
             actor_types = {service: ActorType[Any](f"{name}.{service.__name__}") for service in extension.services}
             for service in extension.services:
-                methods, endpoints = methods_of(service), _endpoints(name, service)
+                bot_names.add(name, service)
+                methods = checked(name, methods_of, service)
+                endpoints = checked(name, _endpoints, name, service)
                 self._add_service(ServiceSpec(name, service, settings, actor_types, methods, endpoints))
-                added += self._route(owner, methods, actor_types[service], service.scope)
+                self._route(extension, methods, actor_types[service], service.scope)
             for kind in extension.room_kinds:
-                methods = methods_of_kind(kind)
+                methods = checked(name, methods_of_kind, kind)
                 room_kinds.append(RoomKindSpec(name, kind, settings, methods, actor_types))
-                added += self._route(owner, methods, None, Scope.ROOM)
+                self._route(extension, methods, None, Scope.ROOM)
+            self._messages += [
+                MessageSpec(_owner(extension), message, is_unasked=True) for message in extension.messages
+            ]
         self.room_kinds = RoomKinds(room_kinds)
         if self.room_kinds.choosable:
-            added += self._add_room_creation()
-        self.vocabulary = Vocabulary(added)
+            self._add_room_creation()
+        self.vocabulary = Vocabulary(self._commands, self._messages)
 
     def _add_service(self, spec: ServiceSpec) -> None:
-        service = spec.service
-        if issubclass(service, Bot):
-            try:
-                bot_id(service.name)
-            except ValueError as error:
-                raise BadHandler(service.__qualname__, str(error)) from None
-        if spec.endpoints and service.scope is not Scope.SERVER:
-            raise BadHandler(service.__qualname__, "only a service with Scope.SERVER can have endpoints")
+        if spec.endpoints and spec.service.scope is not Scope.SERVER:
+            problem = "only a service with Scope.SERVER can have endpoints"
+            raise InvalidDeclaration(spec.extension, spec.service.__qualname__, problem)
         self.services.append(spec)
         for method, path in spec.endpoints:
             self.endpoints[method, path] = spec.actor_type
 
-    def _route(
-        self, owner: str, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope
-    ) -> Sequence[CommandSpec]:
+    def _route(self, extension: Extension, methods: Methods, actor_type: ActorType[Any] | None, scope: Scope) -> None:
+        owner = _owner(extension)
+        self._messages += messages_of(extension, owner, methods)
         for method in methods.values():
+            name = method.call.__qualname__
             if method.where is Where.IN_ROOM and has_own_room_id(method.command):
                 problem = "its field room_id is the room that the server looks up; rename it, or set where"
-                raise BadHandler(method.call.__qualname__, problem)
+                raise InvalidDeclaration(extension.name, name, problem)
+            if method.command in self._handlers:
+                problem = f"{self._handlers[method.command]} handles {method.command.__qualname__} already"
+                raise InvalidDeclaration(extension.name, name, f"{problem}: a command has one method")
+            self._handlers[method.command] = name
             self.routes[method.command] = Route(actor_type, scope, method.rate)
-        return [CommandSpec(owner, method.command, method.where.rules) for method in methods.values()]
+            self._commands.append(CommandSpec(owner, method.command, method.where.rules, method.answers))
 
-    def _add_room_creation(self) -> Sequence[CommandSpec]:
+    def _add_room_creation(self) -> None:
         actor_types = {RoomCreation: ActorType[Any]("create_room")}
         methods, words = methods_of(RoomCreation), list(self.room_kinds.choosable)
         self.services.append(ServiceSpec(BUILT_IN, RoomCreation, words, actor_types, methods, {}))
-        return self._route(BUILT_IN, methods, actor_types[RoomCreation], Scope.SERVER)
+        self._route(Extension(name=BUILT_IN), methods, actor_types[RoomCreation], Scope.SERVER)
 
 
-def _check_names(extension: Extension) -> None:
-    classes: list[type[Service] | type[RoomKind]] = [*extension.services, *extension.room_kinds]
-    stores = [cls.kept_as or cls.__name__ for cls in classes]
-    for names in ([service.__name__ for service in extension.services], stores):
-        for name in names:
-            if names.count(name) > 1:
-                why = f"the extension {extension.name!r} has two of this name, which would share a store"
-                raise BadHandler(name, f"{why}; rename one, or set its kept_as")
+def _owner(extension: Extension) -> str:
+    return BUILT_IN if extension.name == BUILT_IN else f"the extension {extension.name!r}"
 
 
 def _endpoints(extension: str, service: type[Service]) -> Endpoints:

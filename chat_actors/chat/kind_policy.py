@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import anyio
 import msgspec
 
+from chat_actors.chat.chosen_kind import ChosenKind, load_chosen, store_chosen
 from chat_actors.chat.command_method import Call, CommandMethod, Refused
 from chat_actors.chat.room_core import Posted, RoomCore
-from chat_actors.chat.room_handle import RoomHandle, RunInRoom
+from chat_actors.chat.room_handle import Action, RoomHandle, RunInRoom
 from chat_actors.chat.room_kind import RoomKind
 from chat_actors.chat.room_kinds import RoomKinds, RoomKindSpec
 from chat_actors.chat.room_messages import AssignKind
 from chat_actors.chat.room_policy import RemoveUser, RoomPolicy
-from chat_actors.chat.store import StateUnreadable, Store
-from chat_actors.kernel import Context
+from chat_actors.chat.store import Store, space_of
+from chat_actors.kernel import Context, call_hook, is_async
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Refusal, checked_content, refusals
-from chat_actors.storage import Accounts, States, StorageError
+from chat_actors.storage import Accounts, States
 
 HOOK_WITHIN = 5.0
 """Seconds that the room kinds of a room may take for one hook. After that the room crashes."""
 
-CHOSEN = "chosen"
-"""The storage key of a room's `ChosenKind`."""
 
-
-class ChosenKind(msgspec.Struct, frozen=True):
-    """The room kind that a user has chosen for a room, and that user. Stored."""
-
-    chosen_as: str = ""
-    creator: str = ""
-    is_visited: bool = False
-    """Whether users were in the room without a choice: then none can be made any more."""
-
-
-async def load_chosen(states: States, room_id: str) -> ChosenKind:
-    """The stored choice of a room. Does not start the room. Raises `StorageError`."""
-    try:
-        return await _store_of(states, room_id).get(CHOSEN, ChosenKind, ChosenKind())
-    except StateUnreadable as error:
-        remedy = "restore a backup, or start the version that has stored it"
-        raise StorageError("read the kind of a room", error.space, error.problem, remedy) from error
-
-
-def _store_of(states: States, room_id: str) -> Store:
-    return Store(states, f"rooms/{room_id}")
+def _nothing() -> None:
+    """The action of a timer after which only waiting hooks are called."""
 
 
 class KindDependencies(msgspec.Struct, frozen=True):
@@ -87,19 +70,24 @@ class KindPolicy(RoomPolicy):
         self._commands: Mapping[type[ExtensionCommand], tuple[RoomKind, CommandMethod]] = {}
         self._missing_kind: str | None = None
         self._users_left: list[str] = []
+        self._kinds_at_once: Sequence[RoomKind] = ()  # with plain on_join and on_leave
+        self._kinds_later: Sequence[RoomKind] = ()
+        self._later: deque[Action] = deque()
         self._context: Context
         self._core: RoomCore
         self._remove_user: RemoveUser
 
     async def open(self, context: Context, core: RoomCore, remove_user: RemoveUser) -> None:
         self._context, self._core, self._remove_user = context, core, remove_user
+        self._later.clear()
         self._users_left.clear()  # users who left while the room restarted: the new room kinds never saw them
         if self._chosen.chosen_as and self._chosen.chosen_as not in self._room_kinds.choosable:
             self._missing_kind = self._chosen.chosen_as
         await self._open_kinds()
         await self.report_posted()
         for user_id in self._core.members.users:  # there are members after a restart only
-            refusal = await _first_refusal(kind.may_stay(user_id) for _, kind in self._kinds)
+            await self._call_hooks()
+            refusal = await _first_refusal(partial(kind.may_stay, user_id) for _, kind in self._kinds)
             if refusal is not None:
                 remove_user(user_id, refusal)
 
@@ -108,6 +96,8 @@ class KindPolicy(RoomPolicy):
         self._kinds = [(spec.extension, self._make_kind(spec)) for spec in specs]
         self._deciding = [each for each in self._kinds if type(each[1]).on_post is not RoomKind.on_post]
         self._reported_to = [each for each in self._kinds if type(each[1]).on_posted is not RoomKind.on_posted]
+        self._kinds_later = [kind for _, kind in self._kinds if is_async(kind.on_join) or is_async(kind.on_leave)]
+        self._kinds_at_once = [kind for _, kind in self._kinds if kind not in self._kinds_later]
         self._core.has_post_hooks = bool(self._missing_kind is not None or self._deciding or self._reported_to)
         self._commands = {
             command: (kind, method)
@@ -116,18 +106,17 @@ class KindPolicy(RoomPolicy):
         }
         for _, kind in self._kinds:
             with anyio.fail_after(HOOK_WITHIN):
-                await kind.on_open()
+                await call_hook(kind.on_open)
 
     def _make_kind(self, spec: RoomKindSpec) -> RoomKind:
         kind = spec.kind()
-        space = f"{spec.extension}.{kind.kept_as or spec.kind.__name__}/{self._core.room_id}"
         kind.settings = spec.settings
         kind.room = RoomHandle(
             self._context,
             self._core,
             extension=spec.extension,
             creator=self._chosen.creator if spec.kind.chosen_as == self._chosen.chosen_as else "",
-            store=Store(self._dependencies.states, space),
+            store=Store(self._dependencies.states, space_of(spec.extension, spec.kind, self._core.room_id)),
             services=spec.services,
             subscribers=self._core.subscribers.setdefault(spec.extension, {}),
             remove_user=self._remove_user,
@@ -141,33 +130,54 @@ class KindPolicy(RoomPolicy):
     async def check_join(self, user_id: str) -> Refusal | None:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
-        return await _first_refusal(kind.may_join(user_id) for _, kind in self._kinds)
+        await self._call_hooks()
+        return await _first_refusal(partial(kind.may_join, user_id) for _, kind in self._kinds)
 
     async def visited(self) -> None:
         if self._room_kinds.choosable and not self._chosen.chosen_as and not self._chosen.is_visited:
             await self._choose(ChosenKind(is_visited=True))
 
     async def _choose(self, chosen: ChosenKind) -> None:
-        await _store_of(self._dependencies.states, self._core.room_id).put(CHOSEN, chosen)
+        await store_chosen(self._dependencies.states, self._core.room_id, chosen)
         self._chosen = chosen
 
-    def state_for(self, user_id: str) -> msgspec.Raw | None:
+    async def state_for(self, user_id: str) -> msgspec.Raw | None:
         """Encode the states now: one that is not JSON crashes the room before the new member is added."""
-        results = {extension: kind.state_for(user_id) for extension, kind in self._kinds}
+        await self._call_hooks()
+        with anyio.fail_after(HOOK_WITHIN):
+            results = {extension: await call_hook(kind.state_for, user_id) for extension, kind in self._kinds}
         states = {extension: state for extension, state in results.items() if state is not None}
         return msgspec.Raw(msgspec.json.encode(states)) if states else None
 
     def joined(self, user_id: str) -> None:
-        for _, kind in self._kinds:
+        for kind in self._kinds_at_once:
             kind.on_join(user_id)
+        for kind in self._kinds_later:
+            self._call_later(partial(kind.on_join, user_id))
 
     def left(self, user_id: str) -> None:
         self._users_left.append(user_id)  # on_leave is called at the end of the turn: this must not raise
+        for kind in self._kinds_later:
+            self._call_later(partial(kind.on_leave, user_id))
+
+    def _call_later(self, hook: Action) -> None:
+        """Call an `async` hook before the room kinds are called again: this turn cannot wait for it."""
+        if not self._later:
+            self._context.after(0, RunInRoom(self._kinds_later[0].room, _nothing))
+        self._later.append(hook)
+
+    async def _call_hooks(self) -> None:
+        while self._later:
+            with anyio.fail_after(HOOK_WITHIN):
+                await call_hook(self._later.popleft())
+
+    async def close(self) -> None:
+        await self._call_hooks()
 
     def end_turn(self) -> None:
         left, self._users_left = self._users_left, []
         for user_id in left:
-            for _, kind in self._kinds:
+            for kind in self._kinds_at_once:
                 kind.on_leave(user_id)
 
     # -- posts ---------------------------------------------------------------------------------------------------------
@@ -175,11 +185,14 @@ class KindPolicy(RoomPolicy):
     async def check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
         if self._missing_kind is not None:
             return refusals.kind_missing(self._missing_kind)
+        if self._later:
+            await self._call_hooks()
         try:
             with anyio.fail_after(HOOK_WITHIN):
                 for extension, kind in self._deciding:
                     if extension != posted_by:
-                        content = checked_content(await kind.on_post(user_id, content))
+                        decided: Any = kind.on_post(user_id, content)
+                        content = checked_content(decided if isinstance(decided, str) else await decided)
         except Refused as refused:
             return refused.refusal
         return content
@@ -192,6 +205,8 @@ class KindPolicy(RoomPolicy):
         self.is_reporting = True
         failure: Exception | None = None
         while self._core.posted:
+            if self._later:
+                await self._call_hooks()
             posted = self._core.posted.popleft()
             try:
                 await self._report(posted)
@@ -207,7 +222,9 @@ class KindPolicy(RoomPolicy):
         with anyio.fail_after(HOOK_WITHIN):
             for extension, kind in self._reported_to:
                 if extension != posted.posted_by:
-                    await kind.on_posted(posted.message.user_id, posted.message.content)
+                    result: Any = kind.on_posted(posted.message.user_id, posted.message.content)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
 
     # -- commands, timers, the choice of a kind ------------------------------------------------------------------------
 
@@ -217,6 +234,7 @@ class KindPolicy(RoomPolicy):
             return await super().call(request)
         if request.caller.session not in self._core.members:
             return refusals.NOT_IN_ROOM if request.command.named_room is None else refusals.NOT_JOINED
+        await self._call_hooks()
         kind, method = found
         with anyio.fail_after(HOOK_WITHIN):
             return await method.execute(kind, request)
@@ -224,10 +242,9 @@ class KindPolicy(RoomPolicy):
     async def run(self, message: RunInRoom) -> None:
         if not any(kind.room is message.handle for _, kind in self._kinds):
             return  # piped work of an incarnation that has crashed
+        await self._call_hooks()
         with anyio.fail_after(HOOK_WITHIN):
-            result = message.action()
-            if inspect.isawaitable(result):
-                await result
+            await call_hook(message.action)
 
     async def assign(self, request: AssignKind) -> Refusal | None:
         if self._chosen.chosen_as or self._chosen.is_visited:
@@ -240,11 +257,11 @@ class KindPolicy(RoomPolicy):
         return None
 
 
-async def _first_refusal(hooks: Iterable[Awaitable[None]]) -> Refusal | None:
+async def _first_refusal(hooks: Iterable[Action]) -> Refusal | None:
     try:
         with anyio.fail_after(HOOK_WITHIN):
             for hook in hooks:
-                await hook
+                await call_hook(hook)
     except Refused as refused:
         return refused.refusal
     return None

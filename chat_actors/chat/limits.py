@@ -21,7 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Maximum size of a message from a client, in bytes of payload."""
 
     content_chars: int = 4000
-    """Maximum length of a chat message's content, in Unicode code points."""
+    """Maximum length of a chat message's content, in Unicode code points; that of a bot's, too."""
 
     messages_per_second: float = 20.0
     """Frames of any type per second on average: of one user over all connections; before login, of one connection."""
@@ -55,3 +55,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     unauthenticated_seconds: float = 300.0
     """Seconds that a connection may stay open without authenticating."""
+
+    @property
+    def longest_content(self) -> int:
+        """Maximum length of any post, in code points; 0: no limit. Each has at least one byte in a user's frame."""
+        return min(filter(None, (self.content_chars, self.frame_bytes)), default=0)

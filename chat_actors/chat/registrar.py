@@ -13,7 +13,7 @@ from chat_actors.chat.limits import Limits
 from chat_actors.identity import AttemptLimit, KeyRefused, network_of, parse_public_key
 from chat_actors.kernel import Actor, Escalate, Request, Restart, StopReason, handles
 from chat_actors.protocol import Refusal, is_user_id, refusals
-from chat_actors.storage import Accounts, StorageError
+from chat_actors.storage import Accounts, Removals, StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,9 @@ class Registrar(Actor[RegistrarMessage]):
     mailbox_capacity = 1024
     supervision = Restart(at_most=5, within=60.0, then=Escalate())
 
-    def __init__(self, accounts: Accounts, attempts: AttemptLimit) -> None:
+    def __init__(self, accounts: Accounts, attempts: AttemptLimit, removals: Removals | None = None) -> None:
         self._accounts = accounts
+        self._removals = removals
         self._attempts = attempts  # passed in, so that the counts outlive a crash
 
     @classmethod
@@ -55,7 +56,7 @@ class Registrar(Actor[RegistrarMessage]):
             return refusals.INVALID_USER_ID
         try:
             # The protocol orders the errors: "taken" takes precedence over an invalid key.
-            if await self._accounts.key_of(request.user_id) is not None:
+            if await self._is_taken(request.user_id):
                 return refusals.USER_EXISTS
             key = parse_public_key(request.public_key)
             if not await self._accounts.register(request.user_id, key.spki):
@@ -67,6 +68,11 @@ class Registrar(Actor[RegistrarMessage]):
             return refusals.INTERNAL_FAILURE
         self.context.events.publish(events.UserRegistered(request.user_id, request.address))
         return None
+
+    async def _is_taken(self, user_id: str) -> bool:
+        if await self._accounts.key_of(user_id) is not None:
+            return True
+        return self._removals is not None and await self._removals.is_reserved(user_id)
 
     async def on_stop(self, reason: StopReason) -> None:
         await self._accounts.aclose()

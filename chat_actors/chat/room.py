@@ -78,7 +78,7 @@ class RoomActor(RoomPosts):
                 self._close_if_empty()
                 return refusal
             await self._policy.visited()
-        state = self._policy.state_for(member.user_id)
+        state = await self._policy.state_for(member.user_id)
         last_seq = self.core.last_seq
         joined = None
         if not request.replays:
@@ -162,3 +162,4 @@ class RoomActor(RoomPosts):
             self._journaling.writer.tell(append)
         self.context.events.publish(events.RoomClosed(self.core.room_id))
         self._policy.end_turn()  # last, since a room kind may raise
+        await self._policy.close()

@@ -84,12 +84,15 @@ class RoomCore:
     """Members, numbering and undelivered messages of a room. Passed to every incarnation of its actor."""
 
     __slots__ = (
-        "append_after", "fan_out", "flush_requests", "has_post_hooks", "is_in_doubt", "is_observed", "is_open", "joins",
-        "last_seq", "leaving", "members", "notices", "pending", "posted", "room_id", "subscribers", "unfinished",
+        "_longest_content", "append_after", "fan_out", "flush_requests", "has_post_hooks", "is_in_doubt", "is_observed",
+        "is_open", "joins", "last_seq", "leaving", "members", "notices", "pending", "posted", "room_id", "subscribers",
+        "unfinished",
     )  # fmt: skip
 
-    def __init__(self, room_id: str, last_seq: int) -> None:
+    def __init__(self, room_id: str, last_seq: int, longest_content: int = 0) -> None:
+        """`longest_content`: the most characters of any post, whoever posts it; 0: no limit."""
         self.room_id = room_id
+        self._longest_content = longest_content
         self.fan_out = FanOut(room_id)
         self.members: Members = self.fan_out.members
         self.subscribers: dict[str, dict[AnyRef, Outbox]] = {}
@@ -177,6 +180,11 @@ class RoomCore:
         return (left,) if user_id is None else (left, events.UserLeft(user_id, self.room_id))
 
     # -- posts ---------------------------------------------------------------------------------------------------------
+
+    def refusal_of_size(self, content: str) -> Refusal | None:
+        """The refusal of a post that is too long. Each post passes this check: of users, bots and extensions."""
+        limit = self._longest_content
+        return refusals.content_too_long(limit) if limit and len(content) > limit else None
 
     def post_now(self, pending: PendingPost, at: datetime) -> Sequence[Effect]:
         """Number a post, broadcast and accept it, in a room without a journal."""

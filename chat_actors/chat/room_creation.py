@@ -15,7 +15,7 @@ ANSWER_WITHIN = 8.0
 
 
 class CreateRoom(ExtensionCommand, frozen=True, tag="create_room"):
-    """Give an unused room a room kind."""
+    """Give an unused room a room kind. Exists if the server has a room kind that users can choose."""
 
     room_id: str
     kind: str

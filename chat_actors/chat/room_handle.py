@@ -13,7 +13,7 @@ from chat_actors.chat.outbox import Block, Outbox
 from chat_actors.chat.room_core import RoomCore
 from chat_actors.chat.room_messages import PostAs
 from chat_actors.chat.store import Store
-from chat_actors.kernel import ActorType, AnyRef, Context, Timer
+from chat_actors.kernel import ActorStopped, ActorType, AnyRef, Context, Request, Timer
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content
 from chat_actors.storage import Accounts
 
@@ -101,8 +101,11 @@ class RoomHandle:
             False if the room's mailbox is full; the message is dropped then.
 
         Raises:
-            ValueError: The name or the content is invalid.
+            ValueError: The name or the content is invalid, or the content is longer than `limits.content_chars`.
         """
+        refusal = self._core.refusal_of_size(content)
+        if refusal is not None:
+            raise ValueError(refusal.text)
         return self._context.self_ref.tell(PostAs(bot_id(name), checked_content(content), self._extension))
 
     def tell_all(self, message: ExtensionMessage) -> None:
@@ -192,6 +195,30 @@ class RoomHandle:
             key: The user id or room id, for a service with `Scope.USER` or `Scope.ROOM`.
         """
         return self._context.get_or_spawn(self._services[service], key)
+
+    async def ask_service(self, service: type[Any], key: str, request: Request[Any], *, timeout: float = 3.0) -> Any:
+        """Send a request to a service of this extension and wait for the answer. The room handles nothing meanwhile.
+
+        The service must not wait for this room: use `pipe` if it may.
+
+        Args:
+            service: The service's class.
+            key: The user id or room id; empty with `Scope.SERVER`.
+            request: The request.
+            timeout: Seconds to wait. The room crashes if a method takes over 5 s.
+
+        Returns:
+            The return value of the request's handler.
+
+        Raises:
+            AskFailed: The service crashed while handling the request.
+            AskTimeout: The answer did not arrive in time.
+            ActorStopped: The server is stopping.
+        """
+        try:
+            return await self.service(service, key).ask(request, timeout=timeout)
+        except ActorStopped:  # it has just ended as idle
+            return await self.service(service, key).ask(request, timeout=timeout)
 
     def publish(self, event: msgspec.Struct) -> None:
         """Publish an event on the event bus."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from chat_actors.chat.command_method import Methods, Where, commands_of
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_handle import RoomHandle
 from chat_actors.chat.store import Store
 
 
 class RoomKind:
     """Base class of room kinds: hooks for joins and posts, and commands of the room's members.
+
+    Each hook may be plain or `async`, except `matches`. While an `async` hook awaits, the room handles no message.
 
     There is one object for each incarnation of a room, made without arguments; its own attributes are lost in a crash.
     No room kind can break the room's guarantees: the order of messages, delivery, and one `user_left` for
@@ -71,11 +75,16 @@ class RoomKind:
             Refused: The user is removed.
         """
 
-    def on_join(self, user_id: str) -> None:
-        """Called after the first connection of a user has joined."""
+    def on_join(self, user_id: str) -> Awaitable[None] | None:
+        """Called after the first connection of a user has joined.
 
-    def on_leave(self, user_id: str) -> None:
+        If `on_join` or `on_leave` is `async`, the room calls both as its next messages, in the order of the events.
+        """
+        return None
+
+    def on_leave(self, user_id: str) -> Awaitable[None] | None:
         """Called after the last connection of a user has left."""
+        return None
 
     def state_for(self, user_id: str) -> Any:
         """Called before a connection is added. The result is sent in the field `state` of its `joined`.
@@ -115,6 +124,17 @@ class RoomKind:
         Args:
             user_id: The sender, or `bot:NAME`.
             content: The text that was posted.
+        """
+
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Called after an operator has removed a user: erase what is stored about the user.
+
+        Otherwise the next user of the id may inherit it. Called when the server starts, before any room runs, once for
+        each room in which this room kind has stored values. It may be called again for the same user.
+
+        Args:
+            removed: The user, the room id as `key`, the store of the room kind in this room and the settings.
         """
 
     @classmethod

@@ -42,7 +42,7 @@ class RoomKinds:
 
     def __init__(self, specs: Sequence[RoomKindSpec] = ()) -> None:
         """Raises `DuplicateRoomKind`."""
-        self._specs = specs
+        self.specs = specs
         self.choosable: dict[str, RoomKindSpec] = {}
         """The room kinds that a user can choose, by `chosen_as`."""
         for spec in specs:
@@ -54,7 +54,7 @@ class RoomKinds:
 
     def has_kind_for(self, room_id: str) -> bool:
         """Whether a room with this id has a room kind, or could be given one by a user."""
-        return bool(self.choosable) or any(spec.kind.matches(room_id, spec.settings) for spec in self._specs)
+        return bool(self.choosable) or any(spec.kind.matches(room_id, spec.settings) for spec in self.specs)
 
     def can_refuse(self, room_id: str, chosen_as: str) -> bool:
         """Whether a room that does not run could refuse a user. If not, it need not be started to ask it."""
@@ -66,7 +66,7 @@ class RoomKinds:
         """The room kinds of a room, at most one per extension: the chosen one, or else the first matching one."""
         chosen = self.choosable.get(chosen_as)
         found: dict[str, RoomKindSpec] = {} if chosen is None else {chosen.extension: chosen}
-        for spec in self._specs:
+        for spec in self.specs:
             if spec.kind.matches(room_id, spec.settings):
                 found.setdefault(spec.extension, spec)
-        return [spec for spec in self._specs if found.get(spec.extension) is spec]
+        return [spec for spec in self.specs if found.get(spec.extension) is spec]

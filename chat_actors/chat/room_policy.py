@@ -39,7 +39,7 @@ class RoomPolicy:
     async def visited(self) -> None:
         """A user is about to join."""
 
-    def state_for(self, user_id: str) -> msgspec.Raw | None:
+    async def state_for(self, user_id: str) -> msgspec.Raw | None:
         """The field `state` of the `joined` of this user."""
         return None
 
@@ -69,6 +69,9 @@ class RoomPolicy:
 
     def end_turn(self) -> None:
         """Called at the end of each turn."""
+
+    async def close(self) -> None:
+        """Called when the room ends, after its last turn."""
 
 
 async def null_policy() -> RoomPolicy:

@@ -139,7 +139,7 @@ class RoomPosts(Actor[RoomMessage]):
     async def _post_by_policy(self, message: PostToRoom) -> None:
         author = self.core.members.get(message.session)
         if author is not None:
-            content = await self._policy.check_post(author.user_id, message.content)
+            content = await self._check_post(author.user_id, message.content)
             if isinstance(content, Refusal):
                 if not await self._is_answered_as_repeated(author, message):
                     self.core.refuse(author, content, message.request_id)
@@ -147,6 +147,11 @@ class RoomPosts(Actor[RoomMessage]):
             message = msgspec.structs.replace(message, content=content)
         self.take_post(message)
         await self._policy.report_posted()
+
+    async def _check_post(self, user_id: str, content: str, posted_by: str = "") -> str | Refusal:
+        """The content to post, or a refusal. The policy sees no content that is too long, and cannot make one."""
+        checked = self.core.refusal_of_size(content) or await self._policy.check_post(user_id, content, posted_by)
+        return checked if isinstance(checked, Refusal) else self.core.refusal_of_size(checked) or checked
 
     async def _is_answered_as_repeated(self, author: Member, message: PostToRoom) -> bool:
         """Answer a refused post that repeats an earlier one as that one was: the policy has decided on it before."""
@@ -174,13 +179,15 @@ class RoomPosts(Actor[RoomMessage]):
                 message.session,
                 NotAMember(self.context.self_ref, self.core.joins, message.request_id, message.is_named),
             )
+        elif (refusal := self.core.refusal_of_size(message.content)) is not None:
+            self.core.refuse(author, refusal, message.request_id)
         else:
             draft = Draft(author.user_id, message.content, message.client_msg_id)
             self._post(PendingPost(draft, author, message.request_id))
 
     @handles
     async def post_as(self, request: PostAs) -> Refusal | None:
-        content = await self._policy.check_post(request.user_id, request.content, request.posted_by)
+        content = await self._check_post(request.user_id, request.content, request.posted_by)
         if isinstance(content, Refusal):
             return content
         author = Member(self.context.self_ref, request.user_id, NullOutbox())

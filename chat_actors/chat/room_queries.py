@@ -11,8 +11,8 @@ import logging
 import anyio
 import msgspec
 
+from chat_actors.chat.chosen_kind import load_chosen
 from chat_actors.chat.fan_out import BLOCK_BYTES
-from chat_actors.chat.kind_policy import load_chosen
 from chat_actors.chat.recovery import PAGE_MESSAGES, chat_message
 from chat_actors.chat.room_joins import Membership
 from chat_actors.chat.room_kinds import RoomKinds

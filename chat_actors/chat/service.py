@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
@@ -11,9 +10,11 @@ from typing import Any, ClassVar
 import anyio
 import msgspec
 
+from chat_actors.chat.caller_outbox import CallerOutbox
 from chat_actors.chat.command_method import Call, Caller, Methods, Where, commands_of
 from chat_actors.chat.endpoint import Endpoints, HttpResponse, Serve
 from chat_actors.chat.outbox import Block
+from chat_actors.chat.removed_user import RemovedUser
 from chat_actors.chat.room_messages import ROOMS, PostAs
 from chat_actors.chat.store import Store
 from chat_actors.kernel import (
@@ -26,6 +27,7 @@ from chat_actors.kernel import (
     Restart,
     Supervision,
     Terminated,
+    call_hook,
     handles,
 )
 from chat_actors.protocol import ExtensionMessage, Refusal, bot_id, checked_content, is_room_id, refusals
@@ -150,6 +152,12 @@ class Service(Actor[Any]):
         self.service_state.subscribers[caller.session] = caller
         self.context.watch(caller.session)
 
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether any connection is subscribed."""
+        outboxes = [caller.outbox for caller in self.service_state.subscribers.values()]
+        return not all(isinstance(outbox, CallerOutbox) and outbox.is_ended for outbox in outboxes)
+
     def tell_subscribers(self, message: ExtensionMessage, *, but: Caller | None = None) -> None:
         """Send a message to all subscribed connections.
 
@@ -162,12 +170,13 @@ class Service(Actor[Any]):
             if (but is None or session is not but.session) and not caller.outbox.offer(block):
                 del self.service_state.subscribers[session]
 
-    def on_terminated(self, ref: AnyRef) -> None:
+    def on_terminated(self, ref: AnyRef) -> Awaitable[None] | None:
         """Called when an actor that the service watches has ended. Override this instead of handling `Terminated`.
 
         Args:
             ref: The actor that has ended.
         """
+        return None
 
     def service(self, service: type[Service], key: str = "") -> AnyRef:
         """Find or start the actor of a service of this extension.
@@ -219,8 +228,8 @@ class Service(Actor[Any]):
             name: 3 to 32 characters of `a-z A-Z 0-9 _ -`.
 
         Returns:
-            None once the message is stored. Otherwise the refusal: a room kind refused the message, the message was not
-            stored, or the room did not answer within 10 s.
+            None once the message is stored. Otherwise the refusal: the message is longer than `limits.content_chars`,
+            a room kind refused it, it was not stored, or the room did not answer within 10 s.
 
         Raises:
             ValueError: The room id, the name or the content is invalid.
@@ -236,6 +245,20 @@ class Service(Actor[Any]):
             return refusals.BUSY
 
     @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Called after an operator has removed a user: erase what is stored about the user.
+
+        Otherwise the next user of the id may inherit it. Called when the server starts, before any service runs, once
+        for each key with stored values; with `Scope.SERVER` and for the user's own key also without. It may be called
+        again for the same user. By default, a service with `Scope.USER` erases all values under the user's own key.
+
+        Args:
+            removed: The user, the key, its store and the settings.
+        """
+        if cls.scope is Scope.USER and removed.key == removed.user_id:
+            await removed.store.clear()
+
+    @classmethod
     def make_state(cls) -> ServiceState:
         """Called by the server once for each actor; all incarnations share the result."""
         return ServiceState()
@@ -243,9 +266,9 @@ class Service(Actor[Any]):
     # -- handlers ------------------------------------------------------------------------------------------------------
 
     @handles
-    def _on_actor_ended(self, message: Terminated) -> None:
+    async def _on_actor_ended(self, message: Terminated) -> None:
         if self.service_state.subscribers.pop(message.ref, None) is None:
-            self.on_terminated(message.ref)
+            await call_hook(self.on_terminated, message.ref)
 
     @handles
     def _on_check_idle(self, message: CheckIdle) -> None:
@@ -274,9 +297,8 @@ class Service(Actor[Any]):
 
     @handles
     async def _on_serve(self, message: Serve) -> HttpResponse:
-        answer = self.dependencies.endpoints[message.request.method, message.request.path](self, message.request)
-        if inspect.isawaitable(answer):
-            answer = await answer
+        method = self.dependencies.endpoints[message.request.method, message.request.path]
+        answer = await call_hook(method, self, message.request)
         if not isinstance(answer, HttpResponse):
             raise TypeError(f"an endpoint must return an HttpResponse, not {type(answer).__name__}")
         return answer

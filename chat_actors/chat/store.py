@@ -15,6 +15,11 @@ PAGE = 100
 """Default number of values in one page."""
 
 
+def space_of(extension: str, owner: type[Any], key: str) -> str:
+    """The space of a service or a room kind for one key."""
+    return f"{extension}.{owner.kept_as or owner.__name__}/{key}"
+
+
 class StateUnreadable(Exception):
     """A stored value does not decode as the requested type, as after an incompatible change of the type."""
 
@@ -97,6 +102,15 @@ class Store:
             StorageError: The storage failed; nothing was removed.
         """
         await self._states.put(self._space, {key: None})
+
+    async def clear(self) -> None:
+        """Remove all keys, a page at a time. Call it again if it fails.
+
+        Raises:
+            StorageError: The storage failed; some keys may be removed.
+        """
+        while found := await self._states.page(self._space, limit=PAGE):
+            await self._states.put(self._space, {key: None for key, _ in found})
 
     async def page(
         self, value_type: type[Value], *, prefix: str = "", after: str = "", limit: int = PAGE

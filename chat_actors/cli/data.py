@@ -1,4 +1,4 @@
-"""The commands for stored data: export, import, backup, users."""
+"""The commands for stored data: export, import, backup."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import contextlib
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import anyio
+import anyio.to_thread
 import click
 import msgspec
 
+from chat_actors.cli.data_folder import CommandFailed, open_data, progress_bar, run_command
 from chat_actors.cli.flags import data_flags, load_from_flags
-from chat_actors.protocol import format_timestamp, is_room_id, is_user_id
-from chat_actors.server.runtime import data_file
-from chat_actors.storage import SqliteAccounts, SqliteFile, SqliteJournal, StorageError
+from chat_actors.protocol import format_timestamp, is_room_id, is_sender_id
+from chat_actors.storage import SqliteJournal
 
 PAGE_MESSAGES = 200
 """Messages that an export reads at a time."""
@@ -35,7 +36,7 @@ class ExportedMessage(msgspec.Struct, frozen=True, rename="camel"):
     timestamp: datetime
 
 
-class InvalidLine(Exception):
+class InvalidLine(CommandFailed):
     """A line of an imported file is not a message."""
 
     def __init__(self, number: int, problem: str) -> None:
@@ -44,36 +45,6 @@ class InvalidLine(Exception):
 
     def __str__(self) -> str:
         return f"line {self.number}: {self.problem}; nothing was imported"
-
-
-class CommandFailed(Exception):
-    """The command cannot be executed on this data."""
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a command. Prints one line and exits if it fails."""
-    try:
-        anyio.run(work)
-    except (InvalidLine, CommandFailed, OSError, StorageError) as error:
-        click.echo(f"chat-actors: {error}", err=True)
-        sys.exit(1)
-
-
-@contextlib.asynccontextmanager
-async def _opened(
-    config: Path | None, folder: str | None, *, exclusive: bool = False, make: bool = False
-) -> AsyncIterator[SqliteFile]:
-    path = data_file(load_from_flags(config, (), {"folder": folder}).settings.data)
-    if not path.exists() and not make:
-        raise CommandFailed(f"there are no data in {path.parent}; name the folder with --dir")
-    file = await SqliteFile.open(path, exclusive=exclusive)
-    async with contextlib.aclosing(file.share()):
-        yield file
-
-
-def _progress(label: str, length: int) -> Any:
-    """A progress bar on stderr, if that is a terminal."""
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
@@ -87,13 +58,13 @@ def export_room(room: str, out: Path | None, config: Path | None, folder: str | 
     """Write the messages of ROOM, one JSON object a line, oldest first. The server may be running."""
 
     async def work() -> None:
-        async with _opened(config, folder) as file, contextlib.aclosing(SqliteJournal(file)) as journal:
+        async with open_data(config, folder) as file, contextlib.aclosing(SqliteJournal(file)) as journal:
             # Opened here, so that `_run` reports its errors as well.
             with contextlib.nullcontext(sys.stdout.buffer) if out is None else out.open("wb") as writing:
                 await _export(journal, room, writing)
                 writing.flush()
 
-    _run(work)
+    run_command(work)
 
 
 async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
@@ -102,7 +73,7 @@ async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
         raise CommandFailed(f"nothing was ever said in a room {room!r}")
     encoder = msgspec.json.Encoder()
     last = extent.first - 1
-    with _progress(f"export {room}", extent.last - last) as bar:
+    with progress_bar(f"export {room}", extent.last - last) as bar:
         while (page := await journal.page(room, after=last, before=extent.last + 1, limit=PAGE_MESSAGES)).messages:
             for stored in page.messages:
                 line = {"seq": stored.seq, "userId": stored.user_id, "content": stored.content}
@@ -119,28 +90,31 @@ async def _export(journal: SqliteJournal, room: str, out: BinaryIO) -> None:
 def import_room(room: str, file: BinaryIO, append: bool, config: Path | None, folder: str | None) -> None:
     """Add the messages of FILE, as written by export, to ROOM: all of them, or none if a line is not valid.
 
-    They keep their users and times and get new numbers. The server must not be running.
+    They keep their users and times and get new numbers. The server must not be running. No content may be longer than
+    the settings allow, as a client could not receive it.
     """
 
     async def work() -> None:
         if not is_room_id(room):
             raise CommandFailed(f"{room!r} cannot be the id of a room: 1 to 128 characters without control characters")
-        async with (
-            _opened(config, folder, exclusive=True, make=True) as data,
-            contextlib.aclosing(SqliteJournal(data)) as journal,
-        ):
-            if (await journal.extent(room)).last and not append:
-                raise CommandFailed(f"the room {room!r} has messages already; add --append to put these behind them")
-            is_aborted = threading.Event()
-            with _seekable(file) as lines:
-                try:
-                    count = await journal.load(room, _messages(room, lines, is_aborted))
-                except anyio.get_cancelled_exc_class():
-                    is_aborted.set()  # Ctrl+C: otherwise the thread would import the rest
-                    raise
+        limit = load_from_flags(config, (), {"folder": folder}).settings.limits.longest_content
+        is_aborted = threading.Event()
+        with _seekable(file) as lines:
+            try:
+                await anyio.to_thread.run_sync(_check, room, lines, is_aborted, limit, abandon_on_cancel=True)
+                async with (
+                    open_data(config, folder, exclusive=True, make=True) as data,
+                    contextlib.aclosing(SqliteJournal(data)) as journal,
+                ):
+                    if (await journal.extent(room)).last and not append:
+                        raise CommandFailed(f"the room {room!r} has messages already; add --append to put these after")
+                    count = await journal.load(room, _messages(room, lines, is_aborted, limit))
+            except anyio.get_cancelled_exc_class():
+                is_aborted.set()  # Ctrl+C: otherwise the thread would import the rest
+                raise
         click.echo(f"{count} messages were put into {room} in {data.path.parent}", err=True)
 
-    _run(work)
+    run_command(work)
 
 
 @contextlib.contextmanager
@@ -155,11 +129,19 @@ def _seekable(file: BinaryIO) -> Iterator[BinaryIO]:
         yield copy
 
 
-def _messages(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterator[tuple[str, str, datetime]]:
+def _check(room: str, lines: BinaryIO, is_aborted: threading.Event, limit: int) -> None:
+    """Read all lines before anything is changed, also the folder. Raises `InvalidLine`."""
+    for _ in _messages(room, lines, is_aborted, limit, label="check"):
+        pass
+
+
+def _messages(
+    room: str, lines: BinaryIO, is_aborted: threading.Event, limit: int = 0, *, label: str = "import"
+) -> Iterator[tuple[str, str, datetime]]:
     size = lines.seek(0, 2)
     lines.seek(0)
     unreported = 0
-    with _progress(f"import {room}", size) as bar:
+    with progress_bar(f"{label} {room}", size) as bar:
         for number, line in enumerate(lines, start=1):
             if is_aborted.is_set():
                 raise InvalidLine(number, "the import was aborted")
@@ -168,19 +150,22 @@ def _messages(room: str, lines: BinaryIO, is_aborted: threading.Event) -> Iterat
                 bar.update(unreported)
                 unreported = 0
             if line.strip():
-                yield _read_line(number, line)
+                yield _read_line(number, line, limit)
         bar.update(unreported)
 
 
-def _read_line(number: int, line: bytes) -> tuple[str, str, datetime]:
+def _read_line(number: int, line: bytes, limit: int) -> tuple[str, str, datetime]:
     try:
         read = msgspec.json.decode(line, type=ExportedMessage)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidLine(number, str(error)) from None
-    if not is_user_id(read.user_id):
+    if not is_sender_id(read.user_id):
         raise InvalidLine(number, f"{read.user_id!r} cannot be a user id")
     if not read.content:
         raise InvalidLine(number, "the content is empty")
+    if limit and len(read.content) > limit:
+        problem = f"the content has {len(read.content)} characters, and the limit is {limit}"
+        raise InvalidLine(number, f"{problem} (limits.content_chars and limits.frame_bytes in --config)")
     if read.timestamp.tzinfo is None:
         raise InvalidLine(number, "the timestamp has no time zone; end it with Z for UTC")
     try:
@@ -202,8 +187,8 @@ def backup(file: Path, config: Path | None, folder: str | None) -> None:
     """
 
     async def work() -> None:
-        async with _opened(config, folder) as data:
-            with _progress(f"back up to {file}", 1) as bar:
+        async with open_data(config, folder) as data:
+            with progress_bar(f"back up to {file}", 1) as bar:
 
                 def report(left: int, total: int) -> None:
                     bar.length = total
@@ -212,46 +197,4 @@ def backup(file: Path, config: Path | None, folder: str | None) -> None:
                 await data.copy_to(file, report)
         click.echo(f"{file} holds all accounts and messages; keep it to yourself", err=True)
 
-    _run(work)
-
-
-@click.group()
-def users() -> None:
-    """List or remove accounts."""
-
-
-@users.command("list")
-@data_flags
-def list_users(config: Path | None, folder: str | None) -> None:
-    """Print the id of each user and when it was registered. The server may be running."""
-
-    async def work() -> None:
-        async with _opened(config, folder) as file, contextlib.aclosing(SqliteAccounts(file)) as accounts:
-            for user in await accounts.users():
-                click.echo(f"{user.user_id}\t{user.created_at}")
-
-    _run(work)
-
-
-@users.command("remove")
-@click.argument("user")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@data_flags
-def remove_user(user: str, yes: bool, config: Path | None, folder: str | None) -> None:
-    """Remove the account of USER. The messages of USER stay. The server must not be running.
-
-    The id is then free: anyone can register it and post under it.
-    """
-
-    async def work() -> None:
-        async with (
-            _opened(config, folder, exclusive=True) as file,
-            contextlib.aclosing(SqliteAccounts(file)) as accounts,
-        ):
-            if not yes and not click.confirm(f"Remove {user}? Anyone can then register that id"):
-                raise CommandFailed("nothing was removed")
-            if not await accounts.remove(user):
-                raise CommandFailed(f"there is no user {user!r}; see: chat-actors users list")
-        click.echo(f"{user} is removed")
-
-    _run(work)
+    run_command(work)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,8 @@ from chat_actors.chat.command_method import Methods
 from chat_actors.chat.endpoint import endpoints_of
 from chat_actors.chat.room_kind import methods_of_kind
 from chat_actors.chat.service import methods_of
-from chat_actors.cli.flags import load_from_flags, settings_flags
-from chat_actors.server.extension_loading import ExtensionError, available, combine, load_extensions
-
-FAILED = 1
-"""Exit code."""
+from chat_actors.cli.flags import load_enabled, load_from_flags, settings_flags
+from chat_actors.server.extension_loading import available
 
 
 @click.command("extensions")
@@ -25,12 +21,7 @@ FAILED = 1
 def extensions(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """List the enabled extensions with what they add, and the installed ones that are not enabled."""
     settings = load_from_flags(config, assignments, flags).settings
-    try:
-        loaded = load_extensions(settings.server.extensions, settings.extensions)
-        combine(loaded)
-    except ExtensionError as error:
-        click.echo(f"chat-actors: {error}", err=True)
-        sys.exit(FAILED)
+    loaded, _ = load_enabled(settings)
     for found in loaded:
         click.echo(f"{found.enabled.extension.name}  from {found.origin}")
         for line in _additions(found.enabled.extension):

@@ -13,12 +13,13 @@ import click
 
 from chat_actors import __version__
 from chat_actors.cli.chat_command import chat
-from chat_actors.cli.data import backup, export_room, import_room, users
+from chat_actors.cli.data import backup, export_room, import_room
 from chat_actors.cli.extensions import extensions
-from chat_actors.cli.flags import load_from_flags, settings_flags
+from chat_actors.cli.flags import BAD_SETTINGS, load_enabled, load_from_flags, settings_flags
 from chat_actors.cli.protocol import protocol
+from chat_actors.cli.users import users
 from chat_actors.client import KeyFileError, generate_key, save_key
-from chat_actors.server.extension_loading import ExtensionError
+from chat_actors.server.extension_settings import settings_rows
 from chat_actors.server.serve import CannotListen, serve
 from chat_actors.server.settings_sources import describe
 from chat_actors.server.transport import UntestedVersion
@@ -47,6 +48,7 @@ def _program(started_as: str) -> str:
 def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Run the server until Ctrl+C."""
     settings = load_from_flags(config, assignments, flags).settings
+    load_enabled(settings)  # before anything is opened or created
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
 
@@ -62,7 +64,7 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
 
     try:
         sys.exit(asyncio.run(serve(settings, announce)))
-    except (CannotListen, ExtensionError, StorageError, UntestedVersion) as error:
+    except (CannotListen, StorageError, UntestedVersion) as error:
         click.echo(f"chat-actors: {error}", err=True)
         sys.exit(FAILED)
 
@@ -70,8 +72,11 @@ def serve_command(config: Path | None, assignments: tuple[str, ...], **flags: An
 @main.command("check-config")
 @settings_flags
 def check_config(config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
-    """Print the settings in effect and the origin of each."""
-    click.echo(describe(load_from_flags(config, assignments, flags)))
+    """Print the settings in effect and the origin of each. Checks the extensions and their settings too."""
+    settings = load_from_flags(config, assignments, flags)
+    enabled = [one.enabled for one in load_enabled(settings.settings, BAD_SETTINGS)[0]]
+    rows = [row for one in enabled for row in settings_rows(one.extension.name, one.settings)]
+    click.echo(describe(settings, rows))
 
 
 @main.command()

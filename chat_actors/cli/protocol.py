@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,9 @@ import click
 import msgspec
 
 from chat_actors import __version__
-from chat_actors.cli.flags import load_from_flags, settings_flags
+from chat_actors.cli.flags import load_enabled, load_from_flags, settings_flags
 from chat_actors.protocol.document import protocol_document
 from chat_actors.protocol.page import protocol_page
-from chat_actors.server.extension_loading import ExtensionError, combine, load_extensions
-
-FAILED = 1
-"""Exit code."""
 
 
 @click.command("protocol")
@@ -25,11 +20,7 @@ FAILED = 1
 def protocol(markdown: bool, config: Path | None, assignments: tuple[str, ...], **flags: Any) -> None:
     """Print the protocol, including the enabled extensions, as an AsyncAPI 3 document."""
     settings = load_from_flags(config, assignments, flags).settings
-    try:
-        vocabulary = combine(load_extensions(settings.server.extensions, settings.extensions)).vocabulary
-    except ExtensionError as error:
-        click.echo(f"chat-actors: {error}", err=True)
-        sys.exit(FAILED)
+    vocabulary = load_enabled(settings)[1].vocabulary
     document = protocol_document(vocabulary, __version__)
     if markdown:
         click.echo(protocol_page(document), nl=False)

@@ -240,5 +240,7 @@ class Conversation:
 
 
 def _answered_request(message: AnyMessage | UnknownMessage) -> str | None:
-    request_id = message.client_msg_id if isinstance(message, messages.Accepted) else None
-    return request_id or getattr(message, "request_id", None)
+    if isinstance(message, messages.Accepted):
+        return message.client_msg_id or message.request_id
+    request_id = getattr(message, "request_id", None)  # `UNSET` in the messages of extensions
+    return request_id if isinstance(request_id, str) else None

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import anyio
 import msgspec
 
-from chat_actors import Caller, Command, Extension, Message, Refused, RoomKind, UserId, command
+from chat_actors import Caller, Command, Extension, Message, Refused, RemovedUser, RoomKind, UserId, command
 
 MAX_LISTED = 1000
 """The most banned users, muted users and moderators of one room, each."""
@@ -37,6 +37,8 @@ class Rules(msgspec.Struct):
     """The rules of a room, as stored. Bans and mutes have the time of their end; None: permanent."""
 
     owner: str = ""
+    """`RemovedUser.STAND_IN` if the owner's account was removed: then only an admin can appoint another."""
+
     moderators: list[str] = []
     banned: dict[str, datetime | None] = {}
     muted: dict[str, datetime | None] = {}
@@ -112,8 +114,8 @@ class Moderation(Message, frozen=True, tag="moderation"):
     moderators: Sequence[str]
     slow_seconds: float
     read_only: bool
-    banned: dict[str, datetime | None] | None = None
-    muted: dict[str, datetime | None] | None = None
+    banned: dict[str, datetime | None] | msgspec.UnsetType = msgspec.UNSET
+    muted: dict[str, datetime | None] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ModeratedRoom(RoomKind):
@@ -303,12 +305,23 @@ class ModeratedRoom(RoomKind):
 
     def _summary_for(self, user_id: str) -> Moderation:
         rules = self._rules
-        lists = (rules.banned, rules.muted) if self._is_moderator(user_id) else (None, None)
+        lists = (rules.banned, rules.muted) if self._is_moderator(user_id) else (msgspec.UNSET, msgspec.UNSET)
         return Moderation(self.room.room_id, rules.owner, rules.moderators, rules.slow_seconds, rules.read_only, *lists)
+
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Take all roles, bans and mutes of the user. A room of the user has no owner from now on, only admins."""
+        rules, user_id = await removed.store.get("rules", Rules, Rules()), removed.user_id
+        if rules.owner == user_id:
+            rules.owner = RemovedUser.STAND_IN
+        rules.moderators = [moderator for moderator in rules.moderators if moderator != user_id]
+        rules.banned.pop(user_id, None)
+        rules.muted.pop(user_id, None)
+        await removed.store.put("rules", rules)
 
     @classmethod
     def matches(cls, room_id: str, settings: ModerationSettings) -> bool:
         return any(fnmatchcase(room_id, pattern) for pattern in settings.rooms)
 
 
-extension = Extension(name="moderation", room_kinds=[ModeratedRoom], settings=ModerationSettings)
+extension = Extension(name="moderation", room_kinds=[ModeratedRoom], messages=[Moderation], settings=ModerationSettings)

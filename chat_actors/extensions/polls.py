@@ -11,10 +11,10 @@ from typing import Annotated
 
 import msgspec
 
-from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RoomKind, command
+from chat_actors import Caller, Command, Extension, Message, Rate, Refused, RemovedUser, RoomKind, command
 
 MAX_POLLS = 50
-"""Stored polls of a room. A further one replaces the oldest closed one."""
+"""Stored polls of a room. A further one replaces the oldest closed one of the user with the most closed ones."""
 
 MAX_VOTERS = 10_000
 """Users who may vote in one poll."""
@@ -64,7 +64,7 @@ class Poll(msgspec.Struct):
 
 
 class PollShown(Message, frozen=True, tag="poll"):
-    """A poll with the count of each option. `voted` is the recipient's own vote; the votes of others are secret."""
+    """A poll with the count of each option. `voted` is the caller's own vote, and missing for subscribers."""
 
     room_id: str
     poll_id: int
@@ -74,7 +74,7 @@ class PollShown(Message, frozen=True, tag="poll"):
     opened_by: str
     closed: bool
     closes_at: datetime | None = None
-    voted: int | None = None
+    voted: int | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class PollList(Message, frozen=True, tag="polls"):
@@ -95,7 +95,7 @@ class PollRoom(RoomKind):
     @command(rate=Rate(per_second=0.2, burst=5))
     async def open_poll(self, caller: Caller, request: OpenPoll) -> PollShown:
         if len(self._polls) >= MAX_POLLS:
-            await self._remove_oldest_closed()
+            await self._remove_closed()
         poll_id = max(self._polls, default=0) + 1
         closes_at = None if request.seconds is None else self.room.now() + timedelta(seconds=request.seconds)
         self._polls[poll_id] = Poll(request.question, request.options, caller.user_id, closes_at)
@@ -103,12 +103,14 @@ class PollRoom(RoomKind):
         self._schedule_close(poll_id, self._polls[poll_id])
         return self._view_of(poll_id, caller.user_id)
 
-    async def _remove_oldest_closed(self) -> None:
-        closed = [poll_id for poll_id, poll in self._polls.items() if poll.is_closed]
+    async def _remove_closed(self) -> None:
+        closed = [(poll_id, poll.opened_by) for poll_id, poll in self._polls.items() if poll.is_closed]
         if not closed:
             raise Refused("too_many_polls", f"A room has at most {MAX_POLLS} open polls; close one first.")
-        del self._polls[closed[0]]
-        await self.store.remove(_key(closed[0]))
+        count = Counter(opened_by for _, opened_by in closed)
+        poll_id = next(poll_id for poll_id, opened_by in closed if count[opened_by] == max(count.values()))
+        del self._polls[poll_id]
+        await self.store.remove(_key(poll_id))
 
     def _schedule_close(self, poll_id: int, poll: Poll) -> None:
         if poll.closes_at is not None and not poll.is_closed:
@@ -147,6 +149,17 @@ class PollRoom(RoomKind):
             raise Refused("poll_closed", "This poll has been closed.")
         return poll
 
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Keep the counts: a vote of the user stays, under an id that no user can have."""
+        for key, poll in await removed.store.page(Poll, limit=MAX_POLLS):
+            if poll.opened_by == removed.user_id:
+                poll.opened_by = RemovedUser.STAND_IN
+            if removed.user_id in poll.votes:
+                others = sum(voter.startswith(RemovedUser.STAND_IN) for voter in poll.votes)
+                poll.votes[f"{RemovedUser.STAND_IN}-{others}"] = poll.votes.pop(removed.user_id)
+            await removed.store.put(key, poll)
+
     async def _close(self, poll_id: int) -> None:
         poll = self._polls.get(poll_id)
         if poll is not None and not poll.is_closed:
@@ -169,7 +182,7 @@ class PollRoom(RoomKind):
             poll.opened_by,
             poll.is_closed,
             poll.closes_at,
-            poll.votes.get(user_id),
+            poll.votes.get(user_id) if user_id else msgspec.UNSET,
         )
 
     @classmethod
@@ -181,4 +194,4 @@ def _key(poll_id: int) -> str:
     return f"{poll_id:09d}"  # padded, so that keys sort like numbers
 
 
-extension = Extension(name="polls", room_kinds=[PollRoom], settings=PollsSettings)
+extension = Extension(name="polls", room_kinds=[PollRoom], messages=[PollShown], settings=PollsSettings)

@@ -14,38 +14,39 @@ from typing import Any
 import msgspec
 
 from chat_actors import (
+    ActorStopped,
+    AskFailed,
+    AskTimeout,
     Caller,
     Command,
     Extension,
     Message,
     Rate,
     Refused,
+    RemovedUser,
     RoomKind,
-    Scope,
-    Service,
     UserId,
     command,
-    handles,
+)
+from chat_actors.extensions.invitations import (
+    Accepted,
+    Invitations,
+    Invited,
+    NoLongerInvited,
+    PrivateRoomsSettings,
+    SendInvitation,
 )
 
 MAX_GUESTS = 1000
 """Users that may be invited into one room."""
-
-MAX_INVITATIONS = 100
-"""Stored invitations of a user. The oldest are deleted first."""
-
-
-class PrivateRoomsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[extensions.private_rooms]`"""
-
-    rooms: tuple[str, ...] = ("private-*",)
-    """Patterns of the names of private rooms."""
 
 
 class Guests(msgspec.Struct):
     """The owner and the invited users of a room, as stored."""
 
     owner: str = ""
+    """`RemovedUser.STAND_IN` if the owner's account was removed: then no user is the owner, or can become it."""
+
     invited: list[str] = []
 
 
@@ -65,66 +66,10 @@ class ListGuests(Command, frozen=True, tag="guests"):
     """List the users who may join the room."""
 
 
-class ListInvitations(Command, frozen=True, tag="invitations"):
-    """List the caller's invitations, and subscribe to new ones."""
-
-
 class GuestList(Message, frozen=True, tag="guests"):
     room_id: str
     owner: str
     invited: Sequence[str]
-
-
-class Invitation(msgspec.Struct, frozen=True, rename="camel"):
-    room_id: str
-    invited_by: str
-
-
-class InvitationList(Message, frozen=True, tag="invitations"):
-    """Oldest invitation first."""
-
-    invitations: Sequence[Invitation]
-
-
-class Invited(Message, frozen=True, tag="invited"):
-    """A new invitation, to the invited user."""
-
-    room_id: str
-    invited_by: str
-
-
-class NoLongerInvited(msgspec.Struct, frozen=True):
-    """Message of a room to the `Invitations` of a user: the invitation was withdrawn."""
-
-    room_id: str
-
-
-class Invitations(Service):
-    """The invitations of one user."""
-
-    scope = Scope.USER
-
-    async def on_start(self) -> None:
-        self._invitations = await self.store.get("invitations", list[Invitation], [])
-
-    @command(rate=Rate(1, 10))
-    def list_invitations(self, caller: Caller, request: ListInvitations) -> InvitationList:
-        self.subscribe(caller)
-        return InvitationList(self._invitations)
-
-    @handles
-    async def invited(self, invitation: Invitation) -> None:
-        await self._replace(invitation.room_id, [invitation])
-        self.tell_subscribers(Invited(invitation.room_id, invitation.invited_by))
-
-    @handles
-    async def no_longer_invited(self, message: NoLongerInvited) -> None:
-        await self._replace(message.room_id, [])
-
-    async def _replace(self, room_id: str, replacement: Sequence[Invitation]) -> None:
-        others = [invitation for invitation in self._invitations if invitation.room_id != room_id]
-        self._invitations = [*others, *replacement][-MAX_INVITATIONS:]
-        await self.store.put("invitations", self._invitations)
 
 
 class PrivateRoom(RoomKind):
@@ -148,6 +93,8 @@ class PrivateRoom(RoomKind):
     may_stay = may_join
 
     def on_join(self, user_id: str) -> None:
+        if user_id in self._guests.invited:
+            self.room.service(Invitations, user_id).tell(Accepted(self.room.room_id))
         if not self._guests.owner:
             self._guests.owner = user_id
             self.room.after(0, self._save)
@@ -164,10 +111,19 @@ class PrivateRoom(RoomKind):
                 raise Refused("no_such_user", f"There is no user {invite.user_id}.")
             if len(guests.invited) >= MAX_GUESTS:
                 raise Refused("too_many", f"At most {MAX_GUESTS} users may be invited into a room.")
+            await self._send_invitation(invite.user_id, caller.user_id)
             guests.invited.append(invite.user_id)
             await self._save()
-            self.room.service(Invitations, invite.user_id).tell(Invitation(self.room.room_id, caller.user_id))
         return self._guest_list()
+
+    async def _send_invitation(self, user_id: str, invited_by: str) -> None:
+        request = SendInvitation(self.room.room_id, invited_by)
+        try:
+            is_stored = await self.room.ask_service(Invitations, user_id, request)
+        except (ActorStopped, AskFailed, AskTimeout):
+            raise Refused("internal_failure", "The invitation could not be sent. Try again later.") from None
+        if not is_stored:
+            raise Refused("quota_full", f"{user_id} has not accepted your last invitations yet. Wait until then.")
 
     @command(rate=Rate(1, 10))
     async def uninvite(self, caller: Caller, uninvite: Uninvite) -> GuestList:
@@ -185,6 +141,15 @@ class PrivateRoom(RoomKind):
     def list_guests(self, caller: Caller, request: ListGuests) -> GuestList:
         return self._guest_list()
 
+    @classmethod
+    async def on_user_removed(cls, removed: RemovedUser) -> None:
+        """Withdraw the user's invitation. A room of the user stays closed, except to its guests."""
+        guests = await removed.store.get("guests", Guests, Guests())
+        if guests.owner == removed.user_id:
+            guests.owner = RemovedUser.STAND_IN
+        guests.invited = [user_id for user_id in guests.invited if user_id != removed.user_id]
+        await removed.store.put("guests", guests)
+
     def _guest_list(self) -> GuestList:
         return GuestList(self.room.room_id, self._guests.owner, self._guests.invited)
 
@@ -197,5 +162,9 @@ class PrivateRoom(RoomKind):
 
 
 extension = Extension(
-    name="private_rooms", services=[Invitations], room_kinds=[PrivateRoom], settings=PrivateRoomsSettings
+    name="private_rooms",
+    services=[Invitations],
+    room_kinds=[PrivateRoom],
+    messages=[Invited],
+    settings=PrivateRoomsSettings,
 )

@@ -117,4 +117,4 @@ class TypingRoom(RoomKind):
         return any(fnmatchcase(room_id, pattern) for pattern in settings.rooms)
 
 
-extension = Extension(name="typing", room_kinds=[TypingRoom], settings=TypingSettings)
+extension = Extension(name="typing", room_kinds=[TypingRoom], messages=[NowTyping, HasRead], settings=TypingSettings)

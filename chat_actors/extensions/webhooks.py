@@ -107,7 +107,8 @@ class Webhooks(Service):
         except (msgspec.MsgspecError, ValueError) as error:
             return HttpResponse(422, {"error": str(error)})
         if refusal is not None:
-            return HttpResponse(409, {"error": refusal.text, "code": refusal.code})
+            status = 413 if refusal.code == "content_too_long" else 409
+            return HttpResponse(status, {"error": refusal.text, "code": refusal.code})
         return HttpResponse(200, {"status": "said"})
 
     def _name_of(self, authorization: str) -> str | None:

@@ -19,6 +19,7 @@ from chat_actors.kernel.errors import (
     WorkCancelled,
 )
 from chat_actors.kernel.events import ActorEnded, ActorFailed, ActorRestarted, DeadLetter, EventBus, Undelivered
+from chat_actors.kernel.hooks import call_hook, is_async
 from chat_actors.kernel.hosted import Hosted
 from chat_actors.kernel.messages import Cause, OwedAnswer, Request, StopReason
 from chat_actors.kernel.ref import ActorType, AnyRef, Ref, Terminated
@@ -64,5 +65,7 @@ __all__ = [
     "Undelivered",
     "UnknownActorType",
     "WorkCancelled",
+    "call_hook",
     "handles",
+    "is_async",
 ]

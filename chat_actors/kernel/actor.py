@@ -72,7 +72,7 @@ class Actor(Generic[Message]):
         """
 
     async def on_start(self) -> None:
-        """Called before the first message of each incarnation. An exception here is a crash."""
+        """Called before the first message of each incarnation. An exception here is a crash. May be plain."""
 
     def on_turn_end(self) -> None:
         """Called when the mailbox is empty, after 64 messages in a row, and before a stop.
@@ -117,9 +117,9 @@ class Actor(Generic[Message]):
     async def on_stop(self, reason: StopReason) -> None:
         """Called once when the actor ends, after its children have ended; shielded from cancellation.
 
-        Cut short after `stop_within` seconds, with a warning in the log. Not called before a restart, nor if the actor
-        was cancelled at a deadline. An exception here is logged and published as `ActorFailed`, and changes nothing
-        else.
+        May be plain. Cut short after `stop_within` seconds, with a warning in the log. Not called before a restart, nor
+        if the actor was cancelled at a deadline. An exception here is logged and published as `ActorFailed`, and
+        changes nothing else.
 
         Args:
             reason: Why the actor ends.

@@ -30,6 +30,7 @@ from chat_actors.kernel.context import Context
 from chat_actors.kernel.errors import ActorStopped, ChildFailed, NameTaken
 from chat_actors.kernel.events import ActorEnded, ActorRestarted, DeadLetter, Undelivered
 from chat_actors.kernel.family import Family
+from chat_actors.kernel.hooks import call_hook
 from chat_actors.kernel.loop import Crash, MessageLoop
 from chat_actors.kernel.mailbox import Mailbox
 from chat_actors.kernel.messages import Asked, Cause, Failure, Notice, StopOrder, StopReason, SystemMessage
@@ -141,7 +142,7 @@ class Cell:
         self.actor.context = self.context
         try:
             self.actor.on_incarnation()
-            await self.actor.on_start()
+            await call_hook(self.actor.on_start)
         except Exception as error:
             raise Crash([], error, while_starting=True) from error
 
@@ -246,7 +247,7 @@ class Cell:
     async def _call_on_stop(self, reason: StopReason) -> None:
         with anyio.move_on_after(self.actor.stop_within, shield=True) as deadline:
             try:
-                await self.actor.on_stop(reason)
+                await call_hook(self.actor.on_stop, reason)
             except Exception as error:
                 self._loop.report(Crash([], error))
         if deadline.cancelled_caught:

@@ -13,9 +13,23 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from chat_actors.kernel.actor import Actor
+from chat_actors.kernel.cell import Cell
 from chat_actors.kernel.system import ActorSystem
 
 Expected = TypeVar("Expected")
+
+
+SETTLE_STEPS = 10_000
+"""Steps after which `settle` gives up: over two hours on the clock, and under a second of a test with a virtual one."""
+
+LONGEST_STEP = 1.0
+"""Seconds. A step begins with 1 ms, and becomes a hundredth of the time that was waited."""
+
+BUSY_TURNS = 5000
+"""Turns of the event loop without any wait, after which a step of `settle` ends at once.
+
+Otherwise its timeout would never come in a test in which an actor sends itself messages forever.
+"""
 
 
 class _VirtualSelector(selectors.DefaultSelector):
@@ -24,11 +38,17 @@ class _VirtualSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.step_ends: float | None = None
+        """When the current step of `settle` ends."""
+        self._busy_turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0 if timeout is not None else None)
         if not ready and timeout is not None and timeout > 0:
             self.now += timeout
+        self._busy_turns = self._busy_turns + 1 if timeout == 0 and self.step_ends is not None else 0
+        if self._busy_turns > BUSY_TURNS and self.step_ends is not None:
+            self.now = max(self.now, self.step_ends)
         return ready
 
 
@@ -44,6 +64,14 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._virtual_selector.now
+
+    async def wait_step(self, seconds: float) -> None:
+        """Sleep, but not for longer than `BUSY_TURNS` if no turn of the loop waits."""
+        self._virtual_selector.step_ends = self.time() + seconds
+        try:
+            await anyio.sleep(seconds)
+        finally:
+            self._virtual_selector.step_ends = None
 
 
 def virtual_asyncio() -> tuple[str, dict[str, Any]]:
@@ -77,6 +105,14 @@ class RunningSystem:
         await self._tasks.start(self._system.run)
         return self._system
 
+    async def kill(self) -> None:
+        """End at once, as a killed process does: all actors are cancelled, and no `on_stop` runs."""
+        if self._tasks is None:
+            return
+        tasks, self._tasks, self._system = self._tasks, None, None
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
+
     async def __aexit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
@@ -87,21 +123,58 @@ class RunningSystem:
         return await self._tasks.__aexit__(error_type, error, traceback)
 
 
-async def settle(system: ActorSystem) -> None:
+async def settle(
+    system: ActorSystem, *, steps: int = SETTLE_STEPS, background: tuple[type[Actor[Any]], ...] = ()
+) -> None:
     """Wait until all mailboxes are empty, all actors are idle and no piped work runs. Ignores pending timers.
 
     Args:
         system: The running actor system.
+        steps: The number of steps to wait at most, each of 1 ms or a hundredth of the time waited, up to 1 s.
+        background: Classes of actors whose piped work never ends, so that it is not waited for.
+
+    Raises:
+        AssertionError: Some actors are still busy. The text names each, and what it does.
     """
-    quiet = 0
+    quiet = waited = 0
+    began = anyio.current_time()
     while quiet < 3:  # an actor that was just woken looks idle for one turn of the event loop
-        if system.is_quiet():
+        elapsed = anyio.current_time() - began
+        busy = [(cell.path, work) for cell in system.family.walk() if (work := _work_of(cell, background))]
+        if not busy:
             quiet += 1
             await checkpoint()
+        elif waited == steps:
+            named = "; ".join(f"{path} {work}" for path, work in busy[:NAMED])
+            more = f"; and {len(busy) - NAMED} more" if len(busy) > NAMED else ""
+            raise AssertionError(f"actors are still busy after {elapsed:.0f} s ({steps} steps): {named}{more}")
         else:
             quiet = 0
-            # A sleep, not a checkpoint: a virtual clock advances only when all tasks wait.
-            await anyio.sleep(0.001)
+            waited += 1
+            await _wait_step(max(0.001, min(elapsed / 100, LONGEST_STEP)))
+
+
+async def _wait_step(seconds: float) -> None:
+    # A sleep, not a checkpoint: a virtual clock advances only when all tasks wait.
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # on trio
+        loop = None
+    await (loop.wait_step(seconds) if isinstance(loop, VirtualEventLoop) else anyio.sleep(seconds))
+
+
+NAMED = 5
+"""The most busy actors that an error names."""
+
+
+def _work_of(cell: Cell, background: tuple[type[Actor[Any]], ...]) -> str:
+    """What an actor is doing; empty if it is quiet."""
+    work = [] if cell.is_idle else ["is handling a message"]
+    if cell.mailbox.has_message:
+        work.append(f"has {len(cell.mailbox)} waiting messages")
+    if cell.context.pipes_under_way and not isinstance(cell.actor, background):
+        work.append(f"has {cell.context.pipes_under_way} calls of `pipe` under way")
+    return " and ".join(work)
 
 
 class Probe(Actor[Any]):

@@ -24,19 +24,30 @@ from chat_actors.protocol.commands import (
     UserId,
     has_own_room_id,
 )
+from chat_actors.protocol.declared import BUILT_IN, CommandSpec, DuplicateTag, MessageSpec
 from chat_actors.protocol.frames import WHOLE_TEXT, compressed_text_frame, text_frame
 from chat_actors.protocol.messages import AnyMessage, ExtensionMessage, ServerMessage
-from chat_actors.protocol.names import bot_id, checked_content, is_bot_id, is_room_id, is_user_id
+from chat_actors.protocol.names import (
+    REMOVED_USER,
+    bot_id,
+    checked_content,
+    is_bot_id,
+    is_room_id,
+    is_sender_id,
+    is_user_id,
+)
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, SessionState
 from chat_actors.protocol.timestamps import format_timestamp
-from chat_actors.protocol.vocabulary import BUILT_IN, CommandSpec, DuplicateCommand, Vocabulary, decode_command
+from chat_actors.protocol.vocabulary import Vocabulary, decode_command
+from chat_actors.protocol.wire_checks import NotOnTheWire, check_wire_struct
 
 __all__ = [
     "BUILT_IN",
     "CLIENT_MSG_ID_CHARS",
     "NO_BINARY",
     "PROTOCOL_PART",
+    "REMOVED_USER",
     "REQUEST_ID_CHARS",
     "RULES",
     "WHOLE_TEXT",
@@ -46,7 +57,7 @@ __all__ = [
     "CloseCode",
     "Command",
     "CommandSpec",
-    "DuplicateCommand",
+    "DuplicateTag",
     "ExtensionCommand",
     "ExtensionMessage",
     "GetChallenge",
@@ -54,6 +65,8 @@ __all__ = [
     "Join",
     "Leave",
     "ListMembers",
+    "MessageSpec",
+    "NotOnTheWire",
     "Ping",
     "Post",
     "ProtocolError",
@@ -67,6 +80,7 @@ __all__ = [
     "UserId",
     "Vocabulary",
     "bot_id",
+    "check_wire_struct",
     "checked_content",
     "compressed_text_frame",
     "decode_command",
@@ -77,6 +91,7 @@ __all__ = [
     "has_own_room_id",
     "is_bot_id",
     "is_room_id",
+    "is_sender_id",
     "is_user_id",
     "messages",
     "parse_retry_after",

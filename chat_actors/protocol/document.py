@@ -13,11 +13,12 @@ import msgspec
 
 from chat_actors.protocol import commands, messages, refusals
 from chat_actors.protocol.close_codes import CloseCode
-from chat_actors.protocol.commands import BaseCommand, Command, ExtensionCommand
-from chat_actors.protocol.messages import ServerMessage
+from chat_actors.protocol.commands import BaseCommand, ExtensionCommand
+from chat_actors.protocol.declared import BUILT_IN
+from chat_actors.protocol.messages import ExtensionMessage, ServerMessage
 from chat_actors.protocol.refusals import Refusal
 from chat_actors.protocol.states import SessionState
-from chat_actors.protocol.vocabulary import BUILT_IN, Vocabulary
+from chat_actors.protocol.vocabulary import Vocabulary
 
 ANSWERS: Mapping[type[BaseCommand], Sequence[type[msgspec.Struct]]] = {
     commands.Hello: (messages.Welcome,),
@@ -67,10 +68,13 @@ _CHAT = "#/channels/chat"
 
 
 def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
-    """The commands, those of extensions included, and the messages, as JSON values. `version` is the server's."""
+    """The commands and messages, those of extensions included, as JSON values. `version` is the server's."""
     sent = {_name_of(command): command for command in vocabulary.commands}
-    received = {_name_of(message): message for message in get_args(ServerMessage)}
-    built_in = {_name_of(command) for command in get_args(Command)}
+    added = {_name_of(spec.message): spec for spec in vocabulary.messages.values()}
+    received: dict[str, type[msgspec.Struct]] = {_name_of(message): message for message in get_args(ServerMessage)}
+    received |= {name: spec.message for name, spec in added.items()}
+    owners = {name: vocabulary.owners[str(command.__struct_config__.tag)] for name, command in sent.items()}
+    owners |= {name: spec.owner for name, spec in added.items()}
     schemas = _schemas([*sent.values(), *received.values()])
     return {
         "asyncapi": "3.0.0",
@@ -90,11 +94,15 @@ def protocol_document(vocabulary: Vocabulary, version: str) -> dict[str, Any]:
             }
         },
         "operations": {
-            **{name: _receive(command, vocabulary, name in built_in) for name, command in sent.items()},
+            **{name: _receive(command, vocabulary) for name, command in sent.items()},
             **{_name_of(message): _send(message) for message in UNASKED},
+            **{name: _send(spec.message, spec.owner) for name, spec in added.items() if spec.is_unasked},
         },
         "components": {
-            "messages": {name: _message(struct, schemas) for name, struct in (*sent.items(), *received.items())},
+            "messages": {
+                name: _message(struct, schemas, owners.get(name, BUILT_IN))
+                for name, struct in (*sent.items(), *received.items())
+            },
             "schemas": schemas,
         },
         "x-errors": [{"code": one.code, "message": one.text} for one in known_errors()],
@@ -110,10 +118,12 @@ def known_errors() -> Sequence[Refusal]:
 def _name_of(struct: type[msgspec.Struct]) -> str:
     # Not the `type`: `chat_message` is both a command and a message. The class name of an extension's command need not
     # be unique, but its `type` is.
+    if issubclass(struct, ExtensionMessage):
+        return f"extension_message.{struct.__struct_config__.tag}"
     return f"extension.{struct.__struct_config__.tag}" if issubclass(struct, ExtensionCommand) else struct.__name__
 
 
-def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bool) -> dict[str, Any]:
+def _receive(command: type[BaseCommand], vocabulary: Vocabulary) -> dict[str, Any]:
     """A command, as the server receives it."""
     name = _name_of(command)
     operation: dict[str, Any] = {
@@ -123,8 +133,10 @@ def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bo
         "messages": [{"$ref": f"{_CHAT}/messages/{name}"}],
         "x-states": {state.name.lower(): _allowed(vocabulary.rules[command][state]) for state in SessionState},
     }
-    if is_built_in:
-        answers: Sequence[type[msgspec.Struct]] = (*ANSWERS[command], messages.Error)
+    answers: Sequence[type[msgspec.Struct]] | None
+    answers = vocabulary.answers[command] if issubclass(command, ExtensionCommand) else ANSWERS[command]
+    if answers is not None:
+        answers = (*answers, messages.Error)
         operation["reply"] = {
             "channel": {"$ref": _CHAT},
             "messages": [{"$ref": f"{_CHAT}/messages/{_name_of(answer)}"} for answer in answers],
@@ -136,29 +148,32 @@ def _receive(command: type[BaseCommand], vocabulary: Vocabulary, is_built_in: bo
     return operation
 
 
-def _send(message: type[msgspec.Struct]) -> dict[str, Any]:
-    return {
+def _send(message: type[msgspec.Struct], owner: str = BUILT_IN) -> dict[str, Any]:
+    """A message that the server sends without a request."""
+    operation = {
         "action": "send",
         "channel": {"$ref": _CHAT},
         "summary": _summary(message),
         "messages": [{"$ref": f"{_CHAT}/messages/{_name_of(message)}"}],
     }
+    return operation if owner == BUILT_IN else {**operation, "x-owner": owner}
 
 
 def _allowed(refusal: Refusal | None) -> Any:
     return True if refusal is None else {"code": refusal.code, "message": refusal.text}
 
 
-def _message(struct: type[msgspec.Struct], schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _message(struct: type[msgspec.Struct], schemas: Mapping[str, Any], owner: str) -> dict[str, Any]:
     example = _example({"$ref": _name_of(struct)}, schemas)
     if struct in _FIXED_TEXTS:
         example["message"] = _FIXED_TEXTS[struct]
-    return {
+    message = {
         "name": str(struct.__struct_config__.tag),
         "summary": _summary(struct),
         "payload": {"$ref": f"#/components/schemas/{_name_of(struct)}"},
         "examples": [{"payload": example}],
     }
+    return message if owner == BUILT_IN else {**message, "x-owner": owner}
 
 
 def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
@@ -194,15 +209,30 @@ def _example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
 def _schemas(structs: Sequence[type[msgspec.Struct]]) -> dict[str, Any]:
     schemas: dict[str, Any] = {}
     for struct in structs:
-        own, prefix = _name_of(struct), f"{_name_of(struct)}." if issubclass(struct, ExtensionCommand) else ""
+        own, is_added = _name_of(struct), issubclass(struct, ExtensionCommand | ExtensionMessage)
+        prefix = f"{own}." if is_added else ""
         _, found = msgspec.json.schema_components([struct], ref_template=f"#/components/schemas/{prefix}{{name}}")
-        schemas |= {own if name == struct.__name__ else prefix + name: schema for name, schema in found.items()}
-    for schema in schemas.values():
-        schema.pop("title", None)
-        schema.pop("description", None)  # it is the message's summary
-        for name, field in schema.get("properties", {}).items():
-            schema["properties"][name] = _without_null(field)
+        for name, schema in found.items():
+            _simplify(schema, has_nulls=issubclass(struct, ExtensionMessage))
+            schemas[own if name == struct.__name__ else prefix + name] = schema
+        if issubclass(struct, ExtensionMessage):
+            schemas[own]["required"] = ["type", *_always_sent(struct)]
     return schemas
+
+
+def _simplify(schema: dict[str, Any], *, has_nulls: bool) -> None:
+    schema.pop("title", None)
+    schema.pop("description", None)  # it is the message's summary
+    for name, field in schema.get("properties", {}).items():
+        if name == "id" and "anyOf" in field:
+            schema["properties"][name] = _without_null({**field, "default": None})
+        elif not has_nulls:
+            schema["properties"][name] = _without_null(field)
+
+
+def _always_sent(message: type[ExtensionMessage]) -> Sequence[str]:
+    """The fields of an extension's message that are in each: those with a default too."""
+    return [field.encode_name for field in msgspec.structs.fields(message) if field.default is not msgspec.UNSET]
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +244,7 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summary(struct: type[msgspec.Struct]) -> str:
-    text = " ".join((inspect.getdoc(struct) or "").split())
+    text = " ".join(inspect.cleandoc(vars(struct).get("__doc__") or "").split())
     for field in msgspec.structs.fields(struct):
         text = text.replace(f"`{field.name}`", f"`{field.encode_name}`")
     return text

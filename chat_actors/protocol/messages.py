@@ -178,8 +178,18 @@ class Pong(_Answer, frozen=True, tag="pong"):
     time: Timestamp
 
 
-class ExtensionMessage(_Answer, frozen=True, kw_only=True):
-    """Base of the messages that extensions add. The `tag` of a subclass is its `type` on the wire."""
+class ExtensionMessage(_Message, frozen=True, kw_only=True, omit_defaults=False):
+    """Base of the messages that extensions add. The `tag` of a subclass is its `type` on the wire.
+
+    Each field is sent, also one with its default value. To leave a field out, give it the default `msgspec.UNSET`.
+    """
+
+    request_id: RequestId | msgspec.UnsetType | None = msgspec.field(default=msgspec.UNSET, name="id")
+    """The `id` of the command that the message answers; `UNSET` for any other message."""
+
+    def __post_init__(self) -> None:
+        if self.request_id is None:  # an answer to a command without an `id` has none
+            msgspec.structs.force_setattr(self, "request_id", msgspec.UNSET)
 
 
 class Error(_Answer, frozen=True, tag="error"):

@@ -25,6 +25,10 @@ BOT_PREFIX = "bot:"
 """Prefix of the ids of bots. No user id starts with it, since a colon is not allowed in one."""
 
 
+REMOVED_USER = "removed:user"
+"""Takes the place of a removed user, for example as the owner of a room. No user can have this id."""
+
+
 def bot_id(name: str) -> str:
     """Return the id of the bot with this name. Raises `ValueError` unless the name would be a valid user id."""
     if not is_user_id(name):
@@ -35,6 +39,11 @@ def bot_id(name: str) -> str:
 def is_bot_id(user_id: str) -> bool:
     """Whether this is a bot's id, not a user's."""
     return user_id.startswith(BOT_PREFIX)
+
+
+def is_sender_id(text: str) -> bool:
+    """Whether a message can have this sender: a user or a bot."""
+    return is_user_id(text.removeprefix(BOT_PREFIX))
 
 
 def checked_content(content: Any) -> str:

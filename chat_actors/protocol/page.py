@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,30 +17,41 @@ _STATES = {
 
 def protocol_page(document: Mapping[str, Any]) -> str:
     """Each message with its fields, the states in which it is allowed, its answers, and an example."""
-    operations = document["operations"]
+    operations, found = document["operations"], document["components"]["messages"]
     commands = [name for name, operation in operations.items() if operation["action"] == "receive"]
-    messages = [name for name in document["components"]["messages"] if name not in commands]
-    names = {name: message["name"] for name, message in document["components"]["messages"].items()}
+    messages = [name for name in found if name not in commands]
     lines = [
         "# Messages",
         "",
         "All messages, generated from the server's definitions by `chat-actors protocol --markdown`. For programs",
         "there is an [AsyncAPI](https://www.asyncapi.com) 3 document with JSON Schemas: `chat-actors protocol` prints",
-        "it, and each server has it at `/protocol.json`, with the commands of its extensions.",
+        "it, and each server has it at `/protocol.json`, with the commands and messages of its extensions.",
         "[Protocol](protocol.md) explains how the messages work together.",
         "",
         document["info"]["description"],
         "",
         "## Commands of the client",
         "",
+        *_entries(document, commands, None),
+        "## Messages of the server",
+        "",
+        *_entries(document, messages, None),
     ]
-    for name in commands:
-        lines += _entry(document, name)
-        lines += _rules(operations[name], names)
-    lines += ["## Messages of the server", ""]
-    for name in messages:
-        lines += _entry(document, name)
+    for owner in dict.fromkeys(message["x-owner"] for message in found.values() if "x-owner" in message):
+        lines += [f"## Commands of {owner}".replace("'", "`"), "", *_entries(document, commands, owner)]
+        lines += [f"## Messages of {owner}".replace("'", "`"), "", *_entries(document, messages, owner)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _entries(document: Mapping[str, Any], names: Sequence[str], owner: str | None) -> Iterator[str]:
+    found = document["components"]["messages"]
+    types = {name: message["name"] for name, message in found.items()}
+    for name in names:
+        if found[name].get("x-owner") == owner:
+            yield from _entry(document, name)
+            operation = document["operations"].get(name, {})
+            if operation.get("action") == "receive":
+                yield from _rules(operation, types)
 
 
 def _entry(document: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -48,15 +59,17 @@ def _entry(document: Mapping[str, Any], name: str) -> Iterator[str]:
     schema = document["components"]["schemas"][name]
     yield f"### `{message['name']}`"
     yield ""
-    owner = document["operations"].get(name, {}).get("x-owner")
-    yield message["summary"] + (f" (Of {owner}.)" if owner else "")
-    yield ""
+    operation = document["operations"].get(name, {})
+    unasked = "Sent also without a request." if "x-owner" in message and operation.get("action") == "send" else ""
+    if message["summary"] or unasked:
+        yield f"{message['summary']} {unasked}".strip()
+        yield ""
     fields = {field: type_ for field, type_ in schema["properties"].items() if field not in ("type", "id")}
     if fields:
         yield "| field | | |"
         yield "| --- | --- | --- |"
         for field, type_ in fields.items():
-            is_optional = field not in schema["required"]
+            is_optional = field not in schema.get("required", ())
             yield f"| `{field}` | {_shown(type_)}{', optional' if is_optional else ''} | {_meaning(type_)} |"
         yield ""
     yield "```json"
@@ -75,7 +88,9 @@ def _rules(operation: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[s
         names[reference["$ref"].rpartition("/")[2]] for reference in operation.get("reply", {}).get("messages", ())
     ]
     sentences = []
-    if answers:
+    if answers == ["error"]:
+        sentences.append("Answered only if it fails, with `error`.")
+    elif answers:
         condition = f" if it has a `{field}`," if (field := operation.get("x-answered-if")) else ""
         sentences.append(f"Answered with {f'{condition} or '.join(f'`{answer}`' for answer in answers)}.")
     if refused:
@@ -90,7 +105,7 @@ def _shown(schema: Mapping[str, Any]) -> str:
         case {"anyOf": options}:
             return " or ".join(_shown(option) for option in options)
         case {"$ref": reference}:
-            return str(reference).rpartition("/")[2]
+            return str(reference).rpartition("/")[2].rpartition(".")[2]
         case {"type": "array", "items": items}:
             return f"list of {_shown(items)}"
         case {"type": type_name, "minimum": low, "maximum": high}:

@@ -31,10 +31,9 @@ from chat_actors.protocol.commands import (
     Register,
     SwitchRoom,
 )
+from chat_actors.protocol.declared import BUILT_IN, CommandSpec, MessageSpec, commands_by_tag, messages_by_tag
 from chat_actors.protocol.refusals import ProtocolError, Refusal
 from chat_actors.protocol.states import RULES, SessionState
-
-BUILT_IN = "the server"
 
 _MISSING: dict[type[BaseCommand], Refusal] = {
     Register: refusals.REGISTER_FIELDS,
@@ -57,44 +56,27 @@ _id_decoder = msgspec.json.Decoder(_Id)
 _encoder = msgspec.json.Encoder()
 
 
-class CommandSpec(msgspec.Struct, frozen=True):
-    """A command that an extension adds, and its refusal in each session state (None: allowed)."""
-
-    owner: str
-    command: type[ExtensionCommand]
-    rules: Mapping[SessionState, Refusal | None]
-
-
-class DuplicateCommand(Exception):
-    """Two extensions, or one and the server, have a command of the same name."""
-
-    def __init__(self, name: str, first: str, second: str) -> None:
-        self.name = name
-        self.first = first
-        self.second = second
-
-    def __str__(self) -> str:
-        return f"the command {self.name!r} is claimed by {self.first} and by {self.second}; switch one of them off"
-
-
 class Vocabulary:
     """Decodes commands, and looks up in which states they are allowed."""
 
-    def __init__(self, added: Sequence[CommandSpec] = ()) -> None:
-        """Raises `DuplicateCommand`."""
-        self._by_name: dict[str, type[BaseCommand]] = {}
-        self.owners: dict[str, str] = {}
+    def __init__(self, added: Sequence[CommandSpec] = (), messages: Sequence[MessageSpec] = ()) -> None:
+        """Raises `DuplicateTag`."""
+        specs = commands_by_tag(added)
+        self._by_name: dict[str, type[BaseCommand]] = {
+            **{str(command.__struct_config__.tag): command for command in get_args(Command)},
+            **{tag: spec.command for tag, spec in specs.items()},
+        }
+        self.owners = {**dict.fromkeys(self._by_name, BUILT_IN), **{tag: spec.owner for tag, spec in specs.items()}}
         """`type` of a command → the extension that adds it, or `BUILT_IN`."""
-        for owner, command in [*((BUILT_IN, c) for c in get_args(Command)), *((a.owner, a.command) for a in added)]:
-            name = str(command.__struct_config__.tag)
-            if name in self.owners:
-                raise DuplicateCommand(name, self.owners[name], owner)
-            self.owners[name], self._by_name[name] = owner, command
         rules: dict[type[BaseCommand], Mapping[SessionState, Refusal | None]] = {
-            one.command: one.rules for one in added
+            spec.command: spec.rules for spec in added
         }
         self.rules = {**RULES, **rules}
         """Command → state → the refusal, or None if the command is allowed without naming a room."""
+        self.answers = {spec.command: spec.answers for spec in added}
+        """Command of an extension → the messages that answer it, or None if they are not declared."""
+        self.messages = messages_by_tag(messages)
+        """`type` → a message that an extension sends."""
         everything: Any = Union[tuple(self._by_name.values())]  # noqa: UP007 - made of values
         self._decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(everything)
 

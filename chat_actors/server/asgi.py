@@ -11,6 +11,7 @@ import signal
 import sys
 
 from chat_actors.server.app import create_app
+from chat_actors.server.extension_loading import ExtensionError
 from chat_actors.server.settings_sources import SettingsError, load_settings
 
 
@@ -20,5 +21,5 @@ def _end_process(error: BaseException) -> None:
 
 try:
     app = create_app(load_settings(None, os.environ, {}).settings, on_failure=_end_process)
-except SettingsError as error:
+except (ExtensionError, SettingsError) as error:
     sys.exit(f"chat-actors: {error}")

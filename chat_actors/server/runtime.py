@@ -22,6 +22,7 @@ from chat_actors.chat import (
     SessionActor,
     SessionFactory,
     Storage,
+    erase_removed_users,
     serve_http,
     start_chat,
 )
@@ -59,9 +60,8 @@ async def open_storage(settings: Settings) -> Storage:
     """Open the storage of the `[data]` settings. Raises `StorageError`."""
     data = settings.data
     file = await SqliteFile.open(data_file(data), durability=data.durability, exclusive=True)
-    return Storage(
-        SqliteAccounts(file), _journal(data, file), Retention(data.keep_messages, data.keep_days), SqliteStates(file)
-    )
+    accounts, retention = SqliteAccounts(file), Retention(data.keep_messages, data.keep_days)
+    return Storage(accounts, _journal(data, file), retention, SqliteStates(file), accounts)
 
 
 def _journal(data: DataSettings, file: SqliteFile) -> Journal | None:
@@ -126,6 +126,7 @@ class Runtime:
         """Open the storage and start the actors. Raises `StorageError`."""
         if self._storage is None:
             self._storage = await open_storage(self.settings)
+        await erase_removed_users(self._storage, self._extensions)
         started = anyio.Event()
         running = self._run(self._storage, started)
         self._context = anyio_context()

@@ -67,6 +67,13 @@ class DataSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """URL of the NATS server of a cluster."""
 
 
+class WrittenText(msgspec.Struct, frozen=True):
+    """The value of an extension's setting from the environment or from `--set`: its type is not known yet."""
+
+    source: str
+    text: str
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. `[limits]` is defined by the chat's actors."""
 
@@ -75,7 +82,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits = Limits()
 
     extensions: Mapping[str, Mapping[str, Any]] = {}
-    """`[extensions.NAME]`: the settings of each extension as written; its own struct checks them."""
+    """`[extensions.NAME]`: the settings of each extension as written (TOML values, `WrittenText`), not checked."""
 
 
 SECTIONS: Mapping[str, type[msgspec.Struct]] = {"server": ServerSettings, "data": DataSettings, "limits": Limits}

@@ -21,11 +21,12 @@ from chat_actors.storage.journal import (
 from chat_actors.storage.memory_accounts import MemoryAccounts
 from chat_actors.storage.memory_journal import MemoryJournal
 from chat_actors.storage.memory_states import MemoryStates
+from chat_actors.storage.removals import Removal, Removals
 from chat_actors.storage.sqlite_accounts import SqliteAccounts, User
 from chat_actors.storage.sqlite_file import SqliteFile
 from chat_actors.storage.sqlite_journal import SqliteJournal
 from chat_actors.storage.sqlite_states import SqliteStates
-from chat_actors.storage.states import States
+from chat_actors.storage.states import States, StateSpaces
 
 __all__ = [
     "DEDUPE_SECONDS",
@@ -44,11 +45,14 @@ __all__ = [
     "Missed",
     "Page",
     "Receipt",
+    "Removal",
+    "Removals",
     "Retention",
     "SqliteAccounts",
     "SqliteFile",
     "SqliteJournal",
     "SqliteStates",
+    "StateSpaces",
     "States",
     "StorageError",
     "StoredMessage",

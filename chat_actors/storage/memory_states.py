@@ -38,6 +38,10 @@ class MemoryStates:
         keys = sorted(key for key in stored if key.startswith(prefix) and key > after)
         return [(key, stored[key]) for key in keys[:limit]]
 
+    async def spaces(self, *, prefix: str = "", after: str = "", limit: int = 100) -> Sequence[str]:
+        self._check_open("read states")
+        return sorted(space for space in self._spaces if space.startswith(prefix) and space > after)[:limit]
+
     async def aclose(self) -> None:
         self._closed = True
 

@@ -49,6 +49,19 @@ MIGRATIONS: Sequence[str] = (
         PRIMARY KEY (space, key)
     ) WITHOUT ROWID, STRICT;
     """,
+    # 4: users whose accounts were removed; their ids are reserved
+    """
+    CREATE TABLE removed_users (
+        user_id TEXT PRIMARY KEY COLLATE BINARY,
+        removed_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+        is_to_be_freed INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID, STRICT;
+    CREATE TABLE removals_told (
+        user_id TEXT NOT NULL COLLATE BINARY,
+        extension TEXT NOT NULL,
+        PRIMARY KEY (user_id, extension)
+    ) WITHOUT ROWID, STRICT;
+    """,
 )
 
 

@@ -7,6 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from chat_actors.storage.sqlite_file import SqliteFile
 
+# Each step looks up the next space in the primary key, so that a space with many values costs as much as one with one.
+_SPACES = """
+WITH RECURSIVE listed (space, number) AS (
+    SELECT min(space), 1 FROM states WHERE space >= :prefix AND space > :after
+    UNION ALL
+    SELECT (SELECT min(space) FROM states WHERE space > listed.space), number + 1 FROM listed
+        WHERE space IS NOT NULL AND number < :limit
+)
+SELECT space FROM listed WHERE space IS NOT NULL
+"""
+
 
 class SqliteStates:
     """The states in a file. The file's `durability` says what survives a power cut."""
@@ -45,6 +56,13 @@ class SqliteStates:
                 (space, prefix, after, limit),
             )
             return [(key, bytes(value)) for key, value in rows if key.startswith(prefix)]
+
+        return await self._file.read("read states", select)
+
+    async def spaces(self, *, prefix: str = "", after: str = "", limit: int = 100) -> Sequence[str]:
+        def select(connection: sqlite3.Connection) -> Sequence[str]:
+            found = connection.execute(_SPACES, {"prefix": prefix, "after": after, "limit": limit})
+            return [space for (space,) in found if space.startswith(prefix)]
 
         return await self._file.read("read states", select)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class States(Protocol):
@@ -30,3 +30,11 @@ class States(Protocol):
 
     async def aclose(self) -> None:
         """Close files and connections. Every other call then raises `StorageError`; a second close does nothing."""
+
+
+@runtime_checkable
+class StateSpaces(Protocol):
+    """The part of a states adapter that lists its spaces. Without it, the data of removed users cannot be erased."""
+
+    async def spaces(self, *, prefix: str = "", after: str = "", limit: int = 100) -> Sequence[str]:
+        """The first `limit` spaces with values that begin with `prefix` and are above `after`, as of `page`."""

@@ -12,15 +12,20 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 
 from chat_actors.chat import Closing, Frame, QueueOutbox
 from chat_actors.client import public_pem
-from chat_actors.identity import sign
+from chat_actors.identity import parse_public_key, sign
 from chat_actors.kernel import Hosted
 
-__all__ = ["MemoryClient"]
+__all__ = ["MemoryClient", "public_key"]
 
 
 @functools.cache
 def _key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)  # shared by all users, because generating one takes 50 ms
+
+
+def public_key() -> bytes:
+    """The public key of all users, as accounts store it."""
+    return parse_public_key(public_pem(_key())).spki
 
 
 class MemoryClient:

@@ -19,12 +19,12 @@ extension that uses threads against a real server.
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import anyio
 import msgspec
@@ -41,19 +41,23 @@ from chat_actors.chat import (
     HttpResponse,
     Limits,
     Peer,
-    Storage,
+    Store,
+    erase_removed_users,
     serve_http,
     start_chat,
 )
-from chat_actors.kernel import ActorSystem
-from chat_actors.kernel.testing import RunningSystem, settle, virtual_asyncio
-from chat_actors.storage import MemoryAccounts, MemoryJournal, MemoryStates
-from chat_actors.testing.memory_client import MemoryClient
+from chat_actors.kernel import Actor, ActorSystem
+from chat_actors.kernel.testing import SETTLE_STEPS, RunningSystem, settle
+from chat_actors.testing.memory_client import MemoryClient, public_key
+from chat_actors.testing.memory_storage import MemoryStorage, Messages, Part, StoredStates
 
-__all__ = ["MemoryServer", "on_virtual_time"]
+__all__ = ["MemoryServer"]
 
 Params = ParamSpec("Params")
 Event = TypeVar("Event", bound=msgspec.Struct)
+
+Settings: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Name of an extension → its section."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 """The server's wall clock at the beginning of a test."""
@@ -72,37 +76,10 @@ NO_LIMITS = Limits(
 )
 
 
-def on_virtual_time(test: Callable[Params, Awaitable[None]]) -> Callable[Params, None]:
-    """Turn an async test into a plain one that runs on its own event loop with a virtual clock.
-
-    Args:
-        test: The async function. Its parameters, such as pytest fixtures, are kept.
-
-    Returns:
-        A plain function for the test runner. No pytest plugin is needed.
-    """
-
-    @functools.wraps(test)
-    def run(*args: Params.args, **kwargs: Params.kwargs) -> None:
-        backend, options = virtual_asyncio()
-        anyio.run(functools.partial(test, *args, **kwargs), backend=backend, backend_options=options)
-
-    return run
-
-
-class _Accounts(MemoryAccounts):
-    async def aclose(self) -> None:
-        """Keep the data for the next run of the server."""
-
-
-class _Journal(MemoryJournal):
-    async def aclose(self) -> None:
-        """Keep the data for the next run of the server."""
-
-
-class _States(MemoryStates):
-    async def aclose(self) -> None:
-        """Keep the data for the next run of the server."""
+def _enable(extensions: Sequence[Extension], settings: Settings) -> Extensions:
+    return Extensions(
+        [Enabled(one, msgspec.convert(dict(settings.get(one.name, {})), one.settings)) for one in extensions]
+    )
 
 
 class MemoryServer:
@@ -117,9 +94,14 @@ class MemoryServer:
     def __init__(
         self,
         *extensions: Extension,
-        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        settings: Settings | None = None,
         limits: Limits = NO_LIMITS,
         journal: bool = True,
+        users: Collection[str] = (),
+        messages: Messages | None = None,
+        state: StoredStates | None = None,
+        settle_steps: int = SETTLE_STEPS,
+        background: Collection[type[Actor[Any]]] = (),
     ) -> None:
         """Check the extensions and their settings; the server starts when the block is entered.
 
@@ -128,34 +110,46 @@ class MemoryServer:
             settings: Name of an extension → its section `[extensions.NAME]`.
             limits: The limits of the server. By default, counts and rates are unlimited.
             journal: Whether the server stores messages.
+            users: Users who are registered already.
+            messages: Messages that are stored already: room id → a list of (user id, content), oldest first.
+            state: Stored state of extensions: `"EXTENSION.CLASS/KEY"` → its values by key. The key after the slash is
+                the user id or room id; it is empty for a service with `Scope.SERVER`. CLASS is `kept_as`, if that is
+                set.
+            settle_steps: The steps after which `settle` gives up, each of 1 ms up to 1 s on the virtual clock.
+            background: Services whose piped work never ends: `settle` does not wait for it.
 
         Raises:
             msgspec.ValidationError: The settings of an extension are invalid.
-            DuplicateCommand: Two extensions have the same command.
+            InvalidDeclaration: An extension is declared wrongly; the text names the class and what to write.
+            DuplicateTag: Two extensions have a command or a message of the same type.
             DuplicateRoomKind: Two room kinds have the same `chosen_as`.
-            BadHandler: A class of an extension has an invalid method.
         """
-        sections = settings or {}
-        self._extensions = Extensions(
-            [Enabled(one, msgspec.convert(dict(sections.get(one.name, {})), one.settings)) for one in extensions]
-        )
+        self._settings = settings or {}
+        self._enabled = extensions
+        self._extensions = _enable(extensions, self._settings)
         self._limits = limits
-        self._storage = Storage(_Accounts(), _Journal() if journal else None, states=_States())
+        self._data = MemoryStorage(has_journal=journal)
+        self._storage = self._data.storage
+        self._given = (dict.fromkeys(users, public_key()), messages or {}, state or {})
+        self._settle_steps = settle_steps
+        self._background = tuple(background)
         self._random = itertools.count()
-        self._running: RunningSystem
+        self._running: RunningSystem | None = None
         self._chat: Chat
 
     async def __aenter__(self) -> MemoryServer:
+        await self._data.fill(*self._given, START)
         await self._start()
         return self
 
     async def __aexit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    ) -> None:
         # The error is not passed on: the system's task group would wrap a failed assertion into an exception group.
-        return await self._running.__aexit__(None, None, None)
+        await self._stop()
 
     async def _start(self) -> None:
+        await erase_removed_users(self._storage, self._extensions)
         self._running = RunningSystem()
         self.system = await self._running.__aenter__()
         self._chat = start_chat(
@@ -167,12 +161,80 @@ class MemoryServer:
             extensions=self._extensions,
             version=__version__,
         )
-        await self.settle()
+        try:
+            await self.settle()
+        except BaseException:
+            await self.kill()
+            raise
 
-    async def restart(self) -> None:
-        """Stop the server and start it again with the stored data. All clients are disconnected."""
-        await self._running.__aexit__(None, None, None)
+    async def _stop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running.__aexit__(None, None, None)
+
+    async def restart(self, *extensions: Extension, settings: Settings | None = None) -> None:
+        """Stop the server and start it again with the stored data. All clients are disconnected.
+
+        Args:
+            extensions: Run these from now on, for example a newer version of one. By default, the same as before.
+            settings: Their sections, as for the server. By default, the same as before.
+
+        Raises:
+            Exception: As for the server. It runs on then.
+        """
+        self._settings = self._settings if settings is None else settings
+        if extensions or settings is not None:
+            self._enabled = extensions or self._enabled
+            self._extensions = _enable(self._enabled, self._settings)
+        await self._stop()
         await self._start()
+
+    async def kill(self) -> None:
+        """End the server at once, as `kill -9` does: no `on_stop` runs, and what is not stored is lost.
+
+        Call `restart` next. Until then, only `store` and `failing` work.
+        """
+        running, self._running = self._running, None
+        if running is not None:
+            await running.kill()
+
+    async def remove_user(self, user_id: str, *, release: bool = False) -> None:
+        """Remove a user as an operator does: stop the server, remove the account, and start the server again.
+
+        The start calls the `on_user_removed` hooks of the extensions.
+
+        Args:
+            user_id: The user.
+            release: Whether the id can be registered again once all extensions have erased the user's data.
+
+        Raises:
+            AssertionError: There is no such user.
+        """
+        await self._stop()
+        was_there = await self._data.remove_user(user_id, release=release)
+        await self._start()
+        if not was_there:
+            raise AssertionError(f"there is no user {user_id!r}")
+
+    def failing(self, *parts: Part, writes_only: bool = False) -> AbstractContextManager[None]:
+        """Let the storage fail for the length of a `with` block: its calls raise `StorageError`.
+
+        Args:
+            parts: `"accounts"`, `"journal"` or `"states"`; without any, all of them.
+            writes_only: Whether reads succeed, as on a full disk.
+
+        Raises:
+            ValueError: A part has another name.
+        """
+        return self._data.failures.failing(parts, writes_only=writes_only)
+
+    def store(self, space: str) -> Store:
+        """Return a store of an extension, to look into it.
+
+        Args:
+            space: `"EXTENSION.CLASS/KEY"`, as in `state`.
+        """
+        return self._data.store(space)
 
     async def connect(self, user_id: str = "", *, room: str = "", address: str = ADDRESS) -> MemoryClient:
         """Open a connection.
@@ -203,8 +265,12 @@ class MemoryServer:
         return client
 
     async def settle(self) -> None:
-        """Wait until all actors are idle and all mailboxes are empty. Timers that are not due do not count."""
-        await settle(self.system)
+        """Wait until all actors are idle and all mailboxes are empty. Timers that are not due do not count.
+
+        Raises:
+            AssertionError: Some actors are still busy after `settle_steps`. The text names each, and what it does.
+        """
+        await settle(self.system, steps=self._settle_steps, background=self._background)
 
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass on the virtual clock, then `settle`."""

@@ -3,8 +3,18 @@
 import msgspec
 import pytest
 
-from chat_actors.chat import Caller, Enabled, Extension, Extensions, RoomKind, Scope, Service, Where, command
-from chat_actors.kernel import BadHandler
+from chat_actors.chat import (
+    Caller,
+    Enabled,
+    Extension,
+    Extensions,
+    InvalidDeclaration,
+    RoomKind,
+    Scope,
+    Service,
+    Where,
+    command,
+)
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage
 from tests.chat.rig import MemoryChat
@@ -87,12 +97,15 @@ class RingAll(ExtensionCommand, frozen=True, tag="ring_all"):
 class Gong(Service):
     """Tells subscribers of the server."""
 
+    had_subscribers = False
+
     @command()
     def watch(self, caller: Caller, watch: WatchAll) -> None:
         self.subscribe(caller)
 
     @command()
     def ring(self, caller: Caller, ring: RingAll) -> None:
+        Gong.had_subscribers = self.has_subscribers
         self.tell_subscribers(Here("all"))
 
 
@@ -148,7 +161,7 @@ def test_room_id_of_an_in_room_command_cannot_have_its_own_meaning():
         def find_other(self, caller: Caller, elsewhere: Elsewhere) -> Here:
             raise NotImplementedError
 
-    with pytest.raises(BadHandler, match="room_id"):
+    with pytest.raises(InvalidDeclaration, match="room_id"):
         Extensions([Enabled(Extension(name="strange", services=[Strange]))])
 
 
@@ -178,9 +191,11 @@ async def test_subscription_ends_with_the_login():
         await answers(system, ann, type="watch_all")
         ben.deliver(type="ring_all")
         assert len(await heard(system, ann)) == 1
+        assert Gong.had_subscribers
         await log_in_as(system, ann, "ben")
         ben.deliver(type="ring_all")
         assert await heard(system, ann) == []
+        assert not Gong.had_subscribers
         await answers(system, ann, type="watch_all")
         ben.deliver(type="ring_all")
         assert len(await heard(system, ann)) == 1

@@ -12,7 +12,7 @@ from chat_actors.protocol import decode_message, messages
 from tests.chat.rig import NO_LIMITS, Boom, FragileRoom, MemoryChat, clients_in, room_of
 
 pytestmark = pytest.mark.anyio
-WIDE = msgspec.structs.replace(NO_LIMITS, backlog_bytes=0)
+WIDE = msgspec.structs.replace(NO_LIMITS, content_chars=0, frame_bytes=0, backlog_bytes=0)
 
 
 def blocks_for(client):

@@ -3,8 +3,7 @@
 import pytest
 
 from chat_actors import Extension, Refused, RoomKind
-from chat_actors.chat import DuplicateRoomKind
-from chat_actors.kernel import BadHandler
+from chat_actors.chat import DuplicateRoomKind, InvalidDeclaration
 from chat_actors.testing import MemoryServer, on_virtual_time
 from tests.chat.counter_kind import COUNTER, errors, totals
 
@@ -88,7 +87,9 @@ async def test_kinds_apply_in_extension_order():
 
 def test_kinds_with_one_store_name_are_rejected():
     same = [type("Same", (RoomKind,), {"rooms": "*"}), type("Same", (RoomKind,), {"rooms": "a*"})]
-    with pytest.raises(BadHandler, match="the extension 'twice' has two of this name, which would share a store"):
+    with pytest.raises(
+        InvalidDeclaration, match="Same of the extension 'twice': there are two of this name, which would share a store"
+    ):
         MemoryServer(Extension(name="twice", room_kinds=same))
 
 

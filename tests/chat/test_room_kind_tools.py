@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from chat_actors import Extension, RoomKind, Where, command
-from chat_actors.kernel import BadHandler
+from chat_actors.chat import InvalidDeclaration
 from chat_actors.testing import MemoryServer, on_virtual_time
 from tests.chat.counter_kind import COUNTER, Add, Books, Counter, errors, totals
 
@@ -128,11 +128,13 @@ def test_invalid_content_from_a_kind_crashes_its_room(content):
 
 def test_kind_command_outside_rooms_is_rejected():
     class Early(RoomKind):
+        rooms = "*"
+
         @command(where=Where.LOGGED_IN)
         def add(self, caller, add: Add) -> None:
             pass
 
-    with pytest.raises(BadHandler, match="in a room at the earliest"):
+    with pytest.raises(InvalidDeclaration, match="in a room at the earliest"):
         MemoryServer(Extension(name="early", room_kinds=[Early]))
 
 

@@ -4,8 +4,18 @@ import anyio
 import msgspec
 import pytest
 
-from chat_actors.chat import Enabled, Extension, Extensions, Rate, Refused, Scope, Service, Where, command
-from chat_actors.kernel import BadHandler
+from chat_actors.chat import (
+    Enabled,
+    Extension,
+    Extensions,
+    InvalidDeclaration,
+    Rate,
+    Refused,
+    Scope,
+    Service,
+    Where,
+    command,
+)
 from chat_actors.kernel.testing import RunningSystem, settle
 from chat_actors.protocol import ExtensionCommand, ExtensionMessage
 from tests.chat.rig import MemoryChat, chat_with, errors
@@ -266,7 +276,7 @@ def test_invalid_command_methods_are_rejected():
         (Twice, "is already there for Roll"),
         (OutOfRooms, "in a room at the earliest, and not after the login"),
     ):
-        with pytest.raises(BadHandler, match=why):
+        with pytest.raises(InvalidDeclaration, match=why):
             Extensions([Enabled(Extension(name="bad", services=[service]))])
 
 

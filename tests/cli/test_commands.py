@@ -6,10 +6,13 @@ import re
 import signal
 import stat
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from chat_actors.cli.main import main
 from chat_actors.client import ConnectionLost, Identity, connect, generate_key
 from chat_actors.extensions.moderation import Kick, Moderation
 from chat_actors.protocol import messages
@@ -19,6 +22,9 @@ from tests.wire.http2 import Http2Connection
 
 pytestmark = pytest.mark.anyio
 PROGRAM = [sys.executable, "-c", "from chat_actors.cli.main import main; main(prog_name='chat-actors')"]
+
+INSTALLED = [str(Path(sysconfig.get_path("scripts"), "chat-actors"))]
+"""The program as a reader of the documentation runs it: the current folder is not on Python's path."""
 
 
 class Process:
@@ -211,8 +217,56 @@ async def test_check_config_prints_values_and_origins(tmp_path):
     rows = {line.split()[0]: line.split()[1:] for line in output.splitlines()}
     assert rows["limits.connections"] == ["7", str(config)]
     assert rows["server.bind"] == ['"127.0.0.1:9"', "--bind"]
-    assert rows["limits.registrations"] == ["9", "--registrations"]
+    assert rows["limits.registrations"] == ["9", "--set"]
     assert rows["limits.frame_bytes"] == ["65536", "default"]
+
+
+@pytest.mark.parametrize("command", ["check-config", "serve", "extensions", "protocol"])
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--set", "foo"), "chat-actors: --set: foo: write SECTION.KEY=VALUE, as in limits.connections=100"),
+        (("--set", "foo=1"), "chat-actors: --set: foo=1: write SECTION.KEY=VALUE, as in limits.connections=100"),
+        (("--set", "limits.conections=1"), "chat-actors: --set: limits.conections: is not a setting, did you mean"),
+        (("--set", "extensions.polls=1"), "chat-actors: --set: extensions.polls: names no setting of an extension"),
+    ],
+)
+def test_bad_assignment_prints_one_line(command, arguments, line):
+    done = CliRunner().invoke(main, [command, *arguments])
+    assert done.exit_code == 2
+    assert done.output.startswith(line)
+    assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--extension", "chess"), "chat-actors: the extension 'chess' is not installed"),
+        (("--extension", "nosuch:it"), "chat-actors: the extension 'nosuch:it' cannot be imported from nosuch:it: "),
+        (("--extension", "polls", "--set", "extensions.polls.room=a"), "chat-actors: the extension 'polls' cannot use"),
+        (("--set", "extensions.polls.rooms=a"), "chat-actors: the extension 'polls' has settings but is not"),
+    ],
+)
+def test_check_config_refuses_unusable_extensions(arguments, line):
+    done = CliRunner().invoke(main, ["check-config", *arguments])
+    assert done.exit_code == 2
+    assert done.output.startswith(line)
+    assert done.output.count("\n") == 1
+
+
+def test_check_config_prints_settings_of_extensions(tmp_path, monkeypatch):
+    config = tmp_path / "chat.toml"
+    config.write_text("[extensions.direct]\nkeep = 7\n")
+    monkeypatch.setenv("CHAT_ACTORS_EXTENSIONS__WEBHOOKS__TOKENS", '{"ci-bot": "a secret of sixteen"}')
+    flags = [word for name in ("direct", "typing", "webhooks") for word in ("--extension", name)]
+    arguments = ["--config", str(config), *flags, "--set", "extensions.typing.seconds=9"]
+    done = CliRunner().invoke(main, ["check-config", *arguments])
+    assert done.exit_code == 0, done.output
+    rows = {line.split()[0]: line.split()[1:] for line in done.output.splitlines()}
+    assert rows["extensions.direct.keep"] == ["7", str(config)]
+    assert rows["extensions.direct.chars"] == ["4000", "default"]
+    assert rows["extensions.typing.seconds"] == ["9.0", "--set"]
+    assert rows["extensions.webhooks.tokens"] == ['{"ci-bot":"..."}', "CHAT_ACTORS_EXTENSIONS__WEBHOOKS__TOKENS"]
 
 
 @pytest.mark.parametrize("command", ["check-config", "serve"])

@@ -85,6 +85,14 @@ async def test_import_into_used_room_needs_append(folder):
         ('{"userId": "b b", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}', "cannot be a user id"),
         ('{"userId": "bob", "content": "", "timestamp": "2026-01-01T00:00:00Z"}', "the content is empty"),
         ('{"userId": "bob", "content": "hi", "timestamp": "2026-01-01T00:00:00"}', "no time zone"),
+        ('{"userId": "bot:b b", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}', "cannot be a user id"),
+        ('{"userId": "bob\\n", "content": "hi", "timestamp": "2026-01-01T00:00:00Z"}', "line 3: 'bob\\n' cannot be"),
+        ('{"userId": "bob", "content": "\\ud800", "timestamp": "2026-01-01T00:00:00Z"}', "line 3: "),
+        (
+            '{"userId": "bob", "content": "%s", "timestamp": "2026-01-01T00:00:00Z"}' % ("x" * 4001),
+            "limits.content_chars",
+        ),
+        ('{"userId": "bob", "x": %s, "content": "hi"}' % ("[" * 100_000), "line 3: "),
     ],
 )
 async def test_invalid_line_aborts_the_import(folder, line, problem):
@@ -95,6 +103,37 @@ async def test_invalid_line_aborts_the_import(folder, line, problem):
     assert "nothing was imported" in err
     assert len(err.splitlines()) == 1
     assert run("export", "blue", "--dir", folder)[2] == "chat-actors: nothing was ever said in a room 'blue'\n"
+
+
+async def test_refused_import_makes_no_folder(tmp_path):
+    bad = b'{"userId": "bob", "content": "hi"}'
+    for room, line in (("blue", bad), ("bl\nue", b""), ("x" * 129, b"")):
+        assert run("import", room, "--dir", tmp_path / "new", stdin=line)[0] == 1
+        assert not (tmp_path / "new").exists()
+
+
+async def test_import_follows_the_limits_of_the_settings(tmp_path):
+    config = tmp_path / "chat.toml"
+    config.write_text(f'[data]\ndir = "{tmp_path / "data"}"\n[limits]\ncontent_chars = 5000\n')
+    for length, code in ((5001, 1), (5000, 0)):
+        line = json.dumps({"userId": "bob", "content": "x" * length, "timestamp": "2026-01-01T00:00:00Z"}).encode()
+        assert run("import", "blue", "--config", config, stdin=line)[0] == code
+
+
+async def test_everything_that_can_be_stored_survives_the_round_trip(tmp_path):
+    """A bot's message, the longest content, control characters, and the first and last times."""
+    file = await SqliteFile.open(tmp_path / "data" / "chat.db")
+    journal = SqliteJournal(file)
+    contents = ("x" * 4000, "\U0001f600" * 4000, "".join(map(chr, range(32))), '"\\\u2028')
+    drafts = [Draft(user_id, content) for user_id in ("bob", "bot:ci-bot") for content in contents]
+    times = [datetime(1, 1, 1, tzinfo=UTC), datetime(999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC), NOON]
+    for at in (*times, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)):
+        await journal.commit([Append("red", drafts)], at)
+    await journal.aclose()
+    code, out, _ = run("export", "red", "--dir", tmp_path / "data")
+    assert (code, out.count("\n")) == (0, 32)
+    assert run("import", "red", "--dir", tmp_path / "other", stdin=out.encode())[0] == 0
+    assert run("export", "red", "--dir", tmp_path / "other")[1] == out
 
 
 async def test_running_server_allows_only_reading(tmp_path):

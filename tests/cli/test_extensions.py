@@ -2,12 +2,14 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from chat_actors.cli.flags import add_current_folder
 from chat_actors.client import generate_key
-from tests.cli.test_commands import Process
+from tests.cli.test_commands import INSTALLED, Process
 from tests.cli.test_drain import ask, log_in
 from tests.wire.http1 import open_http1
 
@@ -17,15 +19,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "extensions.md"
 
 @pytest.fixture
 def package(tmp_path):
-    """The environment in which the documented module can be imported; it is outside of the source tree."""
+    """How a reader runs the program in the folder of the documented module, which is outside of the source tree."""
     source = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
     (tmp_path / "my_package.py").write_text(source)
-    return {"PYTHONPATH": str(tmp_path)}
+    return {"program": INSTALLED, "cwd": tmp_path, "env": {"PYTHONPATH": ""}}
 
 
 async def test_documented_extension_works(tmp_path, package):
     arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "my_package:extension")
-    async with await Process.start(*arguments, env=package) as server:
+    async with await Process.start(*arguments, **package) as server:
         port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
         peer = await open_http1(port)
         await log_in(peer, "alice", generate_key(2048), "shouting-room")
@@ -38,9 +40,7 @@ async def test_documented_extension_works(tmp_path, package):
 
 
 async def test_enabled_extension_is_listed(package):
-    code, output = await (
-        await Process.start("extensions", "--extension", "my_package:extension", env=package)
-    ).finish()
+    code, output = await (await Process.start("extensions", "--extension", "my_package:extension", **package)).finish()
     assert code == 0
     assert "dice  from my_package:extension" in output
     assert "  service Dice, one for the server: roll" in output
@@ -55,7 +55,7 @@ async def test_list_has_bots_endpoints_and_room_kinds(tmp_path):
     )
     shipped = [word for name in ("webhooks", "private_rooms") for word in ("--extension", name)]
     arguments = ("extensions", "--extension", "party:extension", *shipped)
-    code, output = await (await Process.start(*arguments, env={"PYTHONPATH": str(tmp_path)})).finish()
+    code, output = await (await Process.start(*arguments, program=INSTALLED, cwd=tmp_path)).finish()
     assert code == 0
     assert "  bot dice Dice, one for the server: no commands" in output
     assert "  endpoint POST /extensions/webhooks/say" in output
@@ -67,7 +67,7 @@ async def test_list_has_bots_endpoints_and_room_kinds(tmp_path):
 async def test_broken_extension_stops_the_start(tmp_path, package, command):
     (tmp_path / "broken.py").write_text("import no_such_thing\n")
     arguments = (command, "--bind", "127.0.0.1:0", "--dir", tmp_path / "data", "--extension", "broken:extension")
-    code, output = await (await Process.start(*arguments, env=package)).finish()
+    code, output = await (await Process.start(*arguments, **package)).finish()
     assert code == 1
     assert "the extension 'broken:extension' cannot be imported" in output
     assert "No module named 'no_such_thing'" in output
@@ -77,3 +77,35 @@ async def test_broken_extension_stops_the_start(tmp_path, package, command):
 def test_documented_wire_examples_are_json():
     for example in re.findall(r"`(\{\"type\".*?\})`", PAGE.read_text().replace("\n", " ")):
         json.loads(example)
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config", "extensions", "protocol"])
+async def test_wrong_declaration_is_one_line(tmp_path, package, command):
+    (tmp_path / "broken.py").write_text(
+        "from chat_actors import Extension, RoomKind\n"
+        "class Quiz(RoomKind):\n"
+        "    rooms = '*'\n"
+        "    def on_jion(self, user_id): ...\n"
+        "extension = Extension(name='broken', room_kinds=[Quiz])\n"
+    )
+    code, output = await (await Process.start(command, "--extension", "broken:extension", **package)).finish()
+    assert code == (2 if command == "check-config" else 1)
+    line = "chat-actors: Quiz.on_jion of the extension 'broken': RoomKind has no hook of this name; write on_join, or "
+    assert output == line + "_on_jion for a method of your own\n"
+    assert not (tmp_path / "chat-data").exists()
+
+
+def test_current_folder_is_added_only_for_its_modules(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("random.py", "party.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "package").mkdir()
+    before = list(sys.path)
+    for specs in (("party",), ("random:extension",), ("elsewhere:extension",), ()):
+        monkeypatch.setattr(sys, "path", list(before))
+        add_current_folder(specs)
+        assert sys.path == before
+    for specs in (("polls", "party:extension"), ("package.party:extension",)):
+        monkeypatch.setattr(sys, "path", list(before))
+        add_current_folder(specs)
+        assert sys.path == [str(tmp_path), *before]

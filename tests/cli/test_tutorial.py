@@ -13,7 +13,7 @@ import pytest
 
 import chat_actors
 from chat_actors.client import generate_key
-from tests.cli.test_commands import Process
+from tests.cli.test_commands import INSTALLED, Process
 from tests.cli.test_drain import ask, log_in
 from tests.patience import PATIENCE
 from tests.wire.http1 import open_http1
@@ -35,7 +35,7 @@ def folder(tmp_path):
 @pytest.fixture
 def run(folder):
     def run(*arguments):
-        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        environment = {"PATH": "/usr/bin:/bin", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         done = subprocess.run(
             [*map(str, arguments)],
             cwd=folder,
@@ -70,7 +70,13 @@ def test_extension_is_under_sixty_lines():
 
 
 def test_tutorials_test_passes(run):
-    assert "1 passed" in run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_party.py")
+    pytest_program = Path(sysconfig.get_path("scripts"), "pytest")
+    assert "1 passed" in run(pytest_program, "-q", "-p", "no:cacheprovider", "test_party.py")
+
+
+def as_reader(folder):
+    """How a reader runs the program: in the folder of the tutorial, without a prepared path."""
+    return {"program": INSTALLED, "cwd": folder, "env": {"PYTHONPATH": ""}}
 
 
 async def play(server):
@@ -97,11 +103,11 @@ async def play(server):
 
 async def test_score_survives_kill_of_the_server(folder):
     arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
-    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
+    async with await Process.start(*arguments, **as_reader(folder)) as server:
         await play(server)
         server.process.kill()
         await server.process.wait()
-    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
+    async with await Process.start(*arguments, **as_reader(folder)) as server:
         port = int(re.search(r":(\d+)\s", await server.read_until("to stop"))[1])
         peer = await open_http1(port)
         await log_in(peer, "benny", generate_key(2048), "casino")
@@ -114,10 +120,21 @@ async def receive(peer):
     return json.loads(await peer.receive_text())
 
 
-async def test_extension_works_on_a_real_server(folder):
-    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", "--extension", "party:extension")
-    async with await Process.start(*arguments, env={"PYTHONPATH": str(folder)}) as server:
+@pytest.mark.parametrize("enabled", [("--extension", "party:extension"), ("--config", "chat.toml")])
+async def test_extension_works_on_a_real_server(folder, enabled):
+    settings = (folder / "chat.toml").read_text()
+    (folder / "chat.toml").write_text(settings.replace(', ["Who wrote the first compiler?", "Grace Hopper"]', ""))
+    arguments = ("serve", "--bind", "127.0.0.1:0", "--dir", folder / "data", *enabled)
+    async with await Process.start(*arguments, **as_reader(folder)) as server:
         await play(server)
+
+
+async def test_extension_is_listed_and_checked(folder):
+    done = await Process.start("extensions", "--config", "chat.toml", **as_reader(folder))
+    assert "party  from party:extension" in (await done.finish())[1]
+    code, output = await (await Process.start("check-config", "--config", "chat.toml", **as_reader(folder))).finish()
+    assert code == 0
+    assert "Grace Hopper" in next(line for line in output.splitlines() if line.startswith("extensions.party.questions"))
 
 
 @pytest.mark.timeout(300)

@@ -124,7 +124,7 @@ TABLE = [
     ),
     Kept(
         name="invitations", scope=Scope.USER, extensions=[private_rooms],
-        constants={"chat_actors.extensions.private_rooms.MAX_INVITATIONS": 3},
+        constants={"chat_actors.extensions.invitations.MAX_INVITATIONS": 3},
         allowed=3, use=uses.invite_to_new_room, listed=uses.item_count("invitations", "invitations"),
     ),
     Count(
@@ -165,6 +165,7 @@ NOT_IN_THE_TABLE = {
     "moderation.rooms": "not a limit",
     "moderation.admins": "not a limit",
     "private_rooms.rooms": "not a limit",
+    "private_rooms.invitations_per_sender": "of sender and recipient: tests/extensions/test_private_rooms.py",
     "polls.rooms": "not a limit",
     "typing.rooms": "not a limit",
     "typing.seconds": "not a limit: the expiry of a state, tests/extensions/test_typing.py",
@@ -174,6 +175,8 @@ NOT_IN_THE_TABLE = {
     "webhooks.timeout": "bounds a target, not a client",
     "webhooks.give_up_after": "bounds a target, not a client",
     "webhooks.first_pause": "not a limit",
+    "direct.unread_per_sender": "has a scope of its own, sender and recipient: tests/extensions/test_direct.py",
+    "chat_actors.extensions.direct.LOADED_AT_ONCE": "not a limit",
     "chat_actors.extensions.direct.MAX_IN_FLIGHT": "needs requests at the same time: tests/extensions/test_direct.py",
     "chat_actors.extensions.polls.MAX_VOTERS": "needs a user for each use: tests/extensions/test_polls.py",
 }

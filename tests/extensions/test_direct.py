@@ -94,7 +94,7 @@ async def test_store_keeps_the_newest_messages():
             await ann.send("direct_send", to="ben", content=str(n))
         await ann.send("direct_history", after=0)
         assert contents(ann.expect("direct_history")["messages"]) == ["3", "4", "5", "6", "7"]
-        assert all(len(space) <= 6 for space in server._storage.states._spaces.values())
+        assert all(len(space) <= 7 for space in server._storage.states._spaces.values())
 
 
 @on_virtual_time
@@ -161,3 +161,110 @@ async def test_user_can_message_themselves():
         assert ann.expect("direct_sent")["seq"] == 1
         await ann.send("direct_history")
         assert contents(ann.expect("direct_history")["messages"]) == ["note"]
+
+
+async def send_many(server, client, count, **fields):
+    for n in range(count):
+        await client.send("direct_send", content=str(n), **fields)
+        await server.advance(0.3)
+
+
+async def inbox(client):
+    await client.send("direct_history", after=0)
+    history = client.expect("direct_history")
+    return [(message["sender"], message["content"]) for message in history["messages"]], history["lost"]
+
+
+@on_virtual_time
+async def test_flood_of_a_stranger_evicts_no_message_of_others():
+    async with MemoryServer(extension, settings={"direct": {"keep": 20, "unread_per_sender": 12}}) as server:
+        ann, ben, cyd = [await server.connect(name) for name in ("ann", "ben", "cyd")]
+        await send_many(server, ann, 3, to="ben")
+        ann.hear()
+        await send_many(server, cyd, 30, to="ben")
+        assert errors(cyd) == [("quota_full", None)] * 18
+        messages, lost = await inbox(ben)
+        assert ([sender for sender, _ in messages], lost) == (["ann"] * 3 + ["cyd"] * 12, 0)
+
+
+@on_virtual_time
+async def test_full_box_removes_from_the_longest_conversation():
+    """Also if the messages were received live, so that no quota applies."""
+    async with MemoryServer(extension, settings={"direct": {"keep": 10}}) as server:
+        ann, ben, cyd = [await server.connect(name) for name in ("ann", "ben", "cyd")]
+        await ben.send("direct_open")
+        await send_many(server, ann, 3, to="ben")
+        await send_many(server, cyd, 30, to="ben")
+        assert errors(cyd) == []
+        messages, lost = await inbox(ben)
+        assert messages == [("ann", str(n)) for n in range(3)] + [("cyd", str(n)) for n in range(23, 30)]
+        assert lost == 23
+
+
+@on_virtual_time
+async def test_quota_counts_unread_messages_only():
+    """It ends when the recipient reads, and it holds over a restart."""
+    async with MemoryServer(extension, settings={"direct": {"unread_per_sender": 2}}) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        for _ in range(2):
+            await send_many(server, ann, 3, to="ben")
+            assert errors(ann) == [("quota_full", None)]
+            await ben.send("direct_history")
+        await send_many(server, ben, 5, to="ann")
+        await server.restart()
+        ann = await server.connect("ann")
+        await send_many(server, ann, 3, to="ben")
+        assert errors(ann) == [("quota_full", None)]
+
+
+@on_virtual_time
+async def test_history_counts_lost_messages_in_both_directions():
+    async with MemoryServer(extension, settings={"direct": {"keep": 6}}) as server:
+        ann, ben, cyd = [await server.connect(name) for name in ("ann", "ben", "cyd")]
+        await ben.send("direct_open")
+        await send_many(server, cyd, 2, to="ben")
+        await send_many(server, ann, 10, to="ben")
+        await send_many(server, cyd, 1, to="ben")
+        ben.hear()
+        found = []
+        for fields in ({"after": 0}, {"after": 2}, {"before": 13}, {}, {"before": 3}):
+            await ben.send("direct_history", **fields)
+            history = ben.expect("direct_history")
+            found.append(([message["seq"] for message in history["messages"]], history["lost"]))
+        assert found == [
+            ([1, 2, 10, 11, 12, 13], 7),
+            ([10, 11, 12, 13], 7),
+            ([1, 2, 10, 11, 12], 7),
+            ([1, 2, 10, 11, 12, 13], 7),
+            ([1, 2], 0),
+        ]
+
+
+@on_virtual_time
+async def test_lower_setting_removes_stored_messages_at_the_start():
+    async with MemoryServer(extension) as server:
+        ann, _ = await server.connect("ann"), await server.connect("ben")
+        await send_many(server, ann, 8, to="ben")
+        data = server._storage
+    async with MemoryServer(extension, settings={"direct": {"keep": 3}}) as server:
+        server._storage = data
+        await server.restart()
+        ben = await server.connect("ben")
+        messages, lost = await inbox(ben)
+        assert ([content for _, content in messages], lost) == (["5", "6", "7"], 5)
+
+
+@on_virtual_time
+async def test_next_user_of_an_id_gets_no_messages_and_no_blocks():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        await ben.send("direct_send", to="ann", content="a secret")
+        await ann.send("direct_block", userId="ben")
+        await ben.send("direct_block", userId="ann")
+        await server.remove_user("ann", release=True)
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        assert await inbox(ann) == ([], 0)
+        assert (await inbox(ben))[0] == [("ben", "a secret")]
+        await ben.send("direct_send", to="ann", content="hello")
+        await ann.send("direct_send", to="ben", content="hello")
+        assert errors(ann) == errors(ben) == []

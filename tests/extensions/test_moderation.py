@@ -247,3 +247,33 @@ async def test_power_is_given_to_registered_users_only():
         await ann.send("appoint", userId="eve")
         await ann.send("transfer_room", userId="eve")
         assert errors(ann) == ["no_such_user", "no_such_user"]
+
+
+@on_virtual_time
+async def test_next_user_of_an_id_inherits_no_role_and_no_ban():
+    async with MemoryServer(extension, users=["cyd"]) as server:
+        ann, _, _ = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        await ann.send("appoint", userId="ben")
+        await ann.send("ban", userId="cyd")
+        for user_id in ("ann", "ben", "cyd"):
+            await server.remove_user(user_id, release=True)
+        for user_id in ("cyd", "ben", "ann"):
+            client = await server.connect(user_id)
+            await client.join("den")
+            state = client.expect("joined")["state"]["moderation"]
+            assert (state["owner"], state["moderator"]) == ("removed:user", False)
+            await client.send("kick", userId="cyd")
+            assert client.expect("error")["code"] == "not_moderator"
+
+
+@on_virtual_time
+async def test_room_named_after_a_removed_user_gets_no_other_owner():
+    async with MemoryServer(extension, settings={"moderation": {"admins": ["root"]}}) as server:
+        await server.connect("ann", room="ann")
+        await server.remove_user("ann", release=True)
+        ann, root = await server.connect("ann"), await server.connect("root")
+        await ann.join("ann")
+        assert ann.expect("joined")["state"]["moderation"]["owner"] == "removed:user"
+        await root.join("ann")
+        await root.send("transfer_room", userId="ann")
+        assert root.expect("moderation")["owner"] == "ann"

@@ -114,3 +114,37 @@ async def test_poll_accepts_a_bounded_number_of_voters(monkeypatch):
         await ann.send("poll_vote", pollId=first, option=1)
         await cyd.send("poll_vote", pollId=second, option=0)
         assert errors(ann) == errors(cyd) == []
+
+
+@on_virtual_time
+async def test_removed_user_leaves_no_poll_and_no_vote_of_the_id():
+    """The counts stay."""
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        await ann.send("poll_open", question="?", options=["a", "b"])
+        for client in (ann, ben):
+            await client.send("poll_vote", pollId=1, option=1)
+        await server.remove_user("ben", release=True)
+        await server.remove_user("ann", release=True)
+        ann = await server.connect("ann", room="den")
+        await ann.send("polls")
+        (poll,) = ann.expect("polls")["polls"]
+        assert (poll["votes"], poll["openedBy"], poll.get("voted")) == ([0, 2], "removed:user", None)
+        await ann.send("poll_close", pollId=1)
+        assert ann.expect("error")["code"] == "not_owner"
+        await ann.send("poll_vote", pollId=1, option=0)
+        assert ann.expect("poll")["votes"] == [1, 2]
+
+
+@on_virtual_time
+async def test_polls_of_one_user_displace_no_closed_poll_of_others(monkeypatch):
+    monkeypatch.setattr("chat_actors.extensions.polls.MAX_POLLS", 3)
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        for client in (ann, ben, ben, ben, ben):
+            await client.send("poll_open", question="?", options=["a", "b"])
+            await client.send("poll_close", pollId=client.expect("poll")["pollId"])
+            client.hear()
+            await server.advance(6)
+        await ann.send("polls")
+        assert [poll["pollId"] for poll in ann.expect("polls")["polls"]] == [1, 4, 5]

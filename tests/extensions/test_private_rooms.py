@@ -205,3 +205,105 @@ async def test_unregistered_user_cannot_be_invited():
         eve = await server.connect("eve")
         await eve.join("private-den")
         assert errors(eve) == ["private_room"]
+
+
+async def invitations_of(server, user_id):
+    client = await server.connect(user_id)
+    await client.send("invitations")
+    listed = client.expect("invitations")
+    return [(each["roomId"], each["invitedBy"]) for each in listed["invitations"]], listed["lost"]
+
+
+async def invite_to_rooms(server, client, user_id, names):
+    """Returns the codes of the refusals."""
+    codes = []
+    for name in names:
+        await client.send("switch_room", roomId=name)
+        client.hear()
+        await client.send("invite", userId=user_id)
+        codes += [message["code"] for message in client.hear() if message["type"] == "error"]
+        await server.advance(1)
+    return codes
+
+
+@on_virtual_time
+async def test_stranger_cannot_displace_the_invitations_of_others():
+    settings = {"private_rooms": {"invitations_per_sender": 3}}
+    async with MemoryServer(extension, settings=settings, users=["ben"]) as server:
+        ann, cyd = await server.connect("ann", room="private-a"), await server.connect("cyd", room="private-c")
+        assert await invite_to_rooms(server, ann, "ben", ["private-a"]) == []
+        codes = await invite_to_rooms(server, cyd, "ben", [f"private-{n}" for n in range(5)])
+        assert codes == ["quota_full", "quota_full"]
+        await cyd.send("guests")
+        assert cyd.expect("guests")["invited"] == []
+        expected = [("private-a", "ann"), *[(f"private-{n}", "cyd") for n in range(3)]]
+        assert await invitations_of(server, "ben") == (expected, 0)
+
+
+@on_virtual_time
+async def test_accepted_invitations_do_not_count_for_the_quota():
+    settings = {"private_rooms": {"invitations_per_sender": 1}}
+    async with MemoryServer(extension, settings=settings) as server:
+        ann, ben = await server.connect("ann", room="den"), await server.connect("ben", room="den")
+        assert await invite_to_rooms(server, ann, "ben", ["private-1", "private-2"]) == ["quota_full"]
+        await ben.send("switch_room", roomId="private-1")
+        assert await invite_to_rooms(server, ann, "ben", ["private-2", "private-3"]) == ["quota_full"]
+        expected = [("private-1", "ann"), ("private-2", "ann")]
+        assert await invitations_of(server, "ben") == (expected, 0)
+
+
+@on_virtual_time
+async def test_full_list_deletes_accepted_ones_then_of_the_longest_sender(monkeypatch):
+    monkeypatch.setattr("chat_actors.extensions.invitations.MAX_INVITATIONS", 3)
+    async with MemoryServer(extension) as server:
+        ann, ben, cyd = [await server.connect(name, room="den") for name in ("ann", "ben", "cyd")]
+        await invite_to_rooms(server, ann, "ben", ["private-1", "private-2"])
+        await ben.send("switch_room", roomId="private-2")
+        await invite_to_rooms(server, cyd, "ben", [f"private-{n}" for n in range(3, 7)])
+        expected = [("private-1", "ann"), ("private-5", "cyd"), ("private-6", "cyd")]
+        assert await invitations_of(server, "ben") == (expected, 3)
+
+
+@on_virtual_time
+async def test_failed_invitation_admits_nobody():
+    async with MemoryServer(extension, users=["ben"]) as server:
+        ann = await server.connect("ann", room="private-a")
+        with server.failing("states"):
+            assert await invite_to_rooms(server, ann, "ben", ["private-a"]) == ["internal_failure"]
+        await server.advance(5)
+        await ann.send("guests")
+        assert ann.expect("guests")["invited"] == []
+
+
+@on_virtual_time
+async def test_next_user_of_an_id_inherits_no_private_room():
+    async with MemoryServer(extension) as server:
+        ann, ben = await server.connect("ann", room="private-a"), await server.connect("ben", room="private-b")
+        await ann.say("a secret")
+        await invite_to_rooms(server, ben, "ann", ["private-b"])
+        await invite_to_rooms(server, ann, "ben", ["private-a"])
+        await server.remove_user("ann", release=True)
+        ann, ben = await server.connect("ann"), await server.connect("ben")
+        assert await invitations_of(server, "ann") == ([], 0)
+        for room in ("private-a", "private-b"):
+            await ann.join(room)
+            assert ann.expect("error")["code"] == "private_room"
+            await ann.send("history", roomId=room)
+            assert ann.expect("error")["code"] == "private_room"
+        await ben.join("private-a")
+        assert ben.expect("joined")["state"]["private_rooms"]["owner"] == "removed:user"
+        await ben.send("uninvite", userId="ann")
+        assert ben.expect("error")["code"] == "not_owner"
+
+
+@on_virtual_time
+async def test_created_room_without_guests_stays_closed_after_a_removal():
+    async with MemoryServer(extension) as server:
+        ann = await server.connect("ann")
+        await ann.send("create_room", roomId="attic", kind="private")
+        ann.expect("room_created")
+        await server.remove_user("ann", release=True)
+        for name in ("ann", "ben"):
+            client = await server.connect(name)
+            await client.join("attic")
+            assert client.expect("error")["code"] == "private_room"

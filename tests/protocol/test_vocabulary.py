@@ -9,7 +9,7 @@ from chat_actors.chat import Where
 from chat_actors.protocol import (
     RULES,
     CommandSpec,
-    DuplicateCommand,
+    DuplicateTag,
     ExtensionCommand,
     Leave,
     ListMembers,
@@ -181,7 +181,9 @@ def test_duplicate_command_names_both_extensions():
     class Other(ExtensionCommand, tag="roll"):
         pass
 
-    with pytest.raises(DuplicateCommand, match="'roll' is claimed by dice and by casino; switch one of them off"):
+    with pytest.raises(
+        DuplicateTag, match=r"'roll' is claimed by dice and by casino \(Roll and .*Other\): switch one of them off"
+    ):
         Vocabulary([CommandSpec("dice", Roll, ONLY_IN_A_ROOM), CommandSpec("casino", Other, ONLY_IN_A_ROOM)])
 
 
@@ -189,5 +191,7 @@ def test_built_in_command_cannot_be_replaced():
     class Mine(ExtensionCommand, tag="ping"):
         pass
 
-    with pytest.raises(DuplicateCommand, match="'ping' is claimed by the server and by mine"):
+    with pytest.raises(
+        DuplicateTag, match=r"'ping' is claimed by the server and by mine \(.*Mine\): give .*Mine another tag"
+    ):
         Vocabulary([CommandSpec("mine", Mine, ONLY_IN_A_ROOM)])

@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from chat_actors.storage import MemoryAccounts, SqliteAccounts, SqliteFile, StorageError
+from chat_actors.storage import (
+    Append,
+    Draft,
+    MemoryAccounts,
+    SqliteAccounts,
+    SqliteFile,
+    SqliteJournal,
+    StorageError,
+)
 from chat_actors.storage.sqlite_schema import MIGRATIONS
 from chat_actors.testing.storage import AccountsConformance
 from tests.storage.sqlite_hooks import SqliteHooks
@@ -132,5 +140,74 @@ async def test_users_are_listed_and_removed(tmp_path):
     assert all(datetime.fromisoformat(user.created_at).tzinfo == UTC for user in users)
     assert [await accounts.remove("ben"), await accounts.remove("ben")] == [True, False]
     assert [user.user_id for user in await accounts.users()] == ["ann", "cyd"]
+    assert not await accounts.register("ben", b"other")
+    await accounts.aclose()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def accounts(request, tmp_path):
+    is_file = request.param == "sqlite"
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db")) if is_file else MemoryAccounts()
+    yield accounts
+    await accounts.aclose()
+
+
+async def test_id_of_a_removed_user_is_reserved(accounts):
+    await accounts.register("ben", b"key")
+    assert not await accounts.is_reserved("ben")
+    assert await accounts.remove("ben")
+    assert await accounts.is_reserved("ben")
+    assert await accounts.key_of("ben") is None
+    assert not await accounts.register("ben", b"other")
+    assert await accounts.register("Ben", b"other")
+
+
+async def test_freed_id_can_be_registered_and_removed_again(accounts):
+    await accounts.register("ben", b"key")
+    await accounts.remove("ben", then_free=True)
+    await accounts.mark_told(["ben"], "polls")
+    assert [await accounts.free("ben"), await accounts.free("ben")] == [True, False]
     assert await accounts.register("ben", b"other")
+    assert await accounts.remove("ben")
+    (removal,) = await accounts.removals()
+    assert (removal.user_id, removal.told, removal.is_to_be_freed) == ("ben", frozenset(), False)
+
+
+async def test_removals_say_which_extensions_were_told(accounts):
+    for user_id in ("cyd", "ann"):
+        await accounts.register(user_id, b"key")
+        await accounts.remove(user_id)
+    for extension in ("polls", "direct", "polls"):
+        await accounts.mark_told(["cyd"], extension)
+    removals = await accounts.removals()
+    assert [(each.user_id, each.told) for each in removals] == [("ann", set()), ("cyd", {"direct", "polls"})]
+
+
+async def test_removed_user_leaves_no_receipts(tmp_path):
+    """Otherwise the next user of the id would be told that a message with the same client_msg_id is stored."""
+    file = await SqliteFile.open(tmp_path / "chat.db")
+    accounts, journal = SqliteAccounts(file), SqliteJournal(file)
+    await accounts.register("ben", b"key")
+    batch = [Append("den", [Draft(user_id, "hi", "m-1") for user_id in ("ben", "ann")])]
+    await journal.commit(batch, datetime.now(UTC))
+    await accounts.remove("ben")
+    assert await journal.receipt("den", "ben", "m-1") is None
+    assert await journal.receipt("den", "ann", "m-1") is not None
+    assert [message.user_id for message in (await journal.page("den", limit=9)).messages] == ["ben", "ann"]
+    await journal.aclose()
+    await accounts.aclose()
+
+
+async def test_file_without_removed_users_is_migrated(tmp_path):
+    """A file of the version before removed users: its accounts stay, and an id that is removed later is reserved."""
+    before = MIGRATIONS[: next(n for n, script in enumerate(MIGRATIONS) if "removed_users" in script)]
+    old = await SqliteFile.open(tmp_path / "chat.db", migrations=before)
+    share = old.share()
+    await share.write("fill", lambda db: db.execute("INSERT INTO accounts (user_id, public_key) VALUES ('ben', x'00')"))
+    await share.aclose()
+    accounts = SqliteAccounts(await SqliteFile.open(tmp_path / "chat.db"))
+    assert await accounts.key_of("ben") == b"\x00"
+    assert await accounts.removals() == []
+    assert await accounts.remove("ben")
+    assert not await accounts.register("ben", b"other")
     await accounts.aclose()

@@ -58,3 +58,26 @@ async def test_sqlite_put_survives_sigkill(tmp_path):
     states = SqliteStates(await SqliteFile.open(tmp_path / "chat.db"))
     assert await states.page("polls") == [("a", b"1"), ("b", b"2")]
     await states.aclose()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def states(request, tmp_path):
+    states = SqliteStates(await SqliteFile.open(tmp_path / "chat.db")) if request.param == "sqlite" else MemoryStates()
+    yield states
+    await states.aclose()
+
+
+@pytest.mark.anyio
+async def test_spaces_are_listed_by_prefix_and_position(states):
+    assert await states.spaces() == []
+    names = ["a.X/1", "b.X/", "b.X/1", "b.X/2", "b.Y/1", "b/1", "\U0001f600"]
+    for name in reversed(names):
+        await states.put(name, {"k": b"1", "l": b"2"})
+    assert await states.spaces() == names
+    assert await states.spaces(limit=2) == names[:2]
+    assert await states.spaces(prefix="b.X/") == ["b.X/", "b.X/1", "b.X/2"]
+    assert await states.spaces(prefix="b.X/", after="b.X/1") == ["b.X/2"]
+    assert await states.spaces(prefix="b.X/", after="b.X/", limit=1) == ["b.X/1"]
+    assert await states.spaces(after="b.Y/1") == ["b/1", "\U0001f600"]
+    await states.put("b/1", {"k": None, "l": None})
+    assert await states.spaces(prefix="b/") == []
