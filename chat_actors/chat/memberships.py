@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from chat_actors.chat.room_joins import Membership
 from chat_actors.chat.room_messages import MemberRemoved, NotAMember
 from chat_actors.kernel import AnyRef
-from chat_actors.protocol import AnyCommand, Authenticate, ExtensionCommand, Refusal, refusals
+from chat_actors.protocol import AnyCommand, Authenticate, ExtensionCommand, Join, Refusal, SwitchRoom, refusals
 
 MAX_HELD = 64
 """Commands of one session that wait for changes of rooms."""
@@ -20,12 +20,13 @@ MAX_HELD = 64
 class RoomChange:
     """A join or leave of an additional room that has not ended."""
 
-    __slots__ = ("held", "holds_login", "is_join", "notices")
+    __slots__ = ("held", "holds_all", "is_join", "notices")
 
     def __init__(self, *, is_join: bool) -> None:
         self.is_join = is_join
         self.held: list[AnyCommand] = []
-        self.holds_login = False
+        self.holds_all = False
+        """Whether later commands wait too, since a held one may change the user or the current room."""
         self.notices: list[MemberRemoved] = []
         """Notices during the change, which may be about a join that the session does not know of yet."""
 
@@ -103,18 +104,24 @@ class Memberships:
     def hold(self, command: AnyCommand, rooms: Iterable[str]) -> Refusal | bool:
         """Hold a command until the changes of these rooms have ended. False if there are none.
 
-        What follows a login that is held waits behind it: it may be about another user.
+        What follows a login, a plain join or a switch that is held waits behind it: it may be about another user or
+        another current room.
         """
         changes = self.changes or {}
-        login = next((change for change in changes.values() if change.holds_login), None)
-        change = login or next((changes[room_id] for room_id in rooms if room_id in changes), None)
+        barrier = next((change for change in changes.values() if change.holds_all), None)
+        change = barrier or next((changes[room_id] for room_id in rooms if room_id in changes), None)
         if change is None:
             return False
         if sum(len(each.held) for each in changes.values()) >= MAX_HELD:
             return refusals.BUSY
         change.held.append(command)
-        change.holds_login = change.holds_login or isinstance(command, Authenticate)
+        change.holds_all = change.holds_all or _is_barrier(command)
         return True
+
+    @property
+    def hold_all(self) -> bool:
+        """Whether each command is held now."""
+        return any(change.holds_all for change in (self.changes or {}).values())
 
     @property
     def changing_rooms(self) -> Sequence[str]:
@@ -124,3 +131,7 @@ class Memberships:
         """Keep a notice until the changes that are under way have ended."""
         for change in (self.changes or {}).values():
             change.notices.append(notice)
+
+
+def _is_barrier(command: AnyCommand) -> bool:
+    return isinstance(command, Authenticate | SwitchRoom) or (isinstance(command, Join) and not command.additional)

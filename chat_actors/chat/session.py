@@ -13,7 +13,7 @@ that names one of the session's rooms needs no current room. Nothing outlives a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import assert_never
 
@@ -156,6 +156,20 @@ class SessionActor(Actor[SessionMessage]):
         if not self._execute_now(command):
             await self._execute(command)
 
+    async def _execute_held(self, commands: Sequence[AnyCommand]) -> None:
+        for command in commands:
+            refusal = self._state_refusal(command)
+            if refusal is None:
+                await self._execute_next(command)
+            else:
+                self._refuse(refusal, command.request_id)
+
+    def _state_refusal(self, command: AnyCommand) -> Refusal | None:
+        """The refusal of a command in this state. A command is held first if an earlier one may change the state."""
+        if self._memberships.changes and self._memberships.hold_all:
+            return None
+        return self._vocabulary.refusal(self.state, command)
+
     def _is_held(self, command: AnyCommand) -> bool:
         """Whether the command waits for the change of a room, or is refused."""
         if isinstance(command, Post) and self._is_too_long(command):
@@ -180,7 +194,7 @@ class SessionActor(Actor[SessionMessage]):
                 raise ProtocolError(refusals.TOO_MANY_FRAMES, self._vocabulary.request_id(text))
             command = self._vocabulary.decode(text)
             request_id = command.request_id
-            refusal = self._vocabulary.refusal(self.state, command)
+            refusal = self._state_refusal(command)
         except ProtocolError as error:
             refusal, request_id = error.refusal, error.request_id
             if error.command is not None and self._user_id is None:
@@ -338,13 +352,11 @@ class SessionActor(Actor[SessionMessage]):
 
     @handles
     async def join_ended(self, message: JoinEnded) -> None:
-        for command in self._rooms.finish_join(message):
-            await self._execute_next(command)
+        await self._execute_held(self._rooms.finish_join(message))
 
     @handles
     async def leave_ended(self, message: LeaveEnded) -> None:
-        for command in self._rooms.finish_leave(message):
-            await self._execute_next(command)
+        await self._execute_held(self._rooms.finish_leave(message))
 
     @handles
     def change_failed(self, message: ChangeFailed) -> None:

@@ -4,8 +4,9 @@ import itertools
 from collections import Counter
 
 from chat_actors.protocol import messages
+from tests.chat.session_model import NO_ROOM
 
-ENDS = ("stop", "fail", "disconnect")
+NO_ROOM_CODES = ("not_in_room", "no_current_room")
 
 
 def check_posts(batch, added):
@@ -58,6 +59,16 @@ def check_outcomes(batch, client, logs):
         assert not sent - Counter(client.received), f"{client} has left before its own messages"
 
 
+def check_answers(client):
+    """Each command is answered as the model says. Between rooms there is no order, so the order is not checked here."""
+    received, expected = Counter(client.answers), Counter(client.session.answers)
+    races = Counter({answer: count for answer, count in expected.items() if answer[-1] == NO_ROOM})
+    for request in (answer[:-1] for answer in races.elements()):
+        code = next((code for code in NO_ROOM_CODES if received[*request, code]), NO_ROOM_CODES[0])
+        received[*request, code] -= 1
+    assert received == expected - races, client
+
+
 def check_presence(batch, clients, ended, before, after):
     """`user_joined` and `user_left` come at the first and the last connection of a user, to the other users."""
     open_users = {one.user for one in ended} | {one.session.user for one in ended}
@@ -103,8 +114,9 @@ def check_server(system, clients):
     members = {}
     for client in clients:
         session = client.rig.session._cell
-        stays = {stay.room_id: stay for stay in session.actor._rooms}
-        current = session.actor._rooms.current
+        stays = {stay.room_id: stay for stay in session.actor._memberships.all}
+        current = session.actor._memberships.current
+        assert not session.actor._memberships.changes, client
         assert set(stays) == set(client.stays), client
         assert (current.room_id if current else None) == client.current, client
         assert session.actor.context._watched == {stay.room for stay in stays.values()}, client

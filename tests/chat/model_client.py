@@ -34,7 +34,7 @@ class ModelClient:
 
     def begin_step(self):
         self.answers, self.outcomes, self.received = [], [], []
-        self.session.answers = []
+        self.session.begin_step()
         for stay in self.stays.values():
             stay.is_new, stay.presence = False, []
         self.ended_stays = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from chat_actors.protocol import messages
 
 ROOMS_PER_CONNECTION = 3
+NO_ROOM = "not_in_room or no_current_room"
 GUARDED = "guarded"
 """The room that has a room kind, which may refuse users and crash on joins."""
 
@@ -30,14 +31,16 @@ class Batch:
     has_journal: bool
     banned: frozenset
     fault: str = ""
+    is_open: bool = False
+    """Whether an answer depends on how far the joins and leaves of additional rooms are."""
     posts: list = field(default_factory=list)
     toggles: dict = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """(room, user) → client → +1 for each join, -1 for each leave, in order."""
 
     @property
     def is_loose(self):
-        """Whether the outcome of commands depends on when the fault meets them."""
-        return self.fault in ("close", "ban")
+        """Whether the outcome of commands cannot be predicted."""
+        return self.is_open or self.fault in ("close", "ban")
 
     def was_stored(self, entry, added):
         """Whether a message was in the log before this step added some."""
@@ -73,7 +76,12 @@ class SessionModel:
         self._client = client
         self.user, self.current, self.additional = user, None, set()
         self.has_challenge = False
+        self.begin_step()
+
+    def begin_step(self):
         self.answers = []
+        self._in_flight = set()  # additional rooms that may still be joined or left beside later commands
+        self._joining = set()  # those of them that may still be joined: they count for the limit
 
     @property
     def rooms(self):
@@ -88,6 +96,9 @@ class SessionModel:
             case "leave":
                 room = self._room_of(command)
                 if room is not None:
+                    if room != self.current:
+                        self._in_flight.add(room)
+                    self._joining.discard(room)
                     self._leave(room, batch)
                     self.answers.append(("left", command.get("id"), room))
             case "chat_message":
@@ -110,6 +121,8 @@ class SessionModel:
             return room
         if "roomId" in command:
             self._refuse(command, "not_joined")
+        elif self._in_flight:
+            self._refuse(command, NO_ROOM)
         else:
             self._refuse(command, "no_current_room" if self.additional else "not_in_room")
         return None
@@ -119,6 +132,8 @@ class SessionModel:
             self._refuse(command, "no_challenge")
             return
         self.has_challenge = False
+        self._in_flight.clear()
+        self._joining.clear()
         if command["userId"] != self.user:
             for room in self.rooms:
                 self._leave(room, batch)
@@ -130,43 +145,52 @@ class SessionModel:
     def _enter(self, command, batch, *, additional):
         room, is_member = command["roomId"], command["roomId"] in self.rooms
         leaves = None if additional or room == self.current else self.current
-        if not is_member and leaves is None and len(self.rooms) >= ROOMS_PER_CONNECTION:
+        is_one_more = not is_member and leaves is None
+        if is_one_more and len(self.rooms) < ROOMS_PER_CONNECTION <= len(self.rooms | self._joining):
+            batch.is_open = True
+        if additional:
+            self._in_flight.add(room)
+        if is_one_more and len(self.rooms) >= ROOMS_PER_CONNECTION:
             self._refuse(command, "room_limit")
         elif not is_member and room == GUARDED and self.user in batch.banned:
+            if additional:
+                self._joining.add(room)
             self._refuse(command, "banned")
         else:
             if leaves is not None:
                 self._leave(leaves, batch)
+            elif additional:
+                self._joining.add(room)
             self._join(command, batch, leaves, is_additional=additional and room != self.current)
 
-    def _join(self, command, batch, leaves, *, is_additional):
+    def _join(self, command, batch, has_left, *, is_additional):
         room, since, is_member = command["roomId"], command.get("since"), command["roomId"] in self.rooms
         if room == GUARDED and batch.fault == "explode":
             if is_member:
                 self._leave(room, batch)
-            self._fail(command, "room_closed", [room], leaves)
+            self._fail(command, "room_closed", room, has_left)
             return
         if not is_member:
             batch.toggles[room, self.user][self._client].append(+1)
-        self.additional.discard(room)
-        if is_additional:
-            self.additional.add(room)
-        else:
-            self.current = room
         if batch.read_fails("missed", room, since):
+            self.additional.add(room)
             self._leave(room, batch)
-            self._fail(command, "internal_failure", [room] * is_member, leaves)
+            self._fail(command, "internal_failure", room if is_member else None, has_left)
             return
         has_seq = is_additional or "id" in command
         self.answers.append(("joined", command.get("id"), room, self.user, is_additional, has_seq, since is not None))
+        self.additional.add(room)
         if batch.read_fails("page", room, since):
             self._leave(room, batch)
-            self._fail(command, "internal_failure", [room], None)
+            self._fail(command, "internal_failure", room, has_left)
+        elif not is_additional:
+            self.additional.discard(room)
+            self.current = room
 
-    def _fail(self, command, code, removed_from, leaves):
-        """The join fails: the client is told each room that it is out of."""
-        removed = removed_from + ([leaves] if leaves is not None else [])
-        for n, room in enumerate(removed or [None]):
+    def _fail(self, command, code, *rooms):
+        """The client is told each room that it is out of."""
+        removed = [room for room in rooms if room is not None] or [None]
+        for n, room in enumerate(removed):
             self._refuse(command, code, room, answers=n == 0)
 
     def _leave(self, room, batch):

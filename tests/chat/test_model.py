@@ -15,10 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec import structs
 
 from chat_actors.chat import Enabled, Extension, Extensions, events
+from chat_actors.chat.room_messages import ROOMS as ROOM_ACTORS
 from chat_actors.identity import sign
 from chat_actors.kernel.testing import RunningSystem, VirtualEventLoop, settle
 from chat_actors.storage import Retention
-from tests.chat.model_checks import check_outcomes, check_posts, check_presence, check_server
+from tests.chat.model_checks import check_answers, check_outcomes, check_posts, check_presence, check_server
 from tests.chat.model_client import Log, ModelClient
 from tests.chat.model_faults import FaultyJournal, Guarded
 from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat
@@ -171,10 +172,9 @@ class ChatModel(RuleBasedStateMachine):
 
     def strike(self, fault, room, user, client):
         if fault in ("crash", "close"):
-            stays = [stay for one in self.clients if (stay := one.rig.session._cell.actor._rooms.find(room))]
-            for _ in range(6 if fault == "close" else 1):
-                for stay in stays[:1]:
-                    stay.room.tell(Boom())
+            running = self.system.find(ROOM_ACTORS, room)
+            for _ in range(0 if running is None else 6 if fault == "close" else 1):
+                running.tell(Boom())
         elif fault == "ban":
             Guarded.ban(user)
         elif fault in ("stop", "fail", "disconnect"):
@@ -249,7 +249,7 @@ class ChatModel(RuleBasedStateMachine):
             session.current, session.user = client.current, client.user
             session.additional = set(client.stays) - {client.current}
         else:
-            assert client.answers == session.answers, client
+            check_answers(client)
             assert (client.current, set(client.stays)) == (session.current, session.rooms), client
 
     def extend_logs(self):

@@ -177,3 +177,15 @@ async def test_leave_waits_for_the_posts_and_holds_up_no_other_room():
         assert summaries(await sent(ann, *commands)) == ["Pong"]
         await anyio.sleep(5)
         assert summaries(ann.hear()) == ["last", "Left"]
+
+
+@pytest.mark.parametrize("current", ["red", None])
+async def test_post_waits_behind_a_plain_join_that_waits(current):
+    """It is meant for the room of the join, not for the current room before."""
+    async with RunningSystem() as system:
+        ann = await MemoryChat(system, extensions=SLOW).log_in("ann", current)
+        plain = {"type": "join", "userId": "ann", "roomId": "slow"}
+        assert await sent(ann, join("ann", "slow"), plain, post("hi")) == []
+        await anyio.sleep(7)
+        assert summaries(ann.hear()) == ["Joined", "Joined", "hi"]
+        assert said(ann.received)[-1] == ("slow", "hi")
