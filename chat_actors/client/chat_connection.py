@@ -28,6 +28,7 @@ from chat_actors.client.conversation_events import (
 from chat_actors.client.errors import CommandRefused, RemovedFromRoom, Unanswered
 from chat_actors.client.event_queue import MAX_UNREAD_EVENTS, EventQueue
 from chat_actors.client.events import ClientEvent, Reconnected, Reconnecting
+from chat_actors.client.join_timers import JoinTimers
 from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.pending_answers import PendingAnswers
 from chat_actors.client.retry_timers import RetryTimers
@@ -60,6 +61,7 @@ class ChatConnection:
         self._answers = PendingAnswers()
         self._channels: dict[str, RoomChannel] = {}
         self._retries = RetryTimers(self._retry, make_backoff)
+        self._joins = JoinTimers(self.flush)
         self._user_events: EventQueue[AnyMessage] = EventQueue()
         self._has_dropped_events = False
         self._loop: ConnectionLoop | None = None
@@ -118,6 +120,7 @@ class ChatConnection:
         self._retries.succeeded(room.room_id)
         self._answers.fail_all_of(room, error)
         channel.end(error)
+        self._joins.watch(room)
         self.flush()
 
     async def request(self, request_id: str, channel: RoomChannel, answer_type: type[Answer]) -> Answer:
@@ -172,6 +175,8 @@ class ChatConnection:
                     self._retries.start(retry_id)
                 case _:
                     self._push_user_event(event)
+        for channel in self._channels.values():
+            self._joins.watch(channel.conversation)
 
     def _push(self, room_id: str, event: ClientEvent) -> None:
         if (channel := self._channels.get(room_id)) is not None:
@@ -180,6 +185,7 @@ class ChatConnection:
     def _on_room_ended(self, ended: RoomEnded) -> None:
         self._retries.succeeded(ended.room_id)
         if (channel := self._channels.pop(ended.room_id, None)) is not None:
+            self._joins.watch(channel.conversation)
             channel.push(ended.error)
             channel.end(RemovedFromRoom(ended.room_id, ended.error.message, ended.error.code))
 

@@ -13,12 +13,16 @@ class CommandQueue:
     """The commands without an answer, oldest first. Only the first, the head, may be in flight. No I/O.
 
     One command in flight keeps the order whatever fails in between. It limits the rate to one command a round trip.
+
+    Attributes:
+        is_uncertain: Whether an answer to the head was lost, so that the server may have executed it.
     """
 
     def __init__(self, maximum: int) -> None:
         self._maximum = maximum
         self._commands: deque[tuple[str, AnyCommand]] = deque()
         self._is_sent = False
+        self.is_uncertain = False
 
     def __len__(self) -> int:
         return len(self._commands)
@@ -61,18 +65,20 @@ class CommandQueue:
         If it must not be sent again, or for `all_commands`, remove it and return it.
         """
         is_final = self.in_flight_id is not None if all_commands else self.unrepeatable_id is not None
-        given_up = self._commands.popleft() if is_final else None
+        if is_final:
+            return self.pop()
+        self.is_uncertain = self.is_uncertain or self._is_sent
         self._is_sent = False
-        return given_up
+        return None
 
     def pop(self) -> tuple[str, AnyCommand]:
         """Remove the head: it was answered or given up. Returns its id and the command."""
-        self._is_sent = False
+        self._is_sent = self.is_uncertain = False
         return self._commands.popleft()
 
     def clear(self) -> None:
         """Remove all commands."""
-        self._is_sent = False
+        self._is_sent = self.is_uncertain = False
         self._commands.clear()
 
     def clear_unsent(self) -> Sequence[str]:
@@ -85,4 +91,5 @@ class CommandQueue:
     def cancel(self, request_id: str) -> None:
         """Remove a command, unless it is in flight."""
         if self.in_flight_id != request_id:
+            self.is_uncertain = self.is_uncertain and self.head_id != request_id
             self._commands = deque(pending for pending in self._commands if pending[0] != request_id)

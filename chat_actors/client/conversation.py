@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import ConversationEvent, RequestAnswered, RequestRefused, RetryNeeded
-from chat_actors.client.error_codes import TOO_BIG, TRANSIENT_CODES
+from chat_actors.client.error_codes import RATE_LIMIT_CODES, TOO_BIG, TRANSIENT_CODES
 from chat_actors.client.message_decoder import MessageDecoder, UnknownMessage
 from chat_actors.client.room_conversation import RoomConversation
 from chat_actors.client.session import ClientSession
@@ -203,6 +203,8 @@ class Conversation:
             self._context.report(event)
 
     def _on_error(self, error: messages.Error) -> None:
+        if error.request_id is None and error.code == "invalid_json":  # the server could not read the id
+            error = msgspec.structs.replace(error, request_id=self._context.oldest_in_flight())
         request_id = error.request_id
         room = self._context.take_sender(request_id)
         if room is not None:
@@ -221,8 +223,11 @@ class Conversation:
             self._context.report(error)
 
     def _on_query_refused(self, request_id: str, error: messages.Error) -> None:
-        if error.code in TRANSIENT_CODES:
+        if error.code in RATE_LIMIT_CODES:
             self._pause_queries()
+        elif error.code in TRANSIENT_CODES:
+            if (paused := self._context.queries.pause_room_of(request_id)) is not None:
+                self._context.report(RetryNeeded(paused))
         else:
             self._context.queries.remove(request_id)
             self._context.report(RequestRefused(request_id, error))

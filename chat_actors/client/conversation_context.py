@@ -14,6 +14,9 @@ from chat_actors.protocol import AnyCommand, ExtensionCommand, Leave, Post, enco
 if TYPE_CHECKING:
     from chat_actors.client.room_conversation import RoomConversation
 
+MAX_UNSENT_TEXTS = 1000
+"""Texts for the socket, beyond which `tell` sends nothing: a stalled connection would collect them without a bound."""
+
 
 class ConversationContext:
     """The state that the rooms of a conversation share. No I/O.
@@ -36,7 +39,7 @@ class ConversationContext:
         self.queries = Queries(max_unanswered)
         self.rooms: dict[str, RoomConversation] = {}
         self.session: ClientSession | None = None
-        self._in_flight: dict[str, tuple[RoomConversation, AnyCommand]] = {}
+        self._in_flight: dict[str, tuple[RoomConversation | None, AnyCommand]] = {}  # oldest first; None: a query
         self._events: list[ConversationEvent] = []
 
     @property
@@ -51,19 +54,45 @@ class ConversationContext:
         return limit == 0 or len(encode_command(command).encode()) <= limit
 
     def send(self, command: AnyCommand, room: RoomConversation | None = None) -> None:
-        """Send a command, if the user is logged in. The room handles its answer."""
+        """Send a command, if the user is logged in. The room handles its answer, unless it is a query."""
         if self.session is None or not self.session.is_ready:
             return
         self.session.send(command)
-        if room is not None and command.request_id is not None:
+        if command.request_id is not None:
+            self._in_flight.pop(command.request_id, None)
             self._in_flight[command.request_id] = room, command
 
     def take_sender(self, request_id: str | None) -> RoomConversation | None:
         """Return the room whose request in flight has this id. Only a room's `tell_id` may be answered again."""
         room, _ = self._in_flight.get(request_id or "", (None, None))
-        if room is not None and request_id is not None and request_id != room.tell_id:
-            del self._in_flight[request_id]
+        if request_id is not None and (room is None or request_id != room.tell_id):
+            self.drop(request_id)
         return room
+
+    def drop(self, request_id: str) -> None:
+        """Ignore the answer to a request. No effect if it is not in flight."""
+        self._in_flight.pop(request_id, None)
+
+    def remove_queries(self, room: RoomConversation) -> Sequence[str]:
+        """Remove the queries of a room. Returns their ids."""
+        removed = self.queries.remove_room(room)
+        for request_id in removed:
+            self.drop(request_id)
+        return removed
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether too many texts wait to be sent."""
+        return self.session is not None and self.session.unsent >= MAX_UNSENT_TEXTS
+
+    def oldest_in_flight(self) -> str | None:
+        """The id of the oldest request that has no answer yet."""
+        ids = (
+            request_id
+            for request_id, (room, _) in self._in_flight.items()
+            if room is None or request_id != room.tell_id
+        )
+        return next(ids, None)
 
     @property
     def has_leaves(self) -> bool:
@@ -77,14 +106,14 @@ class ConversationContext:
         """The id of the longest post or extension command in flight."""
         sizes = {
             request_id: len(encode_command(command))
-            for request_id, (_, command) in self._in_flight.items()
-            if isinstance(command, Post | ExtensionCommand)
+            for request_id, (room, command) in self._in_flight.items()
+            if isinstance(command, Post | ExtensionCommand) and room is not None and request_id != room.tell_id
         }
         return max(sizes, key=sizes.__getitem__, default=None)
 
     def take_all_rooms(self) -> Sequence[RoomConversation]:
         """Return the open rooms and those with requests in flight, which will not be answered."""
-        rooms = [*self.rooms.values(), *(room for room, _ in self._in_flight.values())]
+        rooms = [*self.rooms.values(), *(room for room, _ in self._in_flight.values() if room is not None)]
         self._in_flight.clear()
         return list(dict.fromkeys(rooms))
 
@@ -96,6 +125,7 @@ class ConversationContext:
 
     def forget(self, room: RoomConversation) -> None:
         """Remove a room that is over, unless it is open again."""
+        self.drop(room.tell_id)
         if self.rooms.get(room.room_id) is room:
             del self.rooms[room.room_id]
 

@@ -197,7 +197,7 @@ class Room:
             command: The command.
 
         Returns:
-            Whether it is sent; False while the room is not joined, since there is no connection at the moment.
+            Whether it is sent; False while there is no connection, or while it takes no more texts.
 
         Raises:
             ClientError: As for every method (see `Room`).

@@ -17,7 +17,7 @@ import msgspec
 from chat_actors.client.command_queue import CommandQueue
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import RequestAnswered, RequestLost, RequestRefused, RoomEnded
-from chat_actors.client.error_codes import NOT_JOINED_CODES, TOO_BIG, TRANSIENT_CODES
+from chat_actors.client.error_codes import NOT_JOINED_CODES, TOO_BIG, TRANSIENT_CODES, UNREADABLE
 from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room_membership import RoomMembership
 from chat_actors.protocol import (
@@ -58,6 +58,11 @@ class RoomConversation:
     def is_in(self) -> bool:
         """Whether the user is in the room, so that requests are sent."""
         return self._membership.is_in
+
+    @property
+    def unanswered_join(self) -> str | None:
+        """The request id of the join in flight."""
+        return self._membership.unanswered_join
 
     @property
     def is_behind(self) -> bool:
@@ -118,7 +123,8 @@ class RoomConversation:
             command: The command. Without a `room_id`, it gets that of this room.
 
         Returns:
-            Whether it is sent; False unless the user is in the room. A room that is behind joins.
+            Whether it is sent; False unless the user is in the room, and while the connection is stalled. A room that
+            is behind joins.
 
         Raises:
             ValueError: A string of the command is not valid Unicode, or it is longer than the server takes.
@@ -126,7 +132,7 @@ class RoomConversation:
         addressed = self._addressed(command, self.tell_id)
         if not self._context.fits(addressed):
             raise ValueError(TOO_BIG.message)
-        if self.is_in:
+        if self.is_in and not self._context.is_stalled:
             self._send(addressed)
             return True
         self._send_soon()
@@ -156,9 +162,12 @@ class RoomConversation:
         Args:
             request_id: The id of a request. No effect if it was answered.
         """
-        self._context.queries.remove(request_id)
+        if request_id in self._context.queries:
+            self._context.queries.remove(request_id)
+            self._context.drop(request_id)
         if self._queue.unrepeatable_id == request_id:
             self._queue.pop()
+            self._context.drop(request_id)
         self._queue.cancel(request_id)
         self.proceed()
 
@@ -198,7 +207,12 @@ class RoomConversation:
     def retry(self) -> None:
         """Send again what failed. `Conversation.retry` calls it."""
         self._membership.needs_retry = False
+        self._context.queries.resume_room(self)
         self.proceed()
+
+    def give_up_join(self) -> None:
+        """Send the join in flight again after a pause, since the answer takes too long."""
+        self._membership.give_up_join()
 
     def fall_behind(self) -> None:
         """Drop the events from now on, because the program does not read them. Leave, unless a request waits."""
@@ -218,8 +232,10 @@ class RoomConversation:
         if self.is_ended:
             return
         self._membership.end()
+        if self._queue.in_flight_id is not None:
+            self._context.drop(self._queue.in_flight_id)
         self._queue.clear()
-        self._context.queries.remove_room(self)
+        self._context.remove_queries(self)
         self.proceed()
 
     # -- called by `Conversation` --------------------------------------------------------------------------------------
@@ -233,9 +249,9 @@ class RoomConversation:
         if request_id == self.tell_id:
             if isinstance(answer, ExtensionMessage):
                 self._membership.deliver(answer)
-        elif isinstance(answer, messages.Joined | messages.Left):
-            if self._membership.owns(request_id):
-                self._membership.on_answer(answer)
+        elif self._membership.owns(request_id):
+            if not self._membership.on_answer(answer):
+                self._end(UNREADABLE)
         elif request_id == self._queue.in_flight_id:
             self._queue.pop()
             self._context.report(RequestAnswered(request_id, answer))
@@ -247,6 +263,7 @@ class RoomConversation:
             self._membership.deliver(error)
         elif self._membership.owns(request_id):
             if self._membership.on_refusal(error):
+                self._membership.lost()
                 self._end(error)
             if error.room_id is not None:  # the user was in the room until now
                 self._give_up_in_flight(error.message)
@@ -258,18 +275,23 @@ class RoomConversation:
         has_lost_room = error.code in NOT_JOINED_CODES and self.is_in
         may_succeed = (has_lost_room or error.code in TRANSIENT_CODES) and not self.is_ended
         if not may_succeed or self._queue.unrepeatable_id is not None:
-            self._queue.pop()
-            self._context.report(RequestRefused(request_id, error))
+            self._report_refusal_of_head(error, may_be_executed=self.is_ended and self._queue.is_uncertain)
             return
         if has_lost_room:
             self._membership.lost()
         self._queue.mark_unsent()
         self._membership.pause()
 
+    def _report_refusal_of_head(self, error: messages.Error, *, may_be_executed: bool) -> None:
+        request_id, command = self._queue.pop()
+        lost = RequestLost(request_id, type(command).__name__, error.message)
+        self._context.report(lost if may_be_executed else RequestRefused(request_id, error))
+
     def on_removal(self, error: messages.Error) -> None:
         """The server removed the user from the room, or could not replay it."""
         is_earlier = self._membership.is_joining or self.is_ended  # the answer to the join decides
         if error.code not in TRANSIENT_CODES and not is_earlier:
+            self._membership.lost()
             self._end(error)
             return
         self._give_up_in_flight(error.message)
@@ -278,9 +300,10 @@ class RoomConversation:
             self._membership.pause()
 
     def _end(self, error: messages.Error) -> None:
-        self._membership.lost()
         self._membership.end()
-        refused = (*self._queue.clear_unsent(), *self._context.queries.remove_room(self))
+        if self._queue.is_uncertain and self._queue.in_flight_id is None:
+            self._report_refusal_of_head(error, may_be_executed=True)
+        refused = (*self._queue.clear_unsent(), *self._context.remove_queries(self))
         for request_id in refused if self._membership.has_been_in else (self.join_id, *refused):
             self._context.report(RequestRefused(request_id, error))
         self._context.report(RoomEnded(self.room_id, error))

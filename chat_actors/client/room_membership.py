@@ -18,6 +18,7 @@ from enum import Enum, auto
 from chat_actors.client.conversation_context import ConversationContext
 from chat_actors.client.conversation_events import RequestAnswered, RetryNeeded, RoomEvent, RoomResumed
 from chat_actors.client.error_codes import ROOM_LIMIT, TRANSIENT_CODES
+from chat_actors.client.message_decoder import UnknownMessage
 from chat_actors.client.room_position import RoomPosition
 from chat_actors.protocol import AnyMessage, Command, Join, Leave, messages
 
@@ -74,6 +75,11 @@ class RoomMembership:
     @property
     def is_joining(self) -> bool:
         return self._state is State.JOINING
+
+    @property
+    def unanswered_join(self) -> str | None:
+        """The id of the join in flight."""
+        return self._last_move if self.is_joining else None
 
     @property
     def has_been_in(self) -> bool:
@@ -135,13 +141,16 @@ class RoomMembership:
         if not isinstance(message, messages.ChatMessage) or self._position.advance(message):
             self._context.report(RoomEvent(self._room_id, message))
 
-    def on_answer(self, answer: messages.Joined | messages.Left) -> None:
-        """The last join or leave was answered."""
-        if isinstance(answer, messages.Joined) and self._state is State.JOINING:
+    def on_answer(self, answer: AnyMessage | UnknownMessage) -> bool:
+        """The last join or leave was answered. Returns False if the answer to a join cannot be read."""
+        if self._state is State.LEAVING or isinstance(answer, messages.Left):
+            self.lost()
+        elif self._state is State.JOINING:
+            if not isinstance(answer, messages.Joined):
+                return False
             self._state = State.IN
             self._on_joined(answer)
-        elif isinstance(answer, messages.Left):
-            self.lost()
+        return True
 
     def _on_joined(self, joined: messages.Joined) -> None:
         is_first, self._has_been_in = not self._has_been_in, True
@@ -185,6 +194,12 @@ class RoomMembership:
         """The program or the server has ended the membership for good."""
         self.is_ended = True
         self.needs_retry = False
+
+    def give_up_join(self) -> None:
+        """Send the join again after a pause, since it has no answer."""
+        if self.is_joining:
+            self._state = State.OUT
+            self.pause()
 
     def disconnected(self) -> None:
         """The connection has ended."""

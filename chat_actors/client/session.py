@@ -121,6 +121,11 @@ class ClientSession:
         """Whether the user is logged in."""
         return self._step is Step.READY
 
+    @property
+    def unsent(self) -> int:
+        """How many texts wait for `to_send`."""
+        return len(self._outgoing)
+
     def to_send(self) -> Sequence[str]:
         """Take the texts to send now.
 

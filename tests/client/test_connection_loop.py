@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -16,6 +16,7 @@ from chat_actors.client import (
     Conversation,
     Reconnected,
     Reconnecting,
+    join_timers,
 )
 from chat_actors.client.chat import Chat
 from chat_actors.client.chat_connection import ChatConnection
@@ -29,11 +30,14 @@ WRONG_KEY = refusals.Refusal("invalid_signature", "Invalid signature")
 
 
 class ModelServer:
-    """Makes connections to a model of a server. `refusals` are the next answers to commands of a class."""
+    """Makes connections to a model of a server. `refusals` are the next answers to commands of a class.
+
+    `unanswered` is how many of its commands have no answer at all."""
 
     def __init__(self):
         self.rooms = defaultdict(Room)
         self.refusals = defaultdict(list)
+        self.unanswered = Counter()
         self.sockets = []
 
     async def open(self):
@@ -64,7 +68,10 @@ class ModelSocket:
     async def send(self, text):
         self._connection.to_server.append(text)
         command = self._connection.next_command()
-        if answers := self._server.refusals[type(command)]:
+        if self._server.unanswered[type(command)]:
+            self._server.unanswered[type(command)] -= 1
+            self._connection.to_server.popleft()
+        elif answers := self._server.refusals[type(command)]:
             self._connection.refuse(answers.pop(0), is_named=True)
         else:
             self._connection.handle()
@@ -187,6 +194,16 @@ async def test_unread_messages_to_the_user_outlive_the_connection(server):
                 await asyncio.sleep(0)
             server.tell(messages.Pong("later"))
             assert [await chat.receive() for _ in range(2)] == [messages.Pong("unread"), messages.Pong("later")]
+
+
+async def test_join_without_an_answer_is_sent_again(server, monkeypatch):
+    monkeypatch.setattr(join_timers, "JOIN_TIMEOUT", 0.01)
+    async with server.chat() as chat:
+        server.unanswered[Join] = 2
+        async with asyncio.timeout(PATIENCE), chat.room("red") as red:
+            assert server.unanswered[Join] == 0
+            assert (await red.say("in the room")).seq == 3
+        assert chat._connection._joins._timers == {}
 
 
 async def test_join_refused_after_its_caller_gave_up_is_silent(server):

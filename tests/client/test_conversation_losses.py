@@ -1,9 +1,21 @@
 """What a room of a `Conversation` does after it was lost, refused for the moment, or answered with nonsense."""
 
+import msgspec
 import pytest
 
+from chat_actors.client.conversation_context import MAX_UNSENT_TEXTS
 from chat_actors.client.conversation_events import RequestAnswered, RequestLost, RequestRefused, RetryNeeded, RoomEnded
-from chat_actors.protocol import ExtensionCommand, ExtensionMessage, Join, Leave, ReadHistory, messages, refusals
+from chat_actors.protocol import (
+    ExtensionCommand,
+    ExtensionMessage,
+    Join,
+    Leave,
+    Post,
+    ReadHistory,
+    encode,
+    messages,
+    refusals,
+)
 from tests.client.written_server import (
     KICKED,
     RETRY_RED,
@@ -22,6 +34,10 @@ RED_CLOSED = refusals.ROOM_CLOSED.as_error(removed_from="red")
 
 class Roll(ExtensionCommand, frozen=True, tag="roll"):
     pass
+
+
+class Draw(ExtensionCommand, frozen=True, tag="draw"):
+    line: str
 
 
 class Rolled(ExtensionMessage, frozen=True, tag="rolled"):
@@ -85,6 +101,18 @@ def test_refused_rejoin_of_a_lost_room_gives_up_the_post_at_the_end():
     assert red.unanswered == 0
 
 
+def test_post_that_may_be_stored_is_lost_and_not_refused():
+    conversation, red = in_red()
+    first, second = red.post("first"), red.post("second")
+    sent_by(conversation)
+    conversation.disconnected()
+    log_in(conversation)
+    (join,) = sent_by(conversation)
+    banned = messages.Error("You are banned.", "banned", request_id=join.request_id)
+    lost = RequestLost(first, "Post", banned.message)
+    assert feed(conversation, banned) == [lost, RequestRefused(second, banned), RoomEnded("red", banned)]
+
+
 @pytest.mark.parametrize("refusal", [refusals.BUSY, refusals.ROOM_CLOSED], ids=["busy", "closed"])
 def test_join_is_retried(refusal):
     conversation = new_conversation()
@@ -145,3 +173,67 @@ def test_join_at_the_room_limit_waits_for_own_leaves():
     (join,) = sent_by(conversation)
     refused = limit.as_error(join.request_id)  # of other rooms, so that waiting does not help
     assert feed(conversation, refused) == [RequestRefused(blue.join_id, refused), RoomEnded("blue", refused)]
+
+
+def test_stalled_connection_takes_no_more_of_tell():
+    conversation, red = in_red()
+    assert sum(red.tell(Roll()) for _ in range(MAX_UNSENT_TEXTS + 5)) == MAX_UNSENT_TEXTS
+    conversation.to_send()
+    assert red.tell(Roll())
+
+
+def test_nothing_is_kept_of_cancelled_requests_and_closed_rooms():
+    conversation, red = in_red()
+    red.post("in flight")
+    red.close()
+    blue = conversation.open_room("blue")
+    leave, join = (command for command in sent_by(conversation) if not isinstance(command, Post))
+    feed(conversation, messages.Left("red", request_id=leave.request_id), joined(join, 5))
+    asked = blue.ask(Roll(), Rolled)
+    query = blue.query(lambda request_id: ReadHistory("blue", request_id=request_id))
+    blue.tell(Roll())
+    blue.cancel(asked)
+    blue.cancel(query)
+    conversation.to_send()
+    blue.close()
+    leave = sent_by(conversation)[-1]
+    feed(conversation, messages.Left("blue", request_id=leave.request_id))
+    assert conversation._context._in_flight == conversation._context.rooms == {}
+
+
+def test_too_big_message_is_no_command_of_tell():
+    """`tell` checks the size, so that only another command can have been too big."""
+    conversation, red = in_red()
+    red.tell(Draw("x" * 3000))
+    post = red.post("y" * 1000)
+    (refused,) = conversation.disconnected(is_too_big=True)
+    assert refused.request_id == post
+
+
+@pytest.mark.parametrize("oldest", ["post", "query", "none"])
+def test_invalid_json_ends_the_oldest_request(oldest):
+    conversation, red = in_red()
+    red.tell(Roll())
+    requests = {
+        "post": lambda: red.post("hello"),
+        "query": lambda: red.query(lambda request_id: ReadHistory("red", request_id=request_id)),
+    }
+    first, second = sorted(requests, key=lambda name: name != oldest)
+    invalid = refusals.INVALID_JSON.as_error()
+    if oldest == "none":
+        assert feed(conversation, invalid) == [invalid]
+        return
+    ended = requests[first]()
+    requests[second]()
+    assert feed(conversation, invalid) == [RequestRefused(ended, msgspec.structs.replace(invalid, request_id=ended))]
+
+
+def test_join_with_an_unreadable_answer_ends_the_room():
+    conversation = new_conversation()
+    red = conversation.open_room("red")
+    log_in(conversation)
+    (join,) = sent_by(conversation)
+    answer = encode(joined(join, 7)).replace(b'"seq":7', b'"seq":"7"')
+    refused, ended = conversation.receive(answer)
+    assert (refused.request_id, ended.room_id, ended.error.code) == (red.join_id, "red", "unreadable_answer")
+    assert [type(command) for command in sent_by(conversation)] == [Leave]

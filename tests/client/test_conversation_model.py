@@ -163,13 +163,17 @@ class ConversationModel(RuleBasedStateMachine):
         for connection in list(self.rooms[room_id].members):
             connection.remove(room_id, refusals.ROOM_CLOSED)
 
-    @rule(user_index=user_index)
-    def close_at_a_post(self, user_index):
+    @rule(user_index=user_index, is_stored=st.booleans())
+    def close_at_a_post(self, user_index, is_stored):
         """The room ends on the oldest command, a post, which is never answered."""
         connection = self.connected(user_index).connection
         command = connection.next_command()
         if isinstance(command, Post) and connection.is_in(command.room_id):
-            connection.to_server.popleft()
+            if is_stored:
+                connection.handle()
+                connection.to_client.pop()  # the answer
+            else:
+                connection.to_server.popleft()
             self.close_a_room(room_id=command.room_id)
 
     @rule(user_index=user_index, room_id=room_id)

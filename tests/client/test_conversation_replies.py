@@ -5,7 +5,7 @@ import pytest
 
 from chat_actors.client import Gap, ServerTooOld, TooMuchUnsent
 from chat_actors.client.conversation_events import RequestAnswered, RetryNeeded, RoomResumed
-from chat_actors.client.queries import MAX_QUERIES_IN_FLIGHT
+from chat_actors.client.queries import MAX_QUERIES_IN_FLIGHT, MAX_QUERIES_OF_ROOM
 from chat_actors.protocol import Hello, ReadHistory, decode_command, messages, refusals
 from tests.client.model_server import WELCOME
 from tests.client.written_server import (
@@ -108,6 +108,19 @@ def test_gap_without_replay_is_reported_once():
     ]
 
 
+def test_gap_is_not_counted_again_by_a_room_that_falls_behind():
+    """The connection is lost between the gap and the next message, while the program does not read."""
+    conversation, red = rejoining_red(position=5)
+    first = feed(conversation, joined(sent_by(conversation)[-1], 20, 15))
+    assert first == [RoomResumed("red"), *in_room(Gap("red", 15))]
+    red.fall_behind()
+    conversation.disconnected()
+    log_in(conversation)
+    red.caught_up()
+    rejoin = sent_by(conversation)[-1]
+    assert feed(conversation, joined(rejoin, 22, 15), *chat_messages(21, 22)) == [RoomResumed("red"), *received(21, 22)]
+
+
 def test_later_gap_is_counted_from_the_new_position():
     conversation, _ = rejoining_red(position=5)
     feed(conversation, joined(sent_by(conversation)[-1], 21, 15), *chat_messages(21))
@@ -201,31 +214,50 @@ def test_largest_command_in_flight_is_refused_when_too_big():
     assert blue.unanswered == 0
 
 
+def query_of(room):
+    return room.query(lambda request_id: ReadHistory(room.room_id, request_id=request_id))
+
+
 def test_query_is_retried_after_transient_failure():
     conversation, red = in_red()
     asked = red.query(lambda request_id: ReadHistory("red", request_id=request_id))
-    for refusal in (refusals.INTERNAL_FAILURE.as_error(asked), refusals.TOO_MANY_FRAMES.as_error(asked)):
+    for refusal, waits in ((refusals.INTERNAL_FAILURE, "red"), (refusals.TOO_MANY_FRAMES, None)):
         assert [command.request_id for command in sent_by(conversation)] == [asked]
-        assert feed(conversation, refusal) == [RetryNeeded(None)]
-        conversation.retry(None)
+        assert feed(conversation, refusal.as_error(asked)) == [RetryNeeded(waits)]
+        conversation.retry(waits)
     page = messages.History("red", [], None, None, False, request_id=asked)
     assert feed(conversation, page) == [RequestAnswered(asked, page)]
 
 
 def test_queries_in_flight_are_bounded():
-    """Queries of a room that is not joined yet do not count."""
+    """One room may have only some of them. Queries of a room that is not joined yet do not count."""
     conversation, red = in_red()
-    blue = conversation.open_room("blue")
-    blue.query(lambda request_id: ReadHistory("blue", request_id=request_id))
-    wanted = [
-        red.query(lambda request_id: ReadHistory("red", request_id=request_id))
-        for _ in range(MAX_QUERIES_IN_FLIGHT + 3)
-    ]
-    join, *queries = sent_by(conversation)
-    assert [query.request_id for query in queries] == wanted[:MAX_QUERIES_IN_FLIGHT]
+    blue, green = conversation.open_room("blue"), conversation.open_room("green")
+    wanted = [query_of(red) for _ in range(MAX_QUERIES_OF_ROOM + 3)]
+    for _ in range(MAX_QUERIES_IN_FLIGHT - MAX_QUERIES_OF_ROOM):
+        query_of(blue)
+    query_of(green)
+    join_blue, join_green, *queries = sent_by(conversation)
+    assert [query.request_id for query in queries] == wanted[:MAX_QUERIES_OF_ROOM]
     for request_id in wanted[:3]:
         page = messages.History("red", [], None, None, False, request_id=request_id)
         assert feed(conversation, page) == [RequestAnswered(request_id, page)]
     assert [command.request_id for command in sent_by(conversation)] == wanted[-3:]
-    feed(conversation, joined(join, 1))
-    assert sent_by(conversation) == []  # the bound is for all rooms
+    feed(conversation, joined(join_blue, 1), joined(join_green, 1))
+    assert {query.room_id for query in sent_by(conversation)} == {"blue"}  # the other bound is for all rooms
+
+
+def test_failed_query_pauses_its_room_alone():
+    conversation, red = in_red()
+    blue = conversation.open_room("blue")
+    feed(conversation, joined(sent_by(conversation)[-1], 1))
+    failed, also = query_of(red), query_of(red)
+    answers = [refusals.INTERNAL_FAILURE.as_error(request_id) for request_id in (failed, also)]
+    sent_by(conversation)
+    assert feed(conversation, *answers) == [RETRY_RED]
+    query_of(red), query_of(blue)
+    assert [query.room_id for query in sent_by(conversation)] == ["blue"]
+    red.post("not held up")
+    assert [post.content for post in sent_by(conversation)] == ["not held up"]
+    conversation.retry("red")
+    assert [query.room_id for query in sent_by(conversation)] == ["red"] * 3

@@ -96,7 +96,7 @@ async function logIn(login) {
 /** The reason why a login failed, for people. @param {unknown} error @param {string} userId @returns {Promise<string>} */
 export async function loginProblem(error, userId) {
   if (error instanceof AccessRefused) return refusalText(error, userId);
-  if (error instanceof ConnectionLost && !error.wasOpened) return connectionProblem();
+  if (error instanceof ConnectionLost && error.isUnopened) return connectionProblem();
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -214,7 +214,7 @@ export class Connection {
     const isRefused = code === TOO_BIG && this.conversation.failTooBig();
     this.#drop();
     const pause = isRefused ? 0 : this.#backoff.pauseAfter(code, reason);
-    const lost = new ConnectionLost(`${this.#url}: ${why}`, code, this.#wasOpened || code !== undefined);
+    const lost = new ConnectionLost(`${this.#url}: ${why}`, code, !this.#wasOpened && code === undefined);
     for (const { reject } of this.#attempts.splice(0)) reject(lost);
     if (pause === null || !this.#isNeeded) {
       this.#finish(pause === null ? new ConnectionLost(`the server closed the connection: ${why}`, code) : lost);

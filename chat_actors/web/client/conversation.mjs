@@ -12,7 +12,7 @@ import { Backoff } from "./backoff.mjs";
 import { Departures } from "./departures.mjs";
 import { decode, encode, isLongerThan } from "./encoding.mjs";
 import { CommandRefused, RATE_LIMIT, tooBig } from "./errors.mjs";
-import { EventQueue } from "./event-queue.mjs";
+import { BoundedEventQueue } from "./event-queue.mjs";
 import { Login } from "./login.mjs";
 import { RoomConversation } from "./room-conversation.mjs";
 
@@ -43,7 +43,7 @@ const ROOM_EVENTS = new Set(["chat_message", "user_joined", "user_left", "error"
 
 export class Conversation {
   /** The unread events that belong to no room. */
-  events = new EventQueue();
+  events = new BoundedEventQueue(MAX_EVENTS);
   #userId;
   #publicPem;
   /** @type {import("./room-conversation.mjs").Surroundings} */
@@ -305,16 +305,8 @@ export class Conversation {
       room.receive(message);
       if (room.end !== null) this.#forget(room);
     } else if (message.roomId === undefined || !ROOM_EVENTS.has(message.type)) {
-      this.#deliverToUser(message);
+      this.events.push(message);
     }
-  }
-
-  /** @param {ServerMessage} message */
-  #deliverToUser(message) {
-    const { last, length } = this.events;
-    if (length < MAX_EVENTS) this.events.push(message);
-    else if (last?.type === "gap") last.lost += 1;
-    else this.events.push({ type: "gap", lost: 1 });
   }
 
   /** Send no requests for a while: the server limits the rate of the user, not of a room. */

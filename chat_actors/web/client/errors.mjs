@@ -5,13 +5,13 @@ export class ConnectionLost extends Error {
   /**
    * @param {string} problem
    * @param {number} [code] the close code, if the connection ended with a Close
-   * @param {boolean} [wasOpened] whether there was a connection before
+   * @param {boolean} [isUnopened] whether it is certain that the last attempt opened no connection
    */
-  constructor(problem, code, wasOpened = true) {
+  constructor(problem, code, isUnopened = false) {
     super(problem);
     this.name = "ConnectionLost";
     this.code = code;
-    this.wasOpened = wasOpened;
+    this.isUnopened = isUnopened;
   }
 }
 

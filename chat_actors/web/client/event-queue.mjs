@@ -65,3 +65,22 @@ export class EventQueue {
     for (const wake of this.#readers.splice(0)) wake();
   }
 }
+
+/** Drops the newest events at a limit, and counts them in a `gap`. */
+export class BoundedEventQueue extends EventQueue {
+  #most;
+
+  /** @param {number} most the most unread events */
+  constructor(most) {
+    super();
+    this.#most = most;
+  }
+
+  /** @param {ChatEvent} event */
+  push(event) {
+    const { last, length } = this;
+    if (length < this.#most) super.push(event);
+    else if (last?.type === "gap") last.lost += 1;
+    else super.push({ type: "gap", lost: 1 });
+  }
+}

@@ -16,6 +16,7 @@
 import { Backoff } from "./backoff.mjs";
 import { AccessRefused, CommandRefused, ConnectionLost, isRoomLost, isTemporary, isTransient } from "./errors.mjs";
 import { EventQueue } from "./event-queue.mjs";
+import { Membership } from "./membership.mjs";
 import { Requests } from "./requests.mjs";
 
 /** Milliseconds for the answer to a join. Then the room joins again. The server itself gives up after 40 s. */
@@ -51,16 +52,8 @@ export class RoomConversation {
   #backoff;
   /** @type {"out" | "joining" | "inside" | "waiting" | "full"} */
   #step = "out";
-  /** @type {string | null} */
-  #joinId = null;
+  #membership = new Membership();
   #isBehind = false;
-  /** Whether the server may have this connection in the room. */
-  #isOnServer = false;
-  /** `#isOnServer` before the join in flight. */
-  #wasOnServer = false;
-  /** @type {string | null} */
-  #leaveId = null;
-  #mustLeave = false;
   /** Whether the connection was leaving rooms when the join in flight was sent. */
   #wasLeaving = false;
   /** Cancels the timer of the join in flight or of the next one. */
@@ -96,7 +89,7 @@ export class RoomConversation {
 
   /** Whether the server has not confirmed a `leave` of this room. */
   get isLeaving() {
-    return this.#mustLeave || this.#leaveId !== null;
+    return this.#membership.isLeaving;
   }
 
   // -- requests ------------------------------------------------------------------------------------------------------
@@ -133,7 +126,7 @@ export class RoomConversation {
   next(lookups) {
     /** @type {Command[]} */
     const commands = [];
-    if (this.#mustLeave) commands.push(this.#leave());
+    if (this.#membership.mustLeave) commands.push(this.#leave());
     if (this.#step === "full" && !this.#surroundings.isLeaving()) this.#step = "out";
     if (this.#step === "out" && (!this.#isBehind || this.requests.size > 0)) commands.push(this.#join());
     if (this.isJoined) commands.push(...this.requests.next(lookups));
@@ -143,11 +136,8 @@ export class RoomConversation {
   /** @returns {Command} */
   #join() {
     const id = this.#surroundings.newId();
-    this.#joinId = id;
-    this.#leaveId = null; // its answer is out of date now
+    this.#membership.join(id);
     this.#step = "joining";
-    this.#wasOnServer = this.#isOnServer;
-    this.#isOnServer = true;
     this.#wasLeaving = this.#surroundings.isLeaving();
     this.#schedule(JOIN_TIMEOUT, () => this.#step === "joining" && this.#joinLater("no answer from the room"));
     const isReplayed = this.#position !== null && this.#listens && !this.#isBehind;
@@ -157,8 +147,7 @@ export class RoomConversation {
 
   #leave() {
     const id = this.#surroundings.newId();
-    this.#leaveId = id;
-    this.#mustLeave = false;
+    this.#membership.leave(id);
     return { type: "leave", roomId: this.id, id };
   }
 
@@ -167,8 +156,7 @@ export class RoomConversation {
   /** The connection has ended. Requests that are safe to repeat are sent again later; the others fail with `Unanswered`. */
   disconnected() {
     this.#step = "out";
-    this.#joinId = this.#leaveId = null;
-    this.#isOnServer = this.#mustLeave = false;
+    this.#membership.disconnected();
     this.requests.requeueAll("the connection broke");
   }
 
@@ -195,20 +183,21 @@ export class RoomConversation {
 
   /** The command to send after the end. */
   farewell() {
-    return this.#isOnServer ? this.#leave() : null;
+    return this.#membership.isPossible ? this.#leave() : null;
   }
 
   // -- received messages ---------------------------------------------------------------------------------------------
 
   /** Whether a message with this id answers this room. @param {string} id */
   isAwaiting(id) {
-    return id === this.#joinId || id === this.#leaveId || id === this.tellId || this.requests.has(id);
+    const { joinId, leaveId } = this.#membership;
+    return id === joinId || id === leaveId || id === this.tellId || this.requests.has(id);
   }
 
   /** Handle the answer to a command of this room. @param {ServerMessage & {id: string}} message */
   answer(message) {
-    if (message.id === this.#joinId) this.#answerJoin(message);
-    else if (message.id === this.#leaveId) this.#answerLeave(message);
+    if (message.id === this.#membership.joinId) this.#answerJoin(message);
+    else if (message.id === this.#membership.leaveId) this.#answerLeave(message);
     else if (message.id === this.tellId) this.#push(message);
     else if (message.type === "error") this.#refuse(message);
     else this.requests.answered(message.id, message);
@@ -216,17 +205,11 @@ export class RoomConversation {
 
   /** Send a command again, refused at the rate limit. @param {string} id @returns {boolean} whether that is possible */
   repeat(id) {
-    if (id === this.#joinId) {
-      this.#cancelTimer();
-      this.#step = "out";
-      this.#isOnServer = this.#wasOnServer;
-    } else if (id === this.#leaveId) {
-      this.#leaveAgain();
-    } else if (this.requests.isRetryable(id)) {
-      this.requests.requeue(id);
-    } else {
-      return false;
-    }
+    const { joinId, leaveId } = this.#membership;
+    if (id === joinId) this.#awaitJoin("out");
+    else if (id === leaveId) this.#leaveAgain();
+    else if (this.requests.isRetryable(id)) this.requests.requeue(id);
+    else return false;
     return true;
   }
 
@@ -259,29 +242,34 @@ export class RoomConversation {
   /** @param {ServerMessage} error */
   #refuseJoin({ code, message, roomId }) {
     if (code === "room_limit" && (this.#wasLeaving || this.#surroundings.isLeaving())) {
-      this.#cancelTimer();
-      this.#step = "full";
-      this.#isOnServer = this.#wasOnServer;
+      this.#awaitJoin("full");
     } else if (!isTemporary(code)) {
-      this.#isOnServer = false;
+      this.#membership.removed(false);
       this.close(new AccessRefused("join", message, code));
     } else if (roomId !== undefined || this.isJoined) {
       this.#lose();
     } else {
-      this.#isOnServer = this.#wasOnServer; // a refused rejoin ends no membership
+      this.#membership.joinRefused();
       this.#joinLater(UNAVAILABLE);
     }
   }
 
+  /** The join was refused, but not for good. @param {"out" | "full"} step */
+  #awaitJoin(step) {
+    this.#cancelTimer();
+    this.#membership.joinRefused();
+    this.#step = step;
+  }
+
   /** @param {ServerMessage} message */
   #answerLeave({ type, code }) {
-    this.#leaveId = null;
-    if (type === "error" && isTransient(code)) this.#surroundings.later(this.#backoff.nextPause(), () => this.#leaveAgain());
-    else this.#isOnServer = false;
+    const isRefused = type === "error" && isTransient(code);
+    this.#membership.leaveAnswered(!isRefused);
+    if (isRefused) this.#surroundings.later(this.#backoff.nextPause(), () => this.#leaveAgain());
   }
 
   #leaveAgain() {
-    this.#mustLeave = this.#isBehind && this.#step === "out";
+    this.#membership.mustLeave = this.#isBehind && this.#step === "out";
   }
 
   /** @param {ServerMessage} joined */
@@ -298,8 +286,7 @@ export class RoomConversation {
 
   /** The connection is out of the room. @param {ServerMessage} error */
   #remove(error) {
-    this.#wasOnServer = false;
-    this.#isOnServer = this.#step === "joining"; // then the error is from before the join in flight
+    this.#membership.removed(this.#step === "joining");
     if (!isTemporary(error.code)) this.close(new AccessRefused("join", error.message, error.code));
     else if (this.isJoined) this.#lose();
     else this.requests.requeueAll(UNAVAILABLE);
@@ -315,7 +302,7 @@ export class RoomConversation {
 
   /** The room has failed, or the server does not have this connection in it. */
   #lose() {
-    this.#isOnServer = false;
+    this.#membership.removed(false);
     this.requests.requeueAll(UNAVAILABLE);
     this.#joinLater(UNAVAILABLE);
   }
@@ -351,7 +338,7 @@ export class RoomConversation {
   #fallBehind() {
     this.#isBehind = true;
     if (this.requests.size > 0 || !this.isJoined) return;
-    this.#mustLeave = true;
+    this.#membership.mustLeave = true;
     this.#step = "out";
   }
 

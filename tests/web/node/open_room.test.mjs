@@ -85,6 +85,6 @@ test("a failed login shows the reason of the server", async () => {
   assert.match(await loginProblem(new ConnectionLost("the connection broke"), "alice"), /the connection broke/);
   assert.match(await loginProblem(new AccessRefused("log in", "no", "invalid_signature"), "alice"), /is taken/);
   assert.equal(probes, 0);
-  assert.match(await loginProblem(new ConnectionLost("not opened", undefined, false), "alice"), /http:..elsewhere/);
+  assert.match(await loginProblem(new ConnectionLost("not opened", undefined, true), "alice"), /http:..elsewhere/);
   assert.equal(probes, 1);
 });

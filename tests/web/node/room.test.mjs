@@ -372,16 +372,16 @@ test("a chat that was closed opens no room", async () => {
   assert.equal(FakeSocket.made.length, 0);
 });
 
-test("an error tells whether there was a connection", async () => {
+test("an error tells that no connection was opened", async () => {
   const cases = [
-    [(socket) => socket.onclose({ code: 1006, reason: "" }), false],
-    [(socket) => socket.onclose({ code: 1013, reason: "busy" }), true],
-    [(socket) => (socket.open(), socket.onclose({ code: 1006, reason: "" })), true],
-    [() => mock.timers.tick(30_000), false],
+    [(socket) => socket.onclose({ code: 1006, reason: "" }), true],
+    [(socket) => socket.onclose({ code: 1013, reason: "busy" }), false],
+    [(socket) => (socket.open(), socket.onclose({ code: 1006, reason: "" })), false],
+    [() => mock.timers.tick(30_000), true],
   ];
-  for (const [end, wasOpened] of cases) {
+  for (const [end, isUnopened] of cases) {
     const login = chat().logIn();
     end(latest());
-    await assert.rejects(login, (error) => error instanceof ConnectionLost && error.wasOpened === wasOpened);
+    await assert.rejects(login, (error) => error instanceof ConnectionLost && error.isUnopened === isUnopened);
   }
 });
