@@ -72,7 +72,7 @@ class PlainJson:
     path = "/ws"
 
     def join_script(self, member: Member) -> Script:
-        yield from _until(b'"joined"', _join(member))
+        yield from _until(b'"joined"', _join(member, member.room_id))
 
     def message_text(self, content: str) -> bytes:
         return _encode({"type": "chat_message", "content": content})
@@ -103,6 +103,13 @@ class ChatActors(PlainJson):
         yield from self.log_in(member)
         yield from super().join_script(member)
 
+    def join_all_script(self, member: Member, room_ids: Sequence[str]) -> Script:
+        """Return the script that joins several rooms over one new WebSocket."""
+        yield from self.register(member)
+        yield from self.log_in(member)
+        for room_id in room_ids:
+            yield from _until(_encode(f"Joined room: {room_id}"), _join(member, room_id, additional=True))
+
     def register(self, member: Member) -> Script:
         key = self._key(member).public_pem
         yield from _until(b'"registered"', _encode({"type": "register", "userId": member.user_id, "publicKey": key}))
@@ -121,5 +128,5 @@ class ChatActors(PlainJson):
         return self._keys[member.number % len(self._keys)]
 
 
-def _join(member: Member) -> bytes:
-    return _encode({"type": "join", "userId": member.user_id, "roomId": member.room_id})
+def _join(member: Member, room_id: str, **more: bool) -> bytes:
+    return _encode({"type": "join", "userId": member.user_id, "roomId": room_id, **more})

@@ -6,6 +6,7 @@ from load.bench.scenarios.logins import LOGINS
 from load.bench.scenarios.never_read import NEVER_READ
 from load.bench.scenarios.room_size import ROOM_SIZE
 from load.bench.scenarios.scenario import PACE, Metric, Numbers, RoundSetup, Scenario
+from load.bench.scenarios.several_rooms import SEVERAL_ROOMS
 from load.bench.scenarios.small_rooms import ROOMS_OF_ONE, ROOMS_OF_TEN
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -14,6 +15,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ROOMS_OF_ONE,
     ROOMS_OF_TEN,
     MEMORY,
+    SEVERAL_ROOMS,
     LOGINS,
     ROOM_SIZE,
     NEVER_READ,
