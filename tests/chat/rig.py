@@ -125,10 +125,23 @@ class RigClient:
         return new
 
 
+def virtual_now():
+    return START + timedelta(seconds=anyio.current_time() % 1e6)
+
+
 class MemoryChat:
     """All actors of a chat on a running actor system."""
 
-    def __init__(self, system, limits=NO_LIMITS, room=FragileRoom, journal=None, retention=KEEP_ALL, extensions=None):
+    def __init__(
+        self,
+        system,
+        limits=NO_LIMITS,
+        room=FragileRoom,
+        journal=None,
+        retention=KEEP_ALL,
+        extensions=None,
+        now=virtual_now,
+    ):
         self.system = system
         self.accounts = MemoryAccounts()
         self.journal = journal
@@ -137,7 +150,7 @@ class MemoryChat:
             system,
             storage=Storage(self.accounts, self.journal, retention),
             limits=limits,
-            now=lambda: START + timedelta(seconds=anyio.current_time() % 1e6),
+            now=now,
             random_bytes=lambda size: bytes(next(self._random) % 256 for _ in range(size)),
             room=room,
             session=FragileSession,

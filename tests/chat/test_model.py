@@ -5,8 +5,10 @@ order in which a room handles commands of different sessions is then open; the l
 """
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
+from datetime import timedelta
 
 import anyio
 from hypothesis import HealthCheck, settings
@@ -22,36 +24,35 @@ from chat_actors.storage import Retention
 from tests.chat.model_checks import check_answers, check_outcomes, check_posts, check_presence, check_server
 from tests.chat.model_client import Log, ModelClient
 from tests.chat.model_faults import FaultyJournal, Guarded
-from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat
+from tests.chat.rig import KEY, NO_LIMITS, START, Boom, MemoryChat, virtual_now
 from tests.chat.session_model import GUARDED, ROOMS_PER_CONNECTION, Batch
 
 USERS = ("ann", "ben", "cyd")
 ROOMS = ("red", "blue", "green", GUARDED)
-MOST_CLIENTS = 5
+MOST_CLIENTS = 4
 KEPT_MESSAGES = 4
 BEYOND = 2**50
 """A `since` above all numbers."""
 
 
-def command(kind, **fields):
-    return st.fixed_dictionaries({"type": st.just(kind), "has_id": st.booleans(), **fields})
+def templates(kind, times=1, **fields):
+    """Commands with all combinations of these values, each `times` times."""
+    values = itertools.product((True, False), *fields.values())
+    return [dict(zip(("type", "has_id", *fields), (kind, *each), strict=True)) for each in values] * times
 
 
-USER, ROOM, MAYBE_ROOM = st.sampled_from(USERS), st.sampled_from(ROOMS), st.sampled_from((None, *ROOMS))
-SINCE = st.sampled_from((None, None, "seen", "start", "beyond"))
-JOIN = command("join", room=ROOM, additional=st.booleans(), since=SINCE)
-POST = command("chat_message", room=MAYBE_ROOM, has_client_msg_id=st.booleans(), retries=st.integers(-3, 3))
-COMMAND = st.one_of(
-    JOIN,
-    JOIN,
-    POST,
-    POST,
-    command("switch_room", room=ROOM),
-    command("leave", room=MAYBE_ROOM),
-    command("authenticate", user=USER),
-    command("nonsense"),
-)
-FAULT = st.sampled_from(("crash", "commit", "missed", "page", "explode", "close", "ban", "stop", "fail", "disconnect"))
+SINCE = (None, None, "seen", "seen", "start", "beyond")
+COMMANDS = [
+    *templates("join", room=ROOMS, additional=(True, True, False), since=SINCE),
+    *templates("chat_message", room=ROOMS, has_client_msg_id=(True, False), retries=(0, 0, 0, 1, 2, 3)),
+    *templates("chat_message", room=(None,), has_client_msg_id=(True, False), retries=(0, 0, 0, 1, 2, 3), times=2),
+    *templates("switch_room", room=ROOMS, times=2),
+    *templates("leave", room=(None, *ROOMS), times=2),
+    *templates("authenticate", user=USERS),
+    *templates("nonsense"),
+]
+FAULTS = ("crash", "commit", "missed", "page", "explode", "close", "ban", "stop", "fail", "disconnect")
+CLIENT, USER, ROOM = st.integers(0, MOST_CLIENTS - 1), st.sampled_from(USERS), st.sampled_from(ROOMS)
 
 
 class ChatModel(RuleBasedStateMachine):
@@ -69,6 +70,7 @@ class ChatModel(RuleBasedStateMachine):
         self.journal = self.make_journal()
         self.logs = {room: Log(room, has_journal=self.journal is not None) for room in ROOMS}
         self.events = []
+        self.ticks = itertools.count()
         self.loop = VirtualEventLoop()
         self.stop_requested, self.started = asyncio.Event(), asyncio.Event()
         self.main = self.loop.create_task(self.serve())
@@ -79,13 +81,17 @@ class ChatModel(RuleBasedStateMachine):
             limits = structs.replace(NO_LIMITS, rooms_per_connection=ROOMS_PER_CONNECTION)
             extension = Extension(name="guard", room_kinds=[Guarded])
             extensions = Extensions([Enabled(extension, extension.settings())])
-            self.chat = MemoryChat(self.system, limits, journal=self.journal, extensions=extensions)
+            self.chat = MemoryChat(self.system, limits, journal=self.journal, extensions=extensions, now=self.now)
             self.system.events.listen(events.MessagePosted, self.events.append)
             for user in USERS:
                 (await self.chat.log_in(user)).session.stop()
             await settle(self.system)
             self.started.set()
             await self.stop_requested.wait()
+
+    def now(self):
+        """A clock that always goes on: without a journal, it gives a room that opens again its first number."""
+        return virtual_now() + timedelta(milliseconds=next(self.ticks))
 
     def run(self, coroutine):
         return self.loop.run_until_complete(coroutine)
@@ -118,16 +124,20 @@ class ChatModel(RuleBasedStateMachine):
             log.first_kept = max(log.first_kept, len(log) - KEPT_MESSAGES)
 
     @rule(
-        commands=st.lists(st.tuples(st.integers(0, MOST_CLIENTS - 1), COMMAND), max_size=5),
-        fault=st.none() | st.tuples(FAULT, st.integers(0, 5), ROOM, USER),
+        commands=st.lists(st.tuples(CLIENT, st.sampled_from(COMMANDS)), min_size=1, max_size=8),
+        fault=st.sampled_from(("",) * len(FAULTS) + FAULTS),
+        at=st.integers(0, 8),
+        room=ROOM,
+        user=USER,
         through_mailbox=st.booleans(),
     )
     @precondition(lambda self: self.clients)
-    def act(self, commands, fault, through_mailbox):
-        kind, at, room, user = fault or ("", 0, "", "")
-        if kind in ("missed", "page"):  # with posts, it would be open whether there is anything to read
+    def act(self, commands, fault, at, room, user, through_mailbox):
+        if fault == "explode":
+            commands = commands[:5]  # more crashes close the room
+        if fault in ("missed", "page"):  # with posts, it would be open whether there is anything to read
             commands = [each for each in commands if each[1]["type"] != "chat_message"]
-        self.batch = Batch(self.logs, self.journal is not None, frozenset(Guarded.banned), kind)
+        self.batch = Batch(self.logs, self.journal is not None, frozenset(Guarded.banned), fault)
         self.before = self.members()
         for client in self.clients:
             client.begin_step()
@@ -209,7 +219,7 @@ class ChatModel(RuleBasedStateMachine):
         return options
 
     def make_post(self, template):
-        if template["has_client_msg_id"] and template["retries"] > 0 and self.client_msg_ids:
+        if template["has_client_msg_id"] and template["retries"] and self.client_msg_ids:
             content = self.client_msg_ids[-template["retries"] :][0]  # sent before, by any user in any room
         else:
             self.posted += 1
@@ -292,7 +302,7 @@ class JournaledChatModel(ChatModel):
 
 
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=60,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
